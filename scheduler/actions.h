@@ -1,0 +1,82 @@
+// What the scheduler wants done. The caller makes an action durable before anybody sees it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "scheduler/ids.h"
+#include "scheduler/reasons.h"
+#include "scheduler/resources.h"
+
+namespace beamline::scheduler {
+
+// Start attempt `attempt` (the task's epoch, from 1) of `task`.
+struct Assign {
+  TaskId task;
+  int32_t attempt = 0;
+  // Exactly one so far; a gang will have one per worker.
+  std::vector<Placement> placements;
+  // The attempt is lost unless the worker gives a sign of life until then; each sign moves it.
+  // Unit: milliseconds of the caller's clock.
+  int64_t lease_until_ms = 0;
+};
+
+// The worker must stop the attempt. After kCancelled the attempt still holds its devices until it
+// is reported finished; after the other codes it is stale already, and the worker is to drop it
+// should it ever be heard of again.
+struct StopAttempt {
+  TaskId task;
+  int32_t attempt = 0;
+  WorkerId worker;
+  StopCode code = StopCode::kCancelled;
+};
+
+// Attempt `attempt` is over and the task waits again. Keep the counts for the next TaskQueued.
+struct Requeue {
+  TaskId task;
+  int32_t attempt = 0;
+  RequeueCode code = RequeueCode::kFailure;
+  int32_t failures = 0;
+  int32_t losses = 0;
+  // Unit: milliseconds of the caller's clock.
+  int64_t not_before_ms = 0;
+};
+
+// The task has its one terminal state, and the scheduler has forgotten it.
+struct EndTask {
+  TaskId task;
+  // Its last attempt; 0: it never had one.
+  int32_t attempt = 0;
+  EndState state = EndState::kSucceeded;
+  EndCode code = EndCode::kSucceeded;
+};
+
+// The task cannot run on the cluster as it is. It stays pending, and runs when that changes. Given
+// when a task is queued or queued again; Scheduler::Why is current at any time.
+struct Park {
+  TaskId task;
+  PendingReason reason;
+};
+
+// Send a Tick at `at_ms`. Replaces the timer before it.
+struct SetTimer {
+  int64_t at_ms = 0;
+};
+
+// The event changed nothing; for the log. `text` says more where `code` does not say all.
+struct Ignored {
+  IgnoredCode code = IgnoredCode::kUnknownTask;
+  TaskId task;
+  int32_t attempt = 0;
+  WorkerId worker;
+  std::string text;
+};
+
+using Action = std::variant<Assign, StopAttempt, Requeue, EndTask, Park, SetTimer, Ignored>;
+
+// One line, complete: two actions are the same if and only if their lines are.
+std::string ToString(const Action& action);
+
+}  // namespace beamline::scheduler

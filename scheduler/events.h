@@ -1,0 +1,97 @@
+// What can happen to the scheduler. The caller numbers and keeps events as it likes: the same
+// events at the same times give the same actions, byte for byte.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "scheduler/ids.h"
+#include "scheduler/reasons.h"
+#include "scheduler/resources.h"
+
+namespace beamline::scheduler {
+
+// A task waits from now on. Also sent for each pending task after a restart of the server, with the
+// counts that the last Requeue gave, so that epochs stay unique and bounds hold.
+struct TaskQueued {
+  TaskId task;
+  RunId run;
+  ProjectId project;
+  // Higher goes first.
+  int32_t priority = 0;
+  Demand demand;
+  // Retryable failures that end the task. 0: Options::max_attempts.
+  int32_t max_attempts = 0;
+  // The highest attempt number ever assigned; the next one is this plus 1.
+  int32_t last_attempt = 0;
+  // Of those attempts: retryable failures, and lost workers plus releases.
+  int32_t failures = 0;
+  int32_t losses = 0;
+  // Not assigned earlier. Unit: milliseconds of the caller's clock; 0: at once.
+  int64_t not_before_ms = 0;
+  // Its place among equals. Unit: milliseconds, any clock that all tasks share (such as the wall
+  // clock at CreateRun: it survives a restart); 0: the time of this event.
+  int64_t queued_at_ms = 0;
+};
+
+// Somebody wants the task not to run. A pending task ends at once; a running one is told to stop
+// and ends when its worker says so or loses its lease.
+struct TaskCancelled {
+  TaskId task;
+};
+
+// A worker registers, comes back, or has changed. Its attempts stay as they are: report those that
+// the worker no longer holds with AttemptFinished. Extends its lease.
+struct WorkerSeen {
+  WorkerId worker;
+  Capacity capacity;
+  // The pools it belongs to.
+  std::vector<std::string> labels;
+  bool draining = false;
+};
+
+// A sign of life. Extends the lease of all attempts there. A worker that had lost its lease is
+// usable again, with what it had when it was last seen and without its former attempts.
+struct WorkerHeartbeat {
+  WorkerId worker;
+};
+
+// The worker gets nothing new until a WorkerSeen without `draining`; its attempts go on.
+struct WorkerDraining {
+  WorkerId worker;
+};
+
+// The worker has left for good: its attempts are lost now, and it is forgotten.
+struct WorkerGone {
+  WorkerId worker;
+};
+
+// After a restart of the server: `task` runs as attempt `task.last_attempt`, and gets a new lease.
+// The worker may still be unknown; it has one lease to be seen.
+struct AttemptRestored {
+  TaskQueued task;
+  std::vector<Placement> placements;
+  // The task was cancelled before the restart, and its worker may not know yet.
+  bool cancelling = false;
+};
+
+struct AttemptStarted {
+  TaskId task;
+  int32_t attempt = 0;
+};
+
+struct AttemptFinished {
+  TaskId task;
+  int32_t attempt = 0;
+  Outcome outcome = Outcome::kSucceeded;
+};
+
+// Time has passed. Send it when the time of the last SetTimer has come; more often does no harm.
+struct Tick {};
+
+using Event = std::variant<TaskQueued, TaskCancelled, WorkerSeen, WorkerHeartbeat, WorkerDraining,
+                           WorkerGone, AttemptRestored, AttemptStarted, AttemptFinished, Tick>;
+
+}  // namespace beamline::scheduler

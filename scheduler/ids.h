@@ -1,0 +1,40 @@
+// Names of the things that the scheduler talks about, each a type of its own.
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <utility>
+
+namespace beamline::scheduler {
+
+// A name made by the caller: the same name means the same thing, also after a restart. Names are
+// compared as bytes, which makes every tie-break independent of arrival, address and hash. Inside,
+// the scheduler follows pointers; a name is looked up once per event. Immutable value.
+template <class Tag>
+struct Id {
+  std::string value;
+
+  Id() = default;
+  explicit Id(std::string name) : value(std::move(name)) {}
+  bool empty() const { return value.empty(); }
+  auto operator<=>(const Id&) const = default;
+};
+
+using TaskId = Id<struct TaskTag>;
+using RunId = Id<struct RunTag>;
+using ProjectId = Id<struct ProjectTag>;
+using WorkerId = Id<struct WorkerTag>;
+// Unique on its worker, as the worker itself calls the device: "cuda:0", a GPU's or slice's UUID.
+using DeviceId = Id<struct DeviceTag>;
+
+// For hash tables that are only looked up, never iterated.
+struct IdHash {
+  template <class Tag>
+  size_t operator()(const Id<Tag>& id) const {
+    return std::hash<std::string>()(id.value);
+  }
+};
+
+}  // namespace beamline::scheduler
