@@ -1,0 +1,28 @@
+// NumPy's NPY format, versions 1, 2 and 3 (numpy.lib.format).
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/data/table.h"
+
+namespace beamline::engine::data {
+
+// An array [rows, item...] as a column. Fortran order is turned into C order. Little-endian types:
+//   f2, f4 -> float32; f8 -> float64; b1 -> bool; u1 -> uint8; i1, i2, u2, i4 -> int32;
+//   u4, i8, u8 -> int64
+// `bytes` is the whole file; nothing of it is kept. Throws Error, starting with `name`, for any
+// other type, big-endian numbers, a scalar, a file shorter or longer than its header says, a
+// malformed header, a bool that is neither 0 nor 1, a u8 value above 2^63 - 1.
+Column ReadNpy(std::string_view name, std::string_view bytes);
+
+// Arrays of one length as a table, in the order of their names.
+struct NamedArray {
+  std::string name;
+  std::string bytes;  // an NPY file
+};
+// Throws Error as ReadNpy does, and if lengths differ or there is no array.
+Table ReadArrays(const std::vector<NamedArray>& arrays);
+
+}  // namespace beamline::engine::data
