@@ -1,0 +1,88 @@
+// Credentials to principals.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "auth/directory.h"
+#include "auth/principal.h"
+#include "base/clock.h"
+
+namespace beamline::auth {
+
+// Answers are remembered for a few seconds, so that most calls touch no disk. Thread-safe.
+class Authenticator {
+ public:
+  struct Options {
+    // How long an answer is used without asking the directory again. Default 5 seconds. Forget
+    // makes changes of this process take effect at once; this bounds those made by others.
+    absl::Duration cache_lifetime = absl::Seconds(5);
+    // Most answers kept, the least recently used go first. Default 4096, about 1 MiB.
+    size_t cache_size = 4096;
+  };
+
+  // Neither is owned; both outlive this.
+  Authenticator(Directory& directory, const Clock& clock) : Authenticator(directory, clock, {}) {}
+  Authenticator(Directory& directory, const Clock& clock, Options options);
+
+  // The user who owns the token `bearer` ("bl_..."). `peer` becomes Principal.peer.
+  // UNAUTHENTICATED: malformed, unknown, expired or revoked. Only who holds the right secret is
+  // told that it expired or was revoked; all other cases have one and the same text.
+  // Any other code: the directory failed.
+  absl::StatusOr<Principal> Authenticate(std::string_view bearer, std::string_view peer);
+
+  // The worker whose verified certificate has this URI as subject alternative name, see
+  // WorkerUri in certificate_authority.h. The caller has had the certificate verified.
+  // UNAUTHENTICATED: no such URI, or the worker is not known (any more).
+  absl::StatusOr<Principal> AuthenticateWorker(std::string_view uri, std::string_view peer);
+
+  // Call after every committed change of users, tokens, members or workers, before it is
+  // acknowledged: from then on nobody gets an answer from before the change.
+  void Forget();
+
+  // When each token (by id) was last used since the previous call of this. For the server to store
+  // now and then, so that using a token costs no commit; what was not taken yet is lost in a crash.
+  std::map<std::string, absl::Time> TakeLastUses();
+
+ private:
+  // A user or worker that was let in. Refusals are not remembered, so that nobody can push others
+  // out by guessing.
+  struct Entry {
+    Principal principal;
+    // Unit: milliseconds of the monotonic clock.
+    int64_t until_ms;
+    absl::Time token_expire_time;
+    // Its place in ages_.
+    std::list<std::string>::iterator age;
+  };
+
+  // The principal that is remembered for `key`, if it still counts; `epoch`: for Remember.
+  std::optional<Principal> Recall(const std::string& key, uint64_t* epoch);
+  // Does nothing if Forget was called since `epoch`: the answer may be from before the change.
+  void Remember(const std::string& key, uint64_t epoch, const Principal& principal,
+                absl::Time token_expire_time);
+  void Drop(const std::string& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  Directory& directory_;
+  const Clock& clock_;
+  const Options options_;
+
+  absl::Mutex mutex_;
+  uint64_t epoch_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Key: kind, id and hash of the credential, never the credential itself.
+  std::unordered_map<std::string, Entry> entries_ ABSL_GUARDED_BY(mutex_);
+  // Keys of entries_, least recently used first.
+  std::list<std::string> ages_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, absl::Time> last_uses_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace beamline::auth
