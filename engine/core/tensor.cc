@@ -1,0 +1,65 @@
+#include "engine/core/tensor.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "engine/core/error.h"
+
+namespace beamline::engine {
+
+void AlignedBuffer::Free::operator()(std::byte* data) const { std::free(data); }
+
+AlignedBuffer::AlignedBuffer(int64_t size_bytes) : size_bytes_(size_bytes) {
+  if (size_bytes <= 0) return;
+  const size_t rounded =
+      (static_cast<size_t>(size_bytes) + kAlignmentBytes - 1) / kAlignmentBytes * kAlignmentBytes;
+  data_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignmentBytes, rounded)));
+  if (data_ == nullptr) {
+    Fail("cannot allocate ", size_bytes,
+         " bytes: use a smaller batch or a machine with more memory");
+  }
+  std::memset(data_.get(), 0, rounded);
+}
+
+Tensor::Tensor() : shape_({0}) {}
+
+Tensor::Tensor(const Shape& shape, DType dtype)
+    : shape_(shape), dtype_(dtype), buffer_(shape.NumElements() * SizeOf(dtype)) {}
+
+Tensor::Tensor(Tensor&& other) noexcept
+    : shape_(std::exchange(other.shape_, Shape({0}))),
+      dtype_(other.dtype_),
+      buffer_(std::exchange(other.buffer_, AlignedBuffer())) {}
+
+Tensor& Tensor::operator=(Tensor&& other) noexcept {
+  shape_ = std::exchange(other.shape_, Shape({0}));
+  dtype_ = other.dtype_;
+  buffer_ = std::exchange(other.buffer_, AlignedBuffer());
+  return *this;
+}
+
+Tensor Tensor::Clone() const {
+  Tensor copy(shape_, dtype_);
+  if (size_bytes() > 0) std::memcpy(copy.raw(), raw(), static_cast<size_t>(size_bytes()));
+  return copy;
+}
+
+void Tensor::Reshape(const Shape& shape) {
+  if (shape.NumElements() != NumElements()) {
+    Fail("cannot reshape ", shape_, " to ", shape, ": the numbers of elements differ");
+  }
+  shape_ = shape;
+}
+
+void Tensor::Require(DType dtype) const {
+  if (dtype != dtype_) Fail("the tensor holds ", Name(dtype_), ", not ", Name(dtype));
+}
+
+void Tensor::RequireCount(const Shape& shape, size_t count) {
+  if (static_cast<int64_t>(count) != shape.NumElements()) {
+    Fail("shape ", shape, " needs ", shape.NumElements(), " values, got ", count);
+  }
+}
+
+}  // namespace beamline::engine
