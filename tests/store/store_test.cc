@@ -1,0 +1,90 @@
+#include "store/store.h"
+
+#include "store/identity.h"
+#include "store/migrations.h"
+#include "tests/store/fixture.h"
+
+namespace beamline::store {
+namespace {
+
+const absl::Time kNow = absl::FromUnixSeconds(1'700'000'000);
+
+bool HasUser(const View& view, const char* user) { return GetUser(view, user).ok(); }
+
+TEST_F(StoreTest, WhatIsCommittedIsThereAfterARestart) {
+  ASSERT_TRUE(Write([](Writer& w) { return InsertUser(w, "ada", false, kNow); }).ok());
+  Reopen();
+  EXPECT_TRUE(HasUser(Read(), "ada"));
+}
+
+TEST_F(StoreTest, ACommandThatFailsIsUndoneAlone) {
+  Writer& writer = store_->writer();
+  ASSERT_TRUE(writer.BeginBatch().ok());
+  EXPECT_TRUE(writer.RunCommand([&] { return InsertUser(writer, "ada", false, kNow); }).ok());
+  EXPECT_TRUE(absl::IsAborted(writer.RunCommand([&] {
+    EXPECT_TRUE(InsertUser(writer, "bob", false, kNow).ok());
+    return absl::AbortedError("changed my mind");
+  })));
+  EXPECT_TRUE(absl::IsAlreadyExists(
+      writer.RunCommand([&] { return InsertUser(writer, "ada", false, kNow); })));
+  EXPECT_TRUE(writer.RunCommand([&] { return InsertUser(writer, "eve", false, kNow); }).ok());
+  EXPECT_FALSE(HasUser(Read(), "ada")) << "visible before the commit";
+  ASSERT_TRUE(writer.Commit().ok());
+  EXPECT_FALSE(writer.broken());
+  EXPECT_TRUE(HasUser(Read(), "ada"));
+  EXPECT_FALSE(HasUser(Read(), "bob"));
+  EXPECT_TRUE(HasUser(Read(), "eve"));
+}
+
+TEST_F(StoreTest, AReaderKeepsItsSnapshot) {
+  const Reader before = Read();
+  EXPECT_FALSE(HasUser(before, "ada"));
+  ASSERT_TRUE(Write([](Writer& w) { return InsertUser(w, "ada", false, kNow); }).ok());
+  EXPECT_FALSE(HasUser(before, "ada"));
+  EXPECT_TRUE(HasUser(Read(), "ada"));
+}
+
+TEST_F(StoreTest, AReaderCannotWrite) {
+  const Reader reader = Read();
+  EXPECT_FALSE(reader.connection().Execute("DELETE FROM users").ok());
+}
+
+TEST_F(StoreTest, ANewerSchemaIsRefused) {
+  ASSERT_TRUE(store_->writer().connection().Script("PRAGMA user_version = 99").ok());
+  store_.reset();
+  const auto opened = Store::Open(path());
+  ASSERT_TRUE(absl::IsFailedPrecondition(opened.status()));
+  EXPECT_NE(opened.status().message().find("schema version 99"), absl::string_view::npos);
+}
+
+TEST_F(StoreTest, AnotherProgramsFileIsRefused) {
+  const std::string foreign = folder_.path() + "/foreign.db";
+  {
+    auto connection = Connection::Open(foreign, Connection::Mode::kReadWrite);
+    ASSERT_TRUE((*connection)->Script("CREATE TABLE theirs (x)").ok());
+  }
+  EXPECT_TRUE(absl::IsFailedPrecondition(Store::Open(foreign).status()));
+  ASSERT_TRUE(WriteFileAtomically(foreign, std::string(8192, 'x')).ok());
+  EXPECT_TRUE(absl::IsDataLoss(Store::Open(foreign).status()));
+}
+
+TEST_F(StoreTest, AMigrationThatFailsLeavesTheVersionBefore) {
+  const Migration migrations[] = {{"CREATE TABLE one (x INTEGER) STRICT"},
+                                  {"CREATE TABLE two (x INTEGER) STRICT; INSERT INTO nowhere"}};
+  auto connection = Connection::Open(folder_.path() + "/other.db", Connection::Mode::kReadWrite);
+  ASSERT_TRUE(connection.ok());
+  EXPECT_FALSE(Migrate(**connection, migrations).ok());
+  EXPECT_TRUE((*connection)->Execute("INSERT INTO one VALUES (1)").ok());
+  EXPECT_FALSE((*connection)->Execute("INSERT INTO two VALUES (1)").ok());
+  int64_t version = 0;
+  ASSERT_TRUE((*connection)
+                  ->Query("PRAGMA user_version", [&](const Row& row) { version = row.Int(0); })
+                  .ok());
+  EXPECT_EQ(version, 1);
+  const Migration repaired[] = {migrations[0], {"CREATE TABLE two (x INTEGER) STRICT"}};
+  EXPECT_TRUE(Migrate(**connection, repaired).ok());
+  EXPECT_TRUE((*connection)->Execute("INSERT INTO two VALUES (1)").ok());
+}
+
+}  // namespace
+}  // namespace beamline::store
