@@ -1,6 +1,5 @@
 // Element types of tensors.
-#ifndef BEAMLINE_ENGINE_CORE_DTYPE_H_
-#define BEAMLINE_ENGINE_CORE_DTYPE_H_
+#pragma once
 
 #include <cstdint>
 #include <string_view>
@@ -47,5 +46,3 @@ constexpr DType DTypeOf<uint8_t>() {
 }
 
 }  // namespace beamline::engine
-
-#endif  // BEAMLINE_ENGINE_CORE_DTYPE_H_

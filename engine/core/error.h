@@ -3,8 +3,7 @@
 // The engine throws `Error` and nothing else of its own; the caller catches it once, where a task
 // ends. The message is for the user: it names the place and says what to change, for example
 //   layer "head" expects 128 inputs but gets 784: set inputs to 784 or add a reshape before it
-#ifndef BEAMLINE_ENGINE_CORE_ERROR_H_
-#define BEAMLINE_ENGINE_CORE_ERROR_H_
+#pragma once
 
 #include <sstream>
 #include <stdexcept>
@@ -34,5 +33,3 @@ template <typename... Args>
 }
 
 }  // namespace beamline::engine
-
-#endif  // BEAMLINE_ENGINE_CORE_ERROR_H_

@@ -8,8 +8,7 @@
 //
 // Every function has a twin in double that calls libm: it serves the float64 graphs with which
 // gradients are checked, and makes no promise about bits.
-#ifndef BEAMLINE_ENGINE_CORE_MATH_H_
-#define BEAMLINE_ENGINE_CORE_MATH_H_
+#pragma once
 
 #include <cmath>
 #include <cstdint>
@@ -174,5 +173,3 @@ BEAMLINE_MATH float CosTurn(float t) {
 BEAMLINE_MATH float SinTurn(float t) { return CosTurn(t < 0.25f ? t + 0.75f : t - 0.25f); }
 
 }  // namespace beamline::engine::math
-
-#endif  // BEAMLINE_ENGINE_CORE_MATH_H_

@@ -4,8 +4,7 @@
 // A number depends on (seed, stream, counter) and on nothing else: not on the numbers drawn
 // before, the thread or the machine. So shuffling, dropout and initial weights are the same for
 // every number of threads, and a resumed training needs no generator state.
-#ifndef BEAMLINE_ENGINE_CORE_PHILOX_H_
-#define BEAMLINE_ENGINE_CORE_PHILOX_H_
+#pragma once
 
 #include <array>
 #include <cstdint>
@@ -67,5 +66,3 @@ class Philox {
 };
 
 }  // namespace beamline::engine
-
-#endif  // BEAMLINE_ENGINE_CORE_PHILOX_H_

@@ -1,6 +1,5 @@
 // The extents of a tensor, row-major: the last dimension is contiguous.
-#ifndef BEAMLINE_ENGINE_CORE_SHAPE_H_
-#define BEAMLINE_ENGINE_CORE_SHAPE_H_
+#pragma once
 
 #include <array>
 #include <cstdint>
@@ -49,5 +48,3 @@ class Shape {
 std::ostream& operator<<(std::ostream& out, const Shape& shape);
 
 }  // namespace beamline::engine
-
-#endif  // BEAMLINE_ENGINE_CORE_SHAPE_H_

@@ -1,6 +1,5 @@
 // Dense memory with a shape and an element type.
-#ifndef BEAMLINE_ENGINE_CORE_TENSOR_H_
-#define BEAMLINE_ENGINE_CORE_TENSOR_H_
+#pragma once
 
 #include <cstddef>
 #include <cstdint>
@@ -111,5 +110,3 @@ struct NamedTensor {
 };
 
 }  // namespace beamline::engine
-
-#endif  // BEAMLINE_ENGINE_CORE_TENSOR_H_

@@ -1,6 +1,5 @@
 // Threads that share a loop.
-#ifndef BEAMLINE_ENGINE_CORE_THREAD_POOL_H_
-#define BEAMLINE_ENGINE_CORE_THREAD_POOL_H_
+#pragma once
 
 #include <atomic>
 #include <cstdint>
@@ -70,5 +69,3 @@ class ThreadPool {
 };
 
 }  // namespace beamline::engine
-
-#endif  // BEAMLINE_ENGINE_CORE_THREAD_POOL_H_

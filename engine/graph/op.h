@@ -1,0 +1,107 @@
+// The operations of a graph and the numbers that belong to them.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace beamline::engine {
+
+// y = f(x), element by element but for softmax. alpha is Attributes::alpha.
+enum class Activation : uint8_t {
+  kLinear,     // x
+  kRelu,       // max(0, x)
+  kLeakyRelu,  // x if x > 0, else alpha x; alpha 0.01
+  kElu,        // x if x > 0, else exp(x) - 1 (Clevert et al. 2015)
+  kSelu,       // scaled ELU: alpha 1.6733, scale 1.0507 (Klambauer et al. 2017)
+  kGelu,       // x Phi(x), the exact form (Hendrycks, Gimpel 2016)
+  kSilu,       // x sigmoid(x)
+  kTanh,
+  kSigmoid,   // 1 / (1 + exp(-x))
+  kSoftplus,  // log(1 + exp(x))
+  kSoftmax,   // exp(x_i) / sum_j exp(x_j) over the last axis
+};
+std::string_view Name(Activation activation);
+// The gradient needs x and not y alone.
+bool GradientNeedsInput(Activation activation);
+
+// Per-row loss l; the loss of a batch is sum w l / sum |w|, w = event weight * class weight. With
+// no negative weight this is the weighted mean; |w| keeps it finite when weights cancel. A batch
+// whose |w| sum to 0 has loss 0 and no gradient.
+enum class LossKind : uint8_t {
+  kMeanSquaredError,    // mean over outputs of (p - t)^2
+  kMeanAbsoluteError,   // mean over outputs of |p - t|
+  kHuber,               // (p - t)^2 / 2 within delta, delta (|p - t| - delta / 2) beyond
+  kBinaryCrossEntropy,  // softplus(p) - t p, p the logit: mean over outputs
+  kCrossEntropy,        // log sum_j exp(p_j) - p_label (with smoothing s: the target distribution
+                        // is 1 - s at the label plus s / classes everywhere)
+};
+std::string_view Name(LossKind loss);
+// The target is a class label and not numbers.
+bool TakesLabels(LossKind loss);
+
+enum class OpKind : uint8_t {
+  // Shapes: x [rows, columns] stands for any tensor seen as Rows() by Columns().
+  kMatMul,          // (a [m,k], b [k,n]; either transposed) -> [m,n]; fused: bias [n], activation,
+                    // or times the activation's gradient at y or x [m,n]
+  kBiasAdd,         // (x [rows,n], bias [n]) -> [rows,n]
+  kActivation,      // (x) -> y
+  kActivationGrad,  // (dy, y or x) -> dx
+  kSoftmaxGrad,     // (dy, y) -> dx
+  kColumnSum,       // (x [rows,n]) -> [n]: gradient of a bias
+  kDropout,         // (x, rate []) -> y; its own gradient
+  kBatchNorm,       // (x [rows,n], gamma, beta [n], running mean, variance [n]) -> y, mean, rstd
+  kBatchNormInference,  // (x, gamma, beta, running mean, variance) -> y
+  kBatchNormGrad,       // (dy, x, gamma, mean, rstd) -> dx, dgamma, dbeta
+  kLayerNorm,           // (x [rows,n], gamma, beta [n]) -> y, mean [rows], rstd [rows]
+  kLayerNormGrad,       // (dy, x, gamma, mean, rstd) -> dx, dgamma, dbeta
+  kEmbedding,           // (table [categories,n], codes [rows,c]) -> [rows, c*n]
+  kEmbeddingGrad,       // (dy [rows,c*n], codes) -> [categories,n]
+  kConcat,              // (x_i [rows,n_i]...) -> [rows, sum n_i]
+  kSlice,               // (x [rows,n]) -> [rows, size]: columns from `begin`
+  kAdd,                 // (a, b) -> a + b
+  kMultiply,            // (a, b) -> a b
+  kReshape,             // (x) -> the same elements in another shape; costs nothing
+  kLoss,      // (p, target, weights?, class weights?) -> loss [], weight sum [], row losses [rows]
+  kLossGrad,  // (p, target, weights?, class weights?, weight sum []) -> dp
+  kSquaredNorm,  // (g) -> []: sum of squares
+  kClipScale,    // (squared norms []..., limit []) -> []: min(1, limit / global norm)
+  kUpdate,       // (parameter, gradient, scale []?, state...) changes parameter and state
+};
+std::string_view Name(OpKind op);
+
+// What kUpdate does; the formulas are in engine/optim/optimizer.h.
+enum class UpdateRule : uint8_t { kSgd, kMomentum, kNesterov, kAdam, kAdamW, kRmsProp, kAdaGrad };
+
+// Numbers of a node that are fixed when the graph is built. Those that differ between trials
+// (rates, decay, dropout) are values of the graph instead. Each op uses the few it needs.
+struct Attributes {
+  Activation activation = Activation::kLinear;
+  LossKind loss = LossKind::kMeanSquaredError;
+  UpdateRule rule = UpdateRule::kSgd;
+  bool transpose_a = false;
+  bool transpose_b = false;
+  // kMatMul: input 2 is a bias.
+  bool has_bias = false;
+  // kMatMul: the last input is y (or x) of `activation`, whose gradient multiplies the product.
+  bool activation_grad = false;
+  // kLoss, kLossGrad: which optional inputs are there.
+  bool has_weights = false;
+  bool has_class_weights = false;
+  // kUpdate: input 2 scales the gradient.
+  bool has_scale = false;
+  double alpha = 0.01;
+  double epsilon = 1e-5;
+  double momentum = 0.9;
+  double delta = 1;
+  double smoothing = 0;
+  // kSlice.
+  int64_t begin = 0;
+  // kDropout: distinguishes the dropouts of one graph.
+  uint64_t stream = 0;
+  // kEmbedding: first row of the table for each code column.
+  std::vector<int64_t> offsets;
+};
+
+}  // namespace beamline::engine

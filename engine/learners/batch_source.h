@@ -1,0 +1,74 @@
+// Where a learner takes its rows from.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace beamline::engine {
+
+// What each row of a source holds.
+struct BatchLayout {
+  // Numbers per row.
+  int64_t features = 0;
+  // Category codes per row, for embeddings.
+  int64_t code_columns = 0;
+  // Numbers to predict per row; 0 if the target is a class or absent.
+  int64_t targets = 0;
+  // The target is a class label in [0, classes); 0 if it is not.
+  int64_t classes = 0;
+  // Rows carry event weights; without them each weighs 1.
+  bool has_weights = false;
+};
+
+// Memory for some rows, owned by the caller; a pointer is null where the layout has no such part
+// or the caller does not want it. Row-major.
+struct BatchView {
+  float* features = nullptr;  // [rows, features]
+  int32_t* codes = nullptr;   // [rows, code_columns]; negative: unknown category
+  float* targets = nullptr;   // [rows, targets]
+  int32_t* labels = nullptr;  // [rows]
+  float* weights = nullptr;   // [rows]
+};
+
+// A data set as rows that are addressed by index. Immutable while learners use it; Gather may be
+// called from several threads.
+class BatchSource {
+ public:
+  virtual ~BatchSource() = default;
+
+  virtual int64_t rows() const = 0;
+  virtual const BatchLayout& layout() const = 0;
+
+  // Copies the rows named by `rows`, in this order, into `out`. The indices are valid. Called once
+  // a step: should not allocate.
+  virtual void Gather(std::span<const int64_t> rows, const BatchView& out) const = 0;
+};
+
+// Arrays in memory, row-major; parts that the data set lacks stay empty.
+struct MemoryBatch {
+  int64_t rows = 0;
+  BatchLayout layout;
+  std::vector<float> features;
+  std::vector<int32_t> codes;
+  std::vector<float> targets;
+  std::vector<int32_t> labels;
+  std::vector<float> weights;
+};
+
+// A source over arrays that it owns. Thread-safe: immutable.
+class MemoryBatchSource : public BatchSource {
+ public:
+  // Throws Error if an array has another length than rows and layout say, a label is not in
+  // [0, classes), or a number is not finite.
+  explicit MemoryBatchSource(MemoryBatch batch);
+
+  int64_t rows() const override { return batch_.rows; }
+  const BatchLayout& layout() const override { return batch_.layout; }
+  void Gather(std::span<const int64_t> rows, const BatchView& out) const override;
+
+ private:
+  MemoryBatch batch_;
+};
+
+}  // namespace beamline::engine

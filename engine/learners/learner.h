@@ -1,0 +1,91 @@
+// One interface for everything that learns from rows.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/core/tensor.h"
+#include "engine/learners/batch_source.h"
+
+namespace beamline::engine {
+
+// What one step did.
+struct StepReport {
+  int64_t step = 0;           // steps done so far, this one included
+  int64_t epoch = 0;          // the epoch of this step, from 0
+  int64_t examples_seen = 0;  // rows used so far, repetitions included
+  double loss = 0;            // of this batch, before the update
+  double learning_rate = 0;   // used by this step
+
+  // The fields below are set on the last step of an epoch.
+  bool epoch_end = false;
+  double training_loss = 0;    // over the epoch's batches, each before its update
+  double validation_loss = 0;  // NaN without validation rows
+  bool improved = false;       // the watched metric is the best so far (early stopping on "loss")
+};
+
+// Loss over a data set: sum of w l over sum of |w|, w being event weight times class weight.
+struct Evaluation {
+  double loss = 0;
+  double weight_sum = 0;  // sum of |w|
+  int64_t rows = 0;
+};
+
+struct Predictions {
+  // [rows, outputs]: the last layer.
+  Tensor outputs;
+  // [rows, outputs]: sigmoid of the outputs for binary cross-entropy, softmax of them for
+  // cross-entropy, else the outputs themselves.
+  Tensor probabilities;
+};
+
+// Not thread-safe: one thread at a time. Every method throws Error on what the caller can put
+// right; after an Error from Step the learner can only be destroyed.
+class Learner {
+ public:
+  virtual ~Learner() = default;
+
+  // Does one step and describes it. False, and `report` untouched, when training had already
+  // ended: all epochs done, or stopped early. On the last step of training with
+  // `restore_best` the best weights are in place when it returns.
+  virtual bool Step(StepReport* report) = 0;
+
+  // Nothing is left to do.
+  virtual bool done() const = 0;
+  // Steps done, and the steps of a whole training if it is not stopped early.
+  virtual int64_t step() const = 0;
+  virtual int64_t total_steps() const = 0;
+
+  // Gives the value of the metric that early stopping watches, for the epoch that just ended. To
+  // be called after a step with `epoch_end` and before the next Step, if the metric is not "loss".
+  // True if it is the best so far. Throws Error at another time or for another name.
+  virtual bool ReportMetric(std::string_view name, double value) = 0;
+
+  // Of the present weights, in evaluation mode. `source` must have the training rows' layout.
+  virtual Evaluation Evaluate(const BatchSource& source) = 0;
+  // As Evaluate; targets and weights of the source are not read.
+  virtual Predictions Predict(const BatchSource& source, std::span<const int64_t> rows) = 0;
+  // All rows.
+  Predictions Predict(const BatchSource& source);
+
+  // Everything that the rest of the training depends on. A learner that was made from the same
+  // definition and data, and loads it, continues with the same bits as this one.
+  virtual void Save(std::string* bytes) const = 0;
+  // Throws Error, and changes nothing, if the bytes are damaged or are of another definition.
+  virtual void Load(std::string_view bytes) = 0;
+
+  // Weights and running statistics by name: what prediction needs. float32.
+  virtual std::vector<NamedTensor> Weights() const = 0;
+  // Takes such weights. Throws Error, and changes nothing, if a name or shape is not this
+  // learner's or one is missing.
+  virtual void SetWeights(const std::vector<NamedTensor>& weights) = 0;
+
+  // Bytes that training holds at its peak: weights, optimiser state, activations, gradients.
+  // Exact for a graph: known before the first step.
+  virtual int64_t PeakBytes() const = 0;
+};
+
+}  // namespace beamline::engine

@@ -1,0 +1,101 @@
+// Figures of merit. All take event weights, negative ones too; all are sums in a fixed order, so
+// the same input gives the same bits.
+//
+// `weights` may be empty (each row weighs 1) and otherwise has one entry per row. Every function
+// throws Error if lengths differ or there is no row. A ratio whose denominator is 0 is NaN.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace beamline::engine::metrics {
+
+using Weights = std::span<const float>;
+
+// --- Classes: `predicted` and `labels` in [0, classes).
+
+// cell[label * classes + predicted]: sum of the weights.
+std::vector<double> ConfusionMatrix(std::span<const int32_t> predicted,
+                                    std::span<const int32_t> labels, int64_t classes,
+                                    Weights weights = {});
+// Share of the weight that is on the diagonal.
+double Accuracy(std::span<const double> confusion, int64_t classes);
+// Mean over the classes that occur of the share of the class that is found.
+double BalancedAccuracy(std::span<const double> confusion, int64_t classes);
+
+// Of one class against the others; the macro form is the mean over the classes that occur.
+struct ClassScores {
+  double precision = 0;  // true positives / predicted positives
+  double recall = 0;     // true positives / positives
+  double f1 = 0;         // harmonic mean of the two
+};
+ClassScores ScoresOf(std::span<const double> confusion, int64_t classes, int64_t positive);
+ClassScores MacroScores(std::span<const double> confusion, int64_t classes);
+
+// The class with the largest value in each row of scores [rows, classes]; the first of equals.
+std::vector<int32_t> ArgMax(std::span<const float> scores, int64_t classes);
+
+// --- Binary scores: a larger score means label 1.
+
+struct RocPoint {
+  double false_positive_rate = 0;
+  double true_positive_rate = 0;
+  // Rows with score >= threshold count as positive. +infinity at the first point.
+  double threshold = 0;
+};
+// From (0, 0) to (1, 1), one point per distinct score. Rates are not clipped: negative weights may
+// make the curve leave [0, 1] or turn back.
+std::vector<RocPoint> RocCurve(std::span<const float> scores, std::span<const int32_t> labels,
+                               Weights weights = {});
+// At most `points` of them (>= 2), evenly spaced along the curve, both ends kept.
+std::vector<RocPoint> ThinCurve(const std::vector<RocPoint>& curve, size_t points);
+
+// Area under the ROC curve by trapezoids: with unit weights the probability that a positive row
+// scores higher than a negative one, ties counting a half. NaN if one class has no net weight.
+double RocAuc(std::span<const float> scores, std::span<const int32_t> labels, Weights weights = {});
+// Average precision: sum over thresholds of (recall step) * precision.
+double PrAuc(std::span<const float> scores, std::span<const int32_t> labels, Weights weights = {});
+
+// --- Probabilities [rows, classes], or [rows] for the probability of label 1 (classes 2).
+
+// Mean of -log p(label), p kept within [1e-15, 1].
+double LogLoss(std::span<const float> probabilities, std::span<const int32_t> labels,
+               int64_t classes, Weights weights = {});
+
+// --- Numbers.
+
+double MeanSquaredError(std::span<const float> predicted, std::span<const float> targets,
+                        Weights weights = {});
+double RootMeanSquaredError(std::span<const float> predicted, std::span<const float> targets,
+                            Weights weights = {});
+double MeanAbsoluteError(std::span<const float> predicted, std::span<const float> targets,
+                         Weights weights = {});
+// 1 - residual / total sum of squares about the weighted mean.
+double R2(std::span<const float> predicted, std::span<const float> targets, Weights weights = {});
+
+// --- By name, for definitions.
+
+// What a metric by name is computed from.
+struct Outcome {
+  std::span<const float> probabilities;  // [rows, classes], [rows] (binary) or [rows] (numbers)
+  std::span<const int32_t> labels;       // classes
+  std::span<const float> targets;        // numbers
+  int64_t classes = 0;                   // 0: numbers
+  Weights weights;
+};
+struct MetricInfo {
+  std::string_view name;  // "auc", "accuracy", "rmse", ...
+  std::string_view summary;
+  bool larger_is_better = true;
+  bool for_classes = true;
+  bool binary_only = false;
+  double (*compute)(const Outcome& outcome);
+};
+// Ascending by name.
+const std::vector<MetricInfo>& Metrics();
+// Throws Error, listing the names there are.
+const MetricInfo& FindMetric(std::string_view name);
+
+}  // namespace beamline::engine::metrics
