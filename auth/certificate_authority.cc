@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "auth/certificate.h"
 #include "base/digest.h"
@@ -30,11 +32,21 @@ absl::StatusOr<std::string> ReadIfThere(const std::string& path) {
   return text;
 }
 
-std::vector<std::string> AllNames(const std::vector<std::string>& given) {
+bool IsHostName(const std::string& name) {
+  return !name.empty() && name.size() <= 253 && std::all_of(name.begin(), name.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '-';
+  });
+}
+
+absl::StatusOr<std::vector<std::string>> AllNames(const std::vector<std::string>& given) {
   std::vector<std::string> names = {"localhost", "127.0.0.1", "::1"};
   char host[256] = "";
-  if (gethostname(host, sizeof host - 1) == 0 && host[0] != '\0') names.emplace_back(host);
+  if (gethostname(host, sizeof host - 1) == 0 && IsHostName(host)) names.emplace_back(host);
   for (const std::string& name : given) {
+    if (!IsHostName(name) && !IsAddress(name)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("\"", absl::CHexEscape(name), "\" is no host name and no address"));
+    }
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   }
   return names;
@@ -72,8 +84,9 @@ absl::StatusOr<CertificateAuthority> CertificateAuthority::Open(
     return absl::InternalError(absl::StrCat("cannot make ", folder, ": ", error.message()));
   }
   CertificateAuthority authority(clock, random);
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, AllNames(server_names));
   RETURN_IF_ERROR(authority.LoadRoot(folder));
-  RETURN_IF_ERROR(authority.LoadServer(folder, AllNames(server_names)));
+  RETURN_IF_ERROR(authority.LoadServer(folder, names));
   return authority;
 }
 

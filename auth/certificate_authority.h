@@ -32,7 +32,8 @@ class CertificateAuthority {
   // by the next. Server names are localhost, 127.0.0.1, ::1, this machine's host name and
   // `server_names` (host names or addresses); a certificate that lacks one of them is made anew.
   // FAILED_PRECONDITION: ca.pem without its key, or the two do not belong together, or the root
-  // has expired; the message says what to do. INTERNAL: a file cannot be read or written.
+  // has expired; the message says what to do. INVALID_ARGUMENT: a server name is neither host name
+  // nor address. INTERNAL: a file cannot be read or written.
   static absl::StatusOr<CertificateAuthority> Open(const std::string& folder,
                                                    const std::vector<std::string>& server_names,
                                                    const Clock& clock, Random& random);

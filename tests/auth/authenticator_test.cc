@@ -1,0 +1,196 @@
+#include "auth/authenticator.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <set>
+
+#include "auth/secret.h"
+
+namespace beamline::auth {
+namespace {
+
+class FakeDirectory : public Directory {
+ public:
+  absl::StatusOr<std::optional<TokenRecord>> FindToken(const std::string& token_id) override {
+    ++lookups;
+    if (!failure.ok()) return failure;
+    const auto found = tokens.find(token_id);
+    std::optional<TokenRecord> answer;
+    if (found != tokens.end()) answer = found->second;
+    if (after_read) after_read();
+    return answer;
+  }
+  absl::StatusOr<std::optional<UserRecord>> FindUser(const std::string& user) override {
+    const auto found = users.find(user);
+    if (found == users.end()) return std::optional<UserRecord>();
+    return std::optional<UserRecord>(found->second);
+  }
+  absl::StatusOr<bool> IsWorker(const std::string& worker) override {
+    ++lookups;
+    return workers.count(worker) > 0;
+  }
+
+  std::map<std::string, TokenRecord> tokens;
+  std::map<std::string, UserRecord> users;
+  std::set<std::string> workers;
+  absl::Status failure;
+  std::function<void()> after_read;
+  int lookups = 0;
+};
+
+class AuthenticatorTest : public testing::Test {
+ protected:
+  AuthenticatorTest() {
+    directory_.users["users/ann"].roles["p"] = v1::ROLE_EDITOR;
+    ann_ = GiveToken("users/ann", std::nullopt);
+  }
+
+  NewSecret GiveToken(const std::string& user, std::optional<absl::Time> expire_time) {
+    NewSecret made = MakeSecret(SecretKind::kToken, random_);
+    directory_.tokens[made.id] = {user, made.hash, expire_time, false};
+    return made;
+  }
+  std::string Refusal(const std::string& bearer) {
+    const absl::StatusOr<Principal> answer = authenticator_.Authenticate(bearer, "peer");
+    EXPECT_EQ(answer.status().code(), absl::StatusCode::kUnauthenticated);
+    return std::string(answer.status().message());
+  }
+
+  SystemRandom random_;
+  FakeClock clock_;
+  FakeDirectory directory_;
+  Authenticator authenticator_{directory_, clock_};
+  NewSecret ann_;
+};
+
+constexpr char kNotValid[] = "token is not valid: log in again";
+
+TEST_F(AuthenticatorTest, GoodTokenGivesItsUser) {
+  const absl::StatusOr<Principal> who = authenticator_.Authenticate(ann_.text, "ipv4:10.0.0.1:2");
+  ASSERT_TRUE(who.ok()) << who.status();
+  EXPECT_EQ(who->kind, Principal::kUser);
+  EXPECT_EQ(who->name, "users/ann");
+  EXPECT_FALSE(who->is_operator);
+  EXPECT_EQ(who->roles.at("p"), v1::ROLE_EDITOR);
+  EXPECT_EQ(who->token_id, ann_.id);
+  EXPECT_EQ(who->peer, "ipv4:10.0.0.1:2");
+}
+
+TEST_F(AuthenticatorTest, UnknownMalformedAndWrongSecretReadTheSame) {
+  EXPECT_EQ(Refusal(""), kNotValid);
+  EXPECT_EQ(Refusal("bl_x_y"), kNotValid);
+  EXPECT_EQ(Refusal(MakeSecret(SecretKind::kToken, random_).text), kNotValid);
+  std::string wrong = ann_.text;
+  wrong.back() = wrong.back() == '0' ? '1' : '0';
+  EXPECT_EQ(Refusal(wrong), kNotValid);
+  EXPECT_EQ(Refusal(GiveToken("users/gone", std::nullopt).text), kNotValid);
+  EXPECT_EQ(Refusal(std::string(1 << 20, 'x')), kNotValid);
+}
+
+TEST_F(AuthenticatorTest, OnlyTheOwnerLearnsThatATokenWasRevoked) {
+  directory_.tokens[ann_.id].revoked = true;
+  EXPECT_EQ(Refusal(ann_.text), "token was revoked: log in again");
+  std::string wrong = ann_.text;
+  wrong.back() = wrong.back() == '0' ? '1' : '0';
+  EXPECT_EQ(Refusal(wrong), kNotValid);
+}
+
+TEST_F(AuthenticatorTest, TokenExpiresToTheMillisecondEvenIfCached) {
+  const NewSecret made = GiveToken("users/ann", clock_.Now() + absl::Milliseconds(1000));
+  clock_.AdvanceMillis(999);
+  EXPECT_TRUE(authenticator_.Authenticate(made.text, "").ok());
+  clock_.AdvanceMillis(1);
+  EXPECT_EQ(Refusal(made.text), "token expired at 2023-11-14T22:13:21+00:00: log in again");
+}
+
+TEST_F(AuthenticatorTest, AsksTheDirectoryOnceInAWhile) {
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(authenticator_.Authenticate(ann_.text, "").ok());
+  EXPECT_EQ(directory_.lookups, 1);
+  clock_.AdvanceMillis(5000);
+  ASSERT_TRUE(authenticator_.Authenticate(ann_.text, "").ok());
+  EXPECT_EQ(directory_.lookups, 2);
+}
+
+TEST_F(AuthenticatorTest, ForgetMakesRevocationImmediate) {
+  ASSERT_TRUE(authenticator_.Authenticate(ann_.text, "").ok());
+  directory_.tokens[ann_.id].revoked = true;
+  authenticator_.Forget();
+  Refusal(ann_.text);
+}
+
+TEST_F(AuthenticatorTest, AnAnswerReadBeforeForgetIsNotRemembered) {
+  directory_.after_read = [this] {
+    directory_.tokens[ann_.id].revoked = true;
+    authenticator_.Forget();
+  };
+  ASSERT_TRUE(authenticator_.Authenticate(ann_.text, "").ok());
+  Refusal(ann_.text);
+}
+
+TEST_F(AuthenticatorTest, RolesFollowTheDirectory) {
+  ASSERT_TRUE(authenticator_.Authenticate(ann_.text, "").ok());
+  directory_.users["users/ann"].roles.clear();
+  authenticator_.Forget();
+  EXPECT_TRUE(authenticator_.Authenticate(ann_.text, "")->roles.empty());
+}
+
+TEST_F(AuthenticatorTest, FailingDirectoryIsNotABadToken) {
+  directory_.failure = absl::UnavailableError("disk");
+  EXPECT_EQ(authenticator_.Authenticate(ann_.text, "").status().code(),
+            absl::StatusCode::kUnavailable);
+}
+
+TEST_F(AuthenticatorTest, KeepsAtMostCacheSizeAnswers) {
+  Authenticator::Options options;
+  options.cache_size = 2;
+  Authenticator small(directory_, clock_, options);
+  const NewSecret b = GiveToken("users/ann", std::nullopt);
+  const NewSecret c = GiveToken("users/ann", std::nullopt);
+  for (const std::string& token : {ann_.text, b.text, ann_.text, c.text}) {
+    ASSERT_TRUE(small.Authenticate(token, "").ok());
+  }
+  EXPECT_EQ(directory_.lookups, 3);
+  // `b` was used least recently and went; ann's stayed.
+  ASSERT_TRUE(small.Authenticate(ann_.text, "").ok());
+  EXPECT_EQ(directory_.lookups, 3);
+  ASSERT_TRUE(small.Authenticate(b.text, "").ok());
+  EXPECT_EQ(directory_.lookups, 4);
+}
+
+TEST_F(AuthenticatorTest, NotesLastUsesOfGoodTokensOnly) {
+  ASSERT_TRUE(authenticator_.Authenticate(ann_.text, "").ok());
+  clock_.AdvanceMillis(10);
+  ASSERT_TRUE(authenticator_.Authenticate(ann_.text, "").ok());
+  Refusal(MakeSecret(SecretKind::kToken, random_).text);
+  const std::map<std::string, absl::Time> expected = {{ann_.id, clock_.Now()}};
+  EXPECT_EQ(authenticator_.TakeLastUses(), expected);
+  EXPECT_TRUE(authenticator_.TakeLastUses().empty());
+}
+
+TEST_F(AuthenticatorTest, WorkersByTheirCertificatesName) {
+  directory_.workers.insert("workers/w1");
+  const absl::StatusOr<Principal> who =
+      authenticator_.AuthenticateWorker("beamline:workers/w1", "peer");
+  ASSERT_TRUE(who.ok()) << who.status();
+  EXPECT_EQ(who->kind, Principal::kWorker);
+  EXPECT_EQ(who->name, "workers/w1");
+  EXPECT_TRUE(who->roles.empty());
+  for (const char* bad : {"", "beamline:workers/w2", "beamline:users/ann", "https://workers/w1",
+                          "workers/w1", "beamline:workers/w1x"}) {
+    EXPECT_EQ(authenticator_.AuthenticateWorker(bad, "").status().code(),
+              absl::StatusCode::kUnauthenticated)
+        << bad;
+  }
+}
+
+TEST_F(AuthenticatorTest, RemovedWorkerIsOutAtOnce) {
+  directory_.workers.insert("workers/w1");
+  ASSERT_TRUE(authenticator_.AuthenticateWorker("beamline:workers/w1", "").ok());
+  directory_.workers.clear();
+  authenticator_.Forget();
+  EXPECT_FALSE(authenticator_.AuthenticateWorker("beamline:workers/w1", "").ok());
+}
+
+}  // namespace
+}  // namespace beamline::auth
