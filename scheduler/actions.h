@@ -53,8 +53,8 @@ struct EndTask {
   EndCode code = EndCode::kSucceeded;
 };
 
-// The task cannot run on the cluster as it is. It stays pending, and runs when that changes. Given
-// when a task is queued or queued again; Scheduler::Why is current at any time.
+// The task is due but cannot run on the cluster as it is. It stays pending, and runs when that
+// changes. Given once each time the task becomes due; Scheduler::Why is current at any time.
 struct Park {
   TaskId task;
   PendingReason reason;

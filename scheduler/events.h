@@ -68,8 +68,8 @@ struct WorkerGone {
   WorkerId worker;
 };
 
-// After a restart of the server: `task` runs as attempt `task.last_attempt`, and gets a new lease.
-// The worker may still be unknown; it has one lease to be seen.
+// Instead of TaskQueued, after a restart of the server: `task` runs as attempt `task.last_attempt`,
+// and gets a new lease. The worker may still be unknown; it has one lease to be seen.
 struct AttemptRestored {
   TaskQueued task;
   std::vector<Placement> placements;
