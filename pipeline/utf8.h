@@ -1,0 +1,13 @@
+// UTF-8, as protobuf requires it of every text.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace beamline::pipeline {
+
+// Offset of the first byte that is not part of well-formed UTF-8 (Unicode 15, table 3-7: no
+// overlong forms, no surrogates, at most U+10FFFF), or npos.
+size_t FirstInvalidUtf8(std::string_view text);
+
+}  // namespace beamline::pipeline
