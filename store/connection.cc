@@ -83,7 +83,7 @@ void Connection::CheckpointPassively() {
 }
 
 absl::StatusOr<int64_t> Connection::Run(std::string_view sql,
-                                        absl::FunctionRef<void(const Row&)>* each,
+                                        absl::FunctionRef<bool(const Row&)>* each,
                                         absl::FunctionRef<void(Binder&)> bind) {
   ASSIGN_OR_RETURN(sqlite3_stmt * statement, Prepare(sql));
   Binder binder{.statement = statement};
@@ -92,7 +92,10 @@ absl::StatusOr<int64_t> Connection::Run(std::string_view sql,
   if (result == SQLITE_OK) {
     const Row row(statement);
     while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
-      if (each != nullptr) (*each)(row);
+      if (each != nullptr && !(*each)(row)) {
+        result = SQLITE_DONE;
+        break;
+      }
     }
   }
   absl::StatusOr<int64_t> outcome = int64_t{sqlite3_changes(handle_)};

@@ -70,6 +70,17 @@ class Connection {
   template <class... Args>
   absl::Status Query(std::string_view sql, absl::FunctionRef<void(const Row&)> each,
                      const Args&... args) {
+    const auto always = [&](const Row& row) {
+      each(row);
+      return true;
+    };
+    return QueryWhile(sql, always, args...);
+  }
+
+  // As Query, until `each` returns false.
+  template <class... Args>
+  absl::Status QueryWhile(std::string_view sql, absl::FunctionRef<bool(const Row&)> each,
+                          const Args&... args) {
     return Run(sql, &each, [&](Binder& binder) { (Bind(binder, args), ...); }).status();
   }
 
@@ -86,7 +97,7 @@ class Connection {
     int result = 0;
   };
 
-  absl::StatusOr<int64_t> Run(std::string_view sql, absl::FunctionRef<void(const Row&)>* each,
+  absl::StatusOr<int64_t> Run(std::string_view sql, absl::FunctionRef<bool(const Row&)>* each,
                               absl::FunctionRef<void(Binder&)> bind);
   absl::StatusOr<sqlite3_stmt*> Prepare(std::string_view sql);
   absl::Status Error(int code, std::string_view doing) const;

@@ -1,6 +1,7 @@
 // How the files of this folder turn rows into values. Private to this folder.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -73,6 +74,20 @@ template <class M, class... Args>
 absl::StatusOr<std::vector<M>> ManyMessages(const View& view, std::string_view sql,
                                             const Args&... args) {
   return Many<M>(view, sql, ReadMessage<M>, args...);
+}
+
+// With its serial in column 1.
+template <class M, class... Args>
+absl::StatusOr<std::vector<std::pair<int64_t, M>>> ManyListed(const View& view,
+                                                              std::string_view sql,
+                                                              const Args&... args) {
+  return Many<std::pair<int64_t, M>>(
+      view, sql,
+      [](const Row& row) -> absl::StatusOr<std::pair<int64_t, M>> {
+        ASSIGN_OR_RETURN(M message, ReadMessage<M>(row));
+        return std::pair<int64_t, M>(row.Int(1), std::move(message));
+      },
+      args...);
 }
 
 // Runs an update that must hit something. NotFound, naming `what`, if it did not.

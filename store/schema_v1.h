@@ -47,7 +47,7 @@ CREATE TABLE join_tokens (
 
 CREATE TABLE workers (
   id TEXT PRIMARY KEY,
-  certificate_serial TEXT NOT NULL,
+  certificate_digest TEXT NOT NULL,
   pool TEXT NOT NULL,
   session TEXT NOT NULL,
   draining INTEGER NOT NULL DEFAULT 0,

@@ -1,0 +1,97 @@
+// Runs, their tasks, and the attempts at them. A run's id is unique in the whole store.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "beamline/v1/run.pb.h"
+#include "beamline/v1/worker.pb.h"
+#include "store/datasets.h"
+#include "store/store.h"
+
+namespace beamline::store {
+
+struct StoredRun {
+  std::string project;
+  // Complete: with definition and last_sequence.
+  v1::Run message;
+};
+
+struct RunFilter {
+  // RUN_STATE_UNSPECIFIED: any.
+  v1::RunState state = v1::RUN_STATE_UNSPECIFIED;
+  // Id of a pipeline; empty: any.
+  std::string pipeline;
+};
+
+// A task, and what the scheduler has to be told about it again after a restart.
+struct StoredTask {
+  std::string run;
+  // Its place in the run, from 0.
+  int64_t position = 0;
+  int32_t failures = 0;
+  int32_t losses = 0;
+  // InfinitePast: at once.
+  absl::Time not_before = absl::InfinitePast();
+  absl::Time queued_at;
+  // It was told to stop and has not ended yet.
+  bool cancelling = false;
+  v1::Task message;
+};
+
+struct StoredAttempt {
+  std::string run;
+  // "W" of "workers/W".
+  std::string worker;
+  // It holds the lease of its task.
+  bool live = true;
+  // Number of its last durable report.
+  int64_t acknowledged = 0;
+  int64_t cpu_millis = 0;
+  int64_t memory_bytes = 0;
+  v1::Attempt message;
+};
+
+// NotFound if the project has no such run.
+absl::StatusOr<StoredRun> GetRun(const View& view, std::string_view project, std::string_view run);
+// Of any project.
+absl::StatusOr<StoredRun> GetRun(const View& view, std::string_view run);
+// Newest first, serials below `before`, without definitions.
+absl::StatusOr<std::vector<Listed<v1::Run>>> ListRuns(const View& view, std::string_view project,
+                                                      const RunFilter& filter, int64_t before,
+                                                      int64_t limit);
+absl::StatusOr<int64_t> CountRuns(const View& view, std::string_view project, v1::RunState state);
+// True if a run of the project that has not ended reads the dataset.
+absl::StatusOr<bool> IsDatasetInUse(const View& view, std::string_view project,
+                                    std::string_view dataset);
+absl::Status InsertRun(Writer& writer, std::string_view project, const v1::Run& run);
+// Everything but definition, pipeline and last_sequence. NotFound if there is no such run.
+absl::Status UpdateRun(Writer& writer, const v1::Run& run);
+
+// NotFound if the run has no task of that step.
+absl::StatusOr<StoredTask> GetTask(const View& view, std::string_view run, std::string_view step);
+// By position.
+absl::StatusOr<std::vector<StoredTask>> ListTasks(const View& view, std::string_view run);
+// Of all runs.
+absl::StatusOr<std::vector<StoredTask>> ListTasksInState(const View& view, v1::TaskState state);
+absl::Status InsertTask(Writer& writer, const StoredTask& task);
+absl::Status UpdateTask(Writer& writer, const StoredTask& task);
+
+// NotFound if there is no such attempt.
+absl::StatusOr<StoredAttempt> GetAttempt(const View& view, std::string_view run,
+                                         std::string_view step, int32_t number);
+// Of all workers if `worker` is empty.
+absl::StatusOr<std::vector<StoredAttempt>> ListLiveAttempts(const View& view,
+                                                            std::string_view worker);
+// FailedPrecondition or AlreadyExists if the task has a live attempt.
+absl::Status InsertAttempt(Writer& writer, const StoredAttempt& attempt);
+// Liveness and `acknowledged`.
+absl::Status UpdateAttempt(Writer& writer, const StoredAttempt& attempt);
+
+}  // namespace beamline::store
