@@ -1,0 +1,32 @@
+// v1.ClusterService without the wire.
+#pragma once
+
+#include "absl/time/time.h"
+#include "auth/principal.h"
+#include "beamline/v1/cluster.pb.h"
+#include "server/api/context.h"
+#include "server/api/done.h"
+
+namespace beamline::server {
+
+// See v1.ClusterService for what each call does and fails with. Thread-safe.
+class ClusterApi {
+ public:
+  explicit ClusterApi(ApiContext context);
+  ~ClusterApi();
+
+  void GetServerInfo(const auth::Principal& caller, const v1::GetServerInfoRequest& request,
+                     Done<v1::GetServerInfoResponse> done);
+  void ListWorkers(const auth::Principal& caller, const v1::ListWorkersRequest& request,
+                   Done<v1::ListWorkersResponse> done);
+  void DrainWorker(const auth::Principal& caller, const v1::DrainWorkerRequest& request,
+                   Done<v1::Worker> done);
+  void ListQueue(const auth::Principal& caller, const v1::ListQueueRequest& request,
+                 Done<v1::ListQueueResponse> done);
+
+ private:
+  const absl::Time start_time_;
+  ApiContext context_;
+};
+
+}  // namespace beamline::server

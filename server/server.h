@@ -1,0 +1,87 @@
+// The whole service without its wire, over one state folder:
+//
+//   STATE/lock         held while a server runs
+//   STATE/beamline.db  metadata (SQLite; -wal and -shm beside it)
+//   STATE/blobs/       bytes by digest
+//   STATE/uploads/     uploads under way
+//   STATE/tls/         the certificate authority and the server's certificate
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "scheduler/scheduler.h"
+#include "server/api/auth_api.h"
+#include "server/api/cluster_api.h"
+#include "server/api/context.h"
+#include "server/api/dataset_api.h"
+#include "server/api/model_api.h"
+#include "server/api/pipeline_api.h"
+#include "server/api/project_api.h"
+#include "server/api/run_api.h"
+#include "server/api/worker_api.h"
+
+namespace beamline::server {
+
+struct ServerOptions {
+  // Created if it does not exist.
+  std::string state_folder;
+  // Names and addresses under which clients reach the server, besides those of this machine.
+  std::vector<std::string> server_names;
+  Limits limits;
+  scheduler::Options scheduler;
+  // Threads for reading data sets and predicting. Default 2.
+  int heavy_threads = 2;
+  // Called once, on any thread, when the database has failed: nothing is acknowledged from then
+  // on, and the process should end. Default: nothing.
+  absl::AnyInvocable<void(absl::Status)> on_fatal;
+};
+
+// Wires everything and owns it. Thread-safe after Open.
+class Server {
+ public:
+  // Goes on where the last server on this folder stopped or died. Neither clock nor random is
+  // owned. FailedPrecondition: another server runs on the folder, or its database is of a newer
+  // version; Internal: it cannot be read or written.
+  static absl::StatusOr<std::unique_ptr<Server>> Open(ServerOptions options, const Clock& clock,
+                                                      Random& random);
+  // Shuts down, if that has not been done.
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  ProjectApi& projects();
+  AuthApi& auth();
+  DatasetApi& datasets();
+  PipelineApi& pipelines();
+  RunApi& runs();
+  ModelApi& models();
+  ClusterApi& cluster();
+  WorkerApi& workers();
+
+  // Who callers are. Forgets by itself what changes through the APIs.
+  auth::Authenticator& authenticator();
+  // For the listener's certificate and for clients' trust.
+  const auth::CertificateAuthority& authority() const;
+
+  // Answers every call that waits (Synchronize, RunWatcher::Next) with Unavailable, finishes what
+  // was accepted, and stops. Calls made afterwards are answered with Unavailable. Idempotent.
+  // Call it before the listener waits for its calls to end.
+  void Shutdown();
+
+  // The clock has been moved: do what is due. Only needed with a FakeClock.
+  void OnClockMoved();
+
+ private:
+  struct Parts;
+  explicit Server(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace beamline::server
