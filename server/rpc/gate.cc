@@ -1,0 +1,94 @@
+#include "server/rpc/gate.h"
+
+#include <chrono>
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+#include <grpc/grpc_security_constants.h>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "server/rpc/status.h"
+
+namespace beamline::server::rpc {
+namespace {
+
+std::string_view View(grpc::string_ref text) { return {text.data(), text.size()}; }
+
+// The token of "Bearer <token>"; the scheme's case does not matter (RFC 9110, section 11.1).
+absl::StatusOr<std::string_view> BearerToken(std::string_view header) {
+  constexpr std::string_view kScheme = "bearer ";
+  if (header.size() < kScheme.size() ||
+      !absl::EqualsIgnoreCase({header.data(), kScheme.size()}, {kScheme.data(), kScheme.size()})) {
+    return absl::UnauthenticatedError(
+        "the authorization metadata must be \"Bearer <token>\": log in again");
+  }
+  return header.substr(kScheme.size());
+}
+
+bool ChangesAccess(const google::protobuf::MethodDescriptor& method) {
+  const std::string& service = method.service()->name();
+  if (service != "ProjectService" && service != "AuthService") return false;
+  for (const char* reading : {"Get", "List", "WhoAmI"}) {
+    if (absl::StartsWith(method.name(), reading)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Gate::Gate(auth::Authenticator& authenticator, const auth::Policy& policy)
+    : authenticator_(authenticator), policy_(policy) {
+  for (const auto* service : auth::Policy::Services()) {
+    for (int i = 0; i < service->method_count(); ++i) {
+      if (!ChangesAccess(*service->method(i))) continue;
+      changes_access_.insert(
+          absl::StrCat("/", service->full_name(), "/", service->method(i)->name()));
+    }
+  }
+}
+
+absl::Status Gate::Identify(const grpc::CallbackServerContext& context, auth::Principal* caller) {
+  const auto [begin, end] = context.client_metadata().equal_range("authorization");
+  if (begin != end) {
+    if (std::next(begin) != end) {
+      return absl::UnauthenticatedError("more than one authorization was sent: log in again");
+    }
+    ASSIGN_OR_RETURN(const std::string_view token, BearerToken(View(begin->second)));
+    ASSIGN_OR_RETURN(*caller, authenticator_.Authenticate(token, caller->peer));
+    return absl::OkStatus();
+  }
+  const auto uris = context.auth_context()->FindPropertyValues(GRPC_PEER_URI_PROPERTY_NAME);
+  if (uris.size() != 1) return absl::OkStatus();
+  ASSIGN_OR_RETURN(*caller, authenticator_.AuthenticateWorker(View(uris.front()), caller->peer));
+  return absl::OkStatus();
+}
+
+absl::Status Gate::Check(const grpc::CallbackServerContext& context, std::string_view method,
+                         const google::protobuf::Message& request, auth::Principal* caller) {
+  if (context.deadline() < std::chrono::system_clock::now()) {
+    return absl::DeadlineExceededError("the call's deadline had passed when it arrived");
+  }
+  // What is public is answered also to those whose token has expired.
+  const auto rule = policy_.rules().find(method);
+  const bool is_public =
+      rule != policy_.rules().end() && rule->second.permission == v1::PERMISSION_PUBLIC;
+  if (!is_public) RETURN_IF_ERROR(Identify(context, caller));
+  return policy_.Allow(*caller, method, request);
+}
+
+grpc::Status Gate::Admit(const grpc::CallbackServerContext& context, std::string_view method,
+                         const google::protobuf::Message& request, auth::Principal* caller) {
+  *caller = auth::Principal();
+  caller->peer = context.peer();
+  return ToGrpc(Check(context, method, request, caller), method, caller->name, caller->peer);
+}
+
+grpc::Status Gate::Conclude(const absl::Status& outcome, std::string_view method,
+                            const auth::Principal& caller) {
+  if (changes_access_.find(method) != changes_access_.end()) authenticator_.Forget();
+  return ToGrpc(outcome, method, caller.name, caller.peer);
+}
+
+}  // namespace beamline::server::rpc

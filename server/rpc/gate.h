@@ -1,0 +1,47 @@
+// The seam that every call passes: who is it, may they, and what they are told when it fails.
+#pragma once
+
+#include <set>
+#include <string>
+#include <string_view>
+
+#include <grpcpp/server_context.h>
+
+#include "absl/status/status.h"
+#include "auth/authenticator.h"
+#include "auth/policy.h"
+#include "auth/principal.h"
+
+namespace beamline::server::rpc {
+
+// Thread-safe.
+class Gate {
+ public:
+  // Neither is owned; both outlive this.
+  Gate(auth::Authenticator& authenticator, const auth::Policy& policy);
+
+  // Authenticates the caller: by bearer token if the call has one, else by client certificate, else
+  // as anonymous. Then asks the policy about `method` ("/beamline.v1.RunService/GetRun") and
+  // `request`; of a client stream, its first message. OK, with `*caller` set, if the call may go
+  // on; else what goes on the wire: UNAUTHENTICATED, DEADLINE_EXCEEDED if the caller's deadline has
+  // passed, and as Policy::Allow. Logs refusals.
+  grpc::Status Admit(const grpc::CallbackServerContext& context, std::string_view method,
+                     const google::protobuf::Message& request, auth::Principal* caller);
+
+  // Call with the outcome of each admitted call before the caller learns of it: what changed
+  // access takes effect first. Returns what goes on the wire; logs failures.
+  grpc::Status Conclude(const absl::Status& outcome, std::string_view method,
+                        const auth::Principal& caller);
+
+ private:
+  absl::Status Identify(const grpc::CallbackServerContext& context, auth::Principal* caller);
+  absl::Status Check(const grpc::CallbackServerContext& context, std::string_view method,
+                     const google::protobuf::Message& request, auth::Principal* caller);
+
+  auth::Authenticator& authenticator_;
+  const auth::Policy& policy_;
+  // Methods after which remembered principals may be out of date.
+  std::set<std::string, std::less<>> changes_access_;
+};
+
+}  // namespace beamline::server::rpc

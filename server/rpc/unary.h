@@ -1,0 +1,47 @@
+// The adapter of every unary method.
+#pragma once
+
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/server_callback.h>
+
+#include "server/api/done.h"
+#include "server/rpc/gate.h"
+
+namespace beamline::server::rpc {
+
+// Admits the call, passes it to `api`, and answers when that is done. `request` and `response`
+// belong to gRPC and live until the reactor has finished, which is after `done`.
+template <typename Api, typename Request, typename Response>
+grpc::ServerUnaryReactor* Unary(Gate& gate, grpc::CallbackServerContext* context,
+                                std::string_view method, Api& api,
+                                void (Api::*call)(const auth::Principal&, const Request&,
+                                                  Done<Response>),
+                                const Request* request, Response* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  auth::Principal caller;
+  if (const grpc::Status refusal = gate.Admit(*context, method, *request, &caller); !refusal.ok()) {
+    reactor->Finish(refusal);
+    return reactor;
+  }
+  (api.*call)(caller, *request,
+              [&gate, reactor, method, response, caller](absl::StatusOr<Response> answer) {
+                if (answer.ok()) *response = *std::move(answer);
+                reactor->Finish(gate.Conclude(answer.status(), method, caller));
+              });
+  return reactor;
+}
+
+}  // namespace beamline::server::rpc
+
+// Defines the method `name` of a CallbackService in a class that has `gate_` and `api_`. A macro,
+// so that the name is written once: a method could otherwise be given another's permission.
+#define BEAMLINE_UNARY(service, name, Request, Response)                                       \
+  grpc::ServerUnaryReactor* name(grpc::CallbackServerContext* context, const Request* request, \
+                                 Response* response) override {                                \
+    return Unary(gate_, context, "/beamline.v1." #service "/" #name, api_,                     \
+                 &std::remove_reference_t<decltype(api_)>::name, request, response);           \
+  }
