@@ -82,7 +82,8 @@ grpc::Status Gate::Admit(const grpc::CallbackServerContext& context, std::string
                          const google::protobuf::Message& request, auth::Principal* caller) {
   *caller = auth::Principal();
   caller->peer = context.peer();
-  return ToGrpc(Check(context, method, request, caller), method, caller->name, caller->peer);
+  const absl::Status outcome = Check(context, method, request, caller);
+  return ToGrpc(outcome, method, caller->name, caller->peer);
 }
 
 grpc::Status Gate::Conclude(const absl::Status& outcome, std::string_view method,
