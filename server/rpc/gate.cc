@@ -2,12 +2,9 @@
 
 #include <chrono>
 
-#include <google/protobuf/descriptor.h>
-#include <google/protobuf/message.h>
 #include <grpc/grpc_security_constants.h>
 
 #include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "server/rpc/status.h"
 
@@ -27,27 +24,7 @@ absl::StatusOr<std::string_view> BearerToken(std::string_view header) {
   return header.substr(kScheme.size());
 }
 
-bool ChangesAccess(const google::protobuf::MethodDescriptor& method) {
-  const std::string& service = method.service()->name();
-  if (service != "ProjectService" && service != "AuthService") return false;
-  for (const char* reading : {"Get", "List", "WhoAmI"}) {
-    if (absl::StartsWith(method.name(), reading)) return false;
-  }
-  return true;
-}
-
 }  // namespace
-
-Gate::Gate(auth::Authenticator& authenticator, const auth::Policy& policy)
-    : authenticator_(authenticator), policy_(policy) {
-  for (const auto* service : auth::Policy::Services()) {
-    for (int i = 0; i < service->method_count(); ++i) {
-      if (!ChangesAccess(*service->method(i))) continue;
-      changes_access_.insert(
-          absl::StrCat("/", service->full_name(), "/", service->method(i)->name()));
-    }
-  }
-}
 
 absl::Status Gate::Identify(const grpc::CallbackServerContext& context, auth::Principal* caller) {
   const auto [begin, end] = context.client_metadata().equal_range("authorization");
@@ -88,7 +65,6 @@ grpc::Status Gate::Admit(const grpc::CallbackServerContext& context, std::string
 
 grpc::Status Gate::Conclude(const absl::Status& outcome, std::string_view method,
                             const auth::Principal& caller) {
-  if (changes_access_.find(method) != changes_access_.end()) authenticator_.Forget();
   return ToGrpc(outcome, method, caller.name, caller.peer);
 }
 

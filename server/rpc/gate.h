@@ -1,8 +1,6 @@
 // The seam that every call passes: who is it, may they, and what they are told when it fails.
 #pragma once
 
-#include <set>
-#include <string>
 #include <string_view>
 
 #include <grpcpp/server_context.h>
@@ -18,7 +16,8 @@ namespace beamline::server::rpc {
 class Gate {
  public:
   // Neither is owned; both outlive this.
-  Gate(auth::Authenticator& authenticator, const auth::Policy& policy);
+  Gate(auth::Authenticator& authenticator, const auth::Policy& policy)
+      : authenticator_(authenticator), policy_(policy) {}
 
   // Authenticates the caller: by bearer token if the call has one, else by client certificate, else
   // as anonymous. Then asks the policy about `method` ("/beamline.v1.RunService/GetRun") and
@@ -28,10 +27,9 @@ class Gate {
   grpc::Status Admit(const grpc::CallbackServerContext& context, std::string_view method,
                      const google::protobuf::Message& request, auth::Principal* caller);
 
-  // Call with the outcome of each admitted call before the caller learns of it: what changed
-  // access takes effect first. Returns what goes on the wire; logs failures.
-  grpc::Status Conclude(const absl::Status& outcome, std::string_view method,
-                        const auth::Principal& caller);
+  // What goes on the wire after an admitted call. Logs failures.
+  static grpc::Status Conclude(const absl::Status& outcome, std::string_view method,
+                               const auth::Principal& caller);
 
  private:
   absl::Status Identify(const grpc::CallbackServerContext& context, auth::Principal* caller);
@@ -40,8 +38,6 @@ class Gate {
 
   auth::Authenticator& authenticator_;
   const auth::Policy& policy_;
-  // Methods after which remembered principals may be out of date.
-  std::set<std::string, std::less<>> changes_access_;
 };
 
 }  // namespace beamline::server::rpc

@@ -28,9 +28,9 @@ grpc::ServerUnaryReactor* Unary(Gate& gate, grpc::CallbackServerContext* context
     return reactor;
   }
   (api.*call)(caller, *request,
-              [&gate, reactor, method, response, caller](absl::StatusOr<Response> answer) {
+              [reactor, method, response, caller](absl::StatusOr<Response> answer) {
                 if (answer.ok()) *response = *std::move(answer);
-                reactor->Finish(gate.Conclude(answer.status(), method, caller));
+                reactor->Finish(Gate::Conclude(answer.status(), method, caller));
               });
   return reactor;
 }

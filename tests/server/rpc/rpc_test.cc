@@ -29,7 +29,8 @@ using testing::HasSubstr;
 
 class AuthApi {
  public:
-  explicit AuthApi(FakeDirectory& directory) : directory_(directory) {}
+  AuthApi(FakeDirectory& directory, auth::Authenticator& authenticator)
+      : directory_(directory), authenticator_(authenticator) {}
   void WhoAmI(const auth::Principal& caller, const v1::WhoAmIRequest&,
               Done<v1::WhoAmIResponse> done) {
     v1::WhoAmIResponse answer;
@@ -38,11 +39,13 @@ class AuthApi {
   }
   void RevokeToken(const auth::Principal&, const v1::RevokeTokenRequest&, Done<v1::Token> done) {
     directory_.RevokeAll();
+    authenticator_.Forget();
     done(v1::Token());
   }
 
  private:
   FakeDirectory& directory_;
+  auth::Authenticator& authenticator_;
 };
 class AuthService : public v1::AuthService::CallbackService {
  public:
@@ -180,7 +183,7 @@ class RpcTest : public testing::Test {
   auth::Authenticator authenticator_{directory_, clock_};
   const auth::Policy policy_;
   Gate gate_{authenticator_, policy_};
-  AuthApi auth_api_{directory_};
+  AuthApi auth_api_{directory_, authenticator_};
   RunApi run_api_;
   WorkerApi worker_api_;
   AuthService auth_service_{gate_, auth_api_};
