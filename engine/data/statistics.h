@@ -16,7 +16,7 @@ inline constexpr int64_t kChunkRows = 65536;
 inline constexpr int kHistogramBins = 32;
 inline constexpr int kTopCategories = 20;
 // Columns with more values have their quantiles and distinct count from a sample of so many.
-inline constexpr int64_t kExactValues = int64_t{1} << 20;
+inline constexpr int64_t kExactValues = int64_t{1} << 17;
 
 // Counts are of values, which are rows except where a row holds an item of several values.
 // Infinite values are counted in `infinite` and left out of all else. For a categorical column
@@ -27,7 +27,7 @@ struct ColumnStatistics {
   int64_t infinite = 0;
   double min = 0, max = 0;
   double mean = 0;
-  // Of the population (divided by count, not count - 1). Welford within a chunk, chunks merged
+  // Of the population (divided by count, not count - 1). Two passes within a chunk, chunks merged
   // in order (Chan et al. 1983): the same bits on any number of threads.
   double standard_deviation = 0;
   // Of the order statistics, linearly interpolated (NumPy's default): 1, 5, 25, 50, 75, 95, 99 %.
@@ -54,10 +54,11 @@ struct ChunkStatistics {
   double min = 0, max = 0;  // of finite values; 0 if there is none
 };
 
-// Deterministic: the same bits for any `threads` >= 1. Throws nothing but std::bad_alloc.
-ColumnStatistics Describe(const Column& column, int threads = 1);
+// Statistics of one column; also of each kChunkRows rows of it (the last chunk may be shorter) if
+// `chunks` is not null. Throws nothing but std::bad_alloc.
+ColumnStatistics Describe(const Column& column, std::vector<ChunkStatistics>* chunks = nullptr);
+
+// Of all columns: the same bits for any `threads` >= 1.
 std::vector<ColumnStatistics> Describe(const Table& table, int threads = 1);
-// One for each kChunkRows rows; the last may be shorter.
-std::vector<ChunkStatistics> DescribeChunks(const Column& column);
 
 }  // namespace beamline::engine::data
