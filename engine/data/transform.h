@@ -31,8 +31,9 @@ struct TransformSpec {
   enum class Unknown { kZeros, kError };
 
   Kind kind = Kind::kStandardize;
-  // Empty: all columns the transform can apply to (one-hot, ordinal: the categorical ones;
-  // impute kMean and kMedian, scaling, log1p, clip: the numeric ones; other imputing: all).
+  // Empty: every column the transform can apply to. One-hot, ordinal: the categorical ones; impute
+  // kMean and kMedian, scaling, log1p, clip: the numeric ones; impute kMostFrequent: all;
+  // kConstant: the numeric ones if the constant is a number, else the categorical ones.
   std::vector<std::string> columns;
 
   Impute impute = Impute::kMean;
