@@ -12,6 +12,8 @@ namespace beamline::pipeline {
 
 // Resources of a task whose step says nothing. Unit: bytes.
 inline constexpr int64_t kDefaultMemoryBytes = int64_t{1} << 30;
+// The least that a step may ask for. Unit: bytes.
+inline constexpr int64_t kMinMemoryBytes = int64_t{16} << 20;
 inline constexpr double kDefaultCpus = 1;
 inline constexpr int kDefaultMaxAttempts = 5;
 

@@ -86,7 +86,8 @@ absl::Status ToUnimplemented(const std::vector<v1::Violation>& violations) {
 
 std::string Hint(std::string_view word, const std::vector<std::string>& known) {
   const std::string nearest = DidYouMean(word, known);
-  return nearest.empty() ? "" : absl::StrCat(" (did you mean \"", nearest, "\"?)");
+  return nearest.empty() || nearest == word ? ""
+                                            : absl::StrCat(" (did you mean \"", nearest, "\"?)");
 }
 
 }  // namespace beamline::pipeline

@@ -1,0 +1,118 @@
+#include "pipeline/dependencies.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
+
+namespace beamline::pipeline {
+namespace {
+
+std::map<std::string, int> IndexOfSteps(const v1::PipelineDefinition& definition) {
+  std::map<std::string, int> index;
+  for (int i = 0; i < definition.steps_size(); ++i) index.emplace(definition.steps(i).name(), i);
+  return index;
+}
+
+// Names that `step` waits for, known or not.
+std::set<std::string> NamesBefore(const v1::PipelineDefinition& definition, const v1::Step& step) {
+  std::set<std::string> names(step.after().begin(), step.after().end());
+  switch (step.kind_case()) {
+    case v1::Step::kTrain:
+      if (!definition.inputs().contains(step.train().data().input())) {
+        names.insert(step.train().data().input());
+      }
+      break;
+    case v1::Step::kEvaluate:
+      names.insert(step.evaluate().model());
+      break;
+    case v1::Step::kPublish:
+      names.insert(step.publish().model());
+      for (const v1::Requirement& requirement : step.publish().requirements()) {
+        names.insert(requirement.evaluation());
+      }
+      break;
+    default:
+      break;
+  }
+  return names;
+}
+
+// For each step the indices of those before it.
+std::vector<std::vector<int>> AllDependencies(const v1::PipelineDefinition& definition) {
+  const std::map<std::string, int> index = IndexOfSteps(definition);
+  std::vector<std::vector<int>> all;
+  for (const v1::Step& step : definition.steps()) {
+    std::vector<int>& before = all.emplace_back();
+    for (const std::string& name : NamesBefore(definition, step)) {
+      if (const auto found = index.find(name); found != index.end()) {
+        before.push_back(found->second);
+      }
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
+bool IsRegisteredModel(const std::string& model) {
+  const std::vector<std::string> parts = absl::StrSplit(model, '/');
+  int version = 0;
+  return parts.size() == 6 && parts[0] == "projects" && !parts[1].empty() && parts[2] == "models" &&
+         !parts[3].empty() && parts[4] == "versions" && absl::SimpleAtoi(parts[5], &version) &&
+         version > 0;
+}
+
+std::vector<std::string> DependenciesOf(const v1::PipelineDefinition& definition,
+                                        const v1::Step& step) {
+  const std::map<std::string, int> index = IndexOfSteps(definition);
+  std::vector<std::string> known;
+  for (const std::string& name : NamesBefore(definition, step)) {
+    if (index.contains(name)) known.push_back(name);
+  }
+  return known;
+}
+
+std::vector<int> TopologicalOrder(const v1::PipelineDefinition& definition) {
+  const std::vector<std::vector<int>> before = AllDependencies(definition);
+  std::vector<bool> done(before.size());
+  std::vector<int> order;
+  for (bool progress = true; progress;) {
+    progress = false;
+    for (size_t i = 0; i < before.size() && !progress; ++i) {
+      if (done[i]) continue;
+      progress = std::all_of(before[i].begin(), before[i].end(),
+                             [&](int j) { return done[static_cast<size_t>(j)]; });
+      if (!progress) continue;
+      done[i] = true;
+      order.push_back(static_cast<int>(i));
+    }
+  }
+  return order;
+}
+
+std::vector<std::string> FindCycle(const v1::PipelineDefinition& definition) {
+  const std::vector<std::vector<int>> before = AllDependencies(definition);
+  const std::vector<int> order = TopologicalOrder(definition);
+  const std::set<int> ordered(order.begin(), order.end());
+  int at = 0;
+  while (ordered.contains(at)) ++at;
+  if (at == definition.steps_size()) return {};
+  // Every step that could not be ordered waits for another one such: follow them until one repeats.
+  std::vector<int> path;
+  while (std::find(path.begin(), path.end(), at) == path.end()) {
+    path.push_back(at);
+    const std::vector<int>& next = before[static_cast<size_t>(at)];
+    at = *std::find_if(next.begin(), next.end(), [&](int j) { return !ordered.contains(j); });
+  }
+  path.erase(path.begin(), std::find(path.begin(), path.end(), at));
+  path.push_back(at);
+  std::vector<std::string> names;
+  for (const int step : path) names.push_back(definition.steps(step).name());
+  return names;
+}
+
+}  // namespace beamline::pipeline

@@ -1,0 +1,26 @@
+// Which step waits for which.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "beamline/v1/pipeline.pb.h"
+
+namespace beamline::pipeline {
+
+// Names of steps whose results `step` uses or that it names in `after`; ascending, without
+// duplicates. Names of steps that do not exist are left out.
+std::vector<std::string> DependenciesOf(const v1::PipelineDefinition& definition,
+                                        const v1::Step& step);
+
+// Names along one cycle, the first one again at the end: {"a", "b", "a"}; empty if there is none.
+std::vector<std::string> FindCycle(const v1::PipelineDefinition& definition);
+
+// Indices of the steps, dependencies first, else in the order of the definition. Steps on a cycle
+// are left out.
+std::vector<int> TopologicalOrder(const v1::PipelineDefinition& definition);
+
+// True for "projects/P/models/M/versions/V".
+bool IsRegisteredModel(const std::string& model);
+
+}  // namespace beamline::pipeline

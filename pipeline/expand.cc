@@ -1,0 +1,67 @@
+#include "pipeline/expand.h"
+
+#include "pipeline/dependencies.h"
+
+namespace beamline::pipeline {
+namespace {
+
+v1::Resources WithDefaults(v1::Resources resources) {
+  if (resources.cpus() == 0) resources.set_cpus(kDefaultCpus);
+  if (resources.memory_bytes() == 0) resources.set_memory_bytes(kDefaultMemoryBytes);
+  if (resources.device() == v1::DEVICE_KIND_UNSPECIFIED) resources.set_device(v1::DEVICE_KIND_ANY);
+  if (resources.workers().min() == 0) resources.mutable_workers()->set_min(1);
+  if (resources.workers().max() == 0) {
+    resources.mutable_workers()->set_max(resources.workers().min());
+  }
+  return resources;
+}
+
+void AddTables(const v1::TrainingData& data, PlannedTask* task) {
+  task->tables.push_back(data.input());
+  if (data.split().has_input()) task->tables.push_back(data.split().input().test());
+}
+
+void AddNeeds(const v1::PipelineDefinition& definition, const v1::Step& step, PlannedTask* task) {
+  if (step.has_train()) {
+    // Its test rows are of no use to training.
+    task->tables.push_back(step.train().data().input());
+  } else if (step.has_evaluate()) {
+    const v1::EvaluateStep& evaluate = step.evaluate();
+    if (IsRegisteredModel(evaluate.model())) {
+      task->models.push_back(evaluate.model());
+    } else {
+      task->artifacts.push_back({evaluate.model(), "model"});
+    }
+    if (!evaluate.input().empty()) {
+      task->tables.push_back(evaluate.input());
+      return;
+    }
+    for (const v1::Step& other : definition.steps()) {
+      if (other.name() == evaluate.model()) AddTables(other.train().data(), task);
+    }
+  } else if (step.has_publish()) {
+    task->artifacts.push_back({step.publish().model(), "model"});
+    for (const v1::Requirement& requirement : step.publish().requirements()) {
+      task->evaluations.push_back(requirement.evaluation());
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<PlannedTask> Expand(const v1::PipelineDefinition& definition) {
+  std::vector<PlannedTask> tasks;
+  for (const int i : TopologicalOrder(definition)) {
+    const v1::Step& step = definition.steps(i);
+    PlannedTask& task = tasks.emplace_back();
+    task.step = step.name();
+    task.dependencies = DependenciesOf(definition, step);
+    task.resources = WithDefaults(step.resources());
+    if (step.retry().max_attempts() > 0) task.max_attempts = step.retry().max_attempts();
+    task.timeout_seconds = step.timeout_seconds();
+    AddNeeds(definition, step, &task);
+  }
+  return tasks;
+}
+
+}  // namespace beamline::pipeline

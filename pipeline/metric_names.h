@@ -1,0 +1,27 @@
+// The metrics that definitions may name.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace beamline::pipeline {
+
+// What it is for and which way is up; how it is computed is the engine's matter (engine/metrics).
+struct MetricName {
+  std::string_view name;
+  bool larger_is_better = true;
+  bool for_classes = true;
+  bool binary_only = false;
+};
+
+// Ascending within classification, then regression.
+std::span<const MetricName> AllMetrics();
+// Null if there is none of that name.
+const MetricName* FindMetricName(std::string_view name);
+// Names of those that fit a target. `classes` 0: a number.
+std::vector<std::string> MetricsFor(int64_t classes);
+
+}  // namespace beamline::pipeline

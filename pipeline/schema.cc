@@ -1,0 +1,104 @@
+#include "pipeline/schema.h"
+
+#include <algorithm>
+#include <set>
+
+namespace beamline::pipeline {
+
+const v1::Column* FindColumn(const v1::Dataset& dataset, std::string_view name) {
+  for (const v1::Column& column : dataset.columns()) {
+    if (column.name() == name) return &column;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> ColumnNames(const v1::Dataset& dataset) {
+  std::vector<std::string> names;
+  for (const v1::Column& column : dataset.columns()) names.push_back(column.name());
+  return names;
+}
+
+bool IsText(v1::ColumnType type) { return type == v1::COLUMN_TYPE_CATEGORICAL; }
+
+bool IsInteger(v1::ColumnType type) {
+  return type == v1::COLUMN_TYPE_INT64 || type == v1::COLUMN_TYPE_UINT8;
+}
+
+bool TargetIsClass(const v1::TrainingData& data, const v1::Loss& loss, v1::ColumnType type,
+                   int64_t distinct) {
+  if (data.target_kind() != v1::TARGET_KIND_UNSPECIFIED) {
+    return data.target_kind() == v1::TARGET_KIND_CLASSIFICATION;
+  }
+  switch (loss.kind_case()) {
+    case v1::Loss::kBinaryCrossEntropy:
+    case v1::Loss::kCrossEntropy:
+      return true;
+    case v1::Loss::kMeanSquaredError:
+    case v1::Loss::kMeanAbsoluteError:
+    case v1::Loss::kHuber:
+      return false;
+    case v1::Loss::KIND_NOT_SET:
+      break;
+  }
+  return IsText(type) || type == v1::COLUMN_TYPE_BOOL ||
+         (IsInteger(type) && distinct <= kMaxInferredClasses);
+}
+
+std::vector<std::string> FeatureColumns(const v1::TrainingData& data,
+                                        const std::vector<std::string>& columns) {
+  if (data.features_size() > 0) return {data.features().begin(), data.features().end()};
+  std::set<std::string> left_out(data.exclude().begin(), data.exclude().end());
+  left_out.insert(data.target());
+  left_out.insert(data.weight());
+  if (data.split().has_column()) left_out.insert(data.split().column().column());
+  std::vector<std::string> features;
+  std::copy_if(columns.begin(), columns.end(), std::back_inserter(features),
+               [&](const std::string& name) { return !left_out.contains(name); });
+  return features;
+}
+
+std::vector<v1::Transform> TransformsOf(const v1::TrainingData& data) {
+  if (data.transforms_size() > 0) return {data.transforms().begin(), data.transforms().end()};
+  std::vector<v1::Transform> transforms(3);
+  transforms[0].mutable_impute();
+  transforms[1].mutable_one_hot();
+  transforms[2].mutable_standardize();
+  return transforms;
+}
+
+bool HasValidationRows(const v1::Split& split) {
+  switch (split.kind_case()) {
+    case v1::Split::kRandom:
+      return split.random().validation() > 0;
+    case v1::Split::kStratified:
+      return split.stratified().validation() > 0;
+    case v1::Split::kColumn:
+      return split.column().validation_size() > 0;
+    case v1::Split::kModulo:
+      return split.modulo().validation() > 0;
+    case v1::Split::kInput:
+      return split.input().validation() > 0;
+    case v1::Split::KIND_NOT_SET:
+      return false;
+  }
+  return false;
+}
+
+bool HasTestRows(const v1::Split& split) {
+  switch (split.kind_case()) {
+    case v1::Split::kRandom:
+      return split.random().test() > 0;
+    case v1::Split::kStratified:
+      return split.stratified().test() > 0;
+    case v1::Split::kColumn:
+      return split.column().test_size() > 0;
+    case v1::Split::kModulo:
+    case v1::Split::kInput:
+      return true;
+    case v1::Split::KIND_NOT_SET:
+      return false;
+  }
+  return false;
+}
+
+}  // namespace beamline::pipeline

@@ -1,0 +1,46 @@
+// What is known of a training step's rows from the schema of its dataset, before any row is read.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "beamline/v1/dataset.pb.h"
+#include "beamline/v1/network.pb.h"
+#include "beamline/v1/pipeline.pb.h"
+
+namespace beamline::pipeline {
+
+// Integer columns with at most so many different values are classes by default.
+inline constexpr int64_t kMaxInferredClasses = 20;
+// More classes than this are refused: the target is hardly a class.
+inline constexpr int64_t kMaxClasses = 10'000;
+
+// Null if there is none.
+const v1::Column* FindColumn(const v1::Dataset& dataset, std::string_view name);
+std::vector<std::string> ColumnNames(const v1::Dataset& dataset);
+
+// Whether the column holds text; truth values count as the numbers 0 and 1 where they are features.
+bool IsText(v1::ColumnType type);
+bool IsInteger(v1::ColumnType type);
+
+// True if the target is classes and not numbers: as `data.target_kind` says; else as the loss needs
+// it; else if it is a category, a boolean or an integer of at most kMaxInferredClasses values.
+// The one place that decides, for validation and execution.
+bool TargetIsClass(const v1::TrainingData& data, const v1::Loss& loss, v1::ColumnType type,
+                   int64_t distinct);
+
+// The columns that are learned from, in the order of `columns`, or as data.features has them: all
+// but target, weight, excluded and the split's.
+std::vector<std::string> FeatureColumns(const v1::TrainingData& data,
+                                        const std::vector<std::string>& columns);
+
+// data.transforms, or the default ones.
+std::vector<v1::Transform> TransformsOf(const v1::TrainingData& data);
+
+// Whether a split has rows of that kind at all.
+bool HasValidationRows(const v1::Split& split);
+bool HasTestRows(const v1::Split& split);
+
+}  // namespace beamline::pipeline

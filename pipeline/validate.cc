@@ -1,0 +1,268 @@
+#include "pipeline/validate.h"
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/ids.h"
+#include "base/strings.h"
+#include "pipeline/dependencies.h"
+#include "pipeline/expand.h"
+#include "pipeline/fill_message.h"
+#include "pipeline/parameters.h"
+#include "pipeline/schema.h"
+#include "pipeline/text_value.h"
+#include "pipeline/validate_internal.h"
+
+namespace beamline::pipeline {
+namespace validation {
+namespace {
+
+constexpr int kMaxSteps = 1000;
+
+std::string StepPath(const Context& context, int index) {
+  const std::string& name = context.definition.steps(index).name();
+  const auto found = context.steps.find(name);
+  const bool by_name =
+      found != context.steps.end() && found->second == &context.definition.steps(index);
+  return absl::StrCat("steps.", by_name ? name : absl::StrCat(index));
+}
+
+void CheckInputs(Context& context, const ValidateOptions& options) {
+  const std::map<std::string, v1::Input> inputs(context.definition.inputs().begin(),
+                                                context.definition.inputs().end());
+  for (const auto& [name, input] : inputs) {
+    const std::string path = absl::StrCat("inputs.", name);
+    context.inputs[name] = nullptr;
+    if (name.empty() || name.size() > 63 || name.find_first_of("/ \t\n") != std::string::npos) {
+      context.errors.Add(path, "an input's name is 1 to 63 characters without '/' and spaces");
+    }
+    switch (input.source_case()) {
+      case v1::Input::SOURCE_NOT_SET:
+        context.errors.Add(path, "says neither \"file\" nor \"dataset\": give one of them");
+        break;
+      case v1::Input::kFile:
+        if (options.for_run) {
+          context.errors.Add(absl::StrCat(path, ".file"),
+                             absl::StrCat("\"", input.file(),
+                                          "\" is a local file: upload it and give the dataset's "
+                                          "name for this input"));
+        } else if (input.file().empty()) {
+          context.errors.Add(absl::StrCat(path, ".file"), "is empty: give a path");
+        }
+        break;
+      case v1::Input::kDataset:
+        if (!options.datasets) break;
+        context.inputs[name] = options.datasets(input.dataset());
+        if (context.inputs[name] == nullptr) {
+          context.errors.Add(absl::StrCat(path, ".dataset"),
+                             absl::StrCat("there is no dataset \"", input.dataset(),
+                                          "\" in this project: upload it first"));
+        }
+        break;
+    }
+  }
+}
+
+void CheckNames(Context& context) {
+  const auto check = [&](const std::string& path, const std::string& name) {
+    if (name.empty()) {
+      context.errors.Add(path, "is missing: give 1 to 63 of a-z, 0-9 and '-'");
+    } else if (const absl::Status status = CheckUserId(name); !status.ok()) {
+      context.errors.Add(path, S(status.message()));
+    }
+  };
+  check("name", context.definition.name());
+  for (int i = 0; i < context.definition.steps_size(); ++i) {
+    const v1::Step& step = context.definition.steps(i);
+    if (!step.name().empty() && !context.steps.emplace(step.name(), &step).second) {
+      context.errors.Add(absl::StrCat("steps.", i, ".name"),
+                         absl::StrCat("a step before this one has the name \"", step.name(),
+                                      "\" too: every step needs its own"));
+    }
+    check(absl::StrCat(StepPath(context, i), ".name"), step.name());
+  }
+  if (context.definition.steps_size() == 0) {
+    context.errors.Add("steps", "are missing: a pipeline has at least one step");
+  } else if (context.definition.steps_size() > kMaxSteps) {
+    context.errors.Add("steps", absl::StrCat("are ", context.definition.steps_size(), "; at most ",
+                                             kMaxSteps, " are possible"));
+  }
+}
+
+void CheckResources(Context& context, const std::string& path, const v1::Resources& resources) {
+  CheckRange(context, path + ".cpus", resources.cpus(), 0.1, 1024);
+
+  constexpr int64_t kMaxMemory = int64_t{1} << 46;
+  if (resources.memory_bytes() != 0 &&
+      (resources.memory_bytes() < kMinMemoryBytes || resources.memory_bytes() > kMaxMemory)) {
+    context.errors.Add(path + ".memory_bytes", "must be from 16 MiB to 64 TiB");
+  }
+  if (resources.gpus() < 0) context.errors.Add(path + ".gpus", "must not be negative");
+  if (resources.gpu_memory_bytes() < 0) {
+    context.errors.Add(path + ".gpu_memory_bytes", "must not be negative");
+  }
+  if (resources.gpus() > 0 || resources.device() == v1::DEVICE_KIND_CUDA) {
+    context.unimplemented.Add(path,
+                              "training on graphics processors is not built yet: ask for "
+                              "cpus only");
+  }
+  const v1::WorkerCount& workers = resources.workers();
+  if (workers.min() < 0 || workers.max() < 0 ||
+      (workers.max() > 0 && workers.max() < workers.min())) {
+    context.errors.Add(path + ".workers", "needs 1 <= min <= max");
+  } else if (workers.max() > 1 || workers.min() > 1) {
+    context.unimplemented.Add(path + ".workers",
+                              "training on several workers is not built yet: leave it out");
+  }
+}
+
+void CheckStep(Context& context, const std::string& path, const v1::Step& step) {
+  for (int i = 0; i < step.after_size(); ++i) {
+    if (!context.steps.contains(step.after(i))) {
+      context.errors.Add(absl::StrCat(path, ".after.", i),
+                         absl::StrCat("there is no step \"", step.after(i), "\"",
+                                      Hint(step.after(i), context.StepNames())));
+    }
+  }
+  CheckResources(context, path + ".resources", step.resources());
+  CheckRange(context, path + ".retry.max_attempts", step.retry().max_attempts(), 1, 100);
+  CheckRange(context, path + ".timeout_seconds", static_cast<double>(step.timeout_seconds()), 1,
+             1e9);
+  if (step.has_search()) {
+    context.unimplemented.Add(path + ".search", "searches are not built yet");
+  }
+  if (step.has_cross_validation()) {
+    context.unimplemented.Add(path + ".cross_validation", "cross-validation is not built yet");
+  }
+  switch (step.kind_case()) {
+    case v1::Step::kTrain:
+      CheckTrain(context, path + ".train", step);
+      break;
+    case v1::Step::kEvaluate:
+      CheckEvaluate(context, path + ".evaluate", step.evaluate());
+      break;
+    case v1::Step::kPublish:
+      CheckPublish(context, path + ".publish", step.publish());
+      break;
+    case v1::Step::kPrepare:
+      context.unimplemented.Add(path + ".prepare",
+                                "prepare steps are not built yet: give the transforms in the "
+                                "train step's data");
+      break;
+    case v1::Step::kScalingStudy:
+      context.unimplemented.Add(path + ".scaling_study", "scaling studies are not built yet");
+      break;
+    case v1::Step::kCommand:
+      context.unimplemented.Add(path + ".command", "command steps are not built yet");
+      break;
+    case v1::Step::KIND_NOT_SET:
+      context.errors.Add(path,
+                         "does not say what it does: give one of prepare, train, evaluate, "
+                         "publish, scaling_study, command");
+  }
+}
+
+void CheckParameters(Context& context) {
+  std::set<std::string> seen;
+  for (int i = 0; i < context.definition.parameters_size(); ++i) {
+    const v1::Parameter& parameter = context.definition.parameters(i);
+    const std::string path = absl::StrCat("parameters.", i);
+    if (parameter.name().empty() || parameter.name().find('.') != std::string::npos) {
+      context.errors.Add(path + ".name", "is empty or has a dot: dots are for field paths");
+    } else if (!seen.insert(parameter.name()).second) {
+      context.errors.Add(path + ".name",
+                         absl::StrCat("\"", parameter.name(), "\" is declared twice"));
+    }
+    // Clearing the field on a copy walks the path and says where it leads nowhere.
+    v1::PipelineDefinition copy = context.definition;
+    copy.clear_parameters();
+    google::protobuf::Map<std::string, google::protobuf::Value> clear;
+    clear[parameter.path()].set_null_value(google::protobuf::NULL_VALUE);
+    for (const v1::Violation& violation : ApplyParameters(clear, &copy)) {
+      context.errors.Add(path + ".path", violation.description());
+    }
+  }
+}
+
+void CheckCycles(Context& context) {
+  const std::vector<std::string> cycle = FindCycle(context.definition);
+  if (cycle.empty()) return;
+  context.errors.Add(absl::StrCat("steps.", cycle.front()),
+                     absl::StrCat("waits for itself: ", absl::StrJoin(cycle, " after ")));
+}
+
+std::vector<v1::Violation> Sorted(const Violations& violations) {
+  std::vector<v1::Violation> list = violations.list();
+  std::stable_sort(list.begin(), list.end(), [](const v1::Violation& a, const v1::Violation& b) {
+    return std::tuple(a.line(), a.column()) < std::tuple(b.line(), b.column());
+  });
+  return list;
+}
+
+}  // namespace
+
+std::vector<std::string> Context::StepNames() const {
+  std::vector<std::string> names;
+  for (const auto& [name, step] : steps) names.push_back(name);
+  return names;
+}
+
+std::vector<std::string> Context::InputNames() const {
+  std::vector<std::string> names;
+  for (const auto& [name, dataset] : inputs) names.push_back(name);
+  return names;
+}
+
+const v1::TrainStep* Context::FindTrain(const std::string& name) const {
+  const auto found = steps.find(name);
+  return found != steps.end() && found->second->has_train() ? &found->second->train() : nullptr;
+}
+
+void CheckRange(Context& context, const std::string& path, double value, double low, double high,
+                bool zero_is_default) {
+  if (value >= low && value <= high) return;
+  if (zero_is_default && value == 0) return;
+  context.errors.Add(path, absl::StrCat("must be from ", NumberText(low), " to ", NumberText(high),
+                                        ", not ", NumberText(value)));
+}
+
+const v1::Column* CheckColumn(Context& context, const std::string& path, const v1::Dataset& dataset,
+                              const std::string& name) {
+  const v1::Column* column = FindColumn(dataset, name);
+  if (column != nullptr) return column;
+  const std::vector<std::string> names = ColumnNames(dataset);
+  constexpr size_t kMaxListed = 20;
+  const std::string hint = Hint(name, names);
+  context.errors.Add(path,
+                     absl::StrCat("the data has no column \"", name, "\"",
+                                  !hint.empty() ? hint
+                                  : names.size() <= kMaxListed
+                                      ? absl::StrCat(": it has ", absl::StrJoin(names, ", "))
+                                      : absl::StrCat(": see its ", names.size(), " columns")));
+  return nullptr;
+}
+
+}  // namespace validation
+
+absl::Status Verdict::ToStatus() const {
+  return violations.empty() ? ToUnimplemented(unimplemented) : ToInvalidArgument(violations);
+}
+
+Verdict Validate(const v1::PipelineDefinition& definition, const ValidateOptions& options) {
+  validation::Context context{
+      definition, Violations(options.positions), Violations(options.positions), {}, {}};
+  validation::CheckNames(context);
+  validation::CheckInputs(context, options);
+  for (int i = 0; i < definition.steps_size(); ++i) {
+    validation::CheckStep(context, validation::StepPath(context, i), definition.steps(i));
+  }
+  validation::CheckCycles(context);
+  validation::CheckParameters(context);
+  return {validation::Sorted(context.errors), validation::Sorted(context.unimplemented)};
+}
+
+}  // namespace beamline::pipeline

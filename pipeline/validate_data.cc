@@ -1,0 +1,267 @@
+// Training data: columns, target, weights, features.
+#include <algorithm>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "pipeline/dependencies.h"
+#include "pipeline/schema.h"
+#include "pipeline/text_value.h"
+#include "pipeline/validate_internal.h"
+
+namespace beamline::pipeline::validation {
+namespace {
+
+// The dataset of an input; an error if there is no such input. Null if its schema is not known.
+const v1::Dataset* CheckInput(Context& context, const std::string& path, const std::string& name) {
+  if (name.empty()) {
+    context.errors.Add(path, absl::StrCat("is missing: name one of the inputs (",
+                                          absl::StrJoin(context.InputNames(), ", "), ")"));
+    return nullptr;
+  }
+  const auto found = context.inputs.find(name);
+  if (found != context.inputs.end()) return found->second;
+  if (const auto step = context.steps.find(name); step != context.steps.end()) {
+    if (step->second->has_prepare()) return nullptr;  // Reported as not built at that step.
+    context.errors.Add(path, absl::StrCat("step \"", name, "\" makes no table: name an input"));
+  } else {
+    context.errors.Add(
+        path, absl::StrCat("there is no input \"", name, "\"", Hint(name, context.InputNames())));
+  }
+  return nullptr;
+}
+
+void CheckTarget(Context& context, const std::string& path, const v1::TrainStep& train,
+                 const v1::Dataset& dataset, const TargetFacts& target) {
+  const v1::Column* column = CheckColumn(context, path + ".target", dataset, train.data().target());
+  if (column == nullptr) return;
+  const v1::ColumnStatistics& statistics = column->statistics();
+  const std::string& name = column->name();
+  if (statistics.missing() > 0) {
+    context.errors.Add(path + ".target",
+                       absl::StrCat("column \"", name, "\" has ", statistics.missing(),
+                                    " missing values: remove these rows from the file"));
+  }
+  if (!target.is_class) {
+    if (column->item_shape_size() > 0) {
+      context.unimplemented.Add(path + ".target", "targets of several numbers are not built yet");
+    }
+    if (IsText(column->type())) {
+      context.errors.Add(path + ".target",
+                         absl::StrCat("column \"", name,
+                                      "\" is text and cannot be predicted as a "
+                                      "number: use cross_entropy, or leave target_kind out"));
+    } else if (statistics.count() > 0 && statistics.min() == statistics.max()) {
+      context.errors.Add(path + ".target",
+                         absl::StrCat("column \"", name, "\" is ", NumberText(statistics.min()),
+                                      " in every row: nothing can be learned"));
+    }
+    return;
+  }
+  if (column->item_shape_size() > 0) {
+    context.errors.Add(path + ".target", absl::StrCat("column \"", name,
+                                                      "\" holds several numbers a row: a class "
+                                                      "is a single value"));
+  } else if (target.classes == 1) {
+    context.errors.Add(
+        path + ".target",
+        absl::StrCat(
+            "column \"", name, "\" has only one class",
+            target.class_names.empty() ? "" : absl::StrCat(" (", target.class_names.front(), ")"),
+            ": at least two are needed"));
+  } else if (target.classes > kMaxClasses) {
+    context.errors.Add(path + ".target",
+                       absl::StrCat("column \"", name, "\" has ", target.classes,
+                                    " different values, too many for classes (at most ",
+                                    kMaxClasses, "): set target_kind: regression"));
+  }
+}
+
+void CheckWeight(Context& context, const std::string& path, const v1::TrainingData& data,
+                 const v1::Dataset& dataset) {
+  if (data.weight().empty()) return;
+  const v1::Column* column = CheckColumn(context, path + ".weight", dataset, data.weight());
+  if (column == nullptr) return;
+  const v1::ColumnStatistics& statistics = column->statistics();
+  if (IsText(column->type())) {
+    context.errors.Add(path + ".weight", absl::StrCat("column \"", column->name(),
+                                                      "\" is text: weights are numbers"));
+  } else if (statistics.missing() > 0) {
+    context.errors.Add(path + ".weight",
+                       absl::StrCat("column \"", column->name(), "\" has ", statistics.missing(),
+                                    " missing values: every row needs a weight"));
+  } else if (statistics.count() > 0 && statistics.mean() <= 0) {
+    context.errors.Add(path + ".weight", absl::StrCat("the weights in column \"", column->name(),
+                                                      "\" add up to nothing or less"));
+  }
+}
+
+void CheckFeatureNames(Context& context, const std::string& path, const v1::TrainingData& data,
+                       const v1::Dataset* dataset) {
+  std::set<std::string> seen;
+  for (int i = 0; i < data.features_size(); ++i) {
+    const std::string& name = data.features(i);
+    const std::string at = absl::StrCat(path, ".features.", i);
+    if (!seen.insert(name).second) {
+      context.errors.Add(at, absl::StrCat("\"", name, "\" is listed twice"));
+    } else if (name == data.target()) {
+      context.errors.Add(at, absl::StrCat("\"", name,
+                                          "\" is the target: a model that sees it "
+                                          "learns nothing else"));
+    } else if (!data.weight().empty() && name == data.weight()) {
+      context.errors.Add(at, absl::StrCat("\"", name,
+                                          "\" is the weight: it is not known when "
+                                          "the model is used"));
+    } else if (dataset != nullptr) {
+      CheckColumn(context, at, *dataset, name);
+    }
+  }
+  for (int i = 0; i < data.exclude_size(); ++i) {
+    const std::string at = absl::StrCat(path, ".exclude.", i);
+    if (seen.contains(data.exclude(i))) {
+      context.errors.Add(at, absl::StrCat("\"", data.exclude(i), "\" is among features too"));
+    } else if (dataset != nullptr) {
+      CheckColumn(context, at, *dataset, data.exclude(i));
+    }
+  }
+}
+
+// The rows that another input gives must have the columns that the model needs.
+void CheckOtherInput(Context& context, const std::string& path, const v1::Dataset& other,
+                     const v1::TrainingData& data, const v1::Dataset& dataset) {
+  std::vector<std::string> needed = FeatureColumns(data, ColumnNames(dataset));
+  needed.push_back(data.target());
+  if (!data.weight().empty()) needed.push_back(data.weight());
+  std::vector<std::string> missing;
+  for (const std::string& name : needed) {
+    const v1::Column* here = FindColumn(dataset, name);
+    const v1::Column* there = FindColumn(other, name);
+    if (here == nullptr) continue;
+    if (there == nullptr) {
+      missing.push_back(name);
+    } else if (IsText(here->type()) != IsText(there->type())) {
+      context.errors.Add(path, absl::StrCat("column \"", name, "\" is ",
+                                            IsText(there->type()) ? "text" : "a number",
+                                            " there, but not in input \"", data.input(),
+                                            "\": give both the same column_types"));
+    }
+  }
+  if (!missing.empty()) {
+    context.errors.Add(path, absl::StrCat("lacks columns of input \"", data.input(),
+                                          "\": ", absl::StrJoin(missing, ", ")));
+  }
+}
+
+}  // namespace
+
+TargetFacts FactsOfTarget(const Context& context, const v1::TrainStep& train) {
+  TargetFacts facts;
+  const auto input = context.inputs.find(train.data().input());
+  if (input == context.inputs.end() || input->second == nullptr) return facts;
+  const v1::Column* column = FindColumn(*input->second, train.data().target());
+  if (column == nullptr) return facts;
+  facts.known = true;
+  const v1::ColumnStatistics& statistics = column->statistics();
+  facts.is_class =
+      TargetIsClass(train.data(), train.network().loss(), column->type(), statistics.distinct());
+  if (!facts.is_class && IsText(column->type())) facts.known = false;  // CheckTarget complains.
+  if (!facts.is_class) return facts;
+  facts.classes = statistics.distinct();
+  if (static_cast<int64_t>(statistics.top_categories_size()) == statistics.distinct()) {
+    for (const auto& category : statistics.top_categories()) {
+      facts.class_names.push_back(category.value());
+    }
+  } else if (statistics.distinct() == 1) {
+    facts.class_names.push_back(NumberText(statistics.min()));
+  } else if (IsInteger(column->type()) &&
+             statistics.max() - statistics.min() + 1 == static_cast<double>(facts.classes)) {
+    for (int64_t i = 0; i < std::min<int64_t>(facts.classes, kMaxClasses); ++i) {
+      facts.class_names.push_back(NumberText(statistics.min() + static_cast<double>(i)));
+    }
+  }
+  std::sort(facts.class_names.begin(), facts.class_names.end());
+  return facts;
+}
+
+FeatureFacts CheckData(Context& context, const std::string& path, const v1::TrainStep& train,
+                       const TargetFacts& target) {
+  const v1::TrainingData& data = train.data();
+  const v1::Dataset* dataset = CheckInput(context, path + ".input", data.input());
+  if (data.target().empty()) {
+    context.errors.Add(path + ".target", "is missing: name the column to be predicted");
+  } else if (dataset != nullptr) {
+    CheckTarget(context, path, train, *dataset, target);
+  }
+  if (!data.weight().empty() && data.weight() == data.target()) {
+    context.errors.Add(path + ".weight", "is the target: name another column");
+  } else if (dataset != nullptr) {
+    CheckWeight(context, path, data, *dataset);
+  }
+  CheckFeatureNames(context, path, data, dataset);
+  CheckSplit(context, path + ".split", data, dataset, target);
+  FeatureFacts facts;
+  CheckTransforms(context, path + ".transforms", data, dataset, &facts);
+  if (dataset != nullptr && FeatureColumns(data, ColumnNames(*dataset)).empty()) {
+    context.errors.Add(path,
+                       "no column is left to learn from: every one is target, weight, "
+                       "excluded or the split's");
+  }
+  if (data.split().has_input() && dataset != nullptr) {
+    const auto other = context.inputs.find(data.split().input().test());
+    if (other != context.inputs.end() && other->second != nullptr) {
+      CheckOtherInput(context, path + ".split.input.test", *other->second, data, *dataset);
+    }
+  }
+  return facts;
+}
+
+void CheckEvaluate(Context& context, const std::string& path, const v1::EvaluateStep& evaluate) {
+  const v1::TrainStep* train = context.FindTrain(evaluate.model());
+  const bool registered = IsRegisteredModel(evaluate.model());
+  if (train == nullptr && !registered) {
+    context.errors.Add(path + ".model",
+                       evaluate.model().empty()
+                           ? "is missing: name a train step"
+                           : absl::StrCat("\"", evaluate.model(),
+                                          "\" is no train step of this "
+                                          "pipeline and no \"projects/P/models/M/versions/V\"",
+                                          Hint(evaluate.model(), context.StepNames())));
+  }
+  if (!evaluate.input().empty() && evaluate.part() != v1::DATA_PART_UNSPECIFIED) {
+    context.errors.Add(path + ".part",
+                       "only one of part and input may be given: all rows of an "
+                       "input are used");
+  }
+  const v1::Dataset* dataset =
+      evaluate.input().empty() ? nullptr : CheckInput(context, path + ".input", evaluate.input());
+  if (registered && evaluate.input().empty()) {
+    context.errors.Add(path + ".input",
+                       "is missing: a registered model has no rows of its own "
+                       "in this pipeline");
+  }
+  TargetFacts target;
+  if (train != nullptr) {
+    target = FactsOfTarget(context, *train);
+    const v1::Split& split = train->data().split();
+    const bool wants_test = evaluate.part() == v1::DATA_PART_TEST;
+    const bool wants_validation = evaluate.part() == v1::DATA_PART_VALIDATION;
+    if (evaluate.input().empty() &&
+        ((wants_test && !HasTestRows(split)) || (wants_validation && !HasValidationRows(split)) ||
+         (evaluate.part() == v1::DATA_PART_UNSPECIFIED && !HasTestRows(split) &&
+          !HasValidationRows(split)))) {
+      context.errors.Add(path + (wants_test || wants_validation ? ".part" : ".model"),
+                         absl::StrCat("the split of step \"", evaluate.model(), "\" has no ",
+                                      wants_validation ? "validation" : "test",
+                                      " rows: add a split, or give an input"));
+    }
+    const auto trained_on = context.inputs.find(train->data().input());
+    if (dataset != nullptr && trained_on != context.inputs.end() && trained_on->second != nullptr) {
+      CheckOtherInput(context, path + ".input", *dataset, train->data(), *trained_on->second);
+    }
+  }
+  for (int i = 0; i < evaluate.metrics_size(); ++i) {
+    CheckMetric(context, absl::StrCat(path, ".metrics.", i), evaluate.metrics(i), target, true);
+  }
+}
+
+}  // namespace beamline::pipeline::validation

@@ -1,0 +1,75 @@
+// What the parts of the validation share. Only for the files validate*.cc.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipeline/validate.h"
+#include "pipeline/violation.h"
+
+namespace beamline::pipeline::validation {
+
+// One validation under way.
+struct Context {
+  const v1::PipelineDefinition& definition;
+  Violations errors;
+  Violations unimplemented;
+  // Steps by name, the first of each.
+  std::map<std::string, const v1::Step*> steps;
+  // Inputs by name; null where the schema is not known.
+  std::map<std::string, const v1::Dataset*> inputs;
+
+  std::vector<std::string> StepNames() const;
+  std::vector<std::string> InputNames() const;
+  // The step of that name if it is a train step, else null.
+  const v1::TrainStep* FindTrain(const std::string& name) const;
+};
+
+// What is known of the target of a train step.
+struct TargetFacts {
+  // False: nothing below is known.
+  bool known = false;
+  bool is_class = false;
+  // 0: not known.
+  int64_t classes = 0;
+  // Names of classes as they are written, if all are known.
+  std::vector<std::string> class_names;
+};
+
+// Numbers and codes that the network sees; 0 if not known.
+struct FeatureFacts {
+  int64_t features = 0;
+  int64_t code_columns = 0;
+};
+
+TargetFacts FactsOfTarget(const Context& context, const v1::TrainStep& train);
+
+// Each adds what is wrong with one part of a definition; `path` is the part's field path.
+FeatureFacts CheckData(Context& context, const std::string& path, const v1::TrainStep& train,
+                       const TargetFacts& target);
+void CheckSplit(Context& context, const std::string& path, const v1::TrainingData& data,
+                const v1::Dataset* dataset, const TargetFacts& target);
+// Returns whether the transforms are all right in themselves.
+void CheckTransforms(Context& context, const std::string& path, const v1::TrainingData& data,
+                     const v1::Dataset* dataset, FeatureFacts* facts);
+void CheckNetwork(Context& context, const std::string& path, const v1::TrainStep& train,
+                  const TargetFacts& target, const FeatureFacts& features, int64_t memory_bytes);
+void CheckOptimizer(Context& context, const std::string& path, const v1::NetworkLearner& network);
+// A metric by name, for such a target; "loss" is one only where `allow_loss`.
+void CheckMetric(Context& context, const std::string& path, const std::string& name,
+                 const TargetFacts& target, bool allow_loss);
+
+void CheckTrain(Context& context, const std::string& path, const v1::Step& step);
+void CheckEvaluate(Context& context, const std::string& path, const v1::EvaluateStep& evaluate);
+void CheckPublish(Context& context, const std::string& path, const v1::PublishStep& publish);
+
+// Adds an error unless `low` <= value <= `high`, or value is 0 and stands for the default.
+void CheckRange(Context& context, const std::string& path, double value, double low, double high,
+                bool zero_is_default = true);
+// Adds an error, with the nearest name, unless `name` is a column.
+const v1::Column* CheckColumn(Context& context, const std::string& path, const v1::Dataset& dataset,
+                              const std::string& name);
+
+}  // namespace beamline::pipeline::validation

@@ -1,0 +1,369 @@
+// Networks: wiring, widths, loss, memory.
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "pipeline/fill_message.h"
+#include "pipeline/schema.h"
+#include "pipeline/text_value.h"
+#include "pipeline/units.h"
+#include "pipeline/validate_internal.h"
+
+namespace beamline::pipeline::validation {
+namespace {
+
+constexpr int kMaxLayers = 1000;
+constexpr double kMaxWidth = 1'000'000;
+
+// Walks the layers in order, with the width of each output as far as it is known (0: not).
+class NetworkCheck {
+ public:
+  NetworkCheck(Context& context, std::string path, const v1::TrainStep& train,
+               const TargetFacts& target, const FeatureFacts& features)
+      : context_(context),
+        path_(std::move(path)),
+        network_(train.network()),
+        target_(target),
+        features_(features) {}
+
+  void Run() {
+    if (network_.layers_size() == 0) {
+      context_.errors.Add(path_ + ".layers", "are missing: the smallest network is [dense: {}]");
+      return;
+    }
+    if (network_.layers_size() > kMaxLayers) {
+      context_.errors.Add(
+          path_ + ".layers",
+          absl::StrCat("are ", network_.layers_size(), "; at most ", kMaxLayers, " are possible"));
+      return;
+    }
+    for (int i = 0; i < network_.layers_size(); ++i) CheckLayer(i);
+    CheckUse();
+    CheckLast();
+  }
+
+  // Numbers that training learns, as far as widths are known.
+  double parameters() const { return parameters_; }
+
+ private:
+  std::string At(int i) const { return absl::StrCat(path_, ".layers.", i); }
+  std::string NameOf(int i) const {
+    return network_.layers(i).name().empty() ? absl::StrCat("layer", i) : network_.layers(i).name();
+  }
+  bool IsLast(int i) const { return i + 1 == network_.layers_size(); }
+
+  void CheckName(int i) {
+    const std::string& name = network_.layers(i).name();
+    if (name == "features" || name == "codes") {
+      context_.errors.Add(At(i) + ".name", absl::StrCat("\"", name,
+                                                        "\" is the network's input: "
+                                                        "take another name"));
+    } else if (name.size() > 63 || name.find_first_of("./ \"\\") != std::string::npos) {
+      context_.errors.Add(At(i) + ".name",
+                          "is at most 63 characters without '.', '/', quotes and "
+                          "spaces");
+    } else if (index_.contains(NameOf(i))) {
+      context_.errors.Add(At(i) + ".name", absl::StrCat("layer ", index_.at(NameOf(i)),
+                                                        " has the name \"", NameOf(i), "\" too"));
+    }
+  }
+
+  // Widths of what the layer takes.
+  std::vector<int64_t> InputWidths(int i) {
+    const v1::Layer& layer = network_.layers(i);
+    std::vector<std::string> inputs(layer.inputs().begin(), layer.inputs().end());
+    if (inputs.empty()) {
+      inputs.push_back(layer.has_embedding() ? "codes" : i == 0 ? "features" : NameOf(i - 1));
+    }
+    std::vector<int64_t> widths;
+    for (size_t j = 0; j < inputs.size(); ++j) {
+      const std::string at = layer.inputs_size() > 0 ? absl::StrCat(At(i), ".inputs.", j) : At(i);
+      used_.insert(inputs[j]);
+      if ((inputs[j] == "codes") != layer.has_embedding()) {
+        context_.errors.Add(at, layer.has_embedding()
+                                    ? "an embedding takes \"codes\", and nothing else"
+                                    : "\"codes\" are for embeddings only");
+        widths.push_back(0);
+      } else if (inputs[j] == "codes") {
+        widths.push_back(features_.code_columns);
+      } else if (inputs[j] == "features") {
+        widths.push_back(features_.features);
+      } else if (const auto found = index_.find(inputs[j]); found != index_.end()) {
+        widths.push_back(widths_[static_cast<size_t>(found->second)]);
+      } else {
+        std::vector<std::string> known = {"features"};
+        for (const auto& [name, k] : index_) known.push_back(name);
+        context_.errors.Add(at, absl::StrCat("no layer before this one is named \"", inputs[j],
+                                             "\"", Hint(inputs[j], known)));
+        widths.push_back(0);
+        wired_ = false;
+      }
+    }
+    return widths;
+  }
+
+  void CheckLayer(int i) {
+    CheckName(i);
+    const v1::Layer& layer = network_.layers(i);
+    const std::vector<int64_t> inputs = InputWidths(i);
+    const bool joins = layer.has_concat() || layer.has_add();
+    if (joins && inputs.size() < 2) {
+      context_.errors.Add(At(i) + ".inputs", absl::StrCat("needs two layers or more to ",
+                                                          layer.has_add() ? "add" : "join"));
+    } else if (!joins && inputs.size() > 1) {
+      context_.errors.Add(At(i) + ".inputs", "only concat and add take several inputs");
+    }
+    widths_.push_back(inputs.empty() ? 0 : WidthOf(i, inputs));
+    index_.emplace(NameOf(i), i);
+  }
+
+  int64_t WidthOf(int i, const std::vector<int64_t>& inputs) {
+    const v1::Layer& layer = network_.layers(i);
+    const int64_t width = inputs.front();
+    switch (layer.kind_case()) {
+      case v1::Layer::kDense:
+        return DenseWidth(i, width);
+      case v1::Layer::kActivation:
+        if (layer.activation().function() == v1::ACTIVATION_UNSPECIFIED) {
+          context_.errors.Add(At(i) + ".activation.function", "is missing");
+        }
+        return width;
+      case v1::Layer::kDropout:
+        if (layer.dropout().rate() < 0 || layer.dropout().rate() >= 1) {
+          context_.errors.Add(
+              At(i) + ".dropout.rate",
+              absl::StrCat("must be from 0 to below 1, not ", NumberText(layer.dropout().rate())));
+        }
+        return width;
+      case v1::Layer::kBatchNorm:
+        CheckRange(context_, At(i) + ".batch_norm.momentum", layer.batch_norm().momentum(), 0,
+                   0.999999);
+        CheckRange(context_, At(i) + ".batch_norm.epsilon", layer.batch_norm().epsilon(), 1e-12, 1);
+        parameters_ += 2.0 * static_cast<double>(width);
+        return width;
+      case v1::Layer::kLayerNorm:
+        CheckRange(context_, At(i) + ".layer_norm.epsilon", layer.layer_norm().epsilon(), 1e-12, 1);
+        parameters_ += 2.0 * static_cast<double>(width);
+        return width;
+      case v1::Layer::kEmbedding:
+        CheckRange(context_, At(i) + ".embedding.dimension", layer.embedding().dimension(), 1,
+                   65536, false);
+        CheckRange(context_, At(i) + ".embedding.categories", layer.embedding().categories(), 2,
+                   1e8);
+        parameters_ += static_cast<double>(layer.embedding().categories()) *
+                       std::max(layer.embedding().dimension(), 0);
+        return width * std::max(layer.embedding().dimension(), 0);
+      case v1::Layer::kConcat: {
+        int64_t sum = 0;
+        for (const int64_t input : inputs) sum += input;
+        const bool known = std::count(inputs.begin(), inputs.end(), 0) == 0;
+        return known ? sum : 0;
+      }
+      case v1::Layer::kAdd:
+        return AddWidth(i, inputs);
+      case v1::Layer::KIND_NOT_SET:
+        context_.errors.Add(At(i),
+                            "does not say what it is: give one of dense, activation, dropout, "
+                            "batch_norm, layer_norm, embedding, concat, add");
+        return 0;
+    }
+    return 0;
+  }
+
+  int64_t DenseWidth(int i, int64_t input) {
+    const v1::Dense& dense = network_.layers(i).dense();
+    const std::string at = At(i) + ".dense.units";
+    int64_t units = dense.units();
+    if (units == 0 && !IsLast(i)) {
+      context_.errors.Add(at, "is missing: only in the last layer it may be left out");
+    } else if (units < 0 || static_cast<double>(units) > kMaxWidth) {
+      context_.errors.Add(
+          at, absl::StrCat("must be from 1 to ", NumberText(kMaxWidth), ", not ", units));
+      units = 0;
+    }
+    if (units == 0 && IsLast(i)) units = OutputsNeeded();
+    parameters_ += static_cast<double>(units) * (static_cast<double>(input) + 1);
+    return units;
+  }
+
+  int64_t AddWidth(int i, const std::vector<int64_t>& inputs) {
+    for (size_t j = 1; j < inputs.size(); ++j) {
+      if (inputs[j] == 0 || inputs[0] == 0 || inputs[j] == inputs[0]) continue;
+      const v1::Layer& layer = network_.layers(i);
+      context_.errors.Add(absl::StrCat(At(i), ".inputs.", j),
+                          absl::StrCat("\"", layer.inputs(static_cast<int>(j)), "\" has ",
+                                       inputs[j], " numbers, \"", layer.inputs(0), "\" has ",
+                                       inputs[0], ": only equal widths can be added"));
+    }
+    return inputs[0];
+  }
+
+  void CheckUse() {
+    for (int i = 0; wired_ && i + 1 < network_.layers_size(); ++i) {
+      if (!used_.contains(NameOf(i))) {
+        context_.errors.Add(At(i), absl::StrCat("no layer takes the output of \"", NameOf(i),
+                                                "\": name it in the inputs of one, or remove it"));
+      }
+    }
+    const bool known = features_.features + features_.code_columns > 0;
+    if (known && features_.code_columns > 0 && !used_.contains("codes")) {
+      context_.errors.Add(path_ + ".layers",
+                          "no embedding takes the columns that the ordinal "
+                          "transform makes: add one, or use one_hot");
+    }
+    if (known && features_.code_columns == 0 && used_.contains("codes")) {
+      context_.errors.Add(path_ + ".layers",
+                          "there is nothing to embed: add an ordinal transform "
+                          "to the data");
+    }
+    if (known && features_.features == 0 && used_.contains("features")) {
+      context_.errors.Add(path_ + ".layers",
+                          "there are no numeric features: all columns are codes "
+                          "for an embedding");
+    }
+  }
+
+  // Width that loss and target need; 0 if not known.
+  int64_t OutputsNeeded() const {
+    if (network_.loss().has_binary_cross_entropy()) return 1;
+    if (!target_.known) return 0;
+    if (!target_.is_class) return 1;
+    return target_.classes == 2 && !network_.loss().has_cross_entropy() ? 1 : target_.classes;
+  }
+
+  void CheckLast() {
+    const int last = network_.layers_size() - 1;
+    const v1::Layer& layer = network_.layers(last);
+    const int64_t width = widths_[static_cast<size_t>(last)];
+    const int64_t needed = OutputsNeeded();
+    if (width > 0 && needed > 0 && width != needed) {
+      const std::string why =
+          target_.is_class ? absl::StrCat(target_.classes, " classes") : "one number";
+      context_.errors.Add(
+          layer.has_dense() ? At(last) + ".dense.units" : At(last),
+          absl::StrCat("the last layer gives ", width, width == 1 ? " number" : " numbers",
+                       " but the target has ", why, ": ",
+                       layer.has_dense() ? absl::StrCat("set units to ", needed, " or leave it out")
+                                         : "add \"- dense: {}\" after it"));
+    }
+    const bool numbers = network_.loss().has_mean_squared_error() ||
+                         network_.loss().has_mean_absolute_error() || network_.loss().has_huber() ||
+                         (target_.known && !target_.is_class);
+    const bool activated =
+        layer.has_activation() ||
+        (layer.has_dense() && layer.dense().activation() != v1::ACTIVATION_UNSPECIFIED &&
+         layer.dense().activation() != v1::ACTIVATION_LINEAR);
+    if (activated && !numbers) {
+      context_.errors.Add(layer.has_dense() ? At(last) + ".dense.activation" : At(last),
+                          "the last layer must be linear: the loss applies sigmoid or softmax "
+                          "itself");
+    }
+  }
+
+  Context& context_;
+  const std::string path_;
+  const v1::NetworkLearner& network_;
+  const TargetFacts& target_;
+  const FeatureFacts& features_;
+  std::map<std::string, int> index_;
+  std::vector<int64_t> widths_;
+  std::set<std::string> used_;
+  bool wired_ = true;  // every input was found
+  double parameters_ = 0;
+};
+
+void CheckLoss(Context& context, const std::string& path, const v1::TrainStep& train,
+               const TargetFacts& target) {
+  const v1::Loss& loss = train.network().loss();
+  const v1::TargetKind kind = train.data().target_kind();
+  const bool for_classes = loss.has_binary_cross_entropy() || loss.has_cross_entropy();
+  const bool for_numbers = !for_classes && loss.kind_case() != v1::Loss::KIND_NOT_SET;
+  if (for_classes && kind == v1::TARGET_KIND_REGRESSION) {
+    context.errors.Add(path,
+                       "this loss is for classes, but target_kind is regression: use "
+                       "mean_squared_error");
+  } else if (for_numbers && kind == v1::TARGET_KIND_CLASSIFICATION) {
+    context.errors.Add(path,
+                       "this loss is for numbers, but target_kind is classification: use "
+                       "cross_entropy");
+  } else if (loss.has_binary_cross_entropy() && target.known && target.classes > 2) {
+    context.errors.Add(path + ".binary_cross_entropy",
+                       absl::StrCat("is for two classes, but the target has ", target.classes,
+                                    ": use cross_entropy"));
+  }
+  if (loss.cross_entropy().label_smoothing() < 0 || loss.cross_entropy().label_smoothing() >= 1) {
+    context.errors.Add(path + ".cross_entropy.label_smoothing", "must be from 0 to below 1");
+  }
+  CheckRange(context, path + ".huber.delta", loss.huber().delta(), 1e-9, 1e9);
+  if (loss.class_weights().empty() && !loss.balanced()) return;
+  if (for_numbers || (target.known && !target.is_class)) {
+    context.errors.Add(path, "class weights are for classes, but the target is a number");
+    return;
+  }
+  if (loss.balanced() && !loss.class_weights().empty()) {
+    context.errors.Add(path + ".balanced", "only one of balanced and class_weights may be given");
+  }
+  const std::map<std::string, double> weights(loss.class_weights().begin(),
+                                              loss.class_weights().end());
+  for (const auto& [name, weight] : weights) {
+    const std::string at = absl::StrCat(path, ".class_weights.", name);
+    if (!(weight > 0 && weight <= 1e9)) {
+      context.errors.Add(at, "must be above 0 and at most 1000000000");
+    }
+    if (!target.class_names.empty() &&
+        std::count(target.class_names.begin(), target.class_names.end(), name) == 0) {
+      context.errors.Add(at, absl::StrCat("there is no such class", Hint(name, target.class_names),
+                                          ": there are ", absl::StrJoin(target.class_names, ", ")));
+    }
+  }
+}
+
+// Weights, gradients and optimiser state must fit; activations come on top.
+void CheckMemory(Context& context, const std::string& path, double parameters,
+                 int64_t memory_bytes) {
+  constexpr double kCopies = 4;  // weight, gradient, two moments
+  const double needed = parameters * kCopies * sizeof(float);
+  if (needed <= static_cast<double>(memory_bytes)) return;
+  context.errors.Add(
+      path + ".layers",
+      absl::StrCat("the network has ", NumberText(parameters), " parameters and needs more than ",
+                   BytesText(std::ceil(needed / (1 << 20)) * (1 << 20)),
+                   " to train, but the step has ", BytesText(static_cast<double>(memory_bytes)),
+                   ": make it smaller, or raise resources.memory_bytes"));
+}
+
+}  // namespace
+
+void CheckNetwork(Context& context, const std::string& path, const v1::TrainStep& train,
+                  const TargetFacts& target, const FeatureFacts& features, int64_t memory_bytes) {
+  const v1::NetworkLearner& network = train.network();
+  CheckLoss(context, path + ".loss", train, target);
+  NetworkCheck check(context, path, train, target, features);
+  check.Run();
+  CheckMemory(context, path, check.parameters(), memory_bytes);
+  CheckOptimizer(context, path, network);
+  CheckRange(context, path + ".batch_size", network.batch_size(), 1, 1 << 20);
+  CheckRange(context, path + ".epochs", network.epochs(), 1, 1'000'000);
+  CheckRange(context, path + ".clip_norm", network.clip_norm(), 1e-9, 1e9);
+  if (network.reproducible() == v1::REPRODUCIBILITY_FAST) {
+    context.unimplemented.Add(path + ".reproducible",
+                              "nothing is faster than strict yet: leave "
+                              "it out");
+  }
+  if (!network.has_early_stopping()) return;
+  const v1::EarlyStopping& stopping = network.early_stopping();
+  if (!HasValidationRows(train.data().split())) {
+    context.errors.Add(path + ".early_stopping",
+                       "needs validation rows: give the split a validation part, such as "
+                       "\"split: {random: {validation: 0.1}}\"");
+  }
+  CheckRange(context, path + ".early_stopping.patience", stopping.patience(), 1, 1'000'000);
+  CheckRange(context, path + ".early_stopping.min_delta", stopping.min_delta(), 0, 1e9);
+  if (!stopping.metric().empty()) {
+    CheckMetric(context, path + ".early_stopping.metric", stopping.metric(), target, true);
+  }
+}
+
+}  // namespace beamline::pipeline::validation

@@ -1,0 +1,177 @@
+// Train and publish steps, optimisers, metrics.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/ids.h"
+#include "base/strings.h"
+#include "pipeline/expand.h"
+#include "pipeline/metric_names.h"
+#include "pipeline/validate_internal.h"
+
+namespace beamline::pipeline::validation {
+namespace {
+
+constexpr double kMaxRate = 1000;
+// The largest factor that is still below 1.
+constexpr double kBelowOne = 0.9999999999;
+
+void CheckAdam(Context& context, const std::string& path, const v1::Adam& adam) {
+  CheckRange(context, path + ".learning_rate", adam.learning_rate(), 1e-12, kMaxRate);
+  CheckRange(context, path + ".beta1", adam.beta1(), 0, kBelowOne);
+  CheckRange(context, path + ".beta2", adam.beta2(), 0, kBelowOne);
+  CheckRange(context, path + ".epsilon", adam.epsilon(), 1e-20, 1);
+  CheckRange(context, path + ".weight_decay", adam.weight_decay(), 0, 100);
+}
+
+void CheckSchedule(Context& context, const std::string& path,
+                   const v1::LearningRateSchedule& schedule) {
+  CheckRange(context, path + ".warmup_steps", static_cast<double>(schedule.warmup_steps()), 0,
+             1e12);
+  if (schedule.has_step()) {
+    CheckRange(context, path + ".step.every_epochs", schedule.step().every_epochs(), 1, 1'000'000,
+               false);
+    CheckRange(context, path + ".step.factor", schedule.step().factor(), 1e-9, 10);
+  } else if (schedule.has_exponential()) {
+    CheckRange(context, path + ".exponential.factor", schedule.exponential().factor(), 1e-9, 10,
+               false);
+  } else if (schedule.has_cosine()) {
+    CheckRange(context, path + ".cosine.final_fraction", schedule.cosine().final_fraction(), 0, 1);
+  }
+}
+
+}  // namespace
+
+void CheckOptimizer(Context& context, const std::string& path, const v1::NetworkLearner& network) {
+  const v1::Optimizer& optimizer = network.optimizer();
+  const std::string at = path + ".optimizer";
+  switch (optimizer.kind_case()) {
+    case v1::Optimizer::kSgd:
+      CheckRange(context, at + ".sgd.learning_rate", optimizer.sgd().learning_rate(), 1e-12,
+                 kMaxRate);
+      CheckRange(context, at + ".sgd.momentum", optimizer.sgd().momentum(), 0, kBelowOne);
+      CheckRange(context, at + ".sgd.weight_decay", optimizer.sgd().weight_decay(), 0, 100);
+      if (optimizer.sgd().nesterov() && optimizer.sgd().momentum() == 0) {
+        context.errors.Add(at + ".sgd.nesterov", "needs momentum, such as 0.9");
+      }
+      break;
+    case v1::Optimizer::kAdam:
+      CheckAdam(context, at + ".adam", optimizer.adam());
+      break;
+    case v1::Optimizer::kAdamw:
+      CheckAdam(context, at + ".adamw", optimizer.adamw());
+      break;
+    case v1::Optimizer::kRmsprop:
+      CheckRange(context, at + ".rmsprop.learning_rate", optimizer.rmsprop().learning_rate(), 1e-12,
+                 kMaxRate);
+      CheckRange(context, at + ".rmsprop.decay", optimizer.rmsprop().decay(), 0, kBelowOne);
+      CheckRange(context, at + ".rmsprop.epsilon", optimizer.rmsprop().epsilon(), 1e-20, 1);
+      break;
+    case v1::Optimizer::kAdagrad:
+      CheckRange(context, at + ".adagrad.learning_rate", optimizer.adagrad().learning_rate(), 1e-12,
+                 kMaxRate);
+      CheckRange(context, at + ".adagrad.epsilon", optimizer.adagrad().epsilon(), 1e-20, 1);
+      break;
+    case v1::Optimizer::KIND_NOT_SET:
+      break;
+  }
+  CheckSchedule(context, path + ".schedule", network.schedule());
+}
+
+void CheckMetric(Context& context, const std::string& path, const std::string& name,
+                 const TargetFacts& target, bool allow_loss) {
+  if (allow_loss && name == "loss") return;
+  std::vector<std::string> fitting;
+  if (target.known) {
+    fitting = MetricsFor(target.is_class ? std::max<int64_t>(target.classes, 2) : 0);
+  } else {
+    for (const MetricName& metric : AllMetrics()) fitting.emplace_back(metric.name);
+  }
+  if (allow_loss) fitting.emplace_back("loss");
+  if (std::count(fitting.begin(), fitting.end(), name) > 0) return;
+  const MetricName* metric = FindMetricName(name);
+  std::string why = "there is no such metric";
+  if (metric != nullptr && !metric->for_classes) {
+    why = "is for numbers, but the target is classes";
+  } else if (metric != nullptr && !target.is_class) {
+    why = "is for classes, but the target is a number";
+  } else if (metric != nullptr) {
+    why = absl::StrCat("is for two classes, but the target has ", target.classes);
+  }
+  context.errors.Add(
+      path, absl::StrCat("\"", name, "\" ", metric == nullptr ? "is unknown: " : "", why,
+                         Hint(name, fitting), ": there are ", absl::StrJoin(fitting, ", ")));
+}
+
+void CheckTrain(Context& context, const std::string& path, const v1::Step& step) {
+  const v1::TrainStep& train = step.train();
+  const TargetFacts target = FactsOfTarget(context, train);
+  const FeatureFacts features = CheckData(context, path + ".data", train, target);
+  CheckRange(context, path + ".checkpoint.every_seconds", train.checkpoint().every_seconds(), 0.1,
+             1e9);
+  CheckRange(context, path + ".checkpoint.every_steps",
+             static_cast<double>(train.checkpoint().every_steps()), 1, 1e15);
+  for (int i = 0; i < train.metrics_size(); ++i) {
+    CheckMetric(context, absl::StrCat(path, ".metrics.", i), train.metrics(i), target, true);
+  }
+  if (!train.has_network()) {
+    context.errors.Add(path + ".network", "is missing: give the network to be trained");
+    return;
+  }
+  // A figure out of range has its own error: it should not make the network one too.
+  const int64_t memory = step.resources().memory_bytes() >= kMinMemoryBytes
+                             ? step.resources().memory_bytes()
+                             : kDefaultMemoryBytes;
+  CheckNetwork(context, path + ".network", train, target, features, memory);
+}
+
+void CheckPublish(Context& context, const std::string& path, const v1::PublishStep& publish) {
+  const v1::TrainStep* train = context.FindTrain(publish.model());
+  if (train == nullptr) {
+    context.errors.Add(path + ".model",
+                       publish.model().empty()
+                           ? "is missing: name a train step"
+                           : absl::StrCat("\"", publish.model(),
+                                          "\" is no train step of this "
+                                          "pipeline",
+                                          Hint(publish.model(), context.StepNames())));
+  }
+  if (publish.name().empty()) {
+    context.errors.Add(path + ".name", "is missing: give the model's name in the registry");
+  } else if (const absl::Status status = CheckUserId(publish.name()); !status.ok()) {
+    context.errors.Add(path + ".name", S(status.message()));
+  }
+  const TargetFacts target = train == nullptr ? TargetFacts{} : FactsOfTarget(context, *train);
+  for (int i = 0; i < publish.requirements_size(); ++i) {
+    const v1::Requirement& requirement = publish.requirements(i);
+    const std::string at = absl::StrCat(path, ".requirements.", i);
+    const auto found = context.steps.find(requirement.evaluation());
+    if (found == context.steps.end() || !found->second->has_evaluate()) {
+      context.errors.Add(at + ".evaluation",
+                         absl::StrCat("\"", requirement.evaluation(),
+                                      "\" is no evaluate step of "
+                                      "this pipeline",
+                                      Hint(requirement.evaluation(), context.StepNames())));
+    } else {
+      const v1::EvaluateStep& evaluate = found->second->evaluate();
+      if (evaluate.model() != publish.model()) {
+        context.errors.Add(at + ".evaluation",
+                           absl::StrCat("step \"", requirement.evaluation(), "\" measures \"",
+                                        evaluate.model(), "\", not \"", publish.model(), "\""));
+      } else if (evaluate.metrics_size() > 0 &&
+                 std::count(evaluate.metrics().begin(), evaluate.metrics().end(),
+                            requirement.metric()) == 0) {
+        context.errors.Add(
+            at + ".metric",
+            absl::StrCat("step \"", requirement.evaluation(), "\" does not compute \"",
+                         requirement.metric(), "\": add it to its metrics"));
+      }
+    }
+    CheckMetric(context, at + ".metric", requirement.metric(), target, true);
+    if (!requirement.has_at_least() && !requirement.has_at_most()) {
+      context.errors.Add(at, "does not say what is required: give at_least or at_most");
+    }
+  }
+}
+
+}  // namespace beamline::pipeline::validation
