@@ -1,0 +1,29 @@
+// Definitions on their way from a YAML file to the server.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "beamline/v1/pipeline.pb.h"
+#include "clients/cli/invocation.h"
+
+namespace beamline::cli {
+
+// Larger texts are refused before they are sent.
+inline constexpr size_t kMaxDefinitionBytes = 4 << 20;
+
+struct CheckedDefinition {
+  // As it is in the file.
+  std::string yaml;
+  // As the server understands it.
+  v1::PipelineDefinition definition;
+};
+
+// Reads the file and has the server check it: there is no second reading of definitions here.
+// InvalidArgument, with every violation as "file:line:column: path: message": it has errors.
+absl::StatusOr<CheckedDefinition> CheckDefinition(Invocation& invocation, const std::string& path);
+
+// The violations as one error.
+absl::Status DefinitionError(const std::string& path, const v1::ValidatePipelineResponse& answer);
+
+}  // namespace beamline::cli

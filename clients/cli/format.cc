@@ -1,0 +1,127 @@
+#include "clients/cli/format.h"
+
+#include <array>
+#include <cmath>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_format.h"
+#include "base/strings.h"
+#include "clients/cli/exit_code.h"
+
+namespace beamline::cli {
+namespace {
+
+// Three significant digits: "1.23", "12.3", "123".
+std::string ThreeDigits(double value) {
+  if (value < 9.995) return absl::StrFormat("%.2f", value);
+  if (value < 99.95) return absl::StrFormat("%.1f", value);
+  return absl::StrFormat("%.0f", value);
+}
+
+std::string CoarseDuration(absl::Duration duration) {
+  if (duration < absl::Minutes(1)) {
+    return absl::StrFormat("%d s", absl::ToInt64Seconds(duration));
+  }
+  if (duration < absl::Hours(1)) {
+    return absl::StrFormat("%d min", absl::ToInt64Minutes(duration));
+  }
+  if (duration < absl::Hours(48)) return absl::StrFormat("%d h", absl::ToInt64Hours(duration));
+  return absl::StrFormat("%d d", absl::ToInt64Hours(duration) / 24);
+}
+
+}  // namespace
+
+std::string HumanBytes(int64_t bytes) {
+  static constexpr std::array<const char*, 6> kUnits = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  if (bytes < 1024) return absl::StrFormat("%d B", bytes);
+  double value = static_cast<double>(bytes) / 1024;
+  size_t unit = 0;
+  while (value >= 999.5 && unit + 1 < kUnits.size()) {
+    value /= 1024;
+    ++unit;
+  }
+  return absl::StrFormat("%s %s", ThreeDigits(value), kUnits[unit]);
+}
+
+std::string HumanCount(double count) {
+  static constexpr std::array<const char*, 5> kUnits = {"k", "M", "G", "T", "P"};
+  if (!std::isfinite(count)) return absl::StrFormat("%g", count);
+  if (std::abs(count) < 999.5) return absl::StrFormat("%.0f", count);
+  double value = count / 1000;
+  size_t unit = 0;
+  while (value >= 999.5 && unit + 1 < kUnits.size()) {
+    value /= 1000;
+    ++unit;
+  }
+  return absl::StrFormat("%s %s", ThreeDigits(value), kUnits[unit]);
+}
+
+std::string HumanDuration(absl::Duration duration) {
+  if (duration < absl::ZeroDuration()) duration = absl::ZeroDuration();
+  if (duration == absl::InfiniteDuration()) return "-";
+  if (duration < absl::Seconds(10)) {
+    return absl::StrFormat("%.1f s", absl::ToDoubleSeconds(duration));
+  }
+  const int64_t seconds = absl::ToInt64Seconds(duration + absl::Milliseconds(500));
+  if (seconds < 60) return absl::StrFormat("%d s", seconds);
+  if (seconds < 3600) return absl::StrFormat("%d min %d s", seconds / 60, seconds % 60);
+  if (seconds < 48 * 3600) {
+    return absl::StrFormat("%d h %d min", seconds / 3600, seconds / 60 % 60);
+  }
+  return absl::StrFormat("%d d %d h", seconds / 86400, seconds / 3600 % 24);
+}
+
+std::string RelativeTime(absl::Time time, absl::Time now) {
+  if (time <= absl::UnixEpoch()) return "-";
+  const absl::Duration age = now - time;
+  if (age <= -absl::Seconds(1)) return "in " + CoarseDuration(-age);
+  if (age < absl::Seconds(2)) return "just now";
+  return CoarseDuration(age) + " ago";
+}
+
+std::string HumanNumber(double value, int digits) { return absl::StrFormat("%.*g", digits, value); }
+
+absl::StatusOr<absl::Time> ParseExpiry(std::string_view text, absl::Time now) {
+  absl::Time time;
+  std::string error;
+  if (absl::ParseTime(absl::RFC3339_full, A(text), &time, &error)) return time;
+  int64_t count = 0;
+  const std::string_view digits = text.empty() ? text : text.substr(0, text.size() - 1);
+  if (absl::SimpleAtoi(A(digits), &count) && count > 0 && count <= 1'000'000'000) {
+    switch (text.back()) {
+      case 's':
+        return now + absl::Seconds(count);
+      case 'm':
+        return now + absl::Minutes(count);
+      case 'h':
+        return now + absl::Hours(count);
+      case 'd':
+        return now + absl::Hours(24 * count);
+    }
+  }
+  return UsageError(absl::StrFormat(
+      "\"%s\" is no time: give 90s, 15m, 12h or 30d from now, or 2027-01-31T12:00:00Z", text));
+}
+
+std::string LastPart(std::string_view resource_name) {
+  const size_t slash = resource_name.rfind('/');
+  return std::string(slash == std::string_view::npos ? resource_name
+                                                     : resource_name.substr(slash + 1));
+}
+
+size_t DisplayWidth(std::string_view text) {
+  size_t width = 0;
+  for (const char c : text) width += (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  return width;
+}
+
+std::string Printable(std::string_view text) {
+  std::string printable(text);
+  for (char& c : printable) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte < 0x20 && c != '\t') || byte == 0x7F) c = '?';
+  }
+  return printable;
+}
+
+}  // namespace beamline::cli

@@ -1,0 +1,216 @@
+#include "clients/cli/run_view.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "clients/cli/format.h"
+#include "clients/cli/json.h"
+#include "clients/cli/progress.h"
+
+namespace beamline::cli {
+namespace {
+
+constexpr absl::Duration kBetweenProgressLines = absl::Seconds(2);
+
+absl::Time EventTime(const v1::Event& event) {
+  return absl::FromUnixSeconds(event.time().seconds()) + absl::Nanoseconds(event.time().nanos());
+}
+
+std::string FailureText(const v1::Failure& failure) {
+  if (failure.message().empty()) return "";
+  return absl::StrCat(failure.field().empty() ? "" : failure.field() + ": ", failure.message());
+}
+
+std::string StateWord(v1::TaskState state) {
+  return EnumWord(v1::TaskState_Name(state), "TASK_STATE_");
+}
+
+bool IsEnd(v1::TaskState state) {
+  return state == v1::TASK_STATE_SUCCEEDED || state == v1::TASK_STATE_FAILED ||
+         state == v1::TASK_STATE_CANCELLED;
+}
+
+Color ColorOf(v1::TaskState state) {
+  switch (state) {
+    case v1::TASK_STATE_SUCCEEDED:
+      return Color::kGreen;
+    case v1::TASK_STATE_FAILED:
+      return Color::kRed;
+    case v1::TASK_STATE_RUNNING:
+      return Color::kBlue;
+    case v1::TASK_STATE_CANCELLED:
+      return Color::kYellow;
+    default:
+      return Color::kDim;
+  }
+}
+
+}  // namespace
+
+bool IsTerminal(v1::RunState state) {
+  return state == v1::RUN_STATE_SUCCEEDED || state == v1::RUN_STATE_FAILED ||
+         state == v1::RUN_STATE_CANCELLED;
+}
+
+RunView::RunView(std::vector<std::string> steps, const TerminalTraits& traits) : traits_(traits) {
+  for (const std::string& name : steps) Find(name);
+}
+
+RunView::Step& RunView::Find(const std::string& name) {
+  const auto found = std::ranges::find(steps_, name, &Step::name);
+  if (found != steps_.end()) return *found;
+  name_width_ = std::max(name_width_, name.size());
+  Step& step = steps_.emplace_back();
+  step.name = name;
+  return step;
+}
+
+std::string RunView::Told(const v1::Event& event, const std::string& text) const {
+  const double seconds = absl::ToDoubleSeconds(EventTime(event) - start_time_);
+  return Printable(absl::StrFormat("%8.2f s  %-*s  %s", std::max(seconds, 0.0),
+                                   static_cast<int>(name_width_),
+                                   event.step().empty() ? "run" : event.step(), text));
+}
+
+std::vector<std::string> RunView::Apply(const v1::Event& event, bool with_progress) {
+  if (event.sequence() <= last_sequence_) return {};
+  last_sequence_ = event.sequence();
+  if (start_time_ == absl::InfinitePast()) start_time_ = EventTime(event);
+  std::string text;
+  switch (event.kind_case()) {
+    case v1::Event::kRunState:
+      text = ApplyRunState(event.run_state());
+      break;
+    case v1::Event::kTaskState:
+      text = ApplyTaskState(Find(event.step()), event);
+      break;
+    case v1::Event::kProgress: {
+      Step& step = Find(event.step());
+      ApplyProgress(step, event.progress(), EventTime(event));
+      if (with_progress && EventTime(event) - step.last_told_time >= kBetweenProgressLines) {
+        step.last_told_time = EventTime(event);
+        text = ProgressText(step);
+      }
+      break;
+    }
+    case v1::Event::kMetric:
+      if (event.metric().name().starts_with("validation")) {
+        Step& step = Find(event.step());
+        // The loss only as long as nothing says more.
+        if (event.metric().name() != "validation_loss" || step.validation_name.empty() ||
+            step.validation_name == "validation_loss") {
+          step.validation_name = event.metric().name();
+          step.validation = event.metric().value();
+        }
+      }
+      break;
+    case v1::Event::kLog:
+      text = event.log().text();
+      break;
+    case v1::Event::kEvaluation:
+      text = absl::StrFormat("evaluated on %s (%s rows)", event.evaluation().rows_of(),
+                             HumanCount(static_cast<double>(event.evaluation().row_count())));
+      break;
+    default:
+      break;
+  }
+  if (text.empty()) return {};
+  return {Told(event, text)};
+}
+
+std::string RunView::ApplyRunState(const v1::RunStateChanged& change) {
+  state_ = change.state();
+  std::string text = EnumWord(v1::RunState_Name(change.state()), "RUN_STATE_");
+  if (const std::string why = FailureText(change.failure()); !why.empty()) {
+    absl::StrAppend(&text, ": ", why);
+  }
+  return text;
+}
+
+std::string RunView::ApplyTaskState(Step& step, const v1::Event& event) {
+  const v1::TaskStateChanged& change = event.task_state();
+  step.state = change.state();
+  step.reason = change.reason();
+  std::string text = StateWord(change.state());
+  if (change.state() == v1::TASK_STATE_RUNNING) {
+    step.worker = change.worker();
+    step.start_time = EventTime(event);
+    step.first_progress_time = absl::Time();
+    absl::StrAppend(&text, " on ", LastPart(change.worker()));
+    if (event.attempt() > 1) absl::StrAppend(&text, ", attempt ", event.attempt());
+  }
+  if (IsEnd(change.state())) step.end_time = EventTime(event);
+  if (!change.reason().empty()) absl::StrAppend(&text, ": ", change.reason());
+  if (const std::string why = FailureText(change.failure()); !why.empty()) {
+    step.reason = why;
+    absl::StrAppend(&text, ": ", why);
+  }
+  return text;
+}
+
+void RunView::ApplyProgress(Step& step, const v1::Progress& progress, absl::Time time) {
+  if (step.first_progress_time == absl::Time()) {
+    step.first_progress_time = time;
+    step.first_progress_step = progress.step();
+  }
+  step.last_progress_time = time;
+  step.progress = progress;
+}
+
+std::string RunView::ProgressText(const Step& step) const {
+  const v1::Progress& progress = step.progress;
+  std::string text;
+  if (progress.total_epochs() > 0) {
+    absl::StrAppendFormat(&text, "epoch %d/%d  loss %s", progress.epoch(), progress.total_epochs(),
+                          HumanNumber(progress.loss()));
+  }
+  if (!step.validation_name.empty()) {
+    constexpr size_t kPrefix = sizeof("validation_") - 1;
+    const std::string name = step.validation_name.size() > kPrefix
+                                 ? step.validation_name.substr(kPrefix)
+                                 : step.validation_name;
+    absl::StrAppend(&text, "  val ", name, " ", HumanNumber(step.validation));
+  }
+  if (progress.examples_per_second() > 0) {
+    absl::StrAppend(&text, "  ", HumanCount(progress.examples_per_second()), " ex/s");
+  }
+  const int64_t done = progress.step() - step.first_progress_step;
+  const int64_t left = progress.total_steps() - progress.step();
+  if (done > 0 && left > 0) {
+    const absl::Duration elapsed = step.last_progress_time - step.first_progress_time;
+    absl::StrAppend(&text, "  ETA ", HumanDuration(elapsed / done * left));
+  }
+  if (text.empty()) text = progress.activity();
+  return text;
+}
+
+std::string RunView::Bar(const Step& step, size_t name_width) const {
+  const std::string name = absl::StrFormat("%-*s", static_cast<int>(name_width), step.name);
+  std::string line = absl::StrCat(
+      name, "  ",
+      Colored(traits_, ColorOf(step.state), absl::StrFormat("%-9s", StateWord(step.state))));
+  if (step.state == v1::TASK_STATE_RUNNING || (IsEnd(step.state) && step.progress.step() > 0)) {
+    double fraction = 0;
+    if (step.progress.total_steps() > 0) {
+      fraction = static_cast<double>(step.progress.step()) /
+                 static_cast<double>(step.progress.total_steps());
+    }
+    if (step.state == v1::TASK_STATE_SUCCEEDED) fraction = 1;
+    absl::StrAppend(&line, "  ", cli::Bar(fraction, 20, traits_.utf8),
+                    absl::StrFormat(" %3d%%  ", static_cast<int>(100 * fraction)),
+                    ProgressText(step));
+  } else if (IsEnd(step.state) && step.start_time > absl::UnixEpoch()) {
+    absl::StrAppend(&line, "  ", HumanDuration(step.end_time - step.start_time));
+  }
+  if (!step.reason.empty()) absl::StrAppend(&line, "  ", Printable(step.reason));
+  return line;
+}
+
+std::vector<std::string> RunView::Bars() const {
+  std::vector<std::string> lines;
+  for (const Step& step : steps_) lines.push_back(Bar(step, name_width_));
+  return lines;
+}
+
+}  // namespace beamline::cli

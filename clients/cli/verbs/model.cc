@@ -1,0 +1,239 @@
+// model: what training leaves behind.
+
+#include <algorithm>
+#include <iostream>
+#include <iterator>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "base/file.h"
+#include "base/status_macros.h"
+#include "clients/cli/download.h"
+#include "clients/cli/format.h"
+#include "clients/cli/invocation.h"
+#include "clients/cli/json.h"
+#include "clients/cli/references.h"
+#include "clients/cli/rows.h"
+#include "clients/cli/table.h"
+#include "clients/cli/verbs/verbs.h"
+
+namespace beamline::cli {
+namespace {
+
+constexpr size_t kRowsAtOnce = 1000;
+constexpr size_t kMaxRowsBytes = size_t{1} << 30;
+
+// "higgs/3" of ".../models/higgs/versions/3".
+std::string ShortName(const std::string& name) {
+  const size_t models = name.find("/models/");
+  const size_t versions = name.find("/versions/");
+  if (models == std::string::npos || versions == std::string::npos) return name;
+  return absl::StrCat(name.substr(models + 8, versions - models - 8), "/",
+                      name.substr(versions + 10));
+}
+
+std::string MetricsText(const v1::Model& model) {
+  std::string text;
+  for (const auto& [step, evaluation] : std::map<std::string, v1::Evaluation>(
+           model.evaluations().begin(), model.evaluations().end())) {
+    for (const char* name : {"auc", "accuracy", "rmse", "r2", "log_loss"}) {
+      const auto found = evaluation.metrics().find(name);
+      if (found == evaluation.metrics().end()) continue;
+      absl::StrAppendFormat(&text, "%s%s %.4f", text.empty() ? "" : ", ", name, found->second);
+    }
+  }
+  return text;
+}
+
+absl::StatusOr<v1::Model> GetModel(Invocation& invocation) {
+  v1::GetModelRequest request;
+  ASSIGN_OR_RETURN(const std::string name,
+                   ResolveModel(invocation, invocation.args().Positional(0)));
+  request.set_name(name);
+  return invocation.Call(kGetModel, request);
+}
+
+absl::StatusOr<ExitCode> List(Invocation& invocation) {
+  ASSIGN_OR_RETURN(const int64_t limit, invocation.args().Integer("limit", 50, 1, 1'000'000));
+  v1::ListModelsRequest request;
+  ASSIGN_OR_RETURN(std::string parent, invocation.Project());
+  if (const std::string name = invocation.args().Positional(0); !name.empty()) {
+    ASSIGN_OR_RETURN(parent, invocation.Name("models", name));
+  }
+  request.set_parent(parent);
+  Table table({{"MODEL"},
+               {"METRICS"},
+               {"PARAMETERS", Table::Align::kRight},
+               {"SIZE", Table::Align::kRight},
+               {"CREATED"},
+               {"DIGEST"}});
+  RETURN_IF_ERROR(
+      invocation.ForEachPage(kListModels, request, limit, [&](const v1::ListModelsResponse& page) {
+        for (const v1::Model& model : page.models()) {
+          if (invocation.json()) invocation.PrintJsonLine(model);
+          table.Add({ShortName(model.name()), MetricsText(model),
+                     HumanCount(static_cast<double>(model.card().parameter_count())),
+                     HumanBytes(model.file().size_bytes()),
+                     RelativeTime(TimeOf(model.create_time()), invocation.Now()),
+                     model.file().digest().substr(0, 12)});
+        }
+        return page.models_size();
+      }));
+  if (!invocation.json()) invocation.Print(table.Render(!invocation.quiet()));
+  return ExitCode::kOk;
+}
+
+absl::StatusOr<ExitCode> Show(Invocation& invocation) {
+  ASSIGN_OR_RETURN(const v1::Model model, GetModel(invocation));
+  if (invocation.json()) {
+    invocation.PrintJson(model);
+    return ExitCode::kOk;
+  }
+  const v1::Lineage& lineage = model.lineage();
+  Table table({{""}, {""}});
+  table.Add({"model", model.name()});
+  table.Add({"description", model.description()});
+  table.Add({"digest", "sha256:" + model.file().digest()});
+  table.Add({"size", HumanBytes(model.file().size_bytes())});
+  table.Add({"parameters", HumanCount(static_cast<double>(model.card().parameter_count()))});
+  table.Add({"target", model.card().target()});
+  table.Add({"classes", absl::StrJoin(model.card().classes(), ", ")});
+  table.Add({"created", absl::StrCat(RelativeTime(TimeOf(model.create_time()), invocation.Now()),
+                                     " by ", LastPart(model.creator()))});
+  table.Add({"run", absl::StrFormat("%s, step %s", lineage.run(), lineage.step())});
+  table.Add({"pipeline",
+             absl::StrFormat("%s version %d", lineage.pipeline(), lineage.pipeline_version())});
+  table.Add({"trained in", absl::StrCat(HumanDuration(absl::Seconds(lineage.training_seconds())),
+                                        " on ", lineage.hardware())});
+  for (const auto& [input, digest] : std::map<std::string, std::string>(
+           lineage.data_digests().begin(), lineage.data_digests().end())) {
+    table.Add({"data " + input, "sha256:" + digest});
+  }
+  for (const auto& [step, evaluation] : model.evaluations()) {
+    for (const auto& [name, value] :
+         std::map<std::string, double>(evaluation.metrics().begin(), evaluation.metrics().end())) {
+      table.Add({absl::StrCat(step, " ", name), absl::StrFormat("%.5f", value)});
+    }
+  }
+  invocation.Print(table.Render(false));
+  return ExitCode::kOk;
+}
+
+absl::StatusOr<ExitCode> Download(Invocation& invocation) {
+  ASSIGN_OR_RETURN(const v1::Model model, GetModel(invocation));
+  std::string default_path = ShortName(model.name()) + ".safetensors";
+  std::ranges::replace(default_path, '/', '-');
+  const std::string path = invocation.args().Get("output", default_path);
+  ASSIGN_OR_RETURN(Connection* const server, invocation.Server());
+  const std::unique_ptr<Stream> stream = server->Open(kDownloadModel.path);
+  v1::DownloadModelRequest request;
+  request.set_name(model.name());
+  if (stream->Write(request)) stream->WritesDone();
+  RETURN_IF_ERROR(DownloadTo<v1::DownloadModelResponse>(invocation, *stream, model.file(), path));
+  if (invocation.json()) {
+    invocation.PrintJson(model);
+  } else {
+    invocation.Print(path + "\n");
+  }
+  return ExitCode::kOk;
+}
+
+absl::StatusOr<std::vector<google::protobuf::Struct>> RowsToPredict(Invocation& invocation) {
+  std::vector<google::protobuf::Struct> rows;
+  for (const std::string& json : invocation.args().All("row")) {
+    ASSIGN_OR_RETURN(google::protobuf::Struct row, ParseRow(json, "--row"));
+    rows.push_back(std::move(row));
+  }
+  if (const std::string path = invocation.args().Get("rows"); !path.empty()) {
+    std::string text;
+    if (path == "-") {
+      text.assign(std::istreambuf_iterator<char>(std::cin), {});
+    } else {
+      ASSIGN_OR_RETURN(text, ReadFile(path, kMaxRowsBytes));
+    }
+    ASSIGN_OR_RETURN(auto more, ParseRows(text, path));
+    std::ranges::move(more, std::back_inserter(rows));
+  }
+  if (rows.empty()) {
+    return UsageError(
+        "no rows: give --row '{\"column\": 1.5}' or --rows FILE (JSON lines or CSV; - for "
+        "standard input)");
+  }
+  return rows;
+}
+
+// Probability of the most probable class, which is the one that `label` names.
+std::string ProbabilityText(const v1::Prediction& prediction) {
+  if (prediction.probabilities().empty()) return "";
+  return absl::StrFormat("%.4f", *std::ranges::max_element(prediction.probabilities()));
+}
+
+absl::StatusOr<ExitCode> Predict(Invocation& invocation) {
+  ASSIGN_OR_RETURN(const auto rows, RowsToPredict(invocation));
+  v1::PredictRequest request;
+  ASSIGN_OR_RETURN(const std::string name,
+                   ResolveModel(invocation, invocation.args().Positional(0)));
+  request.set_name(name);
+  constexpr auto kRight = Table::Align::kRight;
+  Table table({{"ROW", kRight}, {"PREDICTION", kRight}, {"PROBABILITY", kRight}});
+  for (size_t first = 0; first < rows.size(); first += kRowsAtOnce) {
+    request.clear_rows();
+    for (size_t i = first; i < std::min(rows.size(), first + kRowsAtOnce); ++i) {
+      *request.add_rows() = rows[i];
+    }
+    ASSIGN_OR_RETURN(const v1::PredictResponse response, invocation.Call(kPredict, request));
+    // All rows are for one version, even if another is published meanwhile.
+    if (!response.model().empty()) request.set_name(response.model());
+    for (int i = 0; i < response.predictions_size(); ++i) {
+      const v1::Prediction& prediction = response.predictions(i);
+      if (invocation.json()) invocation.PrintJsonLine(prediction);
+      const bool is_class = !prediction.probabilities().empty();
+      table.Add({absl::StrCat(first + i + 1),
+                 is_class ? prediction.label() : HumanNumber(prediction.value(), 6),
+                 ProbabilityText(prediction)});
+    }
+  }
+  if (!invocation.json()) invocation.Print(table.Render(!invocation.quiet()));
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+std::vector<Command> ModelCommands() {
+  const Positional model = {.name = "MODEL"};
+  const std::string naming = "MODEL is a name (its latest version), or NAME/VERSION.";
+  return {
+      {.path = "model list",
+       .summary = "List models: the latest version of each, or all of one",
+       .positionals = {{.name = "MODEL", .optional = true}},
+       .flags = {{"limit", "N", "At most so many (default 50)"}},
+       .details = "",
+       .run = List},
+      {.path = "model show",
+       .summary = "Show a model, its metrics and where it came from",
+       .positionals = {model},
+       .flags = {},
+       .details = naming,
+       .run = Show},
+      {.path = "model download",
+       .summary = "Download the weights (safetensors)",
+       .positionals = {model},
+       .flags = {{"output", "FILE", "Where to (default: NAME-VERSION.safetensors)",
+                  Completion::kFile}},
+       .details = naming,
+       .run = Download},
+      {.path = "model predict",
+       .summary = "Ask a model for predictions",
+       .positionals = {model},
+       .flags = {{"row", "JSON", "One row: '{\"pt1\": 3.2, \"jet\": \"b\"}'", Completion::kNone,
+                  true},
+                 {"rows", "FILE", "Rows as JSON lines or CSV; - for standard input",
+                  Completion::kFile}},
+       .details = naming,
+       .run = Predict},
+  };
+}
+
+}  // namespace beamline::cli

@@ -1,0 +1,182 @@
+// run create.
+
+#include <filesystem>
+#include <map>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/edit_distance.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "clients/cli/definition.h"
+#include "clients/cli/error_text.h"
+#include "clients/cli/format.h"
+#include "clients/cli/json.h"
+#include "clients/cli/references.h"
+#include "clients/cli/upload.h"
+#include "clients/cli/verbs/verbs.h"
+#include "clients/cli/watch.h"
+
+namespace beamline::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// "name=value" flags as a map. UsageError if there is no "=" or a name comes twice.
+absl::StatusOr<std::map<std::string, std::string>> Pairs(const Arguments& args,
+                                                         std::string_view flag) {
+  std::map<std::string, std::string> pairs;
+  for (const std::string& text : args.All(flag)) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return UsageError(absl::StrFormat("--%s is \"%s\"; give NAME=VALUE", flag, text));
+    }
+    if (!pairs.emplace(text.substr(0, equals), text.substr(equals + 1)).second) {
+      return UsageError(absl::StrFormat("--%s gives %s twice", flag, text.substr(0, equals)));
+    }
+  }
+  return pairs;
+}
+
+bool IsFile(const std::string& path) {
+  std::error_code error;
+  return fs::is_regular_file(path, error);
+}
+
+// Uploads what the inputs of the definition name as local files, and resolves what --input names.
+absl::Status FillInputs(Invocation& invocation, const fs::path& folder,
+                        const v1::PipelineDefinition& definition, v1::CreateRunRequest& request) {
+  ASSIGN_OR_RETURN(const auto chosen, Pairs(invocation.args(), "input"));
+  std::vector<std::string> names;
+  for (const auto& [name, input] : definition.inputs()) names.push_back(name);
+  for (const auto& [name, text] : chosen) {
+    const auto input = definition.inputs().find(name);
+    if (input == definition.inputs().end()) {
+      const std::string nearest = DidYouMean(name, names);
+      return UsageError(
+          absl::StrFormat("the pipeline has no input \"%s\"%s", name,
+                          nearest.empty() ? "" : "; did you mean \"" + nearest + "\"?"));
+    }
+    std::string dataset;
+    if (IsFile(text)) {
+      ASSIGN_OR_RETURN(const v1::Dataset uploaded,
+                       UploadFile(invocation, {text, "", input->second.options()}));
+      dataset = uploaded.name();
+    } else {
+      ASSIGN_OR_RETURN(dataset, ResolveDataset(invocation, text));
+    }
+    (*request.mutable_inputs())[name] = dataset;
+  }
+  for (const auto& [name, input] : definition.inputs()) {
+    if (chosen.contains(name) || input.file().empty()) continue;
+    const std::string path = (folder / input.file()).string();
+    if (!IsFile(path)) {
+      return UsageError(absl::StrFormat(
+          "inputs.%s.file: there is no file %s; put it there, or choose another with --input "
+          "%s=FILE",
+          name, path, name));
+    }
+    ASSIGN_OR_RETURN(const v1::Dataset uploaded,
+                     UploadFile(invocation, {path, "", input.options()}));
+    (*request.mutable_inputs())[name] = uploaded.name();
+  }
+  return absl::OkStatus();
+}
+
+// A definition in a file.
+absl::Status FillFromFile(Invocation& invocation, const std::string& path,
+                          v1::CreateRunRequest& request) {
+  ASSIGN_OR_RETURN(const CheckedDefinition checked, CheckDefinition(invocation, path));
+  request.mutable_source()->set_yaml(checked.yaml);
+  return FillInputs(invocation, fs::path(path).parent_path(), checked.definition, request);
+}
+
+// A stored pipeline; its local files, if it names any, lie below the current folder.
+absl::Status FillFromStored(Invocation& invocation, const std::string& id,
+                            v1::CreateRunRequest& request) {
+  v1::GetPipelineRequest get;
+  ASSIGN_OR_RETURN(const std::string name, invocation.Name("pipelines", id));
+  get.set_name(name);
+  ASSIGN_OR_RETURN(const int64_t version, invocation.args().Integer("version", 0, 1, INT32_MAX));
+  get.set_version(static_cast<int32_t>(version));
+  const absl::StatusOr<v1::Pipeline> pipeline = invocation.Call(kGetPipeline, get);
+  if (absl::IsNotFound(pipeline.status())) {
+    return absl::NotFoundError(absl::StrFormat(
+        "there is neither a file nor a stored pipeline \"%s\"; see: beamline pipeline list", id));
+  }
+  RETURN_IF_ERROR(pipeline.status());
+  request.set_pipeline_name(pipeline->name());
+  request.set_pipeline_version(pipeline->version());
+  return FillInputs(invocation, "", pipeline->definition(), request);
+}
+
+// The file's name before each violation, so that an editor finds it.
+absl::Status WithFile(const absl::Status& status, const std::string& path) {
+  const std::vector<v1::Violation> violations = ViolationsOf(status);
+  if (violations.empty()) return status;
+  std::string text(S(status.message()));
+  for (const v1::Violation& violation : violations) {
+    absl::StrAppend(&text, "\n", ViolationLine(path, violation));
+  }
+  return {status.code(), text};
+}
+
+absl::StatusOr<ExitCode> Create(Invocation& invocation) {
+  const std::string pipeline = invocation.args().Positional(0);
+  v1::CreateRunRequest request;
+  ASSIGN_OR_RETURN(const std::string project, invocation.Project());
+  request.set_parent(project);
+  ASSIGN_OR_RETURN(const auto parameters, Pairs(invocation.args(), "set"));
+  for (const auto& [path, text] : parameters) (*request.mutable_parameters())[path] = ValueOf(text);
+  ASSIGN_OR_RETURN(const int64_t priority, invocation.args().Integer("priority", 0, -100, 100));
+  request.set_priority(static_cast<int32_t>(priority));
+  request.set_request_id(invocation.args().Get("request-id", invocation.NewRequestId()));
+  const bool is_path = IsFile(pipeline) || pipeline.ends_with(".yaml") ||
+                       pipeline.ends_with(".yml") || pipeline.ends_with(".json");
+  if (is_path) {
+    RETURN_IF_ERROR(FillFromFile(invocation, pipeline, request));
+  } else {
+    RETURN_IF_ERROR(FillFromStored(invocation, pipeline, request));
+  }
+  const absl::StatusOr<v1::Run> run = invocation.Call(kCreateRun, request);
+  if (!run.ok()) return WithFile(run.status(), is_path ? pipeline : "");
+  if (invocation.args().Has("name-only")) {
+    invocation.Print(run->name() + "\n");
+  } else if (invocation.json()) {
+    invocation.PrintJsonLine(*run);
+  } else if (!invocation.args().Has("watch")) {
+    invocation.Print(run->name() + "\n");
+    invocation.Note(absl::StrCat("watch it: beamline run watch ", LastPart(run->name()), "\n"));
+  } else {
+    invocation.Note(absl::StrCat("run ", run->name(), "\n"));
+  }
+  if (!invocation.args().Has("watch")) return ExitCode::kOk;
+  return WatchUntilEnd(invocation, run->name(), {.svg_path = invocation.args().Get("svg")});
+}
+
+}  // namespace
+
+std::vector<Command> RunCreateCommands() {
+  return {
+      {.path = "run create",
+       .summary = "Run a pipeline, from a file or a stored one",
+       .positionals = {{.name = "PIPELINE.yaml", .completion = Completion::kFile}},
+       .flags = {{"watch", "", "Follow it until it ends"},
+                 {"set", "PATH=VALUE", "Override a parameter or a field of the definition",
+                  Completion::kNone, true},
+                 {"input", "NAME=DATASET", "A dataset or a local file for an input",
+                  Completion::kFile, true},
+                 {"priority", "N", "From -100 to 100; higher goes first (default 0)"},
+                 {"version", "N", "Of a stored pipeline (default: the latest)"},
+                 {"request-id", "ID", "The same id again gives the same run, not another"},
+                 {"svg", "FILE", "With --watch: write the ROC curve as a picture",
+                  Completion::kFile},
+                 {"name-only", "", "Print the run's name and nothing else"}},
+       .details = "Local files that the definition names (inputs.*.file, relative to it) are "
+                  "uploaded first,\nunless the project has them already.",
+       .run = Create},
+  };
+}
+
+}  // namespace beamline::cli

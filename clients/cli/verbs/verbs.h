@@ -1,0 +1,25 @@
+// The commands, a group a file. Flags stand beside the code that reads them.
+#pragma once
+
+#include <vector>
+
+#include "clients/cli/command.h"
+
+namespace beamline::cli {
+
+std::vector<Command> DevCommands();
+std::vector<Command> AccountCommands();
+std::vector<Command> ProjectCommands();
+std::vector<Command> DatasetCommands();
+std::vector<Command> PipelineCommands();
+std::vector<Command> RunCreateCommands();
+std::vector<Command> RunWatchCommands();
+std::vector<Command> RunCommands();
+std::vector<Command> ModelCommands();
+std::vector<Command> ClusterCommands();
+std::vector<Command> SelfCommands();
+
+// All of them, in the order of the help.
+const std::vector<Command>& AllCommands();
+
+}  // namespace beamline::cli
