@@ -40,7 +40,7 @@ struct CsvOptions {
   char delimiter = 0;
   // Fields, unquoted, that mean "no value". Compared exactly, after blanks are dropped. A quoted
   // field is missing only if it is empty.
-  std::vector<std::string> missing = {"", "NA", "N/A", "NaN", "nan", "null", "NULL", "?"};
+  std::vector<std::string> missing = {"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"};
   // Types by column name, for columns whose type should not be inferred.
   std::map<std::string, ColumnType, std::less<>> types;
   // Names of the columns; overrides the header's (which is still skipped if present).

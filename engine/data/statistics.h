@@ -30,8 +30,8 @@ struct ColumnStatistics {
   // Of the population (divided by count, not count - 1). Two passes within a chunk, chunks merged
   // in order (Chan et al. 1983): the same bits on any number of threads.
   double standard_deviation = 0;
-  // Of the order statistics, linearly interpolated (NumPy's default): 1, 5, 25, 50, 75, 95, 99 %.
-  std::array<double, 7> quantiles{};
+  // Of the order statistics, linearly interpolated (NumPy's default): see kQuantileLevels.
+  std::array<double, 5> quantiles{};
   // Number of different values. A lower bound if `sampled`.
   int64_t distinct = 0;
   // True if quantiles and distinct are those of every k-th value, k = ceil(count / kExactValues).
@@ -46,7 +46,7 @@ struct ColumnStatistics {
   std::vector<Category> top;
 };
 
-inline constexpr std::array<double, 7> kQuantileLevels = {0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99};
+inline constexpr std::array<double, 5> kQuantileLevels = {0.05, 0.25, 0.5, 0.75, 0.95};
 
 // Statistics of one chunk of a column, for skipping and for checks without reading values.
 struct ChunkStatistics {

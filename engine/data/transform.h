@@ -27,16 +27,17 @@ struct TransformSpec {
     kOneHot,       // one feature per category, bool or integer value seen in training
     kOrdinal,      // an int32 code column for an embedding: 1.. for values seen, 0 for others
   };
-  enum class Impute { kMean, kMedian, kMostFrequent, kConstant };
+  enum class Impute { kMeanOrMostFrequent, kMean, kMedian, kMostFrequent, kConstant };
   enum class Unknown { kZeros, kError };
 
   Kind kind = Kind::kStandardize;
   // Empty: every column the transform can apply to. One-hot, ordinal: the categorical ones; impute
-  // kMean and kMedian, scaling, log1p, clip: the numeric ones; impute kMostFrequent: all;
+  // kMean and kMedian, scaling, log1p, clip: the numeric ones; other imputing: all, but
   // kConstant: the numeric ones if the constant is a number, else the categorical ones.
   std::vector<std::string> columns;
 
-  Impute impute = Impute::kMean;
+  // kMeanOrMostFrequent: the mean for numbers, the most frequent category for categories.
+  Impute impute = Impute::kMeanOrMostFrequent;
   std::string constant;    // for kConstant: a number, or a category for categorical columns
   bool indicator = false;  // kImpute: adds a feature "NAME:missing", 1 where the value was missing
   double low = 0, high = 1;           // for kMinMax and kClip

@@ -243,6 +243,7 @@ class Fitter {
     FittedStep step;
     step.kind = FittedStep::Kind::kFill;
     switch (spec.impute) {
+      case TransformSpec::Impute::kMeanOrMostFrequent:
       case TransformSpec::Impute::kMean:
         step.a = FitMeanAndDeviation(Training(spec, draft)).mean;
         break;

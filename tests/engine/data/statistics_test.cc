@@ -29,8 +29,8 @@ TEST(StatisticsTest, OfNumbers) {
   EXPECT_EQ(got.distinct, 4);
   EXPECT_FALSE(got.sampled);
   // numpy.quantile([1, 2, 2, 3, 4], ...)
-  const double expected[] = {1.04, 1.2, 2, 2, 3, 3.8, 3.96};
-  for (size_t i = 0; i < 7; ++i) EXPECT_NEAR(got.quantiles[i], expected[i], 1e-12);
+  const double expected[] = {1.2, 2, 2, 3, 3.8};
+  for (size_t i = 0; i < 5; ++i) EXPECT_NEAR(got.quantiles[i], expected[i], 1e-12);
   EXPECT_EQ(got.histogram[0], 1);
   EXPECT_EQ(got.histogram[10], 2);  // 2 is 10.67 bins from 1
   EXPECT_EQ(got.histogram[31], 1);
@@ -78,7 +78,7 @@ TEST(StatisticsTest, QuantilesOfASampleAreClose) {
   for (int i = 0; i < 1'000'000; ++i)
     values.push_back(static_cast<double>(random() >> 11) * 0x1p-53);
   const ColumnStatistics got = Describe(Column::Of("x", values));
-  for (size_t i = 0; i < 7; ++i) EXPECT_NEAR(got.quantiles[i], kQuantileLevels[i], 0.005);
+  for (size_t i = 0; i < 5; ++i) EXPECT_NEAR(got.quantiles[i], kQuantileLevels[i], 0.005);
 }
 
 TEST(StatisticsTest, TheBitsDoNotDependOnThreads) {

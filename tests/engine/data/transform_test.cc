@@ -95,6 +95,7 @@ TEST(TransformTest, ImputesByEachStrategy) {
   EXPECT_FLOAT_EQ(filled(Filling(Impute::kMedian)), 3);
   EXPECT_FLOAT_EQ(filled(Filling(Impute::kMostFrequent)), 3);
   EXPECT_FLOAT_EQ(filled(Filling(Impute::kConstant, {}, "-9.5")), -9.5);
+  EXPECT_FLOAT_EQ(filled(Spec(Kind::kImpute)), 11.0f / 3);
 }
 
 TEST(TransformTest, AddsAnIndicatorOfMissingValues) {
@@ -119,6 +120,8 @@ TEST(TransformTest, OneHotOfCategoriesSeenInTraining) {
   EXPECT_THAT(Row(fitted, table, 4), ElementsAre(0, 0));  // unknown
   fitted =
       FitTransforms(table, kTrain, {only, Filling(Impute::kMostFrequent), Spec(Kind::kOneHot)});
+  EXPECT_THAT(Row(fitted, table, 3), ElementsAre(0, 1));
+  fitted = FitTransforms(table, kTrain, {only, Spec(Kind::kImpute), Spec(Kind::kOneHot)});
   EXPECT_THAT(Row(fitted, table, 3), ElementsAre(0, 1));
   fitted = FitTransforms(table, kTrain,
                          {only, Filling(Impute::kConstant, {}, "none"), Spec(Kind::kOneHot)});
