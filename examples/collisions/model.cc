@@ -73,7 +73,10 @@ std::string Parameters::Check() const {
   if (!(lowest_mass >= 1.0 && highest_mass > lowest_mass && highest_mass <= 1e5)) {
     return "the mass window must be within 1 to 100000 GeV";
   }
-  if (!(mass > lowest_mass && mass < highest_mass)) return "mass must be inside the mass window";
+  if (!(mass > lowest_mass && mass < highest_mass)) {
+    return "mass must be inside the mass window, " + std::to_string(std::lround(lowest_mass)) +
+           " to " + std::to_string(std::lround(highest_mass)) + " GeV";
+  }
   if (!(width > 0.0 && width <= 0.5 * mass)) return "width must be above 0, at most half the mass";
   if (spin != 0 && spin != 1) return "spin must be 0 or 1";
   if (2.0 * least_pt > lowest_mass) return "the mass window must start above twice the least pt";
