@@ -124,6 +124,7 @@ CsvHead ReadCsvHead(std::string_view head, bool whole, const CsvOptions& options
     p += *p == '\r' ? 2 : 1;
     ++out.data_line;
   }
+  if (p == end && !whole) Fail("the first ", kCsvHeadBytes, " bytes of the file are empty lines");
   if (p == end) throw Error("the file is empty: it has no row");
   const std::string_view rest(p, static_cast<size_t>(end - p));
   out.delimiter =
