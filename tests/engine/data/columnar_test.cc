@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
-#include <new>
+#include <sstream>
 
 #include "engine/data/checksum.h"
 #include "engine/data/csv.h"
@@ -101,6 +101,28 @@ TEST(ColumnarTest, WhatIsWrittenIsRead) {
   }
   EXPECT_TRUE(got.table.Get("id").IsMissing(1));
   EXPECT_EQ(got.chunks[0][0].missing, 1);
+}
+
+// Every line of the worked example in docs/formats.md: an offset and the bytes there.
+TEST(ColumnarTest, TheDocumentedExampleIsTrue) {
+  const std::string bytes = Write(ReadCsv("n,kind\n7,b\n,a\n9,b\n"));
+  EXPECT_EQ(bytes.size(), 1280u);
+  std::istringstream text(
+      ReadWhole(std::filesystem::path(BEAMLINE_SOURCE_DIR) / "docs/formats.md"));
+  int checked = 0;
+  for (std::string line; std::getline(text, line);) {
+    if (!line.starts_with("    0")) continue;
+    std::istringstream fields(line);
+    size_t offset;
+    ASSERT_TRUE(fields >> std::hex >> offset) << line;
+    for (std::string byte; fields >> byte && byte.size() == 2; ++offset, ++checked) {
+      if (byte.find_first_not_of("0123456789abcdef") != std::string::npos) break;
+      ASSERT_EQ(static_cast<int>(static_cast<unsigned char>(bytes.at(offset))),
+                std::stoi(byte, nullptr, 16))
+          << line;
+    }
+  }
+  EXPECT_GT(checked, 150);
 }
 
 TEST(ColumnarTest, TheBytesDependOnContentOnly) {
