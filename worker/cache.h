@@ -22,7 +22,13 @@ namespace beamline::worker {
 // its digest is found right. Files that were there before the start are checked at first use.
 // Thread-safe; one process per folder (the daemon's state lock sees to that).
 class BlobCache {
+  struct Token {
+    explicit Token() = default;
+  };
+
  public:
+  // For Open only.
+  BlobCache(Token, std::string folder, int64_t max_bytes);
   // Makes the folder if needed, removes unfinished downloads and files that are no blobs.
   static absl::StatusOr<std::unique_ptr<BlobCache>> Open(const std::string& folder,
                                                          int64_t max_bytes);
@@ -78,7 +84,6 @@ class BlobCache {
     std::list<std::string>::iterator position;
   };
 
-  BlobCache(std::string folder, int64_t max_bytes);
   absl::Status Load();
   std::string PathOf(const std::string& digest) const { return folder_ + "/" + digest; }
   absl::Status Check(const std::string& digest, int64_t size_bytes) const;

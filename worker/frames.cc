@@ -59,15 +59,20 @@ absl::StatusOr<std::string> EncodeFrame(const google::protobuf::MessageLite& mes
   return frame;
 }
 
-absl::StatusOr<std::optional<std::string_view>> FrameReader::Next() {
+void FrameReader::Append(std::string_view bytes) {
   buffer_.erase(0, consumed_);
   consumed_ = 0;
-  if (buffer_.size() < kHeaderBytes) return std::nullopt;
-  const size_t length = DecodeLength(buffer_.data());
+  buffer_.append(bytes);
+}
+
+absl::StatusOr<std::optional<std::string_view>> FrameReader::Next() {
+  const std::string_view rest = std::string_view(buffer_).substr(consumed_);
+  if (rest.size() < kHeaderBytes) return std::nullopt;
+  const size_t length = DecodeLength(rest.data());
   if (length > kMaxFrameBytes) return TooLong(length);
-  if (buffer_.size() < kHeaderBytes + length) return std::nullopt;
-  consumed_ = kHeaderBytes + length;
-  return std::string_view(buffer_).substr(kHeaderBytes, length);
+  if (rest.size() < kHeaderBytes + length) return std::nullopt;
+  consumed_ += kHeaderBytes + length;
+  return rest.substr(kHeaderBytes, length);
 }
 
 absl::Status ReadFrame(int fd, google::protobuf::MessageLite& message) {

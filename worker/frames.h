@@ -28,8 +28,8 @@ absl::StatusOr<std::string> EncodeFrame(const google::protobuf::MessageLite& mes
 class FrameReader {
  public:
   // What the stream brought.
-  void Append(std::string_view bytes) { buffer_.append(bytes); }
-  // The next whole message's bytes, valid until the next call of this object; nothing if it has not
+  void Append(std::string_view bytes);
+  // The next whole message's bytes, valid until the next Append; nothing if it has not
   // yet come whole. InvalidArgument if its length is beyond the limit: the stream is then useless.
   absl::StatusOr<std::optional<std::string_view>> Next();
   // Bytes of a message that has begun, but is not whole.

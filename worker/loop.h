@@ -27,9 +27,12 @@
 namespace beamline::worker {
 
 struct LoopOptions {
-  // A Synchronize without an answer for so long is given up and repeated. Unit: milliseconds. Must
-  // exceed the time for which the server holds an answer back.
-  int64_t synchronize_timeout_ms = 60'000;
+  // For how long the server may hold back the answer to a Synchronize: the longest pause between
+  // two heartbeats. Unit: milliseconds. Keep it well below the server's lease.
+  int64_t hold_ms = 3'000;
+  // A Synchronize without an answer for so much longer is given up and repeated. Unit:
+  // milliseconds.
+  int64_t answer_ms = 5'000;
   // Pause after a failed call; doubles up to the maximum. Unit: milliseconds.
   int64_t back_off_min_ms = 100;
   int64_t back_off_max_ms = 3'000;
@@ -38,6 +41,8 @@ struct LoopOptions {
   // A draining worker leaves after this even if something is not yet released. Unit: milliseconds.
   // Raise it where checkpoints are large or the network is slow.
   int64_t drain_ms = 120'000;
+  // How long it waits at the end for the answer to its goodbye. Unit: milliseconds.
+  int64_t goodbye_ms = 1'000;
   SpoolLimits spool;
 };
 
@@ -76,12 +81,14 @@ class WorkerLoop {
   v1::SynchronizeRequest Statement() const;
   void OnSynchronized(absl::StatusOr<v1::SynchronizeResponse> response, int64_t sent_ms);
   bool Apply(v1::SynchronizeResponse& response);
-  bool Assign(v1::Attempt attempt);
+  bool Assign(v1::Attempt message);
+  void Release(Attempt& attempt);
   bool StopOne(const AttemptId& id, bool forget);
-  void LaunchWaiting();
-  bool LeaseIsValid() const;
+  void WarnOfLease();
+  void Restate();
   void BeginDrain();
-  void CheckLeave();
+  void LeaveIfDone();
+  void Leave();
 
   void OnEvent(const AttemptId& id, v1::Event event);
   void OnEnd(const AttemptId& id, v1::AttemptResult result);
@@ -104,13 +111,20 @@ class WorkerLoop {
   // Forgotten, but not yet dead.
   std::map<AttemptId, std::unique_ptr<Attempt>> dying_;
   BackOff synchronize_back_off_;
-  // When the request that was answered last was sent, and for how long that holds.
-  int64_t lease_start_ms_ = 0;
+  // When the server answered last, and the lease it gave. 0: it never did.
+  int64_t answered_ms_ = 0;
   int64_t lease_ms_ = 0;
+  bool lease_lost_ = false;
   // Raised with each Synchronize, so that answers to earlier ones are known as such.
   uint64_t synchronize_round_ = 0;
+  // A Synchronize is under way; it was cancelled so as to say something new; it says goodbye.
+  bool synchronizing_ = false;
+  bool restating_ = false;
+  bool goodbye_sent_ = false;
   bool server_away_ = false;
+  // These come true in this order.
   bool draining_ = false;
+  bool leaving_ = false;
   bool left_ = false;
 };
 

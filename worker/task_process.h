@@ -32,7 +32,13 @@ struct ProcessExit {
 // killed by the kernel when the thread that started it ends: start it on a thread that lives as
 // long as the daemon (task_starter.h does). Not thread-safe; may be moved between threads.
 class TaskProcess {
+  struct Token {
+    explicit Token() = default;
+  };
+
  public:
+  // For Start only.
+  explicit TaskProcess(Token) {}
   // Starts `binary` with `arguments` in `folder` (posix_spawn: no copy of the daemon's memory).
   // Internal if that is not possible, with the reason.
   static absl::StatusOr<std::unique_ptr<TaskProcess>> Start(
@@ -69,7 +75,6 @@ class TaskProcess {
   bool Reap(ProcessExit& exit);
 
  private:
-  TaskProcess() = default;
   void ReadLines(UniqueFd& fd, LineSplitter& splitter, std::vector<std::string>& lines);
 
   pid_t pid_ = -1;

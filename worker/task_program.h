@@ -1,0 +1,36 @@
+// The frame of every program that the worker starts for an attempt: speaks the protocol, confines
+// itself, and ends when the worker is gone.
+#pragma once
+
+#include <mutex>
+
+#include "beamline/v1/task.pb.h"
+
+namespace beamline::worker {
+
+// Sends what a task says to the worker. Thread-safe. Ends the process when the worker is gone:
+// nobody is left to work for.
+class TaskReporter {
+ public:
+  void Send(const v1::TaskMessage& message);
+
+ private:
+  std::mutex mutex_;
+};
+
+// What a program does for its one attempt.
+class TaskProgram {
+ public:
+  virtual ~TaskProgram() = default;
+  // Runs the attempt to its end, on the main thread, confined. std::bad_alloc becomes
+  // OUT_OF_MEMORY, any other exception CRASH.
+  virtual v1::TaskEnd Execute(const v1::TaskStart& start, TaskReporter& reporter) = 0;
+  // The worker wants it to stop. Called on another thread, possibly more than once.
+  virtual void Stop(bool checkpoint) = 0;
+};
+
+// What main returns. With the one argument "--confinement" prints what this machine can enforce,
+// a line each, and ends.
+int RunTaskProgram(TaskProgram& program, int argc, char** argv);
+
+}  // namespace beamline::worker
