@@ -1,0 +1,152 @@
+#include "server/rpc/flags.h"
+
+#include <functional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/edit_distance.h"
+#include "base/status_macros.h"
+
+namespace beamline::server::rpc {
+namespace {
+
+absl::Status SetLevel(const std::string& value, Flags& flags) {
+  static const std::pair<const char*, log::Level> kLevels[] = {{"debug", log::Level::kDebug},
+                                                               {"info", log::Level::kInfo},
+                                                               {"warning", log::Level::kWarning},
+                                                               {"error", log::Level::kError}};
+  for (const auto& [name, level] : kLevels) {
+    if (value != name) continue;
+    flags.log_level = level;
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--log-level is debug, info, warning or error, not \"", value, "\""));
+}
+
+struct Flag {
+  std::string name;
+  // What stands for the value in the help; empty for a switch.
+  std::string value;
+  std::string help;
+  std::function<absl::Status(const std::string& value, Flags& flags)> set;
+};
+
+template <typename T>
+Flag Text(std::string name, std::string value, std::string help, T Flags::*field) {
+  const auto set = [field](const std::string& text, Flags& flags) {
+    if constexpr (std::is_same_v<T, std::string>) {
+      flags.*field = text;
+    } else {
+      (flags.*field).push_back(text);
+    }
+    return absl::OkStatus();
+  };
+  return {std::move(name), std::move(value), std::move(help), set};
+}
+
+Flag Switch(std::string name, std::string help, bool Flags::*field) {
+  return {std::move(name), "", std::move(help), [field](const std::string&, Flags& flags) {
+            flags.*field = true;
+            return absl::OkStatus();
+          }};
+}
+
+const std::vector<Flag>& Table() {
+  static const std::vector<Flag> kTable = {
+      Text("--state", "DIR",
+           absl::StrCat("Where everything is kept; made if it is not there.\nDefault: ",
+                        Flags().state),
+           &Flags::state),
+      Text("--listen", "HOST:PORT",
+           absl::StrCat("Address to serve on; port 0: any free one.\nDefault: ", Flags().listen),
+           &Flags::listen),
+      Text("--name", "NAME",
+           "Host name or address that clients dial, besides localhost, 127.0.0.1, ::1 and\n"
+           "this machine's name. May be given more than once.",
+           &Flags::names),
+      Text("--ready-file", "FILE",
+           "Written when the server serves: {\"address\": ..., \"ca\": ..., \"pid\": ...}.",
+           &Flags::ready_file),
+      Text("--init-admin", "FILE",
+           "Make the user \"admin\" (an operator) and the project \"default\" if they are not\n"
+           "there, and, unless FILE exists, write a token of admin to it (mode 0600).",
+           &Flags::init_admin),
+      Text("--print-join-token", "FILE",
+           "Write a fresh token to FILE (mode 0600), with which any number of workers may\n"
+           "join within a day.",
+           &Flags::print_join_token),
+      {"--log-level", "LEVEL", "debug, info, warning or error. Default: info", SetLevel},
+      Switch("--help", "Print this.", &Flags::help),
+      Switch("--version", "Print the version.", &Flags::version),
+  };
+  return kTable;
+}
+
+absl::Status Unknown(const std::string& name) {
+  std::vector<std::string> known;
+  for (const Flag& flag : Table()) known.push_back(flag.name);
+  const std::string meant = DidYouMean(name, known);
+  return absl::InvalidArgumentError(absl::StrCat("unknown argument \"", name.substr(0, 80), "\"",
+                                                 meant.empty() ? "" : ": did you mean ", meant,
+                                                 meant.empty() ? ": see --help" : "?"));
+}
+
+const Flag* Find(const std::string& name) {
+  for (const Flag& flag : Table()) {
+    if (flag.name == name) return &flag;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+absl::StatusOr<Flags> ParseFlags(const std::vector<std::string>& args) {
+  Flags flags;
+  for (size_t i = 0; i < args.size(); ++i) {
+    const size_t equals = args[i].find('=');
+    const std::string name = args[i].substr(0, equals);
+    const Flag* const flag = Find(name);
+    if (flag == nullptr) return Unknown(name);
+    std::string value;
+    if (equals != std::string::npos) value = args[i].substr(equals + 1);
+    if (flag->value.empty()) {
+      if (equals != std::string::npos) {
+        return absl::InvalidArgumentError(absl::StrCat(name, " takes no value"));
+      }
+    } else if (equals == std::string::npos) {
+      if (i + 1 == args.size()) {
+        return absl::InvalidArgumentError(absl::StrCat(name, " needs a value: ", flag->value));
+      }
+      value = args[++i];
+    }
+    if (!flag->value.empty() && value.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(name, " must not be empty"));
+    }
+    RETURN_IF_ERROR(flag->set(value, flags));
+  }
+  return flags;
+}
+
+std::string HelpText() {
+  std::string text =
+      "beamlined: the server of Beamline\n\n"
+      "usage: beamlined [flags]\n\n";
+  for (const Flag& flag : Table()) {
+    absl::StrAppend(&text, "  ", flag.name, flag.value.empty() ? "" : " ", flag.value, "\n");
+    size_t begin = 0;
+    while (begin <= flag.help.size()) {
+      size_t end = flag.help.find('\n', begin);
+      if (end == std::string::npos) end = flag.help.size();
+      absl::StrAppend(&text, "      ", flag.help.substr(begin, end - begin), "\n");
+      begin = end + 1;
+    }
+  }
+  absl::StrAppend(&text,
+                  "\nSIGTERM or SIGINT: stop taking calls, finish what was accepted, end. "
+                  "A second one: end at once.\n");
+  return text;
+}
+
+}  // namespace beamline::server::rpc

@@ -1,0 +1,32 @@
+// The command line of beamlined.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/log.h"
+
+namespace beamline::server::rpc {
+
+// As given, or the defaults. HelpText says what each means.
+struct Flags {
+  std::string state = "/var/lib/beamline";
+  std::string listen = "127.0.0.1:7447";
+  std::vector<std::string> names;
+  std::string ready_file;
+  std::string init_admin;
+  std::string print_join_token;
+  log::Level log_level = log::Level::kInfo;
+  bool help = false;
+  bool version = false;
+};
+
+// `args` without the program's name; "--name=value" or "--name value".
+// INVALID_ARGUMENT: says which argument is wrong and what may have been meant.
+absl::StatusOr<Flags> ParseFlags(const std::vector<std::string>& args);
+
+// One screen, made from the same table as the parser, with the defaults of Flags.
+std::string HelpText();
+
+}  // namespace beamline::server::rpc

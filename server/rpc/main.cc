@@ -1,0 +1,145 @@
+// beamlined: wiring only.
+#include <grpc/support/log.h>
+#include <grpcpp/impl/codegen/service_type.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include <atomic>
+#include <cstdio>
+#include <filesystem>
+
+#include "absl/synchronization/mutex.h"
+#include "auth/policy.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/status_macros.h"
+#include "server/rpc/bootstrap.h"
+#include "server/rpc/flags.h"
+#include "server/rpc/gate.h"
+#include "server/rpc/listener.h"
+#include "server/rpc/services.h"
+#include "server/server.h"
+#include "server/work_pool.h"
+
+namespace beamline::server::rpc {
+namespace {
+
+enum ExitCode { kSuccess = 0, kFailure = 1, kUsage = 2 };
+
+// For streams: they wait for the disk, never for a client.
+constexpr int kStreamThreads = 2;
+// More than one listener's streams can have waiting at a time.
+constexpr size_t kMaxWaitingStreams = 100'000;
+// Calls in progress when the server stops get this long to end by themselves.
+constexpr absl::Duration kGrace = absl::Seconds(5);
+
+// SIGTERM and SIGINT wait in the queue of the process until Wait takes one; what comes after that
+// ends the process at once. Made before there are other threads, which inherit the mask.
+class Signals {
+ public:
+  Signals() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGTERM);
+    sigaddset(&set_, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+    signal(SIGPIPE, SIG_IGN);
+  }
+  void Wait() {
+    int number = 0;
+    sigwait(&set_, &number);
+    pthread_sigmask(SIG_UNBLOCK, &set_, nullptr);
+  }
+  // Makes Wait return. Thread-safe.
+  void Raise() { pthread_kill(main_, SIGTERM); }
+
+ private:
+  sigset_t set_;
+  const pthread_t main_ = pthread_self();
+};
+
+// gRPC's own words, most of them about peers that do not speak TLS.
+void LogGrpc(gpr_log_func_args* args) {
+  log::Write(args->severity == GPR_LOG_SEVERITY_ERROR ? log::Level::kWarning : log::Level::kDebug,
+             args->message);
+}
+
+absl::Status Run(const Flags& flags, Signals& signals) {
+  SystemClock clock;
+  SystemRandom random;
+  std::atomic<bool> failed = false;
+  ServerOptions options;
+  options.state_folder = flags.state;
+  options.server_names = flags.names;
+  options.on_fatal = [&](const absl::Status& why) {
+    log::Error("the server must stop: %s", why.ToString());
+    failed = true;
+    signals.Raise();
+  };
+  ASSIGN_OR_RETURN(const std::unique_ptr<Server> server,
+                   Server::Open(std::move(options), clock, random));
+  if (!flags.init_admin.empty()) {
+    RETURN_IF_ERROR(InitAdmin(server->auth(), server->projects(), flags.init_admin));
+  }
+  if (!flags.print_join_token.empty()) {
+    RETURN_IF_ERROR(WriteJoinToken(server->auth(), flags.print_join_token));
+  }
+  const auth::Policy policy;
+  Gate gate(server->authenticator(), policy);
+  WorkPool pool(kStreamThreads, kMaxWaitingStreams);
+  const auto services = MakeServices(gate, *server, pool);
+  std::vector<grpc::Service*> served;
+  for (const auto& service : services) served.push_back(service.get());
+  Listener::Options listen;
+  listen.address = flags.listen;
+  ASSIGN_OR_RETURN(const std::unique_ptr<Listener> listener,
+                   Listener::Start(listen, server->authority(), served));
+  listener->SetServing(true);
+  log::Info("beamlined " BEAMLINE_VERSION " serves on %s, state in %s", listener->address(),
+            flags.state);
+  absl::Status ready;
+  if (!flags.ready_file.empty()) {
+    const auto ca = std::filesystem::absolute(flags.state) / "tls/ca.pem";
+    ready = WriteReadyFile(flags.ready_file, listener->address(), ca.string());
+  }
+  if (ready.ok()) signals.Wait();
+  log::Info("beamlined stops");
+  listener->SetServing(false);
+  server->Shutdown();
+  listener->Shutdown(kGrace);
+  pool.Stop();
+  if (!flags.ready_file.empty()) std::filesystem::remove(flags.ready_file);
+  if (failed) return absl::InternalError("the database has failed: see the log above");
+  return ready;
+}
+
+int Main(const std::vector<std::string>& args) {
+#ifdef NDEBUG
+  // Debian builds Abseil with lock-order checking on, which ends the process when it suspects a
+  // deadlock. That belongs into tests.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+#endif
+  const absl::StatusOr<Flags> flags = ParseFlags(args);
+  if (!flags.ok()) {
+    std::fprintf(stderr, "beamlined: %s\n", std::string(flags.status().message()).c_str());
+    return kUsage;
+  }
+  if (flags->help || flags->version) {
+    std::fputs(flags->help ? HelpText().c_str() : "beamlined " BEAMLINE_VERSION "\n", stdout);
+    return kSuccess;
+  }
+  Signals signals;
+  log::Start("server", flags->log_level);
+  gpr_set_log_function(LogGrpc);
+  const absl::Status outcome = Run(*flags, signals);
+  if (outcome.ok()) return kSuccess;
+  log::Error("beamlined ends: %s", outcome.message());
+  return kFailure;
+}
+
+}  // namespace
+}  // namespace beamline::server::rpc
+
+int main(int argc, char** argv) {
+  return beamline::server::rpc::Main(std::vector<std::string>(argv + 1, argv + argc));
+}
