@@ -3,10 +3,12 @@
 #include <grpcpp/impl/codegen/service_type.h>
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdio>
 #include <filesystem>
+#include <thread>
 
 #include "absl/synchronization/mutex.h"
 #include "auth/policy.h"
@@ -34,28 +36,53 @@ constexpr size_t kMaxWaitingStreams = 100'000;
 // Calls in progress when the server stops get this long to end by themselves.
 constexpr absl::Duration kGrace = absl::Seconds(5);
 
-// SIGTERM and SIGINT wait in the queue of the process until Wait takes one; what comes after that
-// ends the process at once. Made before there are other threads, which inherit the mask.
+// A second signal this soon is the first once more, not impatience: a terminal and a parent process
+// may both pass on one Ctrl-C. Unit: milliseconds.
+constexpr int64_t kSameSignalMs = 1'000;
+
+// SIGTERM and SIGINT, taken by Wait. Made before there are other threads, which inherit the mask.
 class Signals {
  public:
-  Signals() {
+  explicit Signals(const Clock& clock) : clock_(clock) {
     sigemptyset(&set_);
     sigaddset(&set_, SIGTERM);
     sigaddset(&set_, SIGINT);
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);
     signal(SIGPIPE, SIG_IGN);
   }
+  ~Signals() {
+    if (!second_.joinable()) return;
+    ended_ = true;
+    pthread_kill(second_.native_handle(), SIGTERM);
+    second_.join();
+  }
+
+  // Returns at the first signal. From then on another one ends the process at once.
   void Wait() {
-    int number = 0;
-    sigwait(&set_, &number);
-    pthread_sigmask(SIG_UNBLOCK, &set_, nullptr);
+    Take();
+    second_ = std::thread([this, first_ms = clock_.MonotonicMillis()] {
+      while (true) {
+        const int number = Take();
+        if (ended_) return;
+        if (clock_.MonotonicMillis() - first_ms >= kSameSignalMs) _exit(128 + number);
+      }
+    });
   }
   // Makes Wait return. Thread-safe.
   void Raise() { pthread_kill(main_, SIGTERM); }
 
  private:
+  int Take() {
+    int number = 0;
+    sigwait(&set_, &number);
+    return number;
+  }
+
+  const Clock& clock_;
   sigset_t set_;
   const pthread_t main_ = pthread_self();
+  std::atomic<bool> ended_ = false;
+  std::thread second_;
 };
 
 // gRPC's own words, most of them about peers that do not speak TLS.
@@ -64,8 +91,7 @@ void LogGrpc(gpr_log_func_args* args) {
              args->message);
 }
 
-absl::Status Run(const Flags& flags, Signals& signals) {
-  SystemClock clock;
+absl::Status Run(const Flags& flags, const Clock& clock, Signals& signals) {
   SystemRandom random;
   std::atomic<bool> failed = false;
   ServerOptions options;
@@ -128,10 +154,11 @@ int Main(const std::vector<std::string>& args) {
     std::fputs(flags->help ? HelpText().c_str() : "beamlined " BEAMLINE_VERSION "\n", stdout);
     return kSuccess;
   }
-  Signals signals;
+  const SystemClock clock;
+  Signals signals(clock);
   log::Start("server", flags->log_level);
   gpr_set_log_function(LogGrpc);
-  const absl::Status outcome = Run(*flags, signals);
+  const absl::Status outcome = Run(*flags, clock, signals);
   if (outcome.ok()) return kSuccess;
   log::Error("beamlined ends: %s", outcome.message());
   return kFailure;

@@ -1,0 +1,99 @@
+// A whole server on a port of this machine, and clients of it.
+#pragma once
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/security/credentials.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "auth/certificate_authority.h"
+#include "base/file.h"
+#include "base/x509.h"
+#include "server/rpc/bootstrap.h"
+#include "server/rpc/gate.h"
+#include "server/rpc/listener.h"
+#include "server/rpc/services.h"
+#include "server/server.h"
+#include "server/work_pool.h"
+
+namespace beamline::server::rpc {
+
+class ServedTest : public testing::Test {
+ protected:
+  ServedTest() {
+    ServerOptions options;
+    options.state_folder = folder_.path() + "/state";
+    auto opened = Server::Open(std::move(options), clock_, random_);
+    EXPECT_TRUE(opened.ok()) << opened.status();
+    server_ = *std::move(opened);
+    const std::string file = folder_.path() + "/token";
+    EXPECT_TRUE(InitAdmin(server_->auth(), server_->projects(), file).ok());
+    admin_ = ReadToken(file);
+    gate_ = std::make_unique<Gate>(server_->authenticator(), policy_);
+    services_ = MakeServices(*gate_, *server_, pool_);
+    std::vector<grpc::Service*> served;
+    for (const auto& service : services_) served.push_back(service.get());
+    Listener::Options listen;
+    listen.address = "127.0.0.1:0";
+    auto started = Listener::Start(listen, server_->authority(), served);
+    EXPECT_TRUE(started.ok()) << started.status();
+    listener_ = *std::move(started);
+    listener_->SetServing(true);
+    channel_ = Dial();
+  }
+  ~ServedTest() override { Stop(); }
+
+  void Stop() {
+    if (listener_ == nullptr) return;
+    server_->Shutdown();
+    listener_->Shutdown(absl::Seconds(5));
+    listener_.reset();
+    pool_.Stop();
+  }
+
+  static std::string ReadToken(const std::string& file) {
+    std::string text = *ReadFile(file);
+    text.pop_back();
+    return text;
+  }
+
+  std::shared_ptr<grpc::Channel> Dial(const KeyAndRequest* identity = nullptr,
+                                      const std::string& certificate = "") {
+    grpc::SslCredentialsOptions tls;
+    tls.pem_root_certs = server_->authority().root_certificate();
+    if (identity != nullptr) {
+      tls.pem_private_key = identity->key_pem;
+      tls.pem_cert_chain = certificate;
+    }
+    grpc::ChannelArguments arguments;
+    arguments.SetInt("grpc.use_local_subchannel_pool", 1);
+    return grpc::CreateCustomChannel(listener_->address(), grpc::SslCredentials(tls), arguments);
+  }
+
+  // A context of a call with `token`, or with none.
+  struct Call : grpc::ClientContext {
+    explicit Call(const std::string& token = "") {
+      set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+      if (!token.empty()) AddMetadata("authorization", "Bearer " + token);
+    }
+  };
+
+  const TemporaryDirectory folder_;
+  SystemClock clock_;
+  SystemRandom random_;
+  const auth::Policy policy_;
+  WorkPool pool_{2, 1000};
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<Gate> gate_;
+  std::vector<std::unique_ptr<grpc::Service>> services_;
+  std::unique_ptr<Listener> listener_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::string admin_;
+};
+
+}  // namespace beamline::server::rpc
