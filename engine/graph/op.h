@@ -67,11 +67,13 @@ enum class OpKind : uint8_t {
   kLossGrad,  // (p, target, weights?, class weights?, weight sum []) -> dp
   kSquaredNorm,  // (g) -> []: sum of squares
   kClipScale,    // (squared norms []..., limit []) -> []: min(1, limit / global norm)
-  kUpdate,       // (parameter, gradient, scale []?, state...) changes parameter and state
+  kUpdate,  // (parameter, gradient, numbers [kUpdateNumbers], scale []?, state...) changes
+            // parameter and state; the numbers are the caller's: engine/optim/optimizer.h
 };
 std::string_view Name(OpKind op);
 
 // What kUpdate does; the formulas are in engine/optim/optimizer.h.
+inline constexpr int kUpdateNumbers = 8;
 enum class UpdateRule : uint8_t { kSgd, kMomentum, kNesterov, kAdam, kAdamW, kRmsProp, kAdaGrad };
 
 // Numbers of a node that are fixed when the graph is built. Those that differ between trials
@@ -89,7 +91,7 @@ struct Attributes {
   // kLoss, kLossGrad: which optional inputs are there.
   bool has_weights = false;
   bool has_class_weights = false;
-  // kUpdate: input 2 scales the gradient.
+  // kUpdate, kLossGrad: an input [] scales the gradient.
   bool has_scale = false;
   double alpha = 0.01;
   double epsilon = 1e-5;

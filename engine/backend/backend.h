@@ -1,0 +1,77 @@
+// What a backend is: a kernel per op.
+//
+// The folders reference/ and cpu/ hold files of the same names: what one has and the other lacks
+// is what remains to be ported. A kernel is a plain function; the executor resolves it once, when
+// the plan is made, and then calls it with pointers.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "engine/core/dtype.h"
+#include "engine/graph/op.h"
+
+namespace beamline::engine {
+
+class ThreadPool;
+
+// A tensor as kernels see it: [rows, columns], row-major, columns being the last extent.
+struct Operand {
+  void* data = nullptr;
+  int64_t rows = 1;
+  int64_t columns = 1;
+  int64_t elements = 1;
+};
+
+// One node, ready to run. All pointers stay valid and unchanged for the life of the executor.
+struct KernelCall {
+  const Attributes* attributes = nullptr;
+  const int64_t* offsets = nullptr;  // Attributes::offsets
+  const Operand* inputs = nullptr;
+  const Operand* outputs = nullptr;
+  int inputs_count = 0;
+  int outputs_count = 0;
+};
+
+// What changes from run to run.
+struct RunState {
+  ThreadPool* pool = nullptr;
+  // Of dropout.
+  uint64_t seed = 0;
+  uint64_t step = 0;
+};
+
+// Must not allocate, lock or throw.
+using Kernel = void (*)(const KernelCall& call, const RunState& run);
+
+inline constexpr size_t kOpKinds = static_cast<size_t>(OpKind::kUpdate) + 1;
+
+// By OpKind; null where a backend has no kernel, and for kReshape.
+using KernelTable = std::array<Kernel, kOpKinds>;
+
+// Immutable, lives as long as the program, thread-safe.
+struct Backend {
+  std::string_view name;
+  // Instruction set: "generic", "avx2", "avx512"; "" where there is no choice.
+  std::string_view variant;
+  const KernelTable* float32 = nullptr;
+  // Null: does not compute in float64.
+  const KernelTable* float64 = nullptr;
+};
+
+// "reference", "cpu" (the best instruction set of this machine), "cpu/generic", "cpu/avx2",
+// "cpu/avx512". The bits of "cpu" do not depend on the instruction set. Throws Error if there is no
+// such backend or this machine cannot run it; the message lists those it can.
+const Backend& FindBackend(std::string_view name);
+
+// The names that FindBackend takes on this machine.
+std::vector<std::string_view> AvailableBackends();
+
+// Calls fn(context, tile) for each tile in [0, tiles), as ThreadPool::ParallelFor. Plain functions,
+// so that code compiled for one instruction set instantiates nothing that other code shares.
+using TileFunction = void (*)(const void* context, int64_t tile);
+void RunTiles(ThreadPool* pool, int64_t tiles, TileFunction fn, const void* context);
+
+}  // namespace beamline::engine

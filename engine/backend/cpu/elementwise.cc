@@ -1,0 +1,160 @@
+// Ops that treat each element, or each row, by itself.
+#include "engine/backend/cpu/kernels.h"
+#include "engine/backend/cpu/vector.h"
+#include "engine/backend/functors.h"
+#include "engine/core/philox.h"
+
+namespace beamline::engine::cpu::BEAMLINE_ISA {
+
+void BiasAdd(const KernelCall& call, const RunState& run) {
+  const int64_t columns = call.outputs[0].columns;
+  const float* bias = In(call, 1);
+  ForTiles(run, call.outputs[0].rows, call.outputs[0].elements, [&](int64_t row) {
+    const float* x = In(call, 0) + row * columns;
+    Fill(Out(call, 0) + row * columns, 0, columns, [&](int64_t j) { return x[j] + bias[j]; });
+  });
+}
+
+static void Softmax(const KernelCall& call, const RunState& run) {
+  const int64_t columns = call.outputs[0].columns;
+  ForTiles(run, call.outputs[0].rows, call.outputs[0].elements * 8, [&](int64_t row) {
+    const float* x = In(call, 0) + row * columns;
+    float* y = Out(call, 0) + row * columns;
+    float largest = x[0];
+    for (int64_t j = 1; j < columns; ++j) largest = math::Max(largest, x[j]);
+    Fill(y, 0, columns, [&](int64_t j) { return math::Exp(x[j] - largest); });
+    const float sum = LaneSum(columns, [&](int64_t j) { return y[j]; });
+    for (int64_t j = 0; j < columns; ++j) y[j] /= sum;
+  });
+}
+
+void Activate(const KernelCall& call, const RunState& run) {
+  if (call.attributes->activation == Activation::kSoftmax) return Softmax(call, run);
+  const float alpha = static_cast<float>(call.attributes->alpha);
+  const float* x = In(call, 0);
+  float* y = Out(call, 0);
+  functors::ForActivation(call.attributes->activation, [&](auto tag) {
+    ForRange(run, call.outputs[0].elements, 8, [&](int64_t begin, int64_t end) {
+      Fill(y, begin, end,
+           [&](int64_t i) { return functors::Activate<decltype(tag)::kActivation>(x[i], alpha); });
+    });
+  });
+}
+
+void ActivationGrad(const KernelCall& call, const RunState& run) {
+  const float alpha = static_cast<float>(call.attributes->alpha);
+  const float* dy = In(call, 0);
+  const float* saved = In(call, 1);
+  float* dx = Out(call, 0);
+  functors::ForActivation(call.attributes->activation, [&](auto tag) {
+    ForRange(run, call.outputs[0].elements, 8, [&](int64_t begin, int64_t end) {
+      Fill(dx, begin, end, [&](int64_t i) {
+        return dy[i] * functors::Slope<decltype(tag)::kActivation>(saved[i], alpha);
+      });
+    });
+  });
+}
+
+// dx = y (dy - sum_j dy_j y_j)
+void SoftmaxGrad(const KernelCall& call, const RunState& run) {
+  const int64_t columns = call.outputs[0].columns;
+  ForTiles(run, call.outputs[0].rows, call.outputs[0].elements * 4, [&](int64_t row) {
+    const float* dy = In(call, 0) + row * columns;
+    const float* y = In(call, 1) + row * columns;
+    const float dot = LaneSum(columns, [&](int64_t j) { return dy[j] * y[j]; });
+    Fill(Out(call, 0) + row * columns, 0, columns, [&](int64_t j) { return y[j] * (dy[j] - dot); });
+  });
+}
+
+// Each column is one chain over the rows in order.
+void ColumnSum(const KernelCall& call, const RunState& run) {
+  constexpr int64_t kBlock = 4 * Vector::kWidth;
+  const int64_t rows = call.inputs[0].rows;
+  const int64_t columns = call.inputs[0].columns;
+  const float* x = In(call, 0);
+  float* y = Out(call, 0);
+  ForTiles(run, (columns + kBlock - 1) / kBlock, rows * columns, [&](int64_t block) {
+    const int64_t first = block * kBlock;
+    if (first + kBlock <= columns) {
+      Vector sum[4] = {Broadcast(0), Broadcast(0), Broadcast(0), Broadcast(0)};
+      for (int64_t i = 0; i < rows; ++i) {
+        const float* from = x + i * columns + first;
+        for (int v = 0; v < 4; ++v) sum[v] = Plus(sum[v], Load(from + v * Vector::kWidth));
+      }
+      for (int v = 0; v < 4; ++v) Store(y + first + v * Vector::kWidth, sum[v]);
+      return;
+    }
+    float sum[kBlock] = {};
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = first; j < columns; ++j) sum[j - first] += x[i * columns + j];
+    }
+    for (int64_t j = first; j < columns; ++j) y[j] = sum[j - first];
+  });
+}
+
+// Element i is kept if word i % 4 of Philox block (i / 4, stream, step) gives at least `rate`.
+void Dropout(const KernelCall& call, const RunState& run) {
+  constexpr int kBlocks = 16;  // of Philox, side by side
+  const float rate = In(call, 1)[0];
+  const float scale = 1.0f / (1.0f - rate);
+  const float* x = In(call, 0);
+  float* y = Out(call, 0);
+  const int64_t elements = call.outputs[0].elements;
+  const auto stream = static_cast<uint32_t>(call.attributes->stream);
+  ForTiles(run, (elements + 4 * kBlocks - 1) / (4 * kBlocks), elements * 8, [&](int64_t tile) {
+    float uniform[4][kBlocks];
+#pragma GCC ivdep
+    for (int b = 0; b < kBlocks; ++b) {
+      const PhiloxBlock block =
+          Philox4x32(static_cast<uint32_t>(run.seed), static_cast<uint32_t>(run.seed >> 32),
+                     static_cast<uint32_t>(tile * kBlocks + b), stream,
+                     static_cast<uint32_t>(run.step), static_cast<uint32_t>(run.step >> 32));
+      for (int w = 0; w < 4; ++w) uniform[w][b] = UniformFromBits(block.word[w]);
+    }
+    const int64_t begin = tile * 4 * kBlocks;
+    const int64_t end = begin + 4 * kBlocks < elements ? begin + 4 * kBlocks : elements;
+    for (int64_t i = begin; i < end; ++i) {
+      const float drawn = uniform[i % 4][(i - begin) / 4];
+      y[i] = drawn >= rate ? x[i] * scale : 0.0f;
+    }
+  });
+}
+
+void Concat(const KernelCall& call, const RunState&) {
+  int64_t begin = 0;
+  for (int part = 0; part < call.inputs_count; ++part) {
+    const int64_t width = call.inputs[part].columns;
+    for (int64_t i = 0; i < call.outputs[0].rows; ++i) {
+      __builtin_memcpy(Out(call, 0) + i * call.outputs[0].columns + begin,
+                       In(call, part) + i * width, static_cast<size_t>(width) * sizeof(float));
+    }
+    begin += width;
+  }
+}
+
+void Slice(const KernelCall& call, const RunState&) {
+  const int64_t width = call.outputs[0].columns;
+  for (int64_t i = 0; i < call.outputs[0].rows; ++i) {
+    __builtin_memcpy(Out(call, 0) + i * width,
+                     In(call, 0) + i * call.inputs[0].columns + call.attributes->begin,
+                     static_cast<size_t>(width) * sizeof(float));
+  }
+}
+
+void Add(const KernelCall& call, const RunState& run) {
+  const float* a = In(call, 0);
+  const float* b = In(call, 1);
+  ForRange(run, call.outputs[0].elements, 2, [&](int64_t begin, int64_t end) {
+    Fill(Out(call, 0), begin, end, [&](int64_t i) { return a[i] + b[i]; });
+  });
+}
+
+void Multiply(const KernelCall& call, const RunState& run) {
+  const float* a = In(call, 0);
+  const float* b = In(call, 1);
+  ForRange(run, call.outputs[0].elements, 2, [&](int64_t begin, int64_t end) {
+    Fill(Out(call, 0), begin, end, [&](int64_t i) { return a[i] * b[i]; });
+  });
+}
+
+}  // namespace beamline::engine::cpu::BEAMLINE_ISA

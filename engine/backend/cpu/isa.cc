@@ -1,0 +1,36 @@
+#include "engine/backend/cpu/isa.h"
+
+namespace beamline::engine::cpu {
+
+#if defined(BEAMLINE_CPU_X86)
+namespace avx512 {
+const KernelTable& Table();
+}
+namespace avx2 {
+const KernelTable& Table();
+}
+#endif
+namespace generic {
+const KernelTable& Table();
+}
+
+const std::vector<Isa>& Isas() {
+  static const std::vector<Isa> kIsas = {
+#if defined(BEAMLINE_CPU_X86)
+    {"avx512", "cpu/avx512",
+     [] {
+       return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
+              __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
+              __builtin_cpu_supports("fma") != 0;
+     },
+     avx512::Table},
+    {"avx2", "cpu/avx2",
+     [] { return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0; },
+     avx2::Table},
+#endif
+    {"generic", "cpu/generic", [] { return true; }, generic::Table},
+  };
+  return kIsas;
+}
+
+}  // namespace beamline::engine::cpu

@@ -1,0 +1,22 @@
+// The instruction sets for which the CPU backend was compiled.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "engine/backend/backend.h"
+
+namespace beamline::engine::cpu {
+
+struct Isa {
+  std::string_view name;
+  std::string_view backend_name;
+  // This machine, and its operating system, can run it.
+  bool (*Runs)();
+  const KernelTable& (*Table)();
+};
+
+// Widest first; the last runs everywhere.
+const std::vector<Isa>& Isas();
+
+}  // namespace beamline::engine::cpu

@@ -1,0 +1,105 @@
+// The kernels of the CPU backend, compiled once per instruction set.
+//
+// BEAMLINE_ISA names the set (generic, avx2, avx512) and is a namespace here. The bits of every
+// kernel are the same for all of them and for any number of threads: each output element is one
+// chain of operations in a fixed order, and sums have a shape that depends on the operands alone.
+// Files that include this must not instantiate templates of the standard library: the linker could
+// merge a copy that uses instructions which this machine lacks into other code.
+#pragma once
+
+#include "engine/backend/backend.h"
+
+#ifndef BEAMLINE_ISA
+#error "compile with -DBEAMLINE_ISA=generic, avx2 or avx512"
+#endif
+
+namespace beamline::engine::cpu::BEAMLINE_ISA {
+
+#define BEAMLINE_CPU_KERNEL(Name) void Name(const KernelCall& call, const RunState& run);
+
+BEAMLINE_CPU_KERNEL(MatMul)
+BEAMLINE_CPU_KERNEL(BiasAdd)
+BEAMLINE_CPU_KERNEL(Activate)
+BEAMLINE_CPU_KERNEL(ActivationGrad)
+BEAMLINE_CPU_KERNEL(SoftmaxGrad)
+BEAMLINE_CPU_KERNEL(ColumnSum)
+BEAMLINE_CPU_KERNEL(Dropout)
+BEAMLINE_CPU_KERNEL(BatchNorm)
+BEAMLINE_CPU_KERNEL(BatchNormInference)
+BEAMLINE_CPU_KERNEL(BatchNormGrad)
+BEAMLINE_CPU_KERNEL(LayerNorm)
+BEAMLINE_CPU_KERNEL(LayerNormGrad)
+BEAMLINE_CPU_KERNEL(Embedding)
+BEAMLINE_CPU_KERNEL(EmbeddingGrad)
+BEAMLINE_CPU_KERNEL(Concat)
+BEAMLINE_CPU_KERNEL(Slice)
+BEAMLINE_CPU_KERNEL(Add)
+BEAMLINE_CPU_KERNEL(Multiply)
+BEAMLINE_CPU_KERNEL(Loss)
+BEAMLINE_CPU_KERNEL(LossGrad)
+BEAMLINE_CPU_KERNEL(SquaredNorm)
+BEAMLINE_CPU_KERNEL(ClipScale)
+BEAMLINE_CPU_KERNEL(Update)
+
+#undef BEAMLINE_CPU_KERNEL
+
+const KernelTable& Table();
+
+inline __attribute__((always_inline)) float* In(const KernelCall& call, int i) {
+  return static_cast<float*>(call.inputs[i].data);
+}
+inline __attribute__((always_inline)) float* Out(const KernelCall& call, int i) {
+  return static_cast<float*>(call.outputs[i].data);
+}
+
+// Below this many elementary operations (multiply-adds, or about four per simple element) a loop
+// stays on the calling thread: it takes less than about 10 us.
+inline constexpr int64_t kWorthSharing = 400'000;
+
+// body(tile) for each tile; on the pool's threads if `operations` in all are worth it.
+template <typename Body>
+static void ForTiles(const RunState& run, int64_t tiles, int64_t operations, const Body& body) {
+  if (tiles <= 1 || operations < kWorthSharing || run.pool == nullptr) {
+    for (int64_t tile = 0; tile < tiles; ++tile) body(tile);
+    return;
+  }
+  RunTiles(
+      run.pool, tiles,
+      [](const void* context, int64_t tile) { (*static_cast<const Body*>(context))(tile); }, &body);
+}
+
+// body(begin, end) over [0, elements) in pieces; `cost` is in operations per element.
+template <typename Body>
+static void ForRange(const RunState& run, int64_t elements, int64_t cost, const Body& body) {
+  constexpr int64_t kPiece = 8192;
+  const int64_t pieces = (elements + kPiece - 1) / kPiece;
+  ForTiles(run, pieces, elements * cost, [&](int64_t piece) {
+    const int64_t begin = piece * kPiece;
+    body(begin, begin + kPiece < elements ? begin + kPiece : elements);
+  });
+}
+
+// y[i] = f(i) for i in [begin, end): what the compiler vectorises.
+template <typename F>
+inline __attribute__((always_inline)) void Fill(float* __restrict y, int64_t begin, int64_t end,
+                                                const F& f) {
+#pragma GCC ivdep
+  for (int64_t i = begin; i < end; ++i) y[i] = f(i);
+}
+
+// Sum of f(i) for i in [0, n) in 16 lanes by i % 16, then by halves.
+template <typename F>
+inline __attribute__((always_inline)) float LaneSum(int64_t n, const F& f) {
+  float lane[16] = {};
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    for (int l = 0; l < 16; ++l) lane[l] += f(i + l);
+  }
+  for (; i < n; ++i) lane[i % 16] += f(i);
+  for (int half = 8; half > 0; half /= 2) {
+    for (int l = 0; l < half; ++l) lane[l] += lane[l + half];
+  }
+  return lane[0];
+}
+
+}  // namespace beamline::engine::cpu::BEAMLINE_ISA

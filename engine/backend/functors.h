@@ -1,0 +1,215 @@
+// The formulas of element-wise ops, shared by all backends: activations, losses, update rules.
+// T is float or double. Plain branch-free C++ (see core/math.h for why).
+#pragma once
+
+#include <cstdint>
+
+#include "engine/core/math.h"
+#include "engine/graph/op.h"
+
+namespace beamline::engine::functors {
+
+using math::Fma;
+
+// Constants of SELU (Klambauer et al. 2017).
+inline constexpr double kSeluAlpha = 1.6732632423543772;
+inline constexpr double kSeluScale = 1.0507009873554805;
+
+// y = f(x).
+template <Activation kKind, typename T>
+BEAMLINE_MATH T Activate(T x, T alpha) {
+  if constexpr (kKind == Activation::kRelu) return x > T(0) ? x : (x != x ? x : T(0));
+  if constexpr (kKind == Activation::kLeakyRelu) return x > T(0) ? x : alpha * x;
+  if constexpr (kKind == Activation::kElu) {
+    const T e = math::Exp(math::Min(x, T(0))) - T(1);
+    return x > T(0) ? x : (x != x ? x : e);
+  }
+  if constexpr (kKind == Activation::kSelu) {
+    const T e = T(kSeluScale * kSeluAlpha) * (math::Exp(math::Min(x, T(0))) - T(1));
+    return x > T(0) ? T(kSeluScale) * x : (x != x ? x : e);
+  }
+  if constexpr (kKind == Activation::kGelu) {
+    return T(0.5) * x * (T(1) + math::Erf(x * T(0.70710678118654752)));
+  }
+  if constexpr (kKind == Activation::kSilu) return x * math::Sigmoid(x);
+  if constexpr (kKind == Activation::kTanh) return math::Tanh(x);
+  if constexpr (kKind == Activation::kSigmoid) return math::Sigmoid(x);
+  if constexpr (kKind == Activation::kSoftplus) return math::Softplus(x);
+  return x;
+}
+
+// f'(x), from `saved`: x where GradientNeedsInput(kKind), else y.
+template <Activation kKind, typename T>
+BEAMLINE_MATH T Slope(T saved, T alpha) {
+  if constexpr (kKind == Activation::kRelu) return saved > T(0) ? T(1) : T(0);
+  if constexpr (kKind == Activation::kLeakyRelu) return saved > T(0) ? T(1) : alpha;
+  if constexpr (kKind == Activation::kElu) return saved > T(0) ? T(1) : saved + T(1);
+  if constexpr (kKind == Activation::kSelu) {
+    return saved > T(0) ? T(kSeluScale) : saved + T(kSeluScale * kSeluAlpha);
+  }
+  if constexpr (kKind == Activation::kGelu) {
+    const T cumulative = T(0.5) * (T(1) + math::Erf(saved * T(0.70710678118654752)));
+    const T density = T(0.39894228040143268) * math::Exp(T(-0.5) * saved * saved);
+    return Fma(saved, density, cumulative);
+  }
+  if constexpr (kKind == Activation::kSilu) {
+    const T s = math::Sigmoid(saved);
+    return s * Fma(saved, T(1) - s, T(1));
+  }
+  if constexpr (kKind == Activation::kTanh) return Fma(-saved, saved, T(1));
+  if constexpr (kKind == Activation::kSigmoid) return saved * (T(1) - saved);
+  if constexpr (kKind == Activation::kSoftplus) return T(1) - math::Exp(-saved);
+  return T(1);
+}
+
+// Loss of one output p against one target t, and its derivative by p. Not for kCrossEntropy.
+template <LossKind kKind, typename T>
+BEAMLINE_MATH T PointLoss(T p, T t, T delta) {
+  const T d = p - t;
+  if constexpr (kKind == LossKind::kMeanSquaredError) return d * d;
+  if constexpr (kKind == LossKind::kMeanAbsoluteError) return math::Abs(d);
+  if constexpr (kKind == LossKind::kHuber) {
+    const T a = math::Abs(d);
+    return a <= delta ? T(0.5) * d * d : delta * (a - T(0.5) * delta);
+  }
+  if constexpr (kKind == LossKind::kBinaryCrossEntropy) return Fma(-t, p, math::Softplus(p));
+  return T(0);
+}
+template <LossKind kKind, typename T>
+BEAMLINE_MATH T PointLossSlope(T p, T t, T delta) {
+  const T d = p - t;
+  if constexpr (kKind == LossKind::kMeanSquaredError) return T(2) * d;
+  if constexpr (kKind == LossKind::kMeanAbsoluteError) {
+    return d > T(0) ? T(1) : (d < T(0) ? T(-1) : d);
+  }
+  if constexpr (kKind == LossKind::kHuber) {
+    return d > delta ? delta : (d < -delta ? -delta : d);
+  }
+  if constexpr (kKind == LossKind::kBinaryCrossEntropy) return math::Sigmoid(p) - t;
+  return T(0);
+}
+
+// Places of the numbers in an update's third input.
+enum UpdateNumber {
+  kRate = 0,            // learning rate
+  kFirst = 1,           // momentum, or beta1
+  kSecond = 2,          // beta2, or the decay of RMSProp
+  kEpsilon = 3,         //
+  kWeightDecay = 4,     // L2 in the gradient
+  kStepSize = 5,        // Adam: rate / (1 - beta1^t)
+  kRootCorrection = 6,  // Adam: 1 / sqrt(1 - beta2^t)
+  kShrink = 7,          // AdamW: 1 - rate * decay
+};
+
+// New parameter w; `first` and `second` are the states of the rule, changed in place.
+template <UpdateRule kRule, typename T>
+BEAMLINE_MATH T Update(T w, T gradient, const T* numbers, T& first, T& second) {
+  const T g = Fma(numbers[kWeightDecay], w, gradient);
+  if constexpr (kRule == UpdateRule::kSgd) return Fma(-numbers[kRate], g, w);
+  if constexpr (kRule == UpdateRule::kMomentum) {
+    first = Fma(numbers[kFirst], first, g);
+    return Fma(-numbers[kRate], first, w);
+  }
+  if constexpr (kRule == UpdateRule::kNesterov) {
+    first = Fma(numbers[kFirst], first, g);
+    return Fma(-numbers[kRate], Fma(numbers[kFirst], first, g), w);
+  }
+  if constexpr (kRule == UpdateRule::kAdam || kRule == UpdateRule::kAdamW) {
+    first = Fma(numbers[kFirst], first, (T(1) - numbers[kFirst]) * g);
+    second = Fma(numbers[kSecond], second, (T(1) - numbers[kSecond]) * g * g);
+    const T root = Fma(math::Sqrt(second), numbers[kRootCorrection], numbers[kEpsilon]);
+    const T from = kRule == UpdateRule::kAdamW ? w * numbers[kShrink] : w;
+    return Fma(-numbers[kStepSize], first / root, from);
+  }
+  if constexpr (kRule == UpdateRule::kRmsProp) {
+    first = Fma(numbers[kSecond], first, (T(1) - numbers[kSecond]) * g * g);
+    return Fma(-numbers[kRate], g / (math::Sqrt(first) + numbers[kEpsilon]), w);
+  }
+  if constexpr (kRule == UpdateRule::kAdaGrad) {
+    first = Fma(g, g, first);
+    return Fma(-numbers[kRate], g / (math::Sqrt(first) + numbers[kEpsilon]), w);
+  }
+  return w;
+}
+
+// --- Choosing a formula once per call and not once per element.
+
+template <Activation kKind>
+struct ActivationTag {
+  static constexpr Activation kActivation = kKind;
+};
+// Calls body(ActivationTag<kind>()); not for softmax.
+template <typename Body>
+BEAMLINE_MATH void ForActivation(Activation kind, const Body& body) {
+  switch (kind) {
+    case Activation::kLinear:
+      return body(ActivationTag<Activation::kLinear>());
+    case Activation::kRelu:
+      return body(ActivationTag<Activation::kRelu>());
+    case Activation::kLeakyRelu:
+      return body(ActivationTag<Activation::kLeakyRelu>());
+    case Activation::kElu:
+      return body(ActivationTag<Activation::kElu>());
+    case Activation::kSelu:
+      return body(ActivationTag<Activation::kSelu>());
+    case Activation::kGelu:
+      return body(ActivationTag<Activation::kGelu>());
+    case Activation::kSilu:
+      return body(ActivationTag<Activation::kSilu>());
+    case Activation::kTanh:
+      return body(ActivationTag<Activation::kTanh>());
+    case Activation::kSigmoid:
+      return body(ActivationTag<Activation::kSigmoid>());
+    case Activation::kSoftplus:
+      return body(ActivationTag<Activation::kSoftplus>());
+    case Activation::kSoftmax:
+      return;
+  }
+}
+
+template <LossKind kKind>
+struct LossTag {
+  static constexpr LossKind kLoss = kKind;
+};
+// Calls body(LossTag<kind>()); not for kCrossEntropy.
+template <typename Body>
+BEAMLINE_MATH void ForPointLoss(LossKind kind, const Body& body) {
+  switch (kind) {
+    case LossKind::kMeanSquaredError:
+      return body(LossTag<LossKind::kMeanSquaredError>());
+    case LossKind::kMeanAbsoluteError:
+      return body(LossTag<LossKind::kMeanAbsoluteError>());
+    case LossKind::kHuber:
+      return body(LossTag<LossKind::kHuber>());
+    case LossKind::kBinaryCrossEntropy:
+      return body(LossTag<LossKind::kBinaryCrossEntropy>());
+    case LossKind::kCrossEntropy:
+      return;
+  }
+}
+
+template <UpdateRule kKind>
+struct RuleTag {
+  static constexpr UpdateRule kRule = kKind;
+};
+template <typename Body>
+BEAMLINE_MATH void ForRule(UpdateRule rule, const Body& body) {
+  switch (rule) {
+    case UpdateRule::kSgd:
+      return body(RuleTag<UpdateRule::kSgd>());
+    case UpdateRule::kMomentum:
+      return body(RuleTag<UpdateRule::kMomentum>());
+    case UpdateRule::kNesterov:
+      return body(RuleTag<UpdateRule::kNesterov>());
+    case UpdateRule::kAdam:
+      return body(RuleTag<UpdateRule::kAdam>());
+    case UpdateRule::kAdamW:
+      return body(RuleTag<UpdateRule::kAdamW>());
+    case UpdateRule::kRmsProp:
+      return body(RuleTag<UpdateRule::kRmsProp>());
+    case UpdateRule::kAdaGrad:
+      return body(RuleTag<UpdateRule::kAdaGrad>());
+  }
+}
+
+}  // namespace beamline::engine::functors

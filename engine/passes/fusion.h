@@ -1,0 +1,23 @@
+// Rewrites that make a graph cheaper without changing a bit of its results.
+#pragma once
+
+#include "engine/graph/graph.h"
+
+namespace beamline::engine {
+
+// Removes nodes whose results nobody uses. Nodes that change parameters or states stay.
+void RemoveDeadNodes(Graph* graph);
+
+// Merges into a matrix product what is done to its result alone: adding a bias, an activation
+// (not softmax), or multiplying by an activation's gradient. A result that something else reads
+// too (the input of GELU in training) stays as it is.
+void FuseIntoMatMul(Graph* graph);
+
+// Moves every update to just behind the last node that reads its parameter or makes its gradient:
+// gradients die young, and are still in cache when they are used.
+void HoistUpdates(Graph* graph);
+
+// All of the above in order.
+void Optimize(Graph* graph);
+
+}  // namespace beamline::engine
