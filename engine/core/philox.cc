@@ -32,12 +32,13 @@ float Philox::Normal(uint64_t counter) const {
 
 std::vector<int64_t> Philox::Permutation(int64_t size) const {
   std::vector<int64_t> order(static_cast<size_t>(size > 0 ? size : 0));
-  std::iota(order.begin(), order.end(), int64_t{0});
-  for (int64_t i = size - 1; i > 0; --i) {
-    const auto j = Below(static_cast<uint64_t>(i), static_cast<uint64_t>(i) + 1);
-    std::swap(order[static_cast<size_t>(i)], order[j]);
-  }
+  Permute(order);
   return order;
+}
+
+void Philox::Permute(std::span<int64_t> order) const {
+  std::iota(order.begin(), order.end(), int64_t{0});
+  for (size_t i = order.size(); i-- > 1;) std::swap(order[i], order[Below(i, i + 1)]);
 }
 
 }  // namespace beamline::engine

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "engine/core/math.h"
@@ -59,6 +60,8 @@ class Philox {
   float Normal(uint64_t counter) const;
   // A permutation of 0 .. size - 1 (Fisher and Yates, counters 1 .. size - 1).
   std::vector<int64_t> Permutation(int64_t size) const;
+  // The same into `order`, without allocating.
+  void Permute(std::span<int64_t> order) const;
 
  private:
   uint64_t seed_;

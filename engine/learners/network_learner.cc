@@ -1,0 +1,302 @@
+#include "engine/learners/network_learner.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "engine/core/philox.h"
+#include "engine/learners/checkpoint.h"
+#include "engine/optim/optimizer.h"
+#include "engine/optim/schedule.h"
+
+namespace beamline::engine {
+namespace {
+
+// Streams of the seed from here on shuffle; those of variables are hashes of their names.
+constexpr uint64_t kShuffleStream = uint64_t{1} << 63;
+
+// Evaluation graphs are made for these batch sizes only.
+constexpr int64_t kEvaluationBatches[] = {1, 8, 64, 512};
+
+const NetworkSpec& RequireSpec(const LearnerConfig& config) {
+  if (config.network == nullptr) Fail("the learner \"network\" needs a network definition");
+  return *config.network;
+}
+
+bool SameLayout(const BatchLayout& a, const BatchLayout& b) {
+  return a.features == b.features && a.code_columns == b.code_columns && a.targets == b.targets &&
+         a.classes == b.classes;
+}
+
+void CopyElements(const Tensor& from, Tensor* to) {
+  std::memcpy(to->raw(), from.raw(), static_cast<size_t>(from.size_bytes()));
+}
+
+}  // namespace
+
+NetworkLearner::NetworkLearner(const LearnerConfig& config)
+    : spec_(RequireSpec(config)),
+      layout_(config.layout),
+      training_(config.training),
+      validation_(config.validation),
+      pool_(config.network->threads) {
+  if (validation_ != nullptr) {
+    RequireLayout(*validation_);
+    if (validation_->rows() < 1) Fail("there are no validation rows: enlarge the split");
+  }
+  if (training_ == nullptr) {
+    RunnerFor(NetworkMode::kPrediction, 1);  // creates the variables
+    return;
+  }
+  RequireLayout(*training_);
+  const int64_t rows = training_->rows();
+  if (rows < 1) Fail("there are no training rows");
+  if (spec_.early_stopping.patience > 0 && Watches("loss") && validation_ == nullptr) {
+    Fail(
+        "early_stopping watches the validation loss but there are no validation rows: add a "
+        "validation split or remove early_stopping");
+  }
+  const int64_t batch = std::min(spec_.batch_size, rows);
+  const auto make = [&](int64_t size) {
+    return std::make_unique<NetworkRunner>(spec_, layout_, size, NetworkMode::kTraining,
+                                           &variables_, &pool_);
+  };
+  full_ = make(batch);
+  if (rows % batch != 0) remainder_ = make(rows % batch);
+  steps_per_epoch_ = (rows + batch - 1) / batch;
+  order_.resize(static_cast<size_t>(rows));
+  if (validation_ != nullptr) RunnerFor(NetworkMode::kEvaluation, validation_->rows());
+}
+
+void NetworkLearner::RequireLayout(const BatchSource& source) const {
+  if (SameLayout(source.layout(), layout_)) return;
+  Fail("the data has ", source.layout().features, " features, ", source.layout().code_columns,
+       " code columns, ", source.layout().targets, " targets and ", source.layout().classes,
+       " classes, but the network was made for ", layout_.features, ", ", layout_.code_columns,
+       ", ", layout_.targets, " and ", layout_.classes);
+}
+
+bool NetworkLearner::Watches(std::string_view metric) const {
+  return spec_.early_stopping.metric == metric;
+}
+
+bool NetworkLearner::done() const {
+  if (progress_.awaiting_metric) return false;
+  return training_ == nullptr || progress_.stopped || progress_.epoch >= spec_.epochs;
+}
+
+void NetworkLearner::DrawOrder() {
+  Philox(spec_.seed, kShuffleStream | static_cast<uint64_t>(progress_.epoch)).Permute(order_);
+  order_drawn_ = true;
+}
+
+bool NetworkLearner::Step(StepReport* report) {
+  if (training_ == nullptr) Fail("this learner was made for prediction: it has no training rows");
+  if (progress_.awaiting_metric) {
+    Fail("early_stopping watches \"", spec_.early_stopping.metric,
+         "\": report its value before the next step");
+  }
+  if (done()) return false;
+  if (!order_drawn_) DrawOrder();
+  const int64_t left = training_->rows() - progress_.position;
+  NetworkRunner& runner = left >= full_->batch() ? *full_ : *remainder_;
+  const std::span<const int64_t> rows(order_.data() + progress_.position,
+                                      static_cast<size_t>(runner.batch()));
+  const double rate = LearningRate(spec_.schedule, spec_.optimizer.learning_rate, progress_.step,
+                                   steps_per_epoch_, total_steps());
+  runner.Feed(*training_, rows);
+  runner.SetUpdate(UpdateNumbers(spec_.optimizer, rate, progress_.step));
+  runner.Run(static_cast<uint64_t>(progress_.step));
+  const double loss = runner.loss();
+  if (!std::isfinite(loss)) {
+    Fail("the loss is not a finite number after ", progress_.step,
+         " steps: lower the learning rate, clip gradients, or standardise the features");
+  }
+  progress_.position += runner.batch();
+  progress_.examples_seen += runner.batch();
+  progress_.epoch_loss += loss * runner.weight_sum();
+  progress_.epoch_weight += runner.weight_sum();
+  ++progress_.step;
+  *report = StepReport();
+  report->step = progress_.step;
+  report->epoch = progress_.epoch;
+  report->examples_seen = progress_.examples_seen;
+  report->loss = loss;
+  report->learning_rate = rate;
+  if (progress_.position == training_->rows()) EndEpoch(report);
+  return true;
+}
+
+void NetworkLearner::EndEpoch(StepReport* report) {
+  report->epoch_end = true;
+  report->training_loss =
+      progress_.epoch_weight > 0 ? progress_.epoch_loss / progress_.epoch_weight : 0;
+  report->validation_loss = validation_ != nullptr ? Evaluate(*validation_).loss
+                                                   : std::numeric_limits<double>::quiet_NaN();
+  ++progress_.epoch;
+  progress_.position = 0;
+  progress_.epoch_loss = 0;
+  progress_.epoch_weight = 0;
+  order_drawn_ = false;
+  if (spec_.early_stopping.patience == 0) return;
+  if (Watches("loss")) {
+    report->improved = Judge(report->validation_loss);
+  } else {
+    progress_.awaiting_metric = true;
+  }
+}
+
+bool NetworkLearner::ReportMetric(std::string_view name, double value) {
+  if (!progress_.awaiting_metric || !Watches(name)) {
+    Fail("the metric \"", name, "\" is not expected now: early_stopping watches \"",
+         spec_.early_stopping.metric, "\", once after each epoch");
+  }
+  progress_.awaiting_metric = false;
+  return Judge(value);
+}
+
+// Takes the watched metric's value of the epoch that ended. A NaN is never an improvement.
+bool NetworkLearner::Judge(double value) {
+  const EarlyStoppingSpec& rule = spec_.early_stopping;
+  const double gain = rule.larger_is_better ? value - progress_.best : progress_.best - value;
+  const bool improved = !std::isnan(value) && (!progress_.has_best || gain > rule.min_delta);
+  if (improved) {
+    progress_.has_best = true;
+    progress_.best = value;
+    progress_.epochs_without_improvement = 0;
+    for (const std::string& name : WeightNames()) {
+      if (!rule.restore_best) break;
+      best_[name] = variables_.Get(name).Clone();
+    }
+  } else if (++progress_.epochs_without_improvement >= rule.patience) {
+    progress_.stopped = true;
+  }
+  if (done()) Finish();
+  return improved;
+}
+
+void NetworkLearner::Finish() {
+  if (progress_.restored || best_.empty()) return;
+  for (const auto& [name, tensor] : best_) CopyElements(tensor, &variables_.Get(name));
+  progress_.restored = true;
+}
+
+NetworkRunner& NetworkLearner::RunnerFor(NetworkMode mode, int64_t rows) {
+  int64_t batch = kEvaluationBatches[0];
+  for (const int64_t size : kEvaluationBatches) {
+    if (batch < rows) batch = size;
+  }
+  std::unique_ptr<NetworkRunner>& runner = evaluators_[{mode, batch}];
+  if (runner == nullptr) {
+    runner = std::make_unique<NetworkRunner>(spec_, layout_, batch, mode, &variables_, &pool_);
+  }
+  return *runner;
+}
+
+Evaluation NetworkLearner::Evaluate(const BatchSource& source) {
+  RequireLayout(source);
+  Evaluation evaluation;
+  evaluation.rows = source.rows();
+  NetworkRunner& runner = RunnerFor(NetworkMode::kEvaluation, source.rows());
+  std::vector<int64_t> rows;
+  double sum = 0;
+  for (int64_t first = 0; first < source.rows(); first += runner.batch()) {
+    rows.clear();
+    const int64_t last = std::min(source.rows(), first + runner.batch());
+    for (int64_t row = first; row < last; ++row) rows.push_back(row);
+    runner.Feed(source, rows);
+    runner.Run(0);
+    sum += runner.loss() * runner.weight_sum();
+    evaluation.weight_sum += runner.weight_sum();
+  }
+  evaluation.loss = evaluation.weight_sum > 0 ? sum / evaluation.weight_sum : 0;
+  return evaluation;
+}
+
+Predictions NetworkLearner::Predict(const BatchSource& source, std::span<const int64_t> rows) {
+  if (source.layout().features != layout_.features ||
+      source.layout().code_columns != layout_.code_columns) {
+    RequireLayout(source);
+  }
+  for (const int64_t row : rows) {
+    if (row < 0 || row >= source.rows()) {
+      Fail("there is no row ", row, ": the data has ", source.rows(), " rows");
+    }
+  }
+  const int64_t outputs = OutputsNeeded(spec_.loss, layout_);
+  const auto count = static_cast<int64_t>(rows.size());
+  Predictions predictions{Tensor({count, outputs}, DType::kFloat32),
+                          Tensor({count, outputs}, DType::kFloat32)};
+  for (int64_t first = 0; first < count;) {
+    NetworkRunner& runner = RunnerFor(NetworkMode::kPrediction, count - first);
+    const int64_t size = std::min(count - first, runner.batch());
+    runner.Feed(source, rows.subspan(static_cast<size_t>(first), static_cast<size_t>(size)));
+    runner.Run(0);
+    const auto copy = [&](std::span<const float> from, Tensor* to) {
+      std::copy_n(from.begin(), size * outputs, to->values<float>().begin() + first * outputs);
+    };
+    copy(runner.output(), &predictions.outputs);
+    copy(runner.probabilities(), &predictions.probabilities);
+    first += size;
+  }
+  return predictions;
+}
+
+std::vector<std::string> NetworkLearner::WeightNames() const {
+  std::vector<std::string> names;
+  for (const auto& [name, variable] : variables_.all()) {
+    if (!name.starts_with("optimizer/")) names.push_back(name);
+  }
+  return names;
+}
+
+std::vector<NamedTensor> NetworkLearner::Weights() const {
+  std::vector<NamedTensor> weights;
+  for (const std::string& name : WeightNames()) {
+    weights.push_back({name, variables_.Get(name).Clone()});
+  }
+  return weights;
+}
+
+void NetworkLearner::SetWeights(const std::vector<NamedTensor>& weights) {
+  const std::vector<std::string> names = WeightNames();
+  std::vector<bool> given(names.size());
+  for (const NamedTensor& weight : weights) {
+    const auto found = std::lower_bound(names.begin(), names.end(), weight.name);
+    if (found == names.end() || *found != weight.name) {
+      Fail("the network has no weight \"", weight.name, "\": it belongs to another network");
+    }
+    given[static_cast<size_t>(found - names.begin())] = true;
+    const Tensor& tensor = variables_.Get(weight.name);
+    if (tensor.shape() != weight.tensor.shape() || tensor.dtype() != weight.tensor.dtype()) {
+      Fail("weight \"", weight.name, "\" has shape ", weight.tensor.shape(),
+           " but the network needs ", tensor.shape());
+    }
+  }
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (!given[i]) Fail("the weight \"", names[i], "\" is missing");
+  }
+  for (const NamedTensor& weight : weights) {
+    CopyElements(weight.tensor, &variables_.Get(weight.name));
+  }
+}
+
+int64_t NetworkLearner::PeakBytes() const {
+  int64_t bytes = 0;
+  for (const auto& [name, variable] : variables_.all()) {
+    const bool kept_twice = spec_.early_stopping.patience > 0 &&
+                            spec_.early_stopping.restore_best && !name.starts_with("optimizer/");
+    bytes += variable.tensor.size_bytes() * (kept_twice ? 2 : 1);
+  }
+  if (full_ != nullptr) bytes += full_->plan().arena_bytes;
+  if (remainder_ != nullptr) bytes += remainder_->plan().arena_bytes;
+  for (const auto& [key, runner] : evaluators_) bytes += runner->plan().arena_bytes;
+  return bytes + static_cast<int64_t>(order_.size() * sizeof(int64_t));
+}
+
+std::unique_ptr<Learner> MakeNetworkLearner(const LearnerConfig& config) {
+  return std::make_unique<NetworkLearner>(config);
+}
+
+}  // namespace beamline::engine

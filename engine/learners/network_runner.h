@@ -1,0 +1,56 @@
+// A compiled network with its inputs resolved: what a learner calls once a batch.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/executor/executor.h"
+#include "engine/learners/batch_source.h"
+#include "engine/nn/network.h"
+
+namespace beamline::engine {
+
+// One graph of a network for one batch size. Not thread-safe.
+class NetworkRunner {
+ public:
+  // `variables` and `pool` must outlive this object. Throws Error as BuildNetwork does.
+  NetworkRunner(const NetworkSpec& spec, const BatchLayout& layout, int64_t batch, NetworkMode mode,
+                Variables* variables, ThreadPool* pool);
+
+  int64_t batch() const { return batch_; }
+  const MemoryPlan& plan() const { return executor_.plan(); }
+
+  // Copies the rows into the inputs. Fewer rows than the batch: the rest weighs 0 (evaluation) or
+  // is arbitrary (prediction). Throws Error, naming the row, for a label or code that is out of
+  // range.
+  void Feed(const BatchSource& source, std::span<const int64_t> rows);
+  // kTraining: the numbers of this step's update.
+  void SetUpdate(const std::array<double, kUpdateNumbers>& numbers);
+  void Run(uint64_t step) { executor_.Run(step); }
+
+  double loss() const { return loss_[0]; }
+  double weight_sum() const { return weight_sum_[0]; }
+  std::span<const float> output() const { return output_; }
+  std::span<const float> probabilities() const { return probabilities_; }
+
+ private:
+  void CheckCodes(std::span<const int64_t> rows) const;
+  void FeedTarget(std::span<const int64_t> rows);
+
+  const int64_t batch_;
+  const NetworkMode mode_;
+  Network network_;
+  Executor executor_;
+  double clip_limit_;
+  std::vector<float> class_weight_values_;
+  std::vector<int64_t> categories_;  // per code column; 0: no embedding reads it
+  int64_t classes_ = 0;
+  std::vector<int32_t> label_buffer_;  // labels that become numbers (binary cross-entropy)
+  std::span<float> features_, targets_, weights_, class_weights_, numbers_, clip_;
+  std::span<int32_t> codes_, labels_;
+  std::vector<std::pair<std::span<float>, float>> rates_;
+  std::span<float> loss_, weight_sum_, output_, probabilities_;
+};
+
+}  // namespace beamline::engine

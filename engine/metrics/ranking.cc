@@ -1,0 +1,104 @@
+// Metrics of binary scores: ROC and precision-recall curves.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "engine/core/error.h"
+#include "engine/metrics/metrics.h"
+
+namespace beamline::engine::metrics {
+namespace {
+
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
+// Sums of the weights of positive and negative rows with score >= threshold.
+struct Count {
+  double positive = 0;
+  double negative = 0;
+  double threshold = std::numeric_limits<double>::infinity();
+};
+
+// One entry per distinct score, from the largest, after an empty one.
+std::vector<Count> CumulativeCounts(std::span<const float> scores, std::span<const int32_t> labels,
+                                    Weights weights) {
+  if (scores.empty() || scores.size() != labels.size() ||
+      (!weights.empty() && weights.size() != labels.size())) {
+    Fail("metrics need at least one row, and as many scores and weights as labels: got ",
+         scores.size(), ", ", weights.size(), " and ", labels.size());
+  }
+  std::vector<size_t> order(scores.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  for (size_t i = 0; i < scores.size(); ++i) {
+    if (std::isnan(scores[i])) Fail("row ", i + 1, ": the score is not a number");
+    if (labels[i] != 0 && labels[i] != 1) {
+      Fail("row ", i + 1, ": label ", labels[i], " is not 0 or 1: this metric is for two classes");
+    }
+  }
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return scores[a] > scores[b]; });
+  std::vector<Count> counts(1);
+  for (size_t k = 0; k < order.size(); ++k) {
+    const size_t i = order[k];
+    if (k == 0 || scores[i] != scores[order[k - 1]]) counts.push_back(counts.back());
+    Count& count = counts.back();
+    count.threshold = scores[i];
+    const double weight = weights.empty() ? 1.0 : static_cast<double>(weights[i]);
+    (labels[i] == 1 ? count.positive : count.negative) += weight;
+  }
+  return counts;
+}
+
+}  // namespace
+
+std::vector<RocPoint> RocCurve(std::span<const float> scores, std::span<const int32_t> labels,
+                               Weights weights) {
+  const std::vector<Count> counts = CumulativeCounts(scores, labels, weights);
+  const Count& all = counts.back();
+  if (all.positive == 0 || all.negative == 0) {
+    Fail("a ROC curve needs rows of both classes: one of them has no net weight");
+  }
+  std::vector<RocPoint> curve;
+  for (const Count& count : counts) {
+    curve.push_back(
+        {count.negative / all.negative, count.positive / all.positive, count.threshold});
+  }
+  return curve;
+}
+
+std::vector<RocPoint> ThinCurve(const std::vector<RocPoint>& curve, size_t points) {
+  if (points < 2) Fail("a thinned curve has at least 2 points");
+  if (curve.size() <= points) return curve;
+  std::vector<RocPoint> thin;
+  for (size_t i = 0; i < points; ++i) {
+    thin.push_back(curve[i * (curve.size() - 1) / (points - 1)]);
+  }
+  return thin;
+}
+
+double RocAuc(std::span<const float> scores, std::span<const int32_t> labels, Weights weights) {
+  const std::vector<Count> counts = CumulativeCounts(scores, labels, weights);
+  const Count& all = counts.back();
+  if (all.positive == 0 || all.negative == 0) return kNone;
+  double area = 0;
+  for (size_t i = 1; i < counts.size(); ++i) {
+    area += (counts[i].negative - counts[i - 1].negative) *
+            (counts[i].positive + counts[i - 1].positive) / 2;
+  }
+  return area / (all.positive * all.negative);
+}
+
+double PrAuc(std::span<const float> scores, std::span<const int32_t> labels, Weights weights) {
+  const std::vector<Count> counts = CumulativeCounts(scores, labels, weights);
+  const double positives = counts.back().positive;
+  if (positives == 0) return kNone;
+  double area = 0;
+  for (size_t i = 1; i < counts.size(); ++i) {
+    const double predicted = counts[i].positive + counts[i].negative;
+    if (predicted == 0) continue;
+    area += (counts[i].positive - counts[i - 1].positive) * counts[i].positive / predicted;
+  }
+  return area / positives;
+}
+
+}  // namespace beamline::engine::metrics

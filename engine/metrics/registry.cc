@@ -1,0 +1,85 @@
+// Metrics by name.
+#include <string>
+
+#include "engine/core/error.h"
+#include "engine/metrics/metrics.h"
+
+namespace beamline::engine::metrics {
+namespace {
+
+bool IsBinaryScore(const Outcome& outcome) {
+  return outcome.classes == 2 && outcome.probabilities.size() == outcome.labels.size();
+}
+
+std::vector<double> Confusion(const Outcome& outcome) {
+  std::vector<int32_t> predicted;
+  if (IsBinaryScore(outcome)) {
+    for (const float p : outcome.probabilities) predicted.push_back(p >= 0.5f ? 1 : 0);
+  } else {
+    predicted = ArgMax(outcome.probabilities, outcome.classes);
+  }
+  return ConfusionMatrix(predicted, outcome.labels, outcome.classes, outcome.weights);
+}
+
+// Of class 1 for two classes, else the mean over classes.
+ClassScores Scores(const Outcome& outcome) {
+  const std::vector<double> confusion = Confusion(outcome);
+  return outcome.classes == 2 ? ScoresOf(confusion, 2, 1) : MacroScores(confusion, outcome.classes);
+}
+
+// The probability of label 1.
+std::vector<float> PositiveScores(const Outcome& outcome) {
+  if (outcome.classes != 2) Fail("this metric is for two classes, not ", outcome.classes);
+  if (IsBinaryScore(outcome)) {
+    return {outcome.probabilities.begin(), outcome.probabilities.end()};
+  }
+  std::vector<float> scores;
+  for (size_t i = 1; i < outcome.probabilities.size(); i += 2) {
+    scores.push_back(outcome.probabilities[i]);
+  }
+  return scores;
+}
+
+}  // namespace
+
+const std::vector<MetricInfo>& Metrics() {
+  using O = const Outcome&;
+  static const std::vector<MetricInfo> kMetrics = {
+      {"accuracy", "share of rows whose class is right", true, true, false,
+       [](O o) { return Accuracy(Confusion(o), o.classes); }},
+      {"auc", "area under the ROC curve", true, true, true,
+       [](O o) { return RocAuc(PositiveScores(o), o.labels, o.weights); }},
+      {"balanced_accuracy", "mean over classes of the share found", true, true, false,
+       [](O o) { return BalancedAccuracy(Confusion(o), o.classes); }},
+      {"f1", "harmonic mean of precision and recall", true, true, false,
+       [](O o) { return Scores(o).f1; }},
+      {"log_loss", "mean of -log p(label)", false, true, false,
+       [](O o) { return LogLoss(o.probabilities, o.labels, o.classes, o.weights); }},
+      {"mae", "mean absolute error", false, false, false,
+       [](O o) { return MeanAbsoluteError(o.probabilities, o.targets, o.weights); }},
+      {"mse", "mean squared error", false, false, false,
+       [](O o) { return MeanSquaredError(o.probabilities, o.targets, o.weights); }},
+      {"pr_auc", "average precision", true, true, true,
+       [](O o) { return PrAuc(PositiveScores(o), o.labels, o.weights); }},
+      {"precision", "share of predicted positives that are positive", true, true, false,
+       [](O o) { return Scores(o).precision; }},
+      {"r2", "coefficient of determination", true, false, false,
+       [](O o) { return R2(o.probabilities, o.targets, o.weights); }},
+      {"recall", "share of positives that are found", true, true, false,
+       [](O o) { return Scores(o).recall; }},
+      {"rmse", "root mean squared error", false, false, false,
+       [](O o) { return RootMeanSquaredError(o.probabilities, o.targets, o.weights); }},
+  };
+  return kMetrics;
+}
+
+const MetricInfo& FindMetric(std::string_view name) {
+  std::string names;
+  for (const MetricInfo& metric : Metrics()) {
+    if (metric.name == name) return metric;
+    names += (names.empty() ? "" : ", ") + std::string(metric.name);
+  }
+  Fail("there is no metric \"", name, "\": choose one of ", names);
+}
+
+}  // namespace beamline::engine::metrics

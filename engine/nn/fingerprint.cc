@@ -1,0 +1,53 @@
+#include <sstream>
+#include <string>
+
+#include "engine/nn/network.h"
+
+namespace beamline::engine {
+namespace {
+
+// Everything that a training depends on, as text. Numbers in hexadecimal: exact.
+std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
+  std::ostringstream out;
+  out << std::hexfloat;
+  for (const LayerSpec& layer : spec.layers) {
+    out << "layer " << static_cast<int>(layer.kind) << ' ' << layer.name.size() << layer.name;
+    for (const std::string& input : layer.inputs) out << ' ' << input.size() << input;
+    out << ' ' << layer.units << ' ' << static_cast<int>(layer.activation) << ' ' << layer.bias
+        << ' ' << static_cast<int>(layer.initializer) << ' ' << layer.rate << ' ' << layer.momentum
+        << ' ' << layer.epsilon;
+    for (const int64_t categories : layer.categories) out << " c" << categories;
+    for (const int64_t extent : layer.shape) out << " s" << extent;
+    out << '\n';
+  }
+  out << "loss " << static_cast<int>(spec.loss.kind) << ' ' << spec.loss.delta << ' '
+      << spec.loss.label_smoothing;
+  for (const double weight : spec.loss.class_weights) out << ' ' << weight;
+  const OptimizerSpec& o = spec.optimizer;
+  out << "\noptimizer " << static_cast<int>(o.kind) << ' ' << o.learning_rate << ' ' << o.momentum
+      << ' ' << o.nesterov << ' ' << o.beta1 << ' ' << o.beta2 << ' ' << o.decay << ' ' << o.epsilon
+      << ' ' << o.weight_decay;
+  const ScheduleSpec& s = spec.schedule;
+  out << "\nschedule " << static_cast<int>(s.kind) << ' ' << s.warmup_steps << ' ' << s.every_epochs
+      << ' ' << s.factor << ' ' << s.final_fraction;
+  const EarlyStoppingSpec& e = spec.early_stopping;
+  out << "\nstop " << e.patience << ' ' << e.metric << ' ' << e.larger_is_better << ' '
+      << e.min_delta << ' ' << e.restore_best;
+  out << "\nrun " << spec.clip_norm << ' ' << spec.batch_size << ' ' << spec.epochs << ' '
+      << spec.seed;
+  out << "\nlayout " << layout.features << ' ' << layout.code_columns << ' ' << layout.targets
+      << ' ' << layout.classes << ' ' << layout.has_weights;
+  return out.str();
+}
+
+}  // namespace
+
+uint64_t Fingerprint(const NetworkSpec& spec, const BatchLayout& layout) {
+  uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a
+  for (const char c : Describe(spec, layout)) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  }
+  return hash;
+}
+
+}  // namespace beamline::engine
