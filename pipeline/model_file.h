@@ -23,7 +23,7 @@
 namespace beamline::pipeline {
 
 // A header longer than this is refused. Unit: bytes.
-inline constexpr size_t kMaxModelHeaderBytes = size_t{64} << 20;
+inline constexpr size_t kMaxModelHeaderBytes = size_t{8} << 20;
 inline constexpr size_t kMaxModelTensors = 100'000;
 
 struct ModelFile {

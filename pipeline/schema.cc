@@ -21,7 +21,8 @@ std::vector<std::string> ColumnNames(const v1::Dataset& dataset) {
 bool IsText(v1::ColumnType type) { return type == v1::COLUMN_TYPE_CATEGORICAL; }
 
 bool IsInteger(v1::ColumnType type) {
-  return type == v1::COLUMN_TYPE_INT64 || type == v1::COLUMN_TYPE_UINT8;
+  return type == v1::COLUMN_TYPE_INT64 || type == v1::COLUMN_TYPE_INT32 ||
+         type == v1::COLUMN_TYPE_UINT8;
 }
 
 bool TargetIsClass(const v1::TrainingData& data, const v1::Loss& loss, v1::ColumnType type,

@@ -1,0 +1,71 @@
+// What the steps share while they run. Only for the files execute*.cc.
+#pragma once
+
+#include <exception>
+#include <string>
+
+#include "beamline/v1/task.pb.h"
+#include "engine/data/columnar.h"
+#include "pipeline/executor.h"
+#include "pipeline/model_file.h"
+
+namespace beamline::pipeline::execution {
+
+inline constexpr char kEngineVersion[] = "0.1.0";
+
+// Ends the attempt as FAILED. Thrown by the steps, caught in Execute.
+class TaskFailure : public std::exception {
+ public:
+  TaskFailure(v1::FailureKind kind, std::string message, std::string field = "");
+  const v1::Failure& failure() const { return failure_; }
+  const char* what() const noexcept override { return failure_.message().c_str(); }
+
+ private:
+  v1::Failure failure_;
+};
+
+// The attempt under way. Not thread-safe.
+class Task {
+ public:
+  // Throws TaskFailure if the attempt names a step that the definition does not have.
+  Task(const v1::TaskStart& start, TaskSink& sink, const StopToken& stop, const Clock& clock);
+
+  const v1::Attempt& attempt() const { return start_.attempt(); }
+  const v1::PipelineDefinition& definition() const { return attempt().definition(); }
+  const v1::Step& step() const { return *step_; }
+  // Field path of the step: "steps.train".
+  const std::string& path() const { return path_; }
+  int threads() const { return start_.threads() > 0 ? start_.threads() : 1; }
+  const std::string& work_folder() const { return start_.work_folder(); }
+  StopToken::Request stop() const { return stop_.request(); }
+  int64_t Millis() const { return clock_.MonotonicMillis(); }
+  // Half of the step's memory is for features, the rest for everything else. Unit: bytes.
+  int64_t FeatureBytes() const;
+
+  // Completes the event with time, step and attempt, and hands it on.
+  void Emit(v1::Event event);
+  void Log(const std::string& text);
+  void EmitCheckpoint(const std::string& path, int64_t step);
+
+  // The file of an input or artifact by its key. TaskFailure (INFRASTRUCTURE) if there is none.
+  const std::string& InputPath(const std::string& key) const;
+  // Opens the table of an input. TaskFailure (INFRASTRUCTURE) if it is damaged.
+  engine::data::Dataset OpenTable(const std::string& input) const;
+  // Reads the model under that key.
+  ModelFile OpenModel(const std::string& key) const;
+
+ private:
+  const v1::TaskStart& start_;
+  TaskSink& sink_;
+  const StopToken& stop_;
+  const Clock& clock_;
+  const v1::Step* step_ = nullptr;
+  std::string path_;
+};
+
+// Each runs a step to its end and fills in `end`. They throw TaskFailure and engine::Error.
+void RunTrain(Task& task, v1::TaskEnd* end);
+void RunEvaluate(Task& task, v1::TaskEnd* end);
+void RunPublish(Task& task, v1::TaskEnd* end);
+
+}  // namespace beamline::pipeline::execution

@@ -1,0 +1,148 @@
+// Evaluate and publish steps.
+#include <algorithm>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "engine/learners/registry.h"
+#include "pipeline/dependencies.h"
+#include "pipeline/execute_internal.h"
+#include "pipeline/measure.h"
+#include "pipeline/schema.h"
+#include "pipeline/text_value.h"
+#include "pipeline/training.h"
+
+namespace beamline::pipeline::execution {
+namespace {
+
+// Key of a model among the inputs of an attempt.
+std::string ModelKey(const std::string& model) {
+  return IsRegisteredModel(model) ? model : absl::StrCat(model, "/model");
+}
+
+// The rows to be measured.
+struct Chosen {
+  engine::data::Dataset dataset;
+  std::vector<int64_t> rows;
+  std::string description;
+};
+
+std::string PartName(v1::DataPart part) {
+  return part == v1::DATA_PART_TRAIN        ? "train"
+         : part == v1::DATA_PART_VALIDATION ? "validation"
+                                            : "test";
+}
+
+Chosen ChooseRows(const Task& task, const v1::EvaluateStep& evaluate, const v1::ModelCard& card) {
+  Chosen chosen;
+  if (!evaluate.input().empty()) {
+    chosen.dataset = task.OpenTable(evaluate.input());
+    chosen.rows = engine::data::AllRows(chosen.dataset.table);
+    chosen.description = evaluate.input();
+    return chosen;
+  }
+  const v1::Split& split = card.data().split();
+  v1::DataPart part = evaluate.part();
+  if (part == v1::DATA_PART_UNSPECIFIED) {
+    part = HasTestRows(split) ? v1::DATA_PART_TEST : v1::DATA_PART_VALIDATION;
+  }
+  if (part == v1::DATA_PART_TEST && split.has_input()) {
+    chosen.dataset = task.OpenTable(split.input().test());
+    chosen.rows = engine::data::AllRows(chosen.dataset.table);
+    chosen.description = split.input().test();
+    return chosen;
+  }
+  chosen.dataset = task.OpenTable(card.data().input());
+  engine::data::Split rows = SplitRows(chosen.dataset.table, card.data(), card.seed());
+  chosen.rows = part == v1::DATA_PART_TRAIN        ? std::move(rows.train)
+                : part == v1::DATA_PART_VALIDATION ? std::move(rows.validation)
+                                                   : std::move(rows.test);
+  chosen.description = absl::StrCat(card.data().input(), ", ", PartName(part));
+  return chosen;
+}
+
+bool Wants(const v1::EvaluateStep& evaluate, const std::string& metric) {
+  return evaluate.metrics_size() == 0 ||
+         std::count(evaluate.metrics().begin(), evaluate.metrics().end(), metric) > 0;
+}
+
+}  // namespace
+
+void RunEvaluate(Task& task, v1::TaskEnd* end) {
+  const v1::EvaluateStep& evaluate = task.step().evaluate();
+  const std::string path = task.path() + ".evaluate";
+  const ModelFile model = task.OpenModel(ModelKey(evaluate.model()));
+  Inference inference = PrepareInference(model.card);
+  inference.spec.threads = task.threads();
+  const Chosen chosen = At(path, [&] { return ChooseRows(task, evaluate, model.card); });
+  if (chosen.rows.empty()) {
+    throw TaskFailure(v1::FAILURE_KIND_USER,
+                      absl::StrCat("there are no rows to measure (", chosen.description, ")"),
+                      path);
+  }
+  At(path, [&] {
+    const Truth truth =
+        ReadTruth(chosen.dataset.table, inference.target, model.card.data().weight(), chosen.rows);
+    const RowSource source(inference.transforms, chosen.dataset.table, chosen.rows,
+                           inference.layout, truth, task.FeatureBytes());
+    const auto learner =
+        engine::MakeLearner("network", {.network = &inference.spec, .layout = inference.layout});
+    learner->SetWeights(model.tensors);
+    const Said said = ToSaid(learner->Predict(source), model.card);
+    v1::Evaluation evaluation =
+        Measure(said, truth, model.card, {evaluate.metrics().begin(), evaluate.metrics().end()});
+    if (Wants(evaluate, "loss")) {
+      (*evaluation.mutable_metrics())["loss"] = learner->Evaluate(source).loss;
+    }
+    evaluation.set_rows_of(chosen.description);
+    v1::Event event;
+    *event.mutable_evaluation() = evaluation;
+    task.Emit(std::move(event));
+    v1::TaskResult& result = *end->mutable_result()->mutable_result();
+    *result.mutable_metrics() = evaluation.metrics();
+    *result.mutable_evaluation() = std::move(evaluation);
+  });
+  end->mutable_result()->set_outcome(v1::AttemptResult::OUTCOME_SUCCEEDED);
+}
+
+void RunPublish(Task& task, v1::TaskEnd* end) {
+  const v1::PublishStep& publish = task.step().publish();
+  std::vector<std::string> failed;
+  for (const v1::Requirement& requirement : publish.requirements()) {
+    const auto evaluation = task.attempt().evaluations().find(requirement.evaluation());
+    if (evaluation == task.attempt().evaluations().end()) {
+      throw TaskFailure(
+          v1::FAILURE_KIND_INFRASTRUCTURE,
+          absl::StrCat("the evaluation of step \"", requirement.evaluation(), "\" was not given"));
+    }
+    const std::string what =
+        absl::StrCat(requirement.metric(), " of \"", requirement.evaluation(), "\"");
+    const auto value = evaluation->second.metrics().find(requirement.metric());
+    if (value == evaluation->second.metrics().end()) {
+      failed.push_back(absl::StrCat(what, " could not be computed"));
+    } else if (requirement.has_at_least() && !(value->second >= requirement.at_least())) {
+      failed.push_back(absl::StrCat(what, " is ", NumberText(value->second), ", but at least ",
+                                    NumberText(requirement.at_least()), " is required"));
+    } else if (requirement.has_at_most() && !(value->second <= requirement.at_most())) {
+      failed.push_back(absl::StrCat(what, " is ", NumberText(value->second), ", but at most ",
+                                    NumberText(requirement.at_most()), " is allowed"));
+    }
+  }
+  if (!failed.empty()) {
+    throw TaskFailure(v1::FAILURE_KIND_USER,
+                      absl::StrCat(absl::StrJoin(failed, "; "), ": nothing was published"),
+                      task.path() + ".publish.requirements");
+  }
+  const std::string key = ModelKey(publish.model());
+  ModelFile model = task.OpenModel(key);
+  v1::AttemptResult& result = *end->mutable_result();
+  *result.mutable_card() = std::move(model.card);
+  // The file is the train step's: the same blob under the published name.
+  const auto blob = task.attempt().inputs().find(key);
+  if (blob != task.attempt().inputs().end()) {
+    (*result.mutable_result()->mutable_artifacts())["model"] = blob->second;
+  }
+  result.set_outcome(v1::AttemptResult::OUTCOME_SUCCEEDED);
+}
+
+}  // namespace beamline::pipeline::execution

@@ -1,0 +1,263 @@
+#include <cmath>
+#include <filesystem>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/digest.h"
+#include "base/file.h"
+#include "base/strings.h"
+#include "engine/learners/registry.h"
+#include "pipeline/execute_internal.h"
+#include "pipeline/measure.h"
+#include "pipeline/training.h"
+#include "pipeline/units.h"
+
+namespace beamline::pipeline::execution {
+namespace {
+
+constexpr int64_t kProgressMillis = 200;
+constexpr double kDefaultCheckpointSeconds = 30;
+
+void Check(const absl::Status& status) {
+  if (!status.ok()) {
+    throw TaskFailure(v1::FAILURE_KIND_INFRASTRUCTURE, std::string(status.message()));
+  }
+}
+
+class TrainRun {
+ public:
+  explicit TrainRun(Task& task)
+      : task_(task), train_(task.step().train()), started_ms_(task.Millis()) {}
+
+  void Run(v1::TaskEnd* end) {
+    const engine::data::Dataset dataset = task_.OpenTable(train_.data().input());
+    const std::string path = task_.path() + ".train";
+    training_ =
+        PrepareTraining(dataset, train_, task_.definition().seed(), path, task_.FeatureBytes() / 2);
+    training_.spec.threads = task_.threads();
+    At(path + ".network", [&] {
+      learner_ = engine::MakeLearner("network", {.network = &training_.spec,
+                                                 .layout = training_.layout,
+                                                 .training = training_.training.get(),
+                                                 .validation = training_.validation.get()});
+    });
+    Restore();
+    Describe();
+    last_checkpoint_ms_ = last_progress_ms_ = task_.Millis();
+    At(path + ".network", [&] { Loop(end); });
+    if (end->result().outcome() == v1::AttemptResult::OUTCOME_UNSPECIFIED) Finish(end);
+  }
+
+ private:
+  const std::string& Watched() const { return training_.spec.early_stopping.metric; }
+  bool WatchesMetric() const {
+    return training_.spec.early_stopping.patience > 0 && Watched() != "loss";
+  }
+
+  void Restore() {
+    if (!task_.attempt().has_checkpoint()) return;
+    const absl::StatusOr<std::string> bytes =
+        ReadFile(task_.InputPath("checkpoint"), size_t{1} << 36);
+    Check(bytes.status());
+    try {
+      learner_->Load(*bytes);
+      task_.Log(absl::StrCat("goes on from step ", learner_->step()));
+    } catch (const engine::Error& error) {
+      // The result is the same from the beginning, only later.
+      task_.Log(absl::StrCat("the checkpoint cannot be used (", error.what(),
+                             "): starts from the beginning"));
+    }
+  }
+
+  void Describe() {
+    task_.Log(absl::StrCat("trains on ", training_.training->rows(), " rows",
+                           training_.validation == nullptr
+                               ? ""
+                               : absl::StrCat(", validates on ", training_.validation->rows()),
+                           "; ", training_.layout.features + training_.layout.code_columns,
+                           " features; peak memory ",
+                           (learner_->PeakBytes() + (1 << 20) - 1) / (1 << 20), " MiB; ",
+                           task_.threads(), task_.threads() == 1 ? " thread" : " threads"));
+    Report({});
+  }
+
+  void Loop(v1::TaskEnd* end) {
+    engine::StepReport report;
+    bool first = true;
+    while (!learner_->done()) {
+      if (Stopped(end)) return;
+      if (!learner_->Step(&report)) break;
+      if (!std::isfinite(report.loss)) Diverged(report.step);
+      const bool due = task_.Millis() - last_progress_ms_ >= kProgressMillis;
+      if (first || due || learner_->done()) Report(report);
+      first = false;
+      if (report.epoch_end) EndEpoch(report);
+      if (CheckpointDue(report.step) && !learner_->done()) TakeCheckpoint();
+    }
+    last_ = report;
+  }
+
+  [[noreturn]] void Diverged(int64_t step) {
+    throw PlacedError(absl::StrCat("the loss is not a number any more at step ", step,
+                                   ": lower the learning rate, or set clip_norm"),
+                      task_.path() + ".train.network.optimizer");
+  }
+
+  bool Stopped(v1::TaskEnd* end) {
+    const StopToken::Request request = task_.stop();
+    if (request == StopToken::Request::kNone) return false;
+    const bool keep = request == StopToken::Request::kCheckpointAndStop;
+    if (keep) TakeCheckpoint();
+    end->mutable_result()->set_outcome(keep ? v1::AttemptResult::OUTCOME_RELEASED
+                                            : v1::AttemptResult::OUTCOME_CANCELLED);
+    return true;
+  }
+
+  bool CheckpointDue(int64_t step) const {
+    const v1::CheckpointPolicy& policy = train_.checkpoint();
+    const double seconds =
+        policy.every_seconds() > 0 ? policy.every_seconds() : kDefaultCheckpointSeconds;
+    const auto elapsed_ms = static_cast<double>(task_.Millis() - last_checkpoint_ms_);
+    return elapsed_ms >= seconds * 1000 ||
+           (policy.every_steps() > 0 && step % policy.every_steps() == 0);
+  }
+
+  void TakeCheckpoint() {
+    std::string bytes;
+    learner_->Save(&bytes);
+    const std::string path =
+        absl::StrCat(task_.work_folder(), "/checkpoint-", learner_->step(), ".bin");
+    Check(WriteFileAtomically(path, bytes));
+    task_.EmitCheckpoint(path, learner_->step());
+    last_checkpoint_ms_ = task_.Millis();
+  }
+
+  void Report(const engine::StepReport& report) {
+    const int64_t now_ms = task_.Millis();
+    v1::Event event;
+    v1::Progress& progress = *event.mutable_progress();
+    progress.set_step(learner_->step());
+    progress.set_total_steps(learner_->total_steps());
+    progress.set_epoch(static_cast<int32_t>(report.epoch));
+    progress.set_total_epochs(static_cast<int32_t>(training_.spec.epochs));
+    progress.set_loss(report.loss);
+    progress.set_activity("training");
+    const int64_t elapsed_ms = now_ms - last_progress_ms_;
+    if (report.examples_seen > last_examples_ && last_examples_ >= 0 && elapsed_ms > 0) {
+      progress.set_examples_per_second(static_cast<double>(report.examples_seen - last_examples_) *
+                                       1000 / static_cast<double>(elapsed_ms));
+    }
+    last_examples_ = report.examples_seen;
+    last_progress_ms_ = now_ms;
+    task_.Emit(std::move(event));
+  }
+
+  void EmitMetric(const std::string& name, double value, const engine::StepReport& report) {
+    if (!std::isfinite(value)) return;
+    v1::Event event;
+    v1::MetricValue& metric = *event.mutable_metric();
+    metric.set_name(name);
+    metric.set_value(value);
+    metric.set_step(report.step);
+    metric.set_epoch(static_cast<int32_t>(report.epoch));
+    task_.Emit(std::move(event));
+  }
+
+  std::map<std::string, double> ValidationMetrics() {
+    std::vector<std::string> names(train_.metrics().begin(), train_.metrics().end());
+    if (WatchesMetric() && !names.empty()) names.push_back(Watched());
+    const Said said = ToSaid(learner_->Predict(*training_.validation), training_.card);
+    return Metrics(said, training_.validation_truth, names);
+  }
+
+  void EndEpoch(const engine::StepReport& report) {
+    EmitMetric("loss", report.training_loss, report);
+    EmitMetric("learning_rate", report.learning_rate, report);
+    if (training_.validation == nullptr) return;
+    EmitMetric("validation_loss", report.validation_loss, report);
+    const std::map<std::string, double> metrics = ValidationMetrics();
+    for (const auto& [name, value] : metrics) {
+      EmitMetric(absl::StrCat("validation_", name), value, report);
+    }
+    if (!WatchesMetric()) return;
+    const auto found = metrics.find(Watched());
+    if (found == metrics.end()) {
+      throw PlacedError(absl::StrCat("\"", Watched(),
+                                     "\" cannot be computed from the validation "
+                                     "rows: do they hold all classes?"),
+                        task_.path() + ".train.network.early_stopping.metric");
+    }
+    learner_->ReportMetric(Watched(), found->second);
+  }
+
+  void Finish(v1::TaskEnd* end) {
+    ModelFile model;
+    model.card = training_.card;
+    model.tensors = learner_->Weights();
+    int64_t parameters = 0;
+    for (const engine::NamedTensor& tensor : model.tensors) {
+      parameters += tensor.tensor.NumElements();
+    }
+    model.card.set_parameter_count(parameters);
+    const absl::StatusOr<std::string> bytes = EncodeModel(model);
+    Check(bytes.status());
+    const std::string path = task_.work_folder() + "/model.safetensors";
+    Check(WriteFileAtomically(path, *bytes));
+    (*end->mutable_artifact_paths())["model"] = path;
+
+    v1::AttemptResult& result = *end->mutable_result();
+    auto& metrics = *result.mutable_result()->mutable_metrics();
+    metrics["steps"] = static_cast<double>(learner_->step());
+    if (last_.step > 0) {
+      metrics["epochs"] = static_cast<double>(last_.epoch + 1);
+      metrics["loss"] = last_.training_loss;
+    }
+    if (training_.validation != nullptr) {
+      metrics["validation_loss"] = learner_->Evaluate(*training_.validation).loss;
+      for (const auto& [name, value] : ValidationMetrics()) {
+        metrics[absl::StrCat("validation_", name)] = value;
+      }
+    }
+    *result.mutable_card() = std::move(model.card);
+    FillLineage(result.mutable_lineage());
+    result.set_outcome(v1::AttemptResult::OUTCOME_SUCCEEDED);
+    task_.Log(absl::StrCat("trained ", parameters, " parameters in ", learner_->step(),
+                           " steps; model ", Sha256Hex(*bytes)));
+  }
+
+  void FillLineage(v1::Lineage* lineage) {
+    const std::string& name = task_.attempt().task();
+    lineage->set_run(name.substr(0, name.find("/tasks/")));
+    lineage->set_step(task_.step().name());
+    lineage->set_pipeline(task_.definition().name());
+    for (const auto& [input, source] : task_.definition().inputs()) {
+      if (input != train_.data().input()) continue;
+      // A dataset's id begins with the digest of the bytes as they were uploaded.
+      const std::vector<std::string> parts = absl::StrSplit(source.dataset(), '/');
+      const std::string digest = parts.back().substr(0, 64);
+      if (IsSha256Hex(digest)) (*lineage->mutable_data_digests())[input] = digest;
+    }
+    lineage->set_seed(task_.definition().seed());
+    lineage->set_engine_version(kEngineVersion);
+    lineage->set_backend(training_.spec.backend);
+    lineage->set_hardware(absl::StrCat(task_.threads(), " processor threads"));
+    lineage->set_training_seconds(static_cast<double>(task_.Millis() - started_ms_) / 1000);
+  }
+
+  Task& task_;
+  const v1::TrainStep& train_;
+  const int64_t started_ms_;
+  Training training_;
+  std::unique_ptr<engine::Learner> learner_;  // After what it reads from.
+  engine::StepReport last_;
+  int64_t last_checkpoint_ms_ = 0;
+  int64_t last_progress_ms_ = 0;
+  int64_t last_examples_ = -1;
+};
+
+}  // namespace
+
+void RunTrain(Task& task, v1::TaskEnd* end) { TrainRun(task).Run(end); }
+
+}  // namespace beamline::pipeline::execution

@@ -1,0 +1,106 @@
+#include "pipeline/measure.h"
+
+#include <cmath>
+
+#include "engine/metrics/metrics.h"
+#include "pipeline/metric_names.h"
+
+namespace beamline::pipeline {
+namespace {
+
+namespace metrics = engine::metrics;
+
+// The class that each row is taken for.
+std::vector<int32_t> Decide(const Said& said) {
+  if (said.classes > 2) return metrics::ArgMax(said.values, said.classes);
+  std::vector<int32_t> decided;
+  decided.reserve(said.values.size());
+  for (const float probability : said.values) decided.push_back(probability >= 0.5F ? 1 : 0);
+  return decided;
+}
+
+}  // namespace
+
+Said ToSaid(const engine::Predictions& predictions, const v1::ModelCard& card) {
+  Said said;
+  said.classes = card.classes_size();
+  const std::span<const float> values = predictions.probabilities.values<float>();
+  const int64_t outputs = predictions.probabilities.shape().Columns();
+  if (said.classes == 0) {
+    for (const float value : values) {
+      said.values.push_back(static_cast<float>(value * card.target_scale() + card.target_offset()));
+    }
+  } else if (said.classes == 2 && outputs == 2) {
+    for (size_t i = 1; i < values.size(); i += 2) said.values.push_back(values[i]);
+  } else {
+    said.values.assign(values.begin(), values.end());
+  }
+  return said;
+}
+
+std::map<std::string, double> Metrics(const Said& said, const Truth& truth,
+                                      const std::vector<std::string>& names) {
+  metrics::Outcome outcome;
+  outcome.probabilities = said.values;
+  outcome.labels = truth.labels;
+  outcome.targets = truth.raw;
+  outcome.classes = said.classes;
+  outcome.weights = truth.weights;
+  std::map<std::string, double> values;
+  for (const std::string& name : names.empty() ? MetricsFor(said.classes) : names) {
+    if (name == "loss") continue;
+    const double value = metrics::FindMetric(name).compute(outcome);
+    if (std::isfinite(value)) values[name] = value;
+  }
+  return values;
+}
+
+std::vector<v1::Prediction> ToPredictions(const Said& said, const v1::ModelCard& card) {
+  const size_t width = said.classes > 2 ? static_cast<size_t>(said.classes) : 1;
+  std::vector<v1::Prediction> predictions(said.values.size() / width);
+  const std::vector<int32_t> decided = said.classes > 0 ? Decide(said) : std::vector<int32_t>{};
+  for (size_t i = 0; i < predictions.size(); ++i) {
+    v1::Prediction& prediction = predictions[i];
+    if (said.classes == 0) {
+      prediction.set_value(said.values[i]);
+      continue;
+    }
+    prediction.set_label(card.classes(decided[i]));
+    if (said.classes == 2) prediction.add_probabilities(1.0 - said.values[i]);
+    for (size_t j = 0; j < width; ++j) {
+      prediction.add_probabilities(said.values[i * width + j]);
+    }
+  }
+  return predictions;
+}
+
+v1::Evaluation Measure(const Said& said, const Truth& truth, const v1::ModelCard& card,
+                       const std::vector<std::string>& names) {
+  v1::Evaluation evaluation;
+  for (const auto& [name, value] : Metrics(said, truth, names)) {
+    (*evaluation.mutable_metrics())[name] = value;
+  }
+  evaluation.set_row_count(static_cast<int64_t>(truth.targets.size()));
+  if (said.classes == 0) return evaluation;
+  evaluation.mutable_classes()->CopyFrom(card.classes());
+  for (const double cell :
+       metrics::ConfusionMatrix(Decide(said), truth.labels, said.classes, truth.weights)) {
+    evaluation.add_confusion(cell);
+  }
+  if (said.classes != 2) return evaluation;
+  const auto curve = metrics::ThinCurve(metrics::RocCurve(said.values, truth.labels, truth.weights),
+                                        kMaxRocPoints);
+  for (const metrics::RocPoint& point : curve) {
+    if (!std::isfinite(point.false_positive_rate) || !std::isfinite(point.true_positive_rate)) {
+      continue;  // Only one class among the rows.
+    }
+    v1::CurvePoint& out = *evaluation.add_roc();
+    out.set_x(point.false_positive_rate);
+    out.set_y(point.true_positive_rate);
+    // The first point lies above every probability.
+    out.set_threshold(std::isfinite(point.threshold) ? point.threshold : 2.0);
+  }
+  return evaluation;
+}
+
+}  // namespace beamline::pipeline

@@ -1,0 +1,40 @@
+// How good predictions are.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "beamline/v1/model.pb.h"
+#include "beamline/v1/run.pb.h"
+#include "engine/learners/learner.h"
+#include "pipeline/row_source.h"
+
+namespace beamline::pipeline {
+
+// Points of a ROC curve that is sent to users.
+inline constexpr size_t kMaxRocPoints = 201;
+
+// What a network said of some rows, in the terms of metrics.
+struct Said {
+  // [rows] for numbers (in the table's scale) and two classes (probability of the second), else
+  // [rows, classes].
+  std::vector<float> values;
+  int64_t classes = 0;
+};
+Said ToSaid(const engine::Predictions& predictions, const v1::ModelCard& card);
+
+// Metrics of classes or numbers by name (metric_names.h); `names` empty: all that fit. Figures that
+// cannot be computed from these rows (only one class among them) are left out. "loss" is
+// the caller's.
+std::map<std::string, double> Metrics(const Said& said, const Truth& truth,
+                                      const std::vector<std::string>& names);
+
+// One prediction a row, for users: the number, or label and probabilities of all classes.
+std::vector<v1::Prediction> ToPredictions(const Said& said, const v1::ModelCard& card);
+
+// Everything: metrics, ROC of two classes, confusion matrix.
+v1::Evaluation Measure(const Said& said, const Truth& truth, const v1::ModelCard& card,
+                       const std::vector<std::string>& metrics);
+
+}  // namespace beamline::pipeline

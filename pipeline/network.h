@@ -1,0 +1,36 @@
+// Networks: from the definition language to the engine's specification.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "beamline/v1/model.pb.h"
+#include "beamline/v1/network.pb.h"
+#include "engine/learners/batch_source.h"
+#include "engine/nn/network_spec.h"
+
+namespace beamline::pipeline {
+
+// What the data decides about a network.
+struct NetworkFacts {
+  // Names of the classes in the order of their index; empty: the target is a number.
+  std::vector<std::string> classes;
+  // Training rows of each class, for balanced weights.
+  std::vector<int64_t> class_rows;
+  // Categories of each code column.
+  std::vector<int64_t> code_sizes;
+};
+
+// `network` with nothing left open: loss, optimiser, names of layers, width of the last layer.
+v1::NetworkLearner Complete(const v1::NetworkLearner& network, const NetworkFacts& facts);
+
+// The engine's form of a complete network, with the defaults of the definition language in place of
+// zeros. Seed, threads and backend are the caller's to set.
+engine::NetworkSpec ToNetworkSpec(const v1::NetworkLearner& network, const NetworkFacts& facts);
+
+// What a row looks like to a network with such a loss.
+engine::BatchLayout ToLayout(const v1::NetworkLearner& network, int64_t features,
+                             int64_t code_columns, int64_t classes, bool has_weights);
+
+}  // namespace beamline::pipeline

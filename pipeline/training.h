@@ -1,0 +1,71 @@
+// Everything that a training needs before its first step, from definition and table.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "beamline/v1/model.pb.h"
+#include "beamline/v1/pipeline.pb.h"
+#include "engine/core/error.h"
+#include "engine/data/columnar.h"
+#include "engine/data/split.h"
+#include "engine/nn/network_spec.h"
+#include "pipeline/row_source.h"
+
+namespace beamline::pipeline {
+
+// An engine::Error with the field of the definition that is to blame.
+class PlacedError : public engine::Error {
+ public:
+  PlacedError(const std::string& message, std::string field)
+      : engine::Error(message), field_(std::move(field)) {}
+  const std::string& field() const { return field_; }
+
+ private:
+  std::string field_;
+};
+
+// Calls `body` and turns an engine::Error into a PlacedError with `field`.
+template <typename Body>
+auto At(const std::string& field, const Body& body) {
+  try {
+    return body();
+  } catch (const PlacedError&) {
+    throw;
+  } catch (const engine::Error& error) {
+    throw PlacedError(error.what(), field);
+  }
+}
+
+// The parts of a table; without a split all rows train.
+engine::data::Split SplitRows(const engine::data::Table& table, const v1::TrainingData& data,
+                              uint64_t seed);
+
+struct Training {
+  // Complete but for parameter_count.
+  v1::ModelCard card;
+  engine::NetworkSpec spec;
+  engine::BatchLayout layout;
+  std::unique_ptr<RowSource> training;
+  // Null if there are no validation rows.
+  std::unique_ptr<RowSource> validation;
+  Truth validation_truth;
+};
+
+// Splits, fits and builds. `path` is the step's field path ("steps.train.train"). Features are held
+// in memory up to `memory_bytes`. Throws PlacedError for what the definition or the data is to
+// blame for. Depends on definition, data and seed only.
+Training PrepareTraining(const engine::data::Dataset& dataset, const v1::TrainStep& train,
+                         uint64_t seed, const std::string& path, int64_t memory_bytes);
+
+// A learner's specification for prediction from a card, and its rows' layout.
+struct Inference {
+  engine::NetworkSpec spec;
+  engine::BatchLayout layout;
+  engine::data::FittedTransforms transforms;
+  engine::data::FittedTarget target;
+};
+// Throws engine::Error for a card that no training made.
+Inference PrepareInference(const v1::ModelCard& card);
+
+}  // namespace beamline::pipeline
