@@ -162,7 +162,7 @@ CREATE TABLE model_versions (
   PRIMARY KEY (project, id)
 ) STRICT, WITHOUT ROWID;
 
--- Which blobs a project may use, and because of what: "datasets/D", "runs/R", "models/M/versions/V".
+-- Which blobs a project may use, and through what: "datasets/D", "runs/R", "models/M/versions/V".
 CREATE TABLE blob_references (
   project TEXT NOT NULL REFERENCES projects (id),
   digest TEXT NOT NULL,

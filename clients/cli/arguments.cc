@@ -173,7 +173,6 @@ const std::vector<Flag>& GlobalFlags() {
       {"context", "NAME", "Which server and token to use (default: the current one)"},
       {"quiet", "", "Print results only, no progress and no hints"},
       {"help", "", "Explain the command"},
-      {"version", "", "Print the version"},
   };
   return flags;
 }

@@ -38,7 +38,7 @@ class Arguments {
 };
 
 struct ParsedLine {
-  // Null if no command was named (then --help or --version was, or nothing at all).
+  // Null if no command was named (then --help was, or nothing at all).
   const Command* command = nullptr;
   // Words that start commands of a group without naming one: "run". Empty otherwise.
   std::string group;

@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <exception>
 
-#include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/strings.h"
@@ -33,10 +32,6 @@ absl::StatusOr<ExitCode> Dispatch(const ParsedLine& line) {
   const SystemClock clock;
   Invocation invocation(line.arguments, clock);
   if (line.command == nullptr) {
-    if (line.arguments.Has("version")) {
-      invocation.Print(absl::StrCat("beamline ", BEAMLINE_VERSION, "\n"));
-      return ExitCode::kOk;
-    }
     const std::string text =
         line.group.empty() ? Overview(AllCommands()) : GroupHelp(AllCommands(), line.group);
     if (line.arguments.Has("help")) {
@@ -55,7 +50,10 @@ absl::StatusOr<ExitCode> Dispatch(const ParsedLine& line) {
 }
 
 int Main(const std::vector<std::string>& words) {
-  const absl::StatusOr<ParsedLine> line = ParseLine(AllCommands(), words);
+  // What everyone tries first, although "version" is a command like any other.
+  const bool asks_version = words == std::vector<std::string>{"--version"};
+  const absl::StatusOr<ParsedLine> line =
+      ParseLine(AllCommands(), asks_version ? std::vector<std::string>{"version"} : words);
   if (!line.ok()) return static_cast<int>(Report(line.status(), false));
   const absl::StatusOr<ExitCode> code = Dispatch(*line);
   if (!code.ok()) return static_cast<int>(Report(code.status(), line->arguments.Has("json")));

@@ -123,8 +123,9 @@ std::string RocPicture(std::span<const RocPoint> points, int columns, int rows, 
   text += utf8 ? "    \u2514" : "    +";
   for (int column = 0; column < columns; ++column) text += utf8 ? "\u2500" : "-";
   constexpr std::string_view kName = "false positive rate";
-  absl::StrAppendFormat(&text, "\n     0%*s%s%*s1\n", (columns - 20) / 2, "", kName,
-                        columns - 2 - 19 - (columns - 20) / 2, "");
+  const int space = std::max(columns - 2 - static_cast<int>(kName.size()), 0);
+  absl::StrAppendFormat(&text, "\n     0%s%s%s1\n", std::string(space / 2, ' '), kName,
+                        std::string(space - space / 2, ' '));
   return text;
 }
 
