@@ -38,7 +38,7 @@ say "[1/6] Packages"
 install_packages
 
 say "[2/6] Building (release; the first time takes some minutes; log: build/logs/build-release.log)"
-build release bin/beamline bin/beamlined bin/beamline-worker bin/beamline-task bin/collisions
+build release bin/beamline bin/beamlined bin/beamline-worker bin/beamline-task bin/beamline_collisions
 
 say "[3/6] Starting a server and a worker on this machine"
 work=$(mktemp -d "${TMPDIR:-/tmp}/beamline-quickstart.XXXXXX")
@@ -58,7 +58,7 @@ done
 say
 say "[4/6] Generating $events collision events: a resonance over a falling background"
 cp examples/collisions/pipeline.yaml "$work/"
-"$bin/collisions" --events "$events" --seed 1 --output "$work/events.csv" | tee "$work/optimum.txt"
+"$bin/beamline_collisions" --events "$events" --seed 1 --output "$work/collisions.csv" | tee "$work/optimum.txt"
 
 say
 say "[5/6] Training: beamline run create examples/collisions/pipeline.yaml --watch"
@@ -68,7 +68,7 @@ say "$(grep 'best possible AUC' "$work/optimum.txt")"
 
 say
 say "[6/6] Three predictions: beamline model predict collisions --rows FILE"
-head -n 4 "$work/events.csv" >"$work/three.csv"
+head -n 4 "$work/collisions.csv" >"$work/three.csv"
 "$bin/beamline" model predict collisions --rows "$work/three.csv"
 
 say
