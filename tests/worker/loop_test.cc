@@ -1,3 +1,4 @@
+// Longer than 400 lines: one fake server and one fake process serve every story of the loop.
 #include "worker/loop.h"
 
 #include <gmock/gmock.h>
