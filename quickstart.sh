@@ -38,7 +38,8 @@ say "[1/6] Packages"
 install_packages
 
 say "[2/6] Building (release; the first time takes some minutes; log: build/logs/build-release.log)"
-build release bin/beamline bin/beamlined bin/beamline-worker bin/beamline-task bin/beamline_collisions
+build release bin/beamline bin/beamlined bin/beamline-worker bin/beamline-task \
+  bin/beamline_collisions
 
 say "[3/6] Starting a server and a worker on this machine"
 work=$(mktemp -d "${TMPDIR:-/tmp}/beamline-quickstart.XXXXXX")
@@ -58,7 +59,8 @@ done
 say
 say "[4/6] Generating $events collision events: a resonance over a falling background"
 cp examples/collisions/pipeline.yaml "$work/"
-"$bin/beamline_collisions" --events "$events" --seed 1 --output "$work/collisions.csv" | tee "$work/optimum.txt"
+"$bin/beamline_collisions" --events "$events" --seed 1 --output "$work/collisions.csv" |
+  tee "$work/optimum.txt"
 
 say
 say "[5/6] Training: beamline run create examples/collisions/pipeline.yaml --watch"

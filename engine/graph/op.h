@@ -67,8 +67,8 @@ enum class OpKind : uint8_t {
   kLossGrad,  // (p, target, weights?, class weights?, weight sum []) -> dp
   kSquaredNorm,  // (g) -> []: sum of squares
   kClipScale,    // (squared norms []..., limit []) -> []: min(1, limit / global norm)
-  kUpdate,  // (parameter, gradient, numbers [kUpdateNumbers], scale []?, state...) changes
-            // parameter and state; the numbers are the caller's: engine/optim/optimizer.h
+  kUpdate,       // (parameter, gradient, numbers [kUpdateNumbers], scale []?, state...) changes
+                 // parameter and state; the numbers are the caller's: engine/optim/optimizer.h
 };
 std::string_view Name(OpKind op);
 

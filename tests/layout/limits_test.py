@@ -17,7 +17,8 @@ PRODUCTION = ('base/', 'engine/', 'store/', 'scheduler/', 'pipeline/', 'auth/', 
 
 # (pattern, folders where it is forbidden, folders where it is not, remedy)
 FORBIDDEN = [
-    (re.compile(r'\bnew\b(?!\s*\()'), PRODUCTION, (), 'raw new: use std::make_unique'),
+    # A private constructor leaves std::unique_ptr<T>(new T(...)) as the only way.
+    (re.compile(r'(?<!>\()\bnew\b(?!\s*\()'), PRODUCTION, (), 'raw new: use std::make_unique'),
     (re.compile(r'\.detach\s*\(\s*\)'), ('',), (), 'a detached thread: keep it and join it'),
     (re.compile(r'\b(sleep_for|sleep_until|usleep|nanosleep|absl::SleepFor)\b'), PRODUCTION, (),
      'sleeping: wait on a condition, a deadline or a descriptor'),
