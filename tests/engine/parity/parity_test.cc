@@ -1,0 +1,180 @@
+// Ten training steps, step by step beside PyTorch's (make_fixture.py).
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "engine/learners/network_runner.h"
+#include "engine/optim/optimizer.h"
+
+namespace beamline::engine {
+namespace {
+
+constexpr int64_t kRows = 80;
+constexpr int64_t kFeatures = 6;
+constexpr int64_t kBatch = 16;
+
+using Recording = std::map<std::string, std::vector<float>>;
+
+std::map<std::string, Recording> ReadFixture() {
+  std::ifstream file(std::string(BEAMLINE_SOURCE_DIR) + "/tests/engine/parity/fixture.txt");
+  std::map<std::string, Recording> cases;
+  Recording* recording = nullptr;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    std::string name;
+    words >> name;
+    if (name == "case") {
+      words >> name;
+      recording = &cases[name];
+      continue;
+    }
+    for (float x = 0; words >> x;) (*recording)[name].push_back(x);
+  }
+  return cases;
+}
+
+struct Case {
+  std::string name;
+  Activation activation;
+  int norm;  // 0 none, 1 batch, 2 layer
+  LossSpec loss;
+  OptimizerSpec optimizer;
+  double clip_norm = 0;
+};
+
+void PrintTo(const Case& test, std::ostream* out) { *out << test.name; }
+
+std::vector<Case> Cases() {
+  const auto loss = [](LossKind kind) {
+    LossSpec spec;
+    spec.kind = kind;
+    spec.delta = 0.5;
+    if (kind == LossKind::kCrossEntropy) spec.class_weights = {1, 2, 0.5};
+    return spec;
+  };
+  const auto optimizer = [](OptimizerKind kind, double rate) {
+    OptimizerSpec spec;
+    spec.kind = kind;
+    spec.learning_rate = rate;
+    return spec;
+  };
+  OptimizerSpec adamw = optimizer(OptimizerKind::kAdamW, 0.01);
+  adamw.weight_decay = 0.1;
+  OptimizerSpec nesterov = optimizer(OptimizerKind::kSgd, 0.1);
+  nesterov.momentum = 0.9;
+  nesterov.nesterov = true;
+  nesterov.weight_decay = 0.01;
+  OptimizerSpec momentum = optimizer(OptimizerKind::kSgd, 0.05);
+  momentum.momentum = 0.9;
+  OptimizerSpec adagrad = optimizer(OptimizerKind::kAdaGrad, 0.05);
+  adagrad.epsilon = 1e-10;
+  return {
+      {"adam_ce_relu", Activation::kRelu, 0, loss(LossKind::kCrossEntropy),
+       optimizer(OptimizerKind::kAdam, 0.01)},
+      {"adamw_bce_gelu_layernorm", Activation::kGelu, 2, loss(LossKind::kBinaryCrossEntropy),
+       adamw},
+      {"nesterov_bce_tanh_batchnorm", Activation::kTanh, 1, loss(LossKind::kBinaryCrossEntropy),
+       nesterov},
+      {"momentum_mse_selu_clip", Activation::kSelu, 0, loss(LossKind::kMeanSquaredError), momentum,
+       0.5},
+      {"rmsprop_huber_silu", Activation::kSilu, 0, loss(LossKind::kHuber),
+       optimizer(OptimizerKind::kRmsProp, 0.003)},
+      {"adagrad_mse_elu", Activation::kElu, 0, loss(LossKind::kMeanSquaredError), adagrad},
+  };
+}
+
+NetworkSpec SpecOf(const Case& test) {
+  NetworkSpec spec;
+  const auto dense = [&](int index, int64_t units, Activation activation) {
+    LayerSpec layer;
+    layer.name = "dense" + std::to_string(index);
+    layer.units = units;
+    layer.activation = activation;
+    spec.layers.push_back(layer);
+  };
+  dense(0, 16, test.activation);
+  if (test.norm != 0) {
+    LayerSpec norm;
+    norm.name = "norm";
+    norm.kind = test.norm == 1 ? LayerKind::kBatchNorm : LayerKind::kLayerNorm;
+    spec.layers.push_back(norm);
+  }
+  dense(1, 8, test.activation);
+  dense(2, 0, Activation::kLinear);
+  spec.loss = test.loss;
+  spec.optimizer = test.optimizer;
+  spec.clip_norm = test.clip_norm;
+  return spec;
+}
+
+MemoryBatchSource SourceOf(const Case& test, const Recording& recording) {
+  MemoryBatch batch;
+  batch.rows = kRows;
+  batch.layout.features = kFeatures;
+  batch.layout.has_weights = true;
+  batch.features = recording.at("features");
+  batch.weights = recording.at("weights");
+  const std::vector<float>& labels = recording.at("labels");
+  const bool classes =
+      test.loss.kind == LossKind::kCrossEntropy || test.loss.kind == LossKind::kBinaryCrossEntropy;
+  if (classes) {
+    batch.layout.classes = test.loss.kind == LossKind::kCrossEntropy ? 3 : 2;
+    batch.labels.assign(labels.begin(), labels.end());
+  } else {
+    batch.layout.targets = 1;
+    batch.targets = labels;
+  }
+  return MemoryBatchSource(std::move(batch));
+}
+
+class ParityTest : public ::testing::TestWithParam<Case> {};
+
+TEST_P(ParityTest, FollowsPyTorchForTenSteps) {
+  const Case& test = GetParam();
+  static const std::map<std::string, Recording> kFixture = ReadFixture();
+  const Recording& recording = kFixture.at(test.name);
+  const NetworkSpec spec = SpecOf(test);
+  const MemoryBatchSource source = SourceOf(test, recording);
+  Variables variables;
+  ThreadPool pool(2);
+  NetworkRunner runner(spec, source.layout(), kBatch, NetworkMode::kTraining, &variables, &pool);
+  int loaded = 0;
+  for (const auto& [key, values] : recording) {
+    if (!key.starts_with("initial:")) continue;
+    const std::span<float> to = variables.Get(key.substr(8)).values<float>();
+    ASSERT_EQ(to.size(), values.size()) << key;
+    std::copy(values.begin(), values.end(), to.begin());
+    ++loaded;
+  }
+  EXPECT_GE(loaded, 6);
+  const std::vector<float>& losses = recording.at("losses");
+  for (size_t step = 0; step < losses.size(); ++step) {
+    std::vector<int64_t> rows;
+    for (int64_t i = 0; i < kBatch; ++i) {
+      rows.push_back(i + static_cast<int64_t>(step) * kBatch % kRows);
+    }
+    runner.Feed(source, rows);
+    runner.SetUpdate(
+        UpdateNumbers(spec.optimizer, spec.optimizer.learning_rate, static_cast<int64_t>(step)));
+    runner.Run(step);
+    EXPECT_NEAR(runner.loss(), losses[step], 2e-6 * (1 + std::abs(losses[step]))) << step;
+  }
+  for (const auto& [key, values] : recording) {
+    if (!key.starts_with("final:")) continue;
+    const std::span<float> got = variables.Get(key.substr(6)).values<float>();
+    for (size_t i = 0; i < values.size(); ++i) {
+      EXPECT_NEAR(got[i], values[i], 2e-5 * (1 + std::abs(values[i]))) << key << "[" << i << "]";
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, ParityTest, ::testing::ValuesIn(Cases()),
+                         [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace beamline::engine
