@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -149,6 +150,11 @@ Column CsvColumns::FinishFloats(size_t c) {
   for (Part& part : parts_) {
     const CsvKind kind = part.columns[c].kind;
     const std::unique_ptr<int64_t[]> cells = std::move(part.columns[c].cells);
+    if (kind == CsvKind::kFloat && std::is_same_v<T, double>) {
+      std::memcpy(out, cells.get(), static_cast<size_t>(part.rows) * sizeof(double));
+      out += part.rows;
+      continue;
+    }
     for (int64_t row = 0; row < part.rows; ++row) {
       double value = std::numeric_limits<double>::quiet_NaN();
       if (kind == CsvKind::kFloat) value = std::bit_cast<double>(cells[row]);

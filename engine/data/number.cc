@@ -111,34 +111,51 @@ double SlowNumber(const char* begin, const char* end) {
 
 bool IsDigit(char c) { return static_cast<uint8_t>(c - '0') < 10; }
 
-// True if the eight bytes are digits.
-bool EightDigits(uint64_t bytes) {
-  return ((bytes & 0xF0F0F0F0F0F0F0F0) |
-          (((bytes + 0x0606060606060606) & 0xF0F0F0F0F0F0F0F0) >> 4)) == 0x3333333333333333;
+constexpr std::array<uint64_t, 9> kPowersOfTen = {
+    1, 10, 100, 1000, 10'000, 100'000, 1'000'000, 10'000'000, 100'000'000};
+
+// How many digits the eight bytes start with.
+int LeadingDigits(uint64_t bytes) {
+  const uint64_t others =
+      ((bytes + 0x4646464646464646) | (bytes - 0x3030303030303030)) & 0x8080808080808080;
+  return std::countr_zero(others) / 8;
 }
 
-// Their value, first byte most significant.
-uint32_t EightDigitsValue(uint64_t bytes) {
+// The number that the first `count` of eight bytes are the digits of.
+uint64_t DigitsValue(uint64_t bytes, int count) {
   bytes -= 0x3030303030303030;
+  // In two steps, since all 64 bits may go.
+  bytes = bytes << (4 * (8 - count)) << (4 * (8 - count));
   bytes = bytes * 10 + (bytes >> 8);
-  return static_cast<uint32_t>((((bytes & 0x000000FF000000FF) * 0x000F424000000064) +
-                                (((bytes >> 16) & 0x000000FF000000FF) * 0x0000271000000001)) >>
-                               32);
+  return (((bytes & 0x000000FF000000FF) * 0x000F424000000064) +
+          (((bytes >> 16) & 0x000000FF000000FF) * 0x0000271000000001)) >>
+         32;
 }
 
-// Adds the digits at `p` to `w` (modulo 2^64) and returns where they end.
+// Adds the digits at `p` to `w` (modulo 2^64) and returns where they end. The number of digits of
+// real data is hard to predict, so there is no branch on it up to 15.
 inline const char* TakeDigits(const char* p, const char* end, uint64_t& w) {
   if constexpr (std::endian::native == std::endian::little) {
-    while (end - p >= 8) {
-      uint64_t bytes;
-      std::memcpy(&bytes, p, 8);
-      if (!EightDigits(bytes)) break;
-      w = w * 100'000'000 + EightDigitsValue(bytes);
-      p += 8;
+    while (end - p >= 16) {
+      uint64_t first, second;
+      std::memcpy(&first, p, 8);
+      std::memcpy(&second, p + 8, 8);
+      const int count1 = LeadingDigits(first);
+      const int count2 = count1 == 8 ? LeadingDigits(second) : 0;
+      w = w * kPowersOfTen[static_cast<size_t>(count1)] + DigitsValue(first, count1);
+      w = w * kPowersOfTen[static_cast<size_t>(count2)] + DigitsValue(second, count2);
+      p += count1 + count2;
+      if (count1 + count2 < 16) return p;
     }
   }
   for (; p != end && IsDigit(*p); ++p) w = w * 10 + static_cast<uint64_t>(*p - '0');
   return p;
+}
+
+// -value if `negative`, without a branch: signs are hard to predict.
+double WithSign(double value, bool negative) {
+  return std::bit_cast<double>(std::bit_cast<uint64_t>(value) ^ static_cast<uint64_t>(negative)
+                                                                    << 63);
 }
 
 struct Decimal {
@@ -200,8 +217,9 @@ const char* TakeExponent(const char* p, const char* end, int64_t& exponent) {
 ScannedNumber ScanNumber(const char* begin, const char* end) {
   ScannedNumber out;
   const char* p = begin;
-  const bool negative = p != end && *p == '-';
-  if (p != end && (*p == '-' || *p == '+')) ++p;
+  if (p == end) return out;
+  const bool negative = *p == '-';
+  p += static_cast<int>(negative) | static_cast<int>(*p == '+');
   const char* const digits = p;
   Decimal decimal;
   p = TakeDigits(p, end, decimal.w);
@@ -210,7 +228,8 @@ ScannedNumber ScanNumber(const char* begin, const char* end) {
     if (count == 0) return out;
     out.end = p;
     if (count <= 18 || (count == 19 && decimal.w <= uint64_t{INT64_MAX})) {
-      out.integer = negative ? -static_cast<int64_t>(decimal.w) : static_cast<int64_t>(decimal.w);
+      const int64_t sign = -static_cast<int64_t>(negative);
+      out.integer = (static_cast<int64_t>(decimal.w) ^ sign) - sign;
       out.value = static_cast<double>(out.integer);
       out.kind = ScannedNumber::Kind::kInteger;
       if (decimal.w != 0 || !negative) return out;
@@ -237,8 +256,7 @@ ScannedNumber ScanNumber(const char* begin, const char* end) {
   if (count > 19) decimal = LongDecimal(digits, digits_end, exponent);
   out.kind = ScannedNumber::Kind::kFraction;
   out.end = p;
-  out.value = DecimalValue(decimal, digits, p);
-  if (negative) out.value = -out.value;
+  out.value = WithSign(DecimalValue(decimal, digits, p), negative);
   return out;
 }
 
