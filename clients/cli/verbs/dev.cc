@@ -84,6 +84,8 @@ class DevCluster {
 
   absl::Status MakeFolders() {
     std::error_code error;
+    // A token of a server whose state was removed is of no use to the next one.
+    if (!fs::exists(Path("server"), error)) fs::remove(Path("admin-token"), error);
     for (const char* folder : {"server", "worker", "logs"}) {
       fs::create_directories(Path(folder), error);
       if (error) {
@@ -108,19 +110,22 @@ class DevCluster {
     server_.name = "server";
     server_.log_path = Path("logs/server.log");
     server_.ready_path = Path("server-ready.json");
-    server_.arguments = {
-        program,        "--state",          Path("server"),       "--listen",        listen,
-        "--ready-file", server_.ready_path, "--print-join-token", Path("join-token")};
-    const bool first_start = !fs::exists(Path("admin-token"));
-    if (first_start) {
-      server_.arguments.insert(server_.arguments.end(), {"--init-admin", Path("admin-token")});
-    }
+    server_.arguments = {program,
+                         "--state",
+                         Path("server"),
+                         "--listen",
+                         listen,
+                         "--ready-file",
+                         server_.ready_path,
+                         "--print-join-token",
+                         Path("join-token"),
+                         "--init-admin",
+                         Path("admin-token")};
     ASSIGN_OR_RETURN(const google::protobuf::Struct ready, StartAndWait(server_));
     address_ = ready.fields().at("address").string_value();
     ca_ = ready.fields().at("ca").string_value();
     // Whoever was told the address finds the server there after a restart too.
     *std::ranges::find(server_.arguments, listen) = address_;
-    if (first_start) server_.arguments.resize(server_.arguments.size() - 2);
     return absl::OkStatus();
   }
 
@@ -178,12 +183,7 @@ class DevCluster {
 
   absl::Status WriteContext() {
     absl::StatusOr<std::string> token = ReadFile(Path("admin-token"), kMaxSmallFileBytes);
-    if (!token.ok()) {
-      return absl::FailedPreconditionError(absl::StrFormat(
-          "%s is gone, and the server keeps only a hash of it; remove %s to begin anew, or choose "
-          "another folder with --state",
-          Path("admin-token"), state_));
-    }
+    RETURN_IF_ERROR(token.status());
     absl::StripAsciiWhitespace(&*token);
     ASSIGN_OR_RETURN(Config config, LoadConfig(ConfigPath()));
     Context& context = config.contexts["dev"];
