@@ -136,9 +136,9 @@ struct FeatureReader::Bound {
     if (std::isnan(number)) return fill;
     int32_t index = -1;
     if (column.is_numeric()) {
+      if (IsFloat(column.type())) CategoryText(column, row);  // refuses fractions
       const auto found = by_number.find(IsFloat(column.type()) ? static_cast<int64_t>(number)
                                                                : column.Integer(row));
-      if (IsFloat(column.type())) CategoryText(column, row);  // refuses fractions
       if (found != by_number.end()) index = found->second;
     } else if (number < static_cast<double>(by_code.size())) {
       index = by_code[static_cast<size_t>(number)];
