@@ -23,7 +23,7 @@ struct ProcessExecutorOptions {
   int64_t release_grace_ms = 60'000;
   // From SIGTERM, or from the task's last message, to SIGKILL. Unit: milliseconds.
   int64_t kill_grace_ms = 2'000;
-  LogBudget::Limits log;
+  LogBudget::Limits log = {};
 };
 
 // One thread per attempt, and a second one while it uploads a checkpoint. Owns nothing that it is

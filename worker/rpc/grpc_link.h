@@ -1,0 +1,70 @@
+// The conversation with the server over gRPC.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "worker/server_link.h"
+
+namespace grpc {
+class Channel;
+class ClientContext;
+}  // namespace grpc
+
+namespace beamline::worker::rpc {
+
+// What a channel needs. The certificate and its key are empty before the worker has joined.
+struct Credentials {
+  // All PEM.
+  std::string authority = {};
+  std::string certificate = {};
+  std::string key = {};
+};
+
+// A connection that comes back by itself within seconds when the server does. `address`:
+// "HOST:PORT". Never fails; calls on it do.
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
+                                           const Credentials& credentials);
+
+// One Join. Blocks for at most 30 seconds.
+absl::StatusOr<v1::JoinResponse> Join(const std::shared_ptr<grpc::Channel>& channel,
+                                      const v1::JoinRequest& request);
+
+// Thread-safe.
+class GrpcLink : public ServerLink, public BlobLink {
+ public:
+  explicit GrpcLink(std::shared_ptr<grpc::Channel> channel);
+  // As CancelAll.
+  ~GrpcLink() override;
+  // Cancels what is under way and waits for its end, so that whoever is called back may go.
+  void CancelAll();
+
+  void Synchronize(const v1::SynchronizeRequest& request, int64_t timeout_ms,
+                   Done<v1::SynchronizeResponse> done) override;
+  void CancelSynchronize() override;
+  void ReportAttempt(const v1::ReportAttemptRequest& request,
+                     Done<v1::ReportAttemptResponse> done) override;
+
+  absl::Status ReadBlob(const AttemptId& attempt, const std::string& digest, int64_t offset,
+                        const Sink& sink, Cancellation& cancellation) override;
+  absl::Status WriteBlob(const AttemptId& attempt, const v1::Blob& blob, int fd,
+                         Cancellation& cancellation) override;
+
+ private:
+  struct Stub;
+
+  void Begin(grpc::ClientContext* context);
+  void End(grpc::ClientContext* context);
+
+  const std::unique_ptr<Stub> stub_;
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  // Guarded by mutex_. Calls under way; the Synchronize among them.
+  std::set<grpc::ClientContext*> contexts_;
+  grpc::ClientContext* synchronize_ = nullptr;
+};
+
+}  // namespace beamline::worker::rpc
