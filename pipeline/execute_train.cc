@@ -96,6 +96,7 @@ class TrainRun {
       if (CheckpointDue(report.step) && !learner_->done()) TakeCheckpoint();
     }
     last_ = report;
+    if (report.step > 0 && reported_step_ != report.step) Report(report);  // Stopped early.
   }
 
   [[noreturn]] void Diverged(int64_t step) {
@@ -150,6 +151,7 @@ class TrainRun {
     }
     last_examples_ = report.examples_seen;
     last_progress_ms_ = now_ms;
+    reported_step_ = learner_->step();
     task_.Emit(std::move(event));
   }
 
@@ -254,6 +256,7 @@ class TrainRun {
   int64_t last_checkpoint_ms_ = 0;
   int64_t last_progress_ms_ = 0;
   int64_t last_examples_ = -1;
+  int64_t reported_step_ = -1;
 };
 
 }  // namespace

@@ -1,0 +1,112 @@
+#include "tests/pipeline/bench.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "engine/data/columnar.h"
+#include "pipeline/ingest/ingest.h"
+#include "pipeline/validate.h"
+
+namespace beamline::pipeline::testing {
+
+void RecordingSink::OnEvent(const v1::Event& event) {
+  events.push_back(event);
+  if (on_event) on_event(event);
+}
+
+void RecordingSink::OnCheckpoint(const v1::CheckpointFile& checkpoint) {
+  checkpoints.push_back(checkpoint);
+}
+
+Bench::Bench(std::string_view yaml) {
+  ParsedDefinition parsed = ParseDefinition(yaml);
+  EXPECT_EQ(FormatViolations(parsed.violations, ""), "");
+  definition_ = std::move(parsed.definition);
+  const Verdict verdict = Validate(definition_);
+  EXPECT_EQ(FormatViolations(verdict.violations, ""), "");
+}
+
+void Bench::AddTable(const std::string& input, const engine::data::Table& table) {
+  const std::string path = folder_.path() + "/" + input + ".table";
+  std::ofstream out(path, std::ios::binary);
+  engine::data::WriteColumnar(table, [&](std::string_view bytes) {
+    out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  });
+  files_[input] = path;
+}
+
+void Bench::AddFile(const std::string& input, const std::string& path) {
+  IngestOptions options;
+  const v1::ImportOptions& import = definition_.inputs().at(input).options();
+  options.csv.names.assign(import.column_names().begin(), import.column_names().end());
+  if (import.header() == v1::ImportOptions::HEADER_ABSENT) {
+    options.csv.header = engine::data::CsvHeader::kAbsent;
+  }
+  const std::string table = folder_.path() + "/" + input + ".table";
+  const absl::StatusOr<Ingested> ingested = Ingest(path, path, table, options);
+  ASSERT_TRUE(ingested.ok()) << ingested.status();
+  files_[input] = table;
+}
+
+v1::TaskStart Bench::Start(const std::string& step) {
+  v1::TaskStart start;
+  v1::Attempt& attempt = *start.mutable_attempt();
+  attempt.set_task("projects/p/runs/r/tasks/" + step);
+  attempt.set_number(1);
+  *attempt.mutable_definition() = definition_;
+  attempt.set_step(step);
+  for (const auto& [key, path] : files_) {
+    (*attempt.mutable_inputs())[key].set_digest(std::string(64, 'a'));
+    (*start.mutable_input_paths())[key] = path;
+  }
+  for (const auto& [name, evaluation] : evaluations_) {
+    (*attempt.mutable_evaluations())[name] = evaluation;
+  }
+  const std::string work = folder_.path() + "/work" + std::to_string(folders_++);
+  std::filesystem::create_directory(work);
+  start.set_work_folder(work);
+  start.set_threads(threads);
+  return start;
+}
+
+v1::TaskEnd Bench::Run(const std::string& step) { return Run(step, Start(step)); }
+
+v1::TaskEnd Bench::Run(const std::string& step, const v1::TaskStart& start) {
+  v1::TaskEnd end = Execute(start, sink_, *stop_, clock_);
+  for (const auto& [name, path] : end.artifact_paths()) files_[step + "/" + name] = path;
+  if (end.result().result().has_evaluation()) {
+    evaluations_[step] = end.result().result().evaluation();
+  }
+  return end;
+}
+
+v1::TaskEnd Bench::RunAll() {
+  v1::TaskEnd end;
+  for (const v1::Step& step : definition_.steps()) {
+    end = Run(step.name());
+    if (end.result().outcome() != v1::AttemptResult::OUTCOME_SUCCEEDED) break;
+  }
+  return end;
+}
+
+std::string Bench::ModelBytes(const std::string& step) const {
+  return ReadFile(files_.at(step + "/model")).value();
+}
+
+std::string DatasetFolder(const std::string& name) {
+  const char* given = std::getenv("BEAMLINE_DATASETS");
+  const std::string root = given != nullptr
+                               ? std::string(given)
+                               : std::string(BEAMLINE_SOURCE_DIR) + "/../shared/datasets";
+  const std::string folder = root + "/" + name;
+  return std::filesystem::is_directory(folder) ? folder : "";
+}
+
+std::string SourceFile(const std::string& path) {
+  return std::string(BEAMLINE_SOURCE_DIR) + "/" + path;
+}
+
+}  // namespace beamline::pipeline::testing
