@@ -21,7 +21,8 @@ namespace {
 
 constexpr char kAdmin[] = "admin";
 constexpr char kProject[] = "default";
-constexpr int32_t kJoinTokenUses = 1'000'000;
+// The most that the API gives.
+constexpr int32_t kJoinTokenUses = 100'000;
 
 // The answer of an API's method, waited for.
 template <typename Api, typename Request, typename Response>

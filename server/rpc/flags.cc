@@ -74,8 +74,7 @@ const std::vector<Flag>& Table() {
            "there, and, unless FILE exists, write a token of admin to it (mode 0600).",
            &Flags::init_admin),
       Text("--print-join-token", "FILE",
-           "Write a fresh token to FILE (mode 0600), with which any number of workers may\n"
-           "join within a day.",
+           "Write a fresh token to FILE (mode 0600), with which workers may join within a day.",
            &Flags::print_join_token),
       {"--log-level", "LEVEL", "debug, info, warning or error. Default: info", SetLevel},
       Switch("--help", "Print this.", &Flags::help),
