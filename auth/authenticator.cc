@@ -73,20 +73,20 @@ absl::StatusOr<Principal> Authenticator::AuthenticateWorker(std::string_view uri
 }
 
 void Authenticator::Forget() {
-  const absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   ++epoch_;
   entries_.clear();
   ages_.clear();
 }
 
 std::map<std::string, absl::Time> Authenticator::TakeLastUses() {
-  const absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   return std::exchange(last_uses_, {});
 }
 
 std::optional<Principal> Authenticator::Recall(const std::string& key, uint64_t* epoch) {
   const absl::Time now = clock_.Now();
-  const absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   *epoch = epoch_;
   const auto found = entries_.find(key);
   if (found == entries_.end()) return std::nullopt;
@@ -103,7 +103,7 @@ std::optional<Principal> Authenticator::Recall(const std::string& key, uint64_t*
 
 void Authenticator::Remember(const std::string& key, uint64_t epoch, const Principal& principal,
                              absl::Time token_expire_time) {
-  const absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   if (!principal.token_id.empty()) last_uses_[principal.token_id] = clock_.Now();
   if (epoch != epoch_ || options_.cache_size == 0) return;
   Drop(key);

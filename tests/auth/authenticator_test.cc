@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <set>
+#include <thread>
 
 #include "auth/secret.h"
 
@@ -190,6 +192,43 @@ TEST_F(AuthenticatorTest, RemovedWorkerIsOutAtOnce) {
   directory_.workers.clear();
   authenticator_.Forget();
   EXPECT_FALSE(authenticator_.AuthenticateWorker("beamline:workers/w1", "").ok());
+}
+
+// Whoever asks after Forget has returned gets the new answer, whatever others ask meanwhile.
+TEST_F(AuthenticatorTest, ManyThreadsNeverSeeWhatWasForgotten) {
+  class Versions : public FakeDirectory {
+   public:
+    absl::StatusOr<std::optional<UserRecord>> FindUser(const std::string&) override {
+      UserRecord record;
+      record.roles[std::to_string(version.load())] = v1::ROLE_VIEWER;
+      return std::optional<UserRecord>(record);
+    }
+    absl::StatusOr<std::optional<TokenRecord>> FindToken(const std::string&) override {
+      return std::optional<TokenRecord>(token);
+    }
+    TokenRecord token;
+    std::atomic<int> version = 0;
+  };
+  Versions versions;
+  versions.token = directory_.tokens[ann_.id];
+  Authenticator shared(versions, clock_);
+  std::atomic<bool> stop = false;
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 4; ++i) {
+    readers.emplace_back([&] {
+      while (!stop) EXPECT_TRUE(shared.Authenticate(ann_.text, "").ok());
+    });
+  }
+  for (int version = 1; version <= 2000; ++version) {
+    versions.version = version;
+    shared.Forget();
+    const absl::StatusOr<Principal> who = shared.Authenticate(ann_.text, "");
+    ASSERT_TRUE(who.ok());
+    ASSERT_EQ(who->roles.count(std::to_string(version)), 1u);
+  }
+  stop = true;
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_EQ(shared.TakeLastUses().size(), 1u);
 }
 
 }  // namespace

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <map>
+#include <mutex>
 #include <set>
 #include <string>
 
-#include "absl/synchronization/mutex.h"
 #include "auth/directory.h"
 #include "auth/secret.h"
 
@@ -15,13 +15,13 @@ namespace beamline::server::rpc {
 class FakeDirectory : public auth::Directory {
  public:
   absl::StatusOr<std::optional<auth::TokenRecord>> FindToken(const std::string& id) override {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     const auto found = tokens_.find(id);
     if (found == tokens_.end()) return std::optional<auth::TokenRecord>();
     return std::optional<auth::TokenRecord>(found->second);
   }
   absl::StatusOr<std::optional<auth::UserRecord>> FindUser(const std::string& user) override {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     return std::optional<auth::UserRecord>(users_[user]);
   }
   absl::StatusOr<bool> IsWorker(const std::string& worker) override {
@@ -33,18 +33,18 @@ class FakeDirectory : public auth::Directory {
                         std::optional<absl::Time> expire_time = std::nullopt) {
     SystemRandom random;
     const auth::NewSecret made = auth::MakeSecret(auth::SecretKind::kToken, random);
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     users_[user] = std::move(record);
     tokens_[made.id] = {user, made.hash, expire_time, false};
     return made.text;
   }
   void RevokeAll() {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     for (auto& [id, token] : tokens_) token.revoked = true;
   }
 
  private:
-  absl::Mutex mutex_;
+  std::mutex mutex_;
   std::map<std::string, auth::TokenRecord> tokens_;
   std::map<std::string, auth::UserRecord> users_;
 };
