@@ -65,8 +65,10 @@ cp examples/collisions/pipeline.yaml "$work/"
 say
 say "[5/6] Training: beamline run create examples/collisions/pipeline.yaml --watch"
 svg=$root/build/collisions-roc.svg
-"$bin/beamline" run create "$work/pipeline.yaml" --watch --svg "$svg"
-say "$(grep 'best possible AUC' "$work/optimum.txt")"
+"$bin/beamline" run create "$work/pipeline.yaml" --watch --svg "$svg" | tee "$work/summary.txt"
+say
+say "trained AUC $(awk '$2 == "auc" {print $3}' "$work/summary.txt") on the test events;" \
+  "$(grep 'best possible AUC' "$work/optimum.txt")"
 
 say
 say "[6/6] Three predictions: beamline model predict collisions --rows FILE"

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 import unittest
 
 import tree
@@ -108,6 +109,19 @@ class DocumentsTest(unittest.TestCase):
                         self.assertIsNone(self.program.fault(command))
                     elif command.startswith('./') and '/' not in command.split()[0][2:]:
                         self.check_script(path, command)
+
+    def test_the_reference_of_the_command_line_is_fresh(self):
+        program = subprocess.run(
+            [sys.executable, os.path.join(tree.ROOT, 'tools/cli_reference.py'),
+             self.program.binary], capture_output=True, text=True, check=True)
+        self.assertEqual(program.stdout, tree.read('docs/reference/cli.md'),
+                         'run: tools/cli_reference.py BINARY > docs/reference/cli.md')
+
+    def test_the_reference_of_pipelines_is_fresh(self):
+        check = subprocess.run(
+            [sys.executable, os.path.join(tree.ROOT, 'tools/pipeline_reference.py'), '--check'],
+            capture_output=True, text=True, check=False)
+        self.assertEqual(check.returncode, 0, check.stdout + check.stderr)
 
     def test_faults_are_found(self):
         for command in ('beamline rnu create', 'beamline run craete x', 'beamline dev --stat x',
