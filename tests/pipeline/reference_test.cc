@@ -1,0 +1,72 @@
+// The examples on real data reach the figures of other libraries (scikit-learn 1.2, on the same
+// rows).
+#include <gtest/gtest.h>
+
+#include "base/file.h"
+#include "tests/pipeline/bench.h"
+
+namespace beamline::pipeline {
+namespace {
+
+using testing::Bench;
+using testing::DatasetFolder;
+using testing::SourceFile;
+
+// The evaluation of an example; its input files come from the data set of the same name.
+v1::Evaluation Evaluate(const std::string& name, const std::string& folder) {
+  Bench bench(ReadFile(SourceFile("examples/" + name + "/pipeline.yaml")).value());
+  bench.threads = 2;
+  for (const auto& [input, source] : bench.definition().inputs()) {
+    bench.AddFile(input, folder + "/" + source.file());
+  }
+  v1::TaskEnd end = bench.Run("train");
+  EXPECT_EQ(end.result().failure().message(), "");
+  end = bench.Run("evaluate");
+  EXPECT_EQ(end.result().failure().message(), "");
+  const v1::Evaluation evaluation = end.result().result().evaluation();
+  for (const auto& [metric, value] : evaluation.metrics()) {
+    ::testing::Test::RecordProperty(metric, std::to_string(value));
+  }
+  end = bench.Run("publish");
+  EXPECT_EQ(end.result().failure().message(), "");
+  return evaluation;
+}
+
+#define REQUIRE_DATASET(folder, name)                                                         \
+  const std::string folder = DatasetFolder(name);                                             \
+  if (folder.empty()) {                                                                       \
+    GTEST_SKIP() << "data set " << name << " not found: set BEAMLINE_DATASETS to the folder " \
+                 << "that holds it";                                                          \
+  }
+
+TEST(Reference, Iris) {
+  REQUIRE_DATASET(folder, "iris");
+  const v1::Evaluation evaluation = Evaluate("iris", folder);
+  EXPECT_EQ(evaluation.row_count(), 30);
+  EXPECT_GE(evaluation.metrics().at("accuracy"), 0.9666);
+}
+
+TEST(Reference, Wdbc) {
+  REQUIRE_DATASET(folder, "wdbc");
+  const v1::Evaluation evaluation = Evaluate("wdbc", folder);
+  EXPECT_EQ(evaluation.row_count(), 114);
+  EXPECT_GE(evaluation.metrics().at("accuracy"), 0.9561);
+  EXPECT_GE(evaluation.metrics().at("auc"), 0.99);
+}
+
+TEST(Reference, CaliforniaHousing) {
+  REQUIRE_DATASET(folder, "california_housing");
+  const v1::Evaluation evaluation = Evaluate("california_housing", folder);
+  EXPECT_EQ(evaluation.row_count(), 4128);
+  EXPECT_LE(evaluation.metrics().at("rmse"), 52157);
+}
+
+TEST(Reference, Higgs) {
+  REQUIRE_DATASET(folder, "higgs");
+  const v1::Evaluation evaluation = Evaluate("higgs", folder);
+  EXPECT_EQ(evaluation.row_count(), 10978);
+  EXPECT_GE(evaluation.metrics().at("auc"), 0.75);
+}
+
+}  // namespace
+}  // namespace beamline::pipeline
