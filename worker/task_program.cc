@@ -1,5 +1,6 @@
 #include "worker/task_program.h"
 
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -90,10 +91,13 @@ int RunTaskProgram(TaskProgram& program, int argc, char** argv) {
     std::fprintf(stderr, "beamline-task is started by beamline-worker, not by hand\n");
     return 2;
   }
+  // So that whoever lists processes can tell the one that is kept ready from those at work.
+  prctl(PR_SET_NAME, "beamline-idle", 0, 0, 0);
   ConfinementReport report = EnterSandbox();
   v1::TaskCommand command;
   // A process that was kept ready and never used ends here.
   if (!ReadFrame(kSocket, command).ok() || !command.has_start()) return EXIT_FAILURE;
+  prctl(PR_SET_NAME, "beamline-task", 0, 0, 0);
 
   TaskReporter reporter;
   v1::TaskMessage last;
