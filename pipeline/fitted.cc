@@ -178,17 +178,16 @@ engine::data::FittedTransforms FromCard(const v1::ModelCard& card) {
     }
     column.output = static_cast<FittedColumn::Output>(in.output());
     for (const v1::FeatureColumn::Step& step : in.steps()) {
-      const bool clip = step.kind() == v1::FeatureColumn::Step::KIND_CLIP;
-      const bool scale = step.kind() == v1::FeatureColumn::Step::KIND_SCALE;
-      const bool fits = step.a_size() == step.b_size() || (!clip && !scale);
+      const bool pair = step.kind() == v1::FeatureColumn::Step::KIND_CLIP ||
+                        step.kind() == v1::FeatureColumn::Step::KIND_SCALE;
+      const bool needs_a = pair || step.kind() == v1::FeatureColumn::Step::KIND_FILL;
+      const auto fits = [&](int size, bool needed) {
+        return !needed || size == 1 || size == in.item_size();
+      };
       if (!v1::FeatureColumn::Step::Kind_IsValid(step.kind()) ||
-          step.kind() == v1::FeatureColumn::Step::KIND_UNSPECIFIED || !fits) {
+          step.kind() == v1::FeatureColumn::Step::KIND_UNSPECIFIED ||
+          !fits(step.a_size(), needs_a) || !fits(step.b_size(), pair)) {
         Fail("the model card's steps of column \"", in.column(), "\" are malformed");
-      }
-      for (const auto* numbers : {&step.a(), &step.b()}) {
-        if (numbers->size() > 1 && numbers->size() != in.item_size()) {
-          Fail("the model card's steps of column \"", in.column(), "\" have a wrong size");
-        }
       }
       column.steps.push_back({static_cast<FittedStep::Kind>(step.kind()),
                               {step.a().begin(), step.a().end()},
