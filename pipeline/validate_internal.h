@@ -42,6 +42,8 @@ struct TargetFacts {
 struct FeatureFacts {
   int64_t features = 0;
   int64_t code_columns = 0;
+  // Categories of each code column, one for unknown ones included.
+  std::vector<int64_t> code_sizes;
 };
 
 TargetFacts FactsOfTarget(const Context& context, const v1::TrainStep& train);
@@ -56,6 +58,9 @@ void CheckTransforms(Context& context, const std::string& path, const v1::Traini
                      const v1::Dataset* dataset, FeatureFacts* facts);
 void CheckNetwork(Context& context, const std::string& path, const v1::TrainStep& train,
                   const TargetFacts& target, const FeatureFacts& features, int64_t memory_bytes);
+// Builds the graph; only to be called if nothing else is wrong with the step.
+void CheckGraph(Context& context, const std::string& path, const v1::TrainStep& train,
+                const TargetFacts& target, const FeatureFacts& features, int64_t memory_bytes);
 void CheckOptimizer(Context& context, const std::string& path, const v1::NetworkLearner& network);
 // A metric by name, for such a target; "loss" is one only where `allow_loss`.
 void CheckMetric(Context& context, const std::string& path, const std::string& name,

@@ -200,6 +200,7 @@ class TransformCheck {
     for (const int64_t extent : progress.column->item_shape()) size *= std::max<int64_t>(extent, 1);
     if (progress.code) {
       ++facts->code_columns;
+      facts->code_sizes.push_back(statistics.distinct() + 1);
     } else {
       facts->features += progress.encoded ? std::max<int64_t>(statistics.distinct(), 1) : size;
     }

@@ -105,6 +105,7 @@ void CheckMetric(Context& context, const std::string& path, const std::string& n
 
 void CheckTrain(Context& context, const std::string& path, const v1::Step& step) {
   const v1::TrainStep& train = step.train();
+  const size_t errors_before = context.errors.list().size();
   const TargetFacts target = FactsOfTarget(context, train);
   const FeatureFacts features = CheckData(context, path + ".data", train, target);
   CheckRange(context, path + ".checkpoint.every_seconds", train.checkpoint().every_seconds(), 0.1,
@@ -123,6 +124,9 @@ void CheckTrain(Context& context, const std::string& path, const v1::Step& step)
                              ? step.resources().memory_bytes()
                              : kDefaultMemoryBytes;
   CheckNetwork(context, path + ".network", train, target, features, memory);
+  if (context.errors.list().size() == errors_before) {
+    CheckGraph(context, path + ".network", train, target, features, memory);
+  }
 }
 
 void CheckPublish(Context& context, const std::string& path, const v1::PublishStep& publish) {

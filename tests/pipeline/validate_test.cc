@@ -273,6 +273,9 @@ constexpr Case kNetworkCases[] = {
      "steps.train.train.network.layers: the network has 10000900003 parameters and needs more than "
      "152602 MiB to train, but the step has 1 GiB: make it smaller, or raise "
      "resources.memory_bytes\n"},
+    {"{steps.train.train.network.batch_size: 1000000, steps.train.resources.memory_bytes: 64 MiB}",
+     "steps.train.train.network.batch_size: a training step needs 88 MiB of memory, but the step "
+     "has 64 MiB: use smaller batches or layers, or raise resources.memory_bytes\n"},
     {"steps.train.train.network.loss: {mean_squared_error: {}}",
      "steps.train.train.data.target: column \"species\" is text and cannot be predicted as a "
      "number: use cross_entropy, or leave target_kind out\n"},

@@ -1,0 +1,54 @@
+// The last check of a network: the engine builds the graph that would train.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "engine/core/error.h"
+#include "engine/nn/network.h"
+#include "pipeline/network.h"
+#include "pipeline/units.h"
+#include "pipeline/validate_internal.h"
+
+namespace beamline::pipeline::validation {
+namespace {
+
+NetworkFacts FactsFor(const TargetFacts& target, const FeatureFacts& features) {
+  NetworkFacts facts;
+  facts.classes = target.class_names;
+  // Classes whose names the statistics do not list: only their number matters here.
+  for (int64_t i = static_cast<int64_t>(facts.classes.size()); i < target.classes; ++i) {
+    facts.classes.push_back(absl::StrCat("class ", i));
+  }
+  facts.class_rows.assign(facts.classes.size(), 1);
+  facts.code_sizes = features.code_sizes;
+  return facts;
+}
+
+std::string MebibytesText(int64_t bytes) {
+  constexpr int64_t kMebibyte = int64_t{1} << 20;
+  return BytesText(static_cast<double>((bytes + kMebibyte - 1) / kMebibyte * kMebibyte));
+}
+
+}  // namespace
+
+void CheckGraph(Context& context, const std::string& path, const v1::TrainStep& train,
+                const TargetFacts& target, const FeatureFacts& features, int64_t memory_bytes) {
+  if (!target.known || features.features + features.code_columns == 0) return;
+  const NetworkFacts facts = FactsFor(target, features);
+  const v1::NetworkLearner network = Complete(train.network(), facts);
+  const engine::BatchLayout layout =
+      ToLayout(network, features.features, features.code_columns,
+               static_cast<int64_t>(facts.classes.size()), !train.data().weight().empty());
+  try {
+    const engine::NetworkCost cost = engine::EstimateCost(ToNetworkSpec(network, facts), layout);
+    if (cost.peak_bytes <= memory_bytes) return;
+    context.errors.Add(path + ".batch_size",
+                       absl::StrCat("a training step needs ", MebibytesText(cost.peak_bytes),
+                                    " of memory, but the step has ", MebibytesText(memory_bytes),
+                                    ": use smaller batches or layers, or raise "
+                                    "resources.memory_bytes"));
+  } catch (const engine::Error& error) {
+    context.errors.Add(path, error.what());
+  }
+}
+
+}  // namespace beamline::pipeline::validation
