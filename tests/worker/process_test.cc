@@ -6,14 +6,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
-#include <map>
-#include <mutex>
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "tests/worker/memory_blobs.h"
+#include "tests/worker/recorder.h"
 #include "worker/probe.h"
 #include "worker/process_executor.h"
 
@@ -30,90 +29,6 @@ constexpr bool kSanitized = true;
 #else
 constexpr bool kSanitized = false;
 #endif
-
-// Keeps blobs. Thread-safe.
-class MemoryBlobs : public BlobLink {
- public:
-  absl::Status ReadBlob(const AttemptId&, const std::string& digest, int64_t offset,
-                        const Sink& sink, Cancellation&) override {
-    std::lock_guard lock(mutex_);
-    const auto found = blobs_.find(digest);
-    if (found == blobs_.end()) return absl::NotFoundError("no such blob");
-    return sink(std::string_view(found->second).substr(offset));
-  }
-  absl::Status WriteBlob(const AttemptId&, const v1::Blob& blob, int fd, Cancellation&) override {
-    std::string bytes(blob.size_bytes(), '\0');
-    if (pread(fd, bytes.data(), bytes.size(), 0) != blob.size_bytes() ||
-        Sha256Hex(bytes) != blob.digest()) {
-      return absl::DataLossError("other bytes");
-    }
-    std::lock_guard lock(mutex_);
-    blobs_[blob.digest()] = bytes;
-    return absl::OkStatus();
-  }
-  v1::Blob Put(const std::string& bytes) {
-    std::lock_guard lock(mutex_);
-    v1::Blob blob;
-    blob.set_digest(Sha256Hex(bytes));
-    blob.set_size_bytes(static_cast<int64_t>(bytes.size()));
-    blobs_[blob.digest()] = bytes;
-    return blob;
-  }
-  std::string Bytes(const v1::Blob& blob) {
-    std::lock_guard lock(mutex_);
-    return blobs_.count(blob.digest()) > 0 ? blobs_[blob.digest()] : "(absent)";
-  }
-
- private:
-  std::mutex mutex_;
-  std::map<std::string, std::string> blobs_;
-};
-
-// Collects what an attempt says.
-class Recorder : public ExecutionListener {
- public:
-  void OnEvent(v1::Event event) override {
-    std::lock_guard lock(mutex_);
-    events_.push_back(std::move(event));
-    changed_.notify_all();
-  }
-  void OnEnd(v1::AttemptResult result) override {
-    std::lock_guard lock(mutex_);
-    EXPECT_FALSE(end_.has_value()) << "ended twice";
-    end_ = std::move(result);
-    changed_.notify_all();
-  }
-  v1::AttemptResult End() {
-    std::unique_lock lock(mutex_);
-    EXPECT_TRUE(
-        changed_.wait_for(lock, std::chrono::seconds(30), [&] { return end_.has_value(); }));
-    return end_.value_or(v1::AttemptResult());
-  }
-  template <typename Predicate>
-  bool WaitForEvent(Predicate predicate) {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, std::chrono::seconds(30), [&] {
-      return std::any_of(events_.begin(), events_.end(), predicate);
-    });
-  }
-  std::vector<v1::Event> events() {
-    std::lock_guard lock(mutex_);
-    return events_;
-  }
-  std::vector<std::string> Logs() {
-    std::vector<std::string> logs;
-    for (const v1::Event& event : events()) {
-      if (event.has_log()) logs.push_back(event.log().text());
-    }
-    return logs;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<v1::Event> events_;
-  std::optional<v1::AttemptResult> end_;
-};
 
 class ProcessTest : public ::testing::Test {
  protected:
