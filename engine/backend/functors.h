@@ -15,18 +15,18 @@ using math::Fma;
 inline constexpr double kSeluAlpha = 1.6732632423543772;
 inline constexpr double kSeluScale = 1.0507009873554805;
 
-// y = f(x).
+// y = f(x). One select at most each, so that loops over them vectorise; NaN stays NaN.
 template <Activation kKind, typename T>
 BEAMLINE_MATH T Activate(T x, T alpha) {
-  if constexpr (kKind == Activation::kRelu) return x > T(0) ? x : (x != x ? x : T(0));
-  if constexpr (kKind == Activation::kLeakyRelu) return x > T(0) ? x : alpha * x;
+  if constexpr (kKind == Activation::kRelu) return x < T(0) ? T(0) : x;
+  if constexpr (kKind == Activation::kLeakyRelu) return x < T(0) ? alpha * x : x;
   if constexpr (kKind == Activation::kElu) {
     const T e = math::Exp(math::Min(x, T(0))) - T(1);
-    return x > T(0) ? x : (x != x ? x : e);
+    return x < T(0) ? e : x;
   }
   if constexpr (kKind == Activation::kSelu) {
     const T e = T(kSeluScale * kSeluAlpha) * (math::Exp(math::Min(x, T(0))) - T(1));
-    return x > T(0) ? T(kSeluScale) * x : (x != x ? x : e);
+    return x < T(0) ? e : T(kSeluScale) * x;
   }
   if constexpr (kKind == Activation::kGelu) {
     return T(0.5) * x * (T(1) + math::Erf(x * T(0.70710678118654752)));

@@ -7,9 +7,9 @@
 namespace beamline::engine {
 namespace {
 
-// A waiting thread looks this often, yielding now and then, before it sleeps: some 20 us.
-constexpr int kLooks = 400;
-constexpr int kLooksBetweenYields = 16;
+// A waiting thread looks this often, yielding now and then, before it sleeps: some 100 us.
+constexpr int kLooks = 3000;
+constexpr int kLooksBetweenYields = 32;
 
 // More than any loop has tiles.
 constexpr uint64_t kClosed = 0xffffffffu;

@@ -15,7 +15,7 @@ namespace beamline::engine {
 // a result. Work below about 10 us is better done by a plain loop, since waking a thread costs
 // microseconds.
 //
-// A loop starts and ends without lock or allocation. Idle threads look for work for some 20 us,
+// A loop starts and ends without lock or allocation. Idle threads look for work for some 100 us,
 // yielding the CPU to others while they do, and then sleep.
 //
 // ParallelFor must be called from one thread at a time, and not from inside a tile.

@@ -224,6 +224,10 @@ Graph::LossValues Graph::Loss(const std::string& name, Value p, Value target, Va
     if (!binary && !TakesLabels(options.kind)) {
       Fail("loss \"", name, "\" predicts numbers and has no classes: remove the class weights");
     }
+    if (binary && outputs.Columns() != 1) {
+      Fail("loss \"", name, "\" has class weights but ", outputs.Columns(),
+           " outputs: with binary cross-entropy they are for one output");
+    }
     RequireVector(name, "class weights", class_weights, binary ? 2 : outputs.Columns());
     inputs.push_back(class_weights);
   }

@@ -49,8 +49,8 @@ class Learner {
   virtual ~Learner() = default;
 
   // Does one step and describes it. False, and `report` untouched, when training had already
-  // ended: all epochs done, or stopped early. On the last step of training with
-  // `restore_best` the best weights are in place when it returns.
+  // ended: all epochs done, or stopped early. Once done() is true after early stopping with
+  // `restore_best`, the best weights are in place.
   virtual bool Step(StepReport* report) = 0;
 
   // Nothing is left to do.

@@ -89,6 +89,9 @@ class Wiring {
     if (name == kFeaturesInput || name == kCodesInput || by_name_.contains(name)) {
       Fail("layer ", index, ": the name \"", name, "\" is taken: choose another");
     }
+    if (name.find('/') != std::string::npos) {
+      Fail("layer \"", name, "\": a layer's name must not contain \"/\": choose another");
+    }
     const std::vector<Value> inputs = InputsOf(layer, name);
     const bool joins = layer.kind == LayerKind::kConcat || layer.kind == LayerKind::kAdd ||
                        layer.kind == LayerKind::kMultiply;

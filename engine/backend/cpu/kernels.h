@@ -87,9 +87,14 @@ inline __attribute__((always_inline)) void Fill(float* __restrict y, int64_t beg
   for (int64_t i = begin; i < end; ++i) y[i] = f(i);
 }
 
-// Sum of f(i) for i in [0, n) in 16 lanes by i % 16, then by halves.
+// Sum of f(i) for i in [0, n): in order for n < 16, else in 16 lanes by i % 16, then by halves.
 template <typename F>
 inline __attribute__((always_inline)) float LaneSum(int64_t n, const F& f) {
+  if (n < 16) {
+    float sum = 0;
+    for (int64_t i = 0; i < n; ++i) sum += f(i);
+    return sum;
+  }
   float lane[16] = {};
   int64_t i = 0;
   for (; i + 16 <= n; i += 16) {

@@ -17,7 +17,10 @@ namespace {
 constexpr int kPanel = 2 * Vector::kWidth;
 constexpr int64_t kInner = 384;     // a packed panel stays in the first-level cache
 constexpr int64_t kRowChunk = 240;  // a multiple of every kTileRows
-constexpr int64_t kDirectRows = 8;  // with so few rows packing costs more than it gains
+// With so few rows, or with so small a b (in elements: it stays in the first-level cache), packing
+// costs more than it gains.
+constexpr int64_t kDirectRows = 8;
+constexpr int64_t kDirectElements = 8192;
 
 // y[m,n] = op(a)[m,k] op(b)[k,n]; element (i, k) of op(a) is a[i * row_stride + k * inner_stride].
 struct Problem {
@@ -167,7 +170,8 @@ void Panel(const Problem& p, int64_t first_row, int64_t last_row, int64_t first_
   alignas(64) float packed[kInner * kPanel];
   alignas(64) float edge[kTileRows * kPanel];
   const int64_t columns = p.n - first_column < kPanel ? p.n - first_column : kPanel;
-  const bool direct = !p.transpose_b && columns == kPanel && last_row - first_row <= kDirectRows;
+  const bool small = last_row - first_row <= kDirectRows || p.k * p.ldb <= kDirectElements;
+  const bool direct = !p.transpose_b && columns == kPanel && small;
   const MicroFn* micro = p.transpose_a ? MicroTable<true>::kFn : MicroTable<false>::kFn;
   int64_t k = 0;
   do {
