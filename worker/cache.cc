@@ -153,8 +153,12 @@ absl::StatusOr<BlobCache::Pin> BlobCache::Get(const std::string& digest, int64_t
   }
   // References to map entries stay good; a busy entry is erased by nobody else.
   Entry& entry = entries_.at(digest);
+  if (entry.checked && entry.size_bytes != size_bytes) {
+    return absl::DataLossError(absl::StrCat(digest, " has ", entry.size_bytes,
+                                            " bytes, but is said to have ", size_bytes));
+  }
   const bool there = entry.checked || access(PathOf(digest).c_str(), F_OK) == 0;
-  if (!entry.checked || entry.size_bytes != size_bytes) {
+  if (!entry.checked) {
     entry.busy = true;
     lock.unlock();
     absl::Status status = absl::NotFoundError("");

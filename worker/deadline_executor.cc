@@ -1,6 +1,8 @@
 #include "worker/deadline_executor.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -8,6 +10,9 @@
 
 namespace beamline::worker {
 namespace {
+
+// Ten years.
+constexpr int64_t kLongestSeconds = int64_t{3650} * 24 * 3600;
 
 // Turns the end of an attempt that was stopped for its time into a failure.
 class Listener : public ExecutionListener {
@@ -66,11 +71,12 @@ std::unique_ptr<Execution> DeadlineExecutor::Start(std::shared_ptr<const v1::Att
   if (timeout_seconds <= 0) return inner_.Start(std::move(attempt), std::move(listener));
   const auto limited = std::make_shared<Listener>(std::move(listener), timeout_seconds);
   std::shared_ptr<Execution> execution = inner_.Start(std::move(attempt), limited);
-  strand_.After(timeout_seconds * 1000, [weak = std::weak_ptr(execution), limited] {
-    const std::shared_ptr<Execution> running = weak.lock();
-    if (running == nullptr || !limited->Expire()) return;
-    running->Stop(Execution::StopReason::kCancel);
-  });
+  strand_.After(std::min(timeout_seconds, kLongestSeconds) * 1000,
+                [weak = std::weak_ptr(execution), limited] {
+                  const std::shared_ptr<Execution> running = weak.lock();
+                  if (running == nullptr || !limited->Expire()) return;
+                  running->Stop(Execution::StopReason::kCancel);
+                });
   return std::make_unique<Limited>(std::move(execution), limited);
 }
 

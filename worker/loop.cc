@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/str_format.h"
 #include "base/log.h"
 
 namespace beamline::worker {
@@ -133,6 +134,10 @@ void WorkerLoop::OnSynchronized(absl::StatusOr<v1::SynchronizeResponse> response
     }
     server_away_ = true;
     WarnOfLease();
+    if (draining_ && strand_.NowMillis() - answered_ms_ > options_.drain_away_ms) {
+      Leave();
+      return;
+    }
     strand_.After(synchronize_back_off_.Next(options_), [this] { SendSynchronize(); });
     return;
   }
@@ -278,8 +283,11 @@ void WorkerLoop::OnReported(const AttemptId& id,
   }
   if (!response.ok()) {
     const int64_t pause_ms = attempt.back_off.Next(options_);
-    log::Debug("%s attempt %d: reports not taken: %s; again in %d ms", id.task, id.number,
-               response.status().ToString(), pause_ms);
+    const bool away =
+        absl::IsUnavailable(response.status()) || absl::IsDeadlineExceeded(response.status());
+    log::Write(away ? log::Level::kDebug : log::Level::kWarning,
+               absl::StrFormat("%s attempt %d: reports not taken: %s; again in %d ms", id.task,
+                               id.number, response.status().ToString(), pause_ms));
     strand_.After(pause_ms, [this, id] {
       const auto found = attempts_.find(id);
       if (found == attempts_.end()) return;

@@ -40,7 +40,9 @@ struct LoopOptions {
   int64_t idle_pause_ms = 100;
   // A draining worker leaves after this even if something is not yet released. Unit: milliseconds.
   // Raise it where checkpoints are large or the network is slow.
-  int64_t drain_ms = 120'000;
+  int64_t drain_ms = 90'000;
+  // It leaves sooner if the server has not answered for so long. Unit: milliseconds.
+  int64_t drain_away_ms = 15'000;
   // How long it waits at the end for the answer to its goodbye. Unit: milliseconds.
   int64_t goodbye_ms = 1'000;
   SpoolLimits spool;

@@ -272,15 +272,22 @@ void ProcessExecution::OnLines(const std::vector<std::string>& lines, v1::LogLin
 void ProcessExecution::EmitLog(v1::LogLine::Stream stream, const std::string& text,
                                int64_t now_ms) {
   if (!log_budget_.Take(text.size(), now_ms)) return;
+  EmitDropped();
   v1::Event event;
   event.mutable_log()->set_stream(stream);
-  if (const int64_t dropped = log_budget_.TakeDropped(); dropped > 0) {
-    v1::Event notice = event;
-    notice.mutable_log()->set_text(
-        absl::StrCat("(", dropped, " lines left out: the task writes faster than is kept)"));
-    Emit(std::move(notice));
-  }
-  event.mutable_log()->set_text(text.substr(0, kMaxLineBytes));
+  // A cut may fall into a character.
+  event.mutable_log()->set_text(
+      text.size() <= kMaxLineBytes ? text : CleanText(text.substr(0, kMaxLineBytes - 2)));
+  Emit(std::move(event));
+}
+
+void ProcessExecution::EmitDropped() {
+  const int64_t dropped = log_budget_.TakeDropped();
+  if (dropped == 0) return;
+  v1::Event event;
+  event.mutable_log()->set_stream(v1::LogLine::STREAM_ENGINE);
+  event.mutable_log()->set_text(
+      absl::StrCat("(", dropped, " lines left out: the task wrote faster than is kept)"));
   Emit(std::move(event));
 }
 
@@ -301,6 +308,7 @@ void ProcessExecution::Emit(v1::Event event) {
 // ---- After its end ----
 
 v1::AttemptResult ProcessExecution::Finish(const ProcessExit& exit) {
+  EmitDropped();
   v1::AttemptResult result;
   if (end_.has_value()) {
     result = std::move(*end_->mutable_result());

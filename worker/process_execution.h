@@ -58,6 +58,8 @@ class ProcessExecution : public Execution {
   void OnLines(const std::vector<std::string>& lines, v1::LogLine::Stream stream, int64_t now_ms);
   void EmitLog(v1::LogLine::Stream stream, const std::string& text, int64_t now_ms);
 
+  // Says how many lines were left out since the last time.
+  void EmitDropped();
   // To the listener, with time, step and attempt filled in. Any thread.
   void Emit(v1::Event event);
   void Wake() const;

@@ -130,6 +130,7 @@ TEST_F(ProcessTest, AFloodOfLinesIsBounded) {
   ASSERT_EQ(RunToEnd("flood").outcome(), v1::AttemptResult::OUTCOME_SUCCEEDED);
   EXPECT_LT(recorder_->Logs().size(), 5'000u);
   EXPECT_THAT(recorder_->Logs(), Contains("line 0 of many"));
+  EXPECT_THAT(recorder_->Logs(), Contains(HasSubstr("lines left out")));
 }
 
 TEST_F(ProcessTest, CancelStopsAnObedientTask) {
