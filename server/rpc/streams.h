@@ -79,7 +79,10 @@ class Watch : public grpc::ServerWriteReactor<v1::Event> {
   void NextPage();
   void NextEvent();
   void OnWriteDone(bool ok) override;
-  void OnCancel() override { watcher_->Cancel(); }
+  void OnCancel() override {
+    left_ = true;
+    watcher_->Cancel();
+  }
   void OnDone() override { std::unique_ptr<Watch> last(this); }
 
   const std::shared_ptr<RunWatcher> watcher_;
@@ -87,6 +90,8 @@ class Watch : public grpc::ServerWriteReactor<v1::Event> {
   const auth::Principal caller_;
   std::vector<v1::Event> page_;
   size_t next_ = 0;
+  // The client has gone.
+  std::atomic<bool> left_ = false;
 };
 
 // Takes bytes into a sink. The first message says whose they are and is what the gate admits.
@@ -111,6 +116,7 @@ class Intake : public grpc::ServerReadReactor<Request> {
         open_(std::move(open)),
         offset_of_(offset_of),
         answer_(answer) {
+    caller_.peer = context->peer();
     this->StartRead(&message_);
   }
 
@@ -155,7 +161,9 @@ class Intake : public grpc::ServerReadReactor<Request> {
       Conclude(answer.status());
     });
   }
+  // The sink goes first: the client may begin another stream as soon as it knows of this one's end.
   void Conclude(const absl::Status& outcome) {
+    sink_.reset();
     this->Finish(Gate::Conclude(outcome, method_, caller_));
   }
   void OnDone() override { std::unique_ptr<Intake> last(this); }
