@@ -1,0 +1,141 @@
+#include "pipeline/import.h"
+
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "pipeline/ingest/ingest.h"
+#include "pipeline/violation.h"
+
+namespace beamline::pipeline {
+namespace {
+
+namespace data = engine::data;
+
+// COLUMN_TYPE_UNSPECIFIED has none.
+bool ToEngine(v1::ColumnType type, data::ColumnType* out) {
+  static const std::map<v1::ColumnType, data::ColumnType> kTypes = {
+      {v1::COLUMN_TYPE_FLOAT64, data::ColumnType::kFloat64},
+      {v1::COLUMN_TYPE_INT64, data::ColumnType::kInt64},
+      {v1::COLUMN_TYPE_CATEGORICAL, data::ColumnType::kCategorical},
+      {v1::COLUMN_TYPE_BOOL, data::ColumnType::kBool},
+      {v1::COLUMN_TYPE_FLOAT32, data::ColumnType::kFloat32},
+      {v1::COLUMN_TYPE_UINT8, data::ColumnType::kUint8}};
+  const auto found = kTypes.find(type);
+  if (found == kTypes.end()) return false;
+  *out = found->second;
+  return true;
+}
+
+v1::ColumnType ToProto(data::ColumnType type) {
+  switch (type) {
+    case data::ColumnType::kBool:
+      return v1::COLUMN_TYPE_BOOL;
+    case data::ColumnType::kUint8:
+      return v1::COLUMN_TYPE_UINT8;
+    case data::ColumnType::kInt32:
+    case data::ColumnType::kInt64:
+      return v1::COLUMN_TYPE_INT64;
+    case data::ColumnType::kFloat32:
+      return v1::COLUMN_TYPE_FLOAT32;
+    case data::ColumnType::kFloat64:
+      return v1::COLUMN_TYPE_FLOAT64;
+    case data::ColumnType::kCategorical:
+      return v1::COLUMN_TYPE_CATEGORICAL;
+  }
+  return v1::COLUMN_TYPE_UNSPECIFIED;
+}
+
+v1::ColumnStatistics ToProto(const data::ColumnStatistics& from, bool numeric) {
+  v1::ColumnStatistics to;
+  to.set_count(from.count);
+  to.set_missing(from.missing);
+  to.set_distinct(from.distinct);
+  for (const auto& category : from.top) {
+    auto& top = *to.add_top_categories();
+    top.set_value(category.name);
+    top.set_count(category.count);
+  }
+  if (!numeric) return to;
+  to.set_min(from.min);
+  to.set_max(from.max);
+  to.set_mean(from.mean);
+  to.set_standard_deviation(from.standard_deviation);
+  for (const double quantile : from.quantiles) to.add_quantiles(quantile);
+  for (const int64_t bin : from.histogram) to.add_histogram(bin);
+  return to;
+}
+
+IngestOptions ToIngestOptions(const v1::ImportOptions& options, int threads, int64_t max_bytes) {
+  IngestOptions ingest;
+  ingest.threads = threads;
+  ingest.max_expanded_bytes = max_bytes;
+  if (options.format() == v1::ImportOptions::FORMAT_CSV) ingest.format = FileFormat::kCsv;
+  if (options.format() == v1::ImportOptions::FORMAT_NPY) ingest.format = FileFormat::kNpy;
+  if (options.format() == v1::ImportOptions::FORMAT_NPZ) ingest.format = FileFormat::kNpz;
+  if (options.header() == v1::ImportOptions::HEADER_PRESENT) {
+    ingest.csv.header = data::CsvHeader::kPresent;
+  } else if (options.header() == v1::ImportOptions::HEADER_ABSENT) {
+    ingest.csv.header = data::CsvHeader::kAbsent;
+  }
+  if (!options.delimiter().empty()) ingest.csv.delimiter = options.delimiter().front();
+  if (!options.missing_markers().empty()) {
+    ingest.csv.missing.assign(options.missing_markers().begin(), options.missing_markers().end());
+  }
+  ingest.csv.names.assign(options.column_names().begin(), options.column_names().end());
+  for (const auto& [name, type] : options.column_types()) {
+    ToEngine(static_cast<v1::ColumnType>(type), &ingest.csv.types[name]);
+  }
+  return ingest;
+}
+
+}  // namespace
+
+absl::Status CheckImportOptions(const v1::ImportOptions& options) {
+  Violations wrong;
+  Violations missing;
+  if (!v1::ImportOptions::Format_IsValid(options.format())) {
+    wrong.Add("options.format", "is no format");
+  } else if (options.format() > v1::ImportOptions::FORMAT_NPZ) {
+    missing.Add("options.format",
+                "HDF5, IDX and LIBSVM files are not read by this version yet: "
+                "convert the file to CSV, NPY or NPZ");
+  }
+  if (!v1::ImportOptions::Header_IsValid(options.header())) {
+    wrong.Add("options.header", "is neither present nor absent");
+  }
+  if (options.delimiter().size() > 1) {
+    wrong.Add("options.delimiter", "must be one ASCII character");
+  }
+  for (const auto& [name, type] : options.column_types()) {
+    data::ColumnType known;
+    if (!ToEngine(static_cast<v1::ColumnType>(type), &known)) {
+      wrong.Add(absl::StrCat("options.column_types.", name), "is no column type");
+    }
+  }
+  RETURN_IF_ERROR(ToInvalidArgument(wrong.list()));
+  return ToUnimplemented(missing.list());
+}
+
+absl::StatusOr<v1::Dataset> ImportFile(const std::string& input, std::string_view display_name,
+                                       const v1::ImportOptions& options, int threads,
+                                       int64_t max_bytes, const std::string& output) {
+  RETURN_IF_ERROR(CheckImportOptions(options));
+  ASSIGN_OR_RETURN(const Ingested ingested, Ingest(input, display_name, output,
+                                                   ToIngestOptions(options, threads, max_bytes)));
+  v1::Dataset dataset;
+  dataset.set_row_count(ingested.dataset.table.rows());
+  *dataset.mutable_options() = options;
+  const auto& columns = ingested.dataset.table.columns();
+  for (size_t i = 0; i < columns.size(); ++i) {
+    v1::Column& column = *dataset.add_columns();
+    column.set_name(columns[i].name());
+    column.set_type(ToProto(columns[i].type()));
+    for (const int64_t size : columns[i].item_shape()) column.add_item_shape(size);
+    *column.mutable_statistics() = ToProto(ingested.dataset.statistics[i], columns[i].is_numeric());
+  }
+  return dataset;
+}
+
+}  // namespace beamline::pipeline
