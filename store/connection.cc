@@ -89,6 +89,8 @@ absl::StatusOr<int64_t> Connection::Run(std::string_view sql,
   Binder binder{.statement = statement};
   bind(binder);
   int result = binder.result;
+  // SQLite would take a forgotten argument for NULL.
+  if (binder.next - 1 != sqlite3_bind_parameter_count(statement)) result = SQLITE_MISUSE;
   if (result == SQLITE_OK) {
     const Row row(statement);
     while ((result = sqlite3_step(statement)) == SQLITE_ROW) {

@@ -20,6 +20,17 @@ absl::StatusOr<StoredRun> ReadRun(const Row& row) {
   return run;
 }
 
+std::optional<Bytes> OptionalBytes(const std::optional<std::string>& bytes) {
+  if (!bytes.has_value()) return std::nullopt;
+  return Bytes{*bytes};
+}
+
+// Of an attempt's result; NULL if it has none.
+std::optional<std::string> ResultBytes(const StoredAttempt& attempt) {
+  if (!attempt.result.has_value()) return std::nullopt;
+  return attempt.result->SerializeAsString();
+}
+
 std::string WithoutDefinition(const v1::Run& run) {
   v1::Run slim = run;
   slim.clear_definition();
@@ -45,7 +56,7 @@ absl::StatusOr<StoredTask> ReadTask(const Row& row) {
 }
 
 constexpr char kAttemptColumns[] =
-    "run, worker, live, acknowledged, cpu_millis, memory_bytes, message, step, number";
+    "run, worker, live, acknowledged, cpu_millis, memory_bytes, message, result, step, number";
 
 absl::StatusOr<StoredAttempt> ReadAttempt(const Row& row) {
   StoredAttempt attempt{.run = std::string(row.Text(0)),
@@ -56,6 +67,7 @@ absl::StatusOr<StoredAttempt> ReadAttempt(const Row& row) {
                         .memory_bytes = row.Int(5),
                         .message = {}};
   RETURN_IF_ERROR(ParseMessage(row.Text(6), attempt.message));
+  if (!row.IsNull(7)) RETURN_IF_ERROR(ParseMessage(row.Text(7), attempt.result.emplace()));
   return attempt;
 }
 
@@ -197,21 +209,23 @@ absl::StatusOr<std::vector<StoredAttempt>> ListLiveAttempts(const View& view,
 }
 
 absl::Status InsertAttempt(Writer& writer, const StoredAttempt& attempt) {
+  const std::optional<std::string> result = ResultBytes(attempt);
   return writer.connection()
       .Execute(absl::StrCat("INSERT INTO attempts (", kAttemptColumns,
-                            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"),
+                            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"),
                attempt.run, attempt.worker, attempt.live, attempt.acknowledged, attempt.cpu_millis,
                attempt.memory_bytes, Bytes{attempt.message.SerializeAsString()},
-               IdOf(attempt.message.task()), attempt.message.number())
+               OptionalBytes(result), IdOf(attempt.message.task()), attempt.message.number())
       .status();
 }
 
 absl::Status UpdateAttempt(Writer& writer, const StoredAttempt& attempt) {
+  const std::optional<std::string> result = ResultBytes(attempt);
   return Changed(writer, attempt.message.task(),
-                 "UPDATE attempts SET live = ?4, acknowledged = ?5 WHERE run = ?1 AND step = ?2 "
-                 "AND number = ?3",
+                 "UPDATE attempts SET live = ?4, acknowledged = ?5, result = ?6 "
+                 "WHERE run = ?1 AND step = ?2 AND number = ?3",
                  attempt.run, IdOf(attempt.message.task()), attempt.message.number(), attempt.live,
-                 attempt.acknowledged);
+                 attempt.acknowledged, OptionalBytes(result));
 }
 
 }  // namespace beamline::store

@@ -56,6 +56,8 @@ struct StoredAttempt {
   int64_t cpu_millis = 0;
   int64_t memory_bytes = 0;
   v1::Attempt message;
+  // How it ended, if it has said so.
+  std::optional<v1::AttemptResult> result = std::nullopt;
 };
 
 // NotFound if the project has no such run.
@@ -91,7 +93,7 @@ absl::StatusOr<std::vector<StoredAttempt>> ListLiveAttempts(const View& view,
                                                             std::string_view worker);
 // FailedPrecondition or AlreadyExists if the task has a live attempt.
 absl::Status InsertAttempt(Writer& writer, const StoredAttempt& attempt);
-// Liveness and `acknowledged`.
+// Liveness, `acknowledged` and result.
 absl::Status UpdateAttempt(Writer& writer, const StoredAttempt& attempt);
 
 }  // namespace beamline::store

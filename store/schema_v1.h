@@ -113,7 +113,7 @@ CREATE TABLE tasks (
 ) STRICT;
 CREATE INDEX tasks_by_state ON tasks (state);
 
--- live: this attempt holds the lease of its task. acknowledged: number of its last durable report.
+-- result: v1.AttemptResult, once it has reported one. live: this attempt holds the lease of its task. acknowledged: number of its last durable report.
 CREATE TABLE attempts (
   run TEXT NOT NULL,
   step TEXT NOT NULL,
@@ -124,6 +124,7 @@ CREATE TABLE attempts (
   cpu_millis INTEGER NOT NULL,
   memory_bytes INTEGER NOT NULL,
   message BLOB NOT NULL,
+  result BLOB,
   PRIMARY KEY (run, step, number),
   FOREIGN KEY (run, step) REFERENCES tasks (run, step)
 ) STRICT;
