@@ -45,12 +45,16 @@ struct ServerOptions {
 
 // Wires everything and owns it. Thread-safe after Open.
 class Server {
+  struct Key {};
+  struct Parts;
+
  public:
   // Goes on where the last server on this folder stopped or died. Neither clock nor random is
   // owned. FailedPrecondition: another server runs on the folder, or its database is of a newer
   // version; Internal: it cannot be read or written.
   static absl::StatusOr<std::unique_ptr<Server>> Open(ServerOptions options, const Clock& clock,
                                                       Random& random);
+  Server(Key, std::unique_ptr<Parts> parts);
   // Shuts down, if that has not been done.
   ~Server();
   Server(const Server&) = delete;
@@ -79,8 +83,6 @@ class Server {
   void OnClockMoved();
 
  private:
-  struct Parts;
-  explicit Server(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;
 };
 

@@ -20,11 +20,14 @@ namespace beamline::server {
 // A blob on its way out. Movable; not thread-safe.
 class ByteSource {
  public:
-  ByteSource(store::BlobReader blob, int64_t offset) : blob_(std::move(blob)), offset_(offset) {}
+  // The blob from `offset` on. NotFound if it is not there, OutOfRange if it is shorter.
+  static absl::StatusOr<ByteSource> Open(const store::BlobStore& blobs, std::string_view digest,
+                                         int64_t offset);
   // The next piece, at most 256 KiB; empty at the end. May wait for the disk.
   absl::StatusOr<std::string> Next();
 
  private:
+  ByteSource(store::BlobReader blob, int64_t offset) : blob_(std::move(blob)), offset_(offset) {}
   store::BlobReader blob_;
   int64_t offset_;
 };

@@ -13,6 +13,8 @@
 
 namespace beamline::server {
 
+class BusyUploads;
+
 // See v1.DatasetService for what each call does and fails with. Thread-safe.
 class DatasetApi {
  public:
@@ -42,10 +44,7 @@ class DatasetApi {
                                              const v1::DownloadDatasetRequest& request);
 
  private:
-  class Ingest;
-  class Sink;
-  struct Busy;
-  std::shared_ptr<Busy> busy_;
+  std::shared_ptr<BusyUploads> busy_;
   ApiContext context_;
 };
 

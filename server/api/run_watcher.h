@@ -30,16 +30,18 @@ class RunWatcher : public std::enable_shared_from_this<RunWatcher> {
   ~RunWatcher();
 
   // The next events, as soon as there are some; empty: all have been given, up to the terminal
-  // state. Cancelled after Cancel. One call at a time.
+  // state. Cancelled after Cancel, Unavailable when the server stops. One call at a time.
   void Next(Done<std::vector<v1::Event>> done);
 
-  // Ends a Next that waits, and all later ones. Thread-safe.
+  // Ends a Next that waits, and all later ones, with Cancelled.
   void Cancel();
 
  private:
   friend class EventBus;
-  // The run has events that it did not have at the last read, or the server stops.
+  // The run has events that it did not have at the last read.
   void Wake();
+  // `why`, not OK, is the answer from now on; the first one counts.
+  void End(absl::Status why);
   // Reads a page and answers, or parks `done` if there is none.
   void Read(Done<std::vector<v1::Event>> done);
   absl::StatusOr<std::vector<v1::Event>> ReadPage();
@@ -53,7 +55,7 @@ class RunWatcher : public std::enable_shared_from_this<RunWatcher> {
   // Guarded by mutex_.
   int64_t after_;
   bool ended_ = false;
-  bool cancelled_ = false;
+  absl::Status end_;
   bool woken_ = false;
   Done<std::vector<v1::Event>> waiting_;
 };

@@ -1,0 +1,112 @@
+#include "server/api/pipeline_api.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "pipeline/resolve.h"
+#include "server/api/answer.h"
+#include "server/coordinator.h"
+#include "server/dataset_lookup.h"
+#include "server/errors.h"
+#include "server/idempotency.h"
+#include "server/names.h"
+#include "server/paging.h"
+#include "server/publish.h"
+#include "store/pipelines.h"
+
+namespace beamline::server {
+namespace {
+
+absl::StatusOr<pipeline::Resolved> Resolve(store::Store& store, std::string_view parent,
+                                           const v1::DefinitionSource& source) {
+  ASSIGN_OR_RETURN(const std::string project, ParseProjectName("parent", parent));
+  if (source.form_case() == v1::DefinitionSource::FORM_NOT_SET) {
+    return BadField("source", "must have a definition or yaml");
+  }
+  ASSIGN_OR_RETURN(const store::Reader reader, store.Read());
+  ProjectDatasets datasets(reader, project);
+  pipeline::Resolved resolved = pipeline::ResolveDefinition(source, datasets.Lookup());
+  RETURN_IF_ERROR(datasets.status());
+  return resolved;
+}
+
+}  // namespace
+
+PipelineApi::PipelineApi(ApiContext context) : context_(context) {}
+PipelineApi::~PipelineApi() = default;
+
+void PipelineApi::ValidatePipeline(const auth::Principal&,
+                                   const v1::ValidatePipelineRequest& request,
+                                   Done<v1::ValidatePipelineResponse> done) {
+  done([&]() -> absl::StatusOr<v1::ValidatePipelineResponse> {
+    ASSIGN_OR_RETURN(pipeline::Resolved resolved,
+                     Resolve(context_.store, request.parent(), request.source()));
+    v1::ValidatePipelineResponse response;
+    for (v1::Violation& violation : resolved.verdict.violations) {
+      *response.add_violations() = std::move(violation);
+    }
+    for (v1::Violation& violation : resolved.verdict.unimplemented) {
+      *response.add_violations() = std::move(violation);
+    }
+    if (response.violations().empty()) {
+      *response.mutable_definition() = std::move(resolved.definition);
+    }
+    return response;
+  }());
+}
+
+void PipelineApi::CreatePipeline(const auth::Principal& caller,
+                                 const v1::CreatePipelineRequest& request,
+                                 Done<v1::Pipeline> done) {
+  auto resolved = Resolve(context_.store, request.parent(), request.source());
+  if (resolved.ok()) {
+    if (absl::Status bad = resolved->verdict.ToStatus(); !bad.ok()) resolved = std::move(bad);
+  }
+  if (!resolved.ok()) return done(resolved.status());
+  context_.coordinator.Call<v1::Pipeline>(
+      [caller, request, definition = std::move(resolved->definition)](
+          Transaction& tx) -> absl::StatusOr<v1::Pipeline> {
+        const Mutation mutation{.caller = caller,
+                                .method = "PipelineService.CreatePipeline",
+                                .resource = request.parent(),
+                                .request_id = request.request_id(),
+                                .request = request};
+        return Once<v1::Pipeline>(tx, mutation, [&]() -> absl::StatusOr<v1::Pipeline> {
+          ASSIGN_OR_RETURN(const std::string project, ParseProjectName("parent", request.parent()));
+          return StorePipelineVersion(tx, project, definition, caller.name);
+        });
+      },
+      std::move(done));
+}
+
+void PipelineApi::GetPipeline(const auth::Principal&, const v1::GetPipelineRequest& request,
+                              Done<v1::Pipeline> done) {
+  done([&]() -> absl::StatusOr<v1::Pipeline> {
+    ASSIGN_OR_RETURN(const ChildName name, ParsePipelineName("name", request.name()));
+    if (request.version() < 0) return BadField("version", "must not be negative");
+    ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
+    return store::GetPipeline(reader, name.project, name.id, request.version());
+  }());
+}
+
+void PipelineApi::ListPipelines(const auth::Principal&, const v1::ListPipelinesRequest& request,
+                                Done<v1::ListPipelinesResponse> done) {
+  done([&]() -> absl::StatusOr<v1::ListPipelinesResponse> {
+    ASSIGN_OR_RETURN(const std::string project, ParseProjectName("parent", request.parent()));
+    ASSIGN_OR_RETURN(const int64_t size, PageSize(request.page_size(), 100, 1000));
+    const std::string scope = absl::StrCat("pipelines|", project);
+    ASSIGN_OR_RETURN(const std::string after, ReadPageToken(scope, request.page_token()));
+    ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
+    ASSIGN_OR_RETURN(auto pipelines, store::ListPipelines(reader, project, after, size + 1));
+    return PageById<v1::ListPipelinesResponse>(std::move(pipelines), size, scope,
+                                               &v1::ListPipelinesResponse::mutable_pipelines);
+  }());
+}
+
+void PipelineApi::PlanPipeline(const auth::Principal&, const v1::PlanPipelineRequest&,
+                               Done<v1::PlanPipelineResponse> done) {
+  done(NotBuiltYet("planning a pipeline", "validate it, and run it with small data"));
+}
+
+}  // namespace beamline::server

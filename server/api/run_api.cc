@@ -1,0 +1,325 @@
+#include "server/api/run_api.h"
+
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/ids.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "pipeline/expand.h"
+#include "pipeline/resolve.h"
+#include "pipeline/yaml.h"
+#include "server/api/answer.h"
+#include "server/coordinator.h"
+#include "server/dataset_lookup.h"
+#include "server/errors.h"
+#include "server/idempotency.h"
+#include "server/names.h"
+#include "server/paging.h"
+#include "server/publish.h"
+#include "server/run_progress.h"
+#include "store/events.h"
+#include "store/identity.h"
+#include "store/pipelines.h"
+#include "store/runs.h"
+
+namespace beamline::server {
+namespace {
+
+constexpr int32_t kMaxPriority = 100;
+constexpr size_t kMaxReasonLength = 1'000;
+constexpr int64_t kRetryQueueMs = 5'000;
+
+// A run that may be accepted.
+struct Accepted {
+  // The definition before parameters and inputs, to be stored as a version; nothing if the run
+  // names a stored one.
+  std::optional<v1::PipelineDefinition> written;
+  v1::Run run;
+};
+
+absl::Status CheckCreateRun(const v1::CreateRunRequest& request) {
+  FieldErrors errors;
+  errors.Check("request_id", CheckRequestId(request.request_id()));
+  if (request.priority() < -kMaxPriority || request.priority() > kMaxPriority) {
+    errors.Add("priority", "must be from -100 to 100");
+  }
+  if (request.pipeline_case() == v1::CreateRunRequest::PIPELINE_NOT_SET) {
+    errors.Add("source", "or pipeline_name must be given");
+  }
+  if (request.pipeline_version() < 0) errors.Add("pipeline_version", "must not be negative");
+  if (request.has_source() && request.pipeline_version() != 0) {
+    errors.Add("pipeline_version", "goes with pipeline_name only");
+  }
+  return errors.ToStatus();
+}
+
+absl::StatusOr<v1::Pipeline> FindPipeline(const store::View& view, std::string_view project,
+                                          const v1::CreateRunRequest& request) {
+  ASSIGN_OR_RETURN(const ChildName name,
+                   ParsePipelineName("pipeline_name", request.pipeline_name()));
+  if (name.project != project) {
+    return absl::NotFoundError(
+        absl::StrCat("pipeline ", request.pipeline_name(), " does not exist"));
+  }
+  return store::GetPipeline(view, name.project, name.id, request.pipeline_version());
+}
+
+// Everything about the request that can be found out without the coordinator.
+absl::StatusOr<Accepted> Examine(const store::View& view, std::string_view project,
+                                 const v1::CreateRunRequest& request) {
+  RETURN_IF_ERROR(CheckCreateRun(request));
+  Accepted accepted;
+  v1::DefinitionSource source = request.source();
+  if (request.has_pipeline_name()) {
+    ASSIGN_OR_RETURN(v1::Pipeline stored, FindPipeline(view, project, request));
+    *source.mutable_definition() = std::move(*stored.mutable_definition());
+    accepted.run.set_pipeline(stored.name());
+    accepted.run.set_pipeline_version(stored.version());
+  }
+  ProjectDatasets datasets(view, project);
+  pipeline::Resolved resolved =
+      pipeline::ResolveRun(source, request.parameters(), request.inputs(), datasets.Lookup());
+  RETURN_IF_ERROR(datasets.status());
+  RETURN_IF_ERROR(resolved.verdict.ToStatus());
+  if (request.has_source()) {
+    accepted.written = source.has_definition()
+                           ? std::move(*source.mutable_definition())
+                           : pipeline::ParseDefinition(source.yaml()).definition;
+  }
+  v1::PipelineDefinition& definition = *accepted.run.mutable_definition();
+  definition = std::move(resolved.definition);
+  for (auto& [name, input] : *definition.mutable_inputs()) {
+    input.set_dataset(DatasetName(project, store::IdOf(input.dataset())));
+  }
+  for (const pipeline::PlannedTask& plan : pipeline::Expand(definition)) {
+    for (const std::string& model : plan.models) {
+      ASSIGN_OR_RETURN(const ModelName name, ParseModelName(plan.step + ".model", model));
+      if (name.project != project) {
+        return absl::NotFoundError(absl::StrCat("model ", model, " does not exist"));
+      }
+      RETURN_IF_ERROR(store::GetModel(view, name.project, name.id, name.version).status());
+    }
+  }
+  *accepted.run.mutable_parameters() = request.parameters();
+  accepted.run.set_priority(request.priority());
+  return accepted;
+}
+
+// What can only be known while nobody else changes anything.
+absl::Status CheckAgain(Transaction& transaction, const std::string& project, const v1::Run& run,
+                        const Limits& limits) {
+  ASSIGN_OR_RETURN(const v1::Project stored, store::GetProject(transaction.store(), project));
+  const int64_t most = stored.quota().max_queued_runs() > 0 ? stored.quota().max_queued_runs()
+                                                            : limits.max_queued_runs;
+  ASSIGN_OR_RETURN(const int64_t queued,
+                   store::CountRuns(transaction.store(), project, v1::RUN_STATE_QUEUED));
+  if (queued >= most) {
+    return Overloaded(absl::StrCat("the project has ", queued,
+                                   " runs waiting already: wait for them, or ask an operator "
+                                   "for a larger max_queued_runs"),
+                      kRetryQueueMs);
+  }
+  for (const auto& [name, input] : run.definition().inputs()) {
+    RETURN_IF_ERROR(
+        store::GetDataset(transaction.store(), project, store::IdOf(input.dataset())).status());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+RunApi::RunApi(ApiContext context) : context_(context) {}
+RunApi::~RunApi() = default;
+
+void RunApi::CreateRun(const auth::Principal& caller, const v1::CreateRunRequest& request,
+                       Done<v1::Run> done) {
+  const auto project = ParseProjectName("parent", request.parent());
+  if (!project.ok()) return done(project.status());
+  auto examined = [&]() -> absl::StatusOr<Accepted> {
+    ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
+    return Examine(reader, *project, request);
+  }();
+  // A repeated call must get its answer even if what it names has gone since.
+  const bool may_be_repeated =
+      !request.request_id().empty() && CheckRequestId(request.request_id()).ok();
+  if (!examined.ok() && !may_be_repeated) return done(examined.status());
+  const std::string id = NewId("r", context_.clock.Now(), context_.random);
+  context_.coordinator.Call<v1::Run>(
+      [caller, request, id, project = *project, examined = std::move(examined),
+       limits = context_.limits](Transaction& tx) mutable -> absl::StatusOr<v1::Run> {
+        const Mutation mutation{.caller = caller,
+                                .method = "RunService.CreateRun",
+                                .resource = request.parent(),
+                                .request_id = request.request_id(),
+                                .request = request};
+        return Once<v1::Run>(tx, mutation, [&]() -> absl::StatusOr<v1::Run> {
+          RETURN_IF_ERROR(examined.status());
+          v1::Run& run = examined->run;
+          RETURN_IF_ERROR(CheckAgain(tx, project, run, limits));
+          run.set_name(RunName(project, id));
+          run.set_creator(caller.name);
+          if (examined->written.has_value()) {
+            ASSIGN_OR_RETURN(const v1::Pipeline stored,
+                             StorePipelineVersion(tx, project, *examined->written, caller.name));
+            run.set_pipeline(stored.name());
+            run.set_pipeline_version(stored.version());
+          }
+          RETURN_IF_ERROR(StartRun(tx, project, run));
+          return run;
+        });
+      },
+      std::move(done));
+}
+
+void RunApi::GetRun(const auth::Principal&, const v1::GetRunRequest& request, Done<v1::Run> done) {
+  done([&]() -> absl::StatusOr<v1::Run> {
+    ASSIGN_OR_RETURN(const ChildName name, ParseRunName("name", request.name()));
+    ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
+    ASSIGN_OR_RETURN(store::StoredRun run, store::GetRun(reader, name.project, name.id));
+    return std::move(run.message);
+  }());
+}
+
+void RunApi::ListRuns(const auth::Principal&, const v1::ListRunsRequest& request,
+                      Done<v1::ListRunsResponse> done) {
+  done([&]() -> absl::StatusOr<v1::ListRunsResponse> {
+    ASSIGN_OR_RETURN(const std::string project, ParseProjectName("parent", request.parent()));
+    if (!v1::RunState_IsValid(request.state())) return BadField("state", "is no run state");
+    ASSIGN_OR_RETURN(const int64_t size, PageSize(request.page_size(), 100, 1000));
+    const std::string scope =
+        absl::StrCat("runs|", project, "|", request.state(), "|", request.pipeline());
+    ASSIGN_OR_RETURN(const int64_t before, ReadPageNumber(scope, request.page_token(),
+                                                          std::numeric_limits<int64_t>::max()));
+    ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
+    const store::RunFilter filter{.state = request.state(),
+                                  .pipeline = std::string(store::IdOf(request.pipeline()))};
+    ASSIGN_OR_RETURN(auto runs, store::ListRuns(reader, project, filter, before, size + 1));
+    return PageOf<v1::ListRunsResponse>(std::move(runs), size, scope,
+                                        &v1::ListRunsResponse::mutable_runs);
+  }());
+}
+
+void RunApi::ListTasks(const auth::Principal&, const v1::ListTasksRequest& request,
+                       Done<v1::ListTasksResponse> done) {
+  done([&]() -> absl::StatusOr<v1::ListTasksResponse> {
+    ASSIGN_OR_RETURN(const ChildName name, ParseRunName("parent", request.parent()));
+    ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
+    RETURN_IF_ERROR(store::GetRun(reader, name.project, name.id).status());
+    ASSIGN_OR_RETURN(auto tasks, store::ListTasks(reader, name.id));
+    v1::ListTasksResponse response;
+    for (store::StoredTask& task : tasks) *response.add_tasks() = std::move(task.message);
+    return response;
+  }());
+}
+
+void RunApi::CancelRun(const auth::Principal& caller, const v1::CancelRunRequest& request,
+                       Done<v1::Run> done) {
+  const auto name = ParseRunName("name", request.name());
+  absl::Status bad = name.status();
+  if (request.reason().size() > kMaxReasonLength) {
+    bad.Update(BadField("reason", "must have at most 1000 characters"));
+  }
+  if (!bad.ok()) return done(std::move(bad));
+  context_.coordinator.Call<v1::Run>(
+      [caller, request, name = *name](Transaction& tx) -> absl::StatusOr<v1::Run> {
+        const Mutation mutation{.caller = caller,
+                                .method = "RunService.CancelRun",
+                                .resource = request.name(),
+                                .request_id = request.request_id(),
+                                .request = request};
+        return Once<v1::Run>(tx, mutation, [&]() -> absl::StatusOr<v1::Run> {
+          ASSIGN_OR_RETURN(store::StoredRun run, store::GetRun(tx.store(), name.project, name.id));
+          RETURN_IF_ERROR(server::CancelRun(tx, run, request.reason()));
+          ASSIGN_OR_RETURN(run, store::GetRun(tx.store(), name.project, name.id));
+          return std::move(run.message);
+        });
+      },
+      std::move(done));
+}
+
+void RunApi::PauseRun(const auth::Principal&, const v1::PauseRunRequest&, Done<v1::Run> done) {
+  done(NotBuiltYet("pausing a run", "cancel it and create it anew"));
+}
+
+void RunApi::ResumeRun(const auth::Principal&, const v1::ResumeRunRequest&, Done<v1::Run> done) {
+  done(NotBuiltYet("resuming a run", "create it anew"));
+}
+
+void RunApi::RetryRun(const auth::Principal&, const v1::RetryRunRequest&, Done<v1::Run> done) {
+  done(NotBuiltYet("retrying a run", "create it anew: the same definition gives the same result"));
+}
+
+void RunApi::ListLogs(const auth::Principal&, const v1::ListLogsRequest& request,
+                      Done<v1::ListLogsResponse> done) {
+  done([&]() -> absl::StatusOr<v1::ListLogsResponse> {
+    ASSIGN_OR_RETURN(const ChildName name, ParseRunName("name", request.name()));
+    const store::EventFilter filter{.kind = v1::Event::kLog, .step = request.step(), .name = ""};
+    return ListRunEvents<v1::ListLogsResponse>(context_.store, name, filter, request.page_size(),
+                                               request.page_token());
+  }());
+}
+
+void RunApi::ListMetrics(const auth::Principal&, const v1::ListMetricsRequest& request,
+                         Done<v1::ListMetricsResponse> done) {
+  done([&]() -> absl::StatusOr<v1::ListMetricsResponse> {
+    ASSIGN_OR_RETURN(const ChildName name, ParseRunName("name", request.name()));
+    const store::EventFilter filter{
+        .kind = v1::Event::kMetric, .step = request.step(), .name = request.metric()};
+    return ListRunEvents<v1::ListMetricsResponse>(context_.store, name, filter, request.page_size(),
+                                                  request.page_token());
+  }());
+}
+
+void RunApi::ExplainRun(const auth::Principal&, const v1::ExplainRunRequest& request,
+                        Done<v1::ExplainRunResponse> done) {
+  const auto name = ParseRunName("name", request.name());
+  if (!name.ok()) return done(name.status());
+  context_.coordinator.Call<v1::ExplainRunResponse>(
+      [name = *name](Transaction& tx) -> absl::StatusOr<v1::ExplainRunResponse> {
+        RETURN_IF_ERROR(store::GetRun(tx.store(), name.project, name.id).status());
+        ASSIGN_OR_RETURN(const auto tasks, store::ListTasks(tx.store(), name.id));
+        v1::ExplainRunResponse response;
+        for (const store::StoredTask& task : tasks) {
+          auto& reason = *response.add_reasons();
+          reason.set_step(task.message.step());
+          reason.set_state(task.message.state());
+          if (task.message.state() == v1::TASK_STATE_BLOCKED) {
+            reason.set_code("WAITING_FOR_STEP");
+            reason.set_text(
+                absl::StrCat("waits for: ", absl::StrJoin(task.message.dependencies(), ", ")));
+          } else if (const auto why = tx.scheduler().Why(scheduler::TaskId(task.message.name()))) {
+            reason.set_code(std::string(scheduler::ToString(why->code)));
+            reason.set_text(why->text);
+          }
+        }
+        return response;
+      },
+      std::move(done));
+}
+
+absl::StatusOr<std::shared_ptr<RunWatcher>> RunApi::WatchRun(const auth::Principal&,
+                                                             const v1::WatchRunRequest& request) {
+  ASSIGN_OR_RETURN(const ChildName name, ParseRunName("name", request.name()));
+  if (request.after_sequence() < 0) return BadField("after_sequence", "must not be negative");
+  {
+    ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
+    ASSIGN_OR_RETURN(const store::StoredRun run, store::GetRun(reader, name.project, name.id));
+    if (request.after_sequence() > run.message.last_sequence()) {
+      return absl::OutOfRangeError(
+          absl::StrCat("after_sequence is ", request.after_sequence(), ", and the newest event is ",
+                       run.message.last_sequence(), ": watch from there, or from 0"));
+    }
+  }
+  auto watcher = std::make_shared<RunWatcher>(context_.store, context_.bus, context_.pool, name.id,
+                                              request.after_sequence());
+  context_.bus.Subscribe(name.id, watcher);
+  return watcher;
+}
+
+}  // namespace beamline::server

@@ -1,0 +1,255 @@
+#include "server/api/worker_api.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "auth/authenticator.h"
+#include "auth/certificate_authority.h"
+#include "auth/secret.h"
+#include "base/digest.h"
+#include "base/ids.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "server/coordinator.h"
+#include "server/errors.h"
+#include "server/names.h"
+#include "server/reports.h"
+#include "server/work_pool.h"
+#include "server/worker_sessions.h"
+#include "store/blob_store.h"
+#include "store/datasets.h"
+#include "store/identity.h"
+#include "store/runs.h"
+#include "store/workers.h"
+
+namespace beamline::server {
+namespace {
+
+constexpr int kMaxHeld = 10'000;
+constexpr int kMaxCached = 1'000;
+constexpr int kMaxDevices = 1'024;
+constexpr size_t kMaxNameLength = 256;
+
+absl::Status CheckSynchronize(const v1::SynchronizeRequest& request) {
+  FieldErrors errors;
+  if (request.session().empty() || request.session().size() > kMaxNameLength) {
+    errors.Add("session", "must have 1 to 256 characters");
+  }
+  if (request.held_size() > kMaxHeld) errors.Add("held", "has too many entries");
+  if (request.cached_size() > kMaxCached) errors.Add("cached", "has more than 1000 entries");
+  if (request.worker().devices_size() > kMaxDevices) {
+    errors.Add("worker.devices", "has more than 1024 entries");
+  }
+  if (request.worker().hostname().size() > kMaxNameLength) {
+    errors.Add("worker.hostname", "has more than 256 characters");
+  }
+  return errors.ToStatus();
+}
+
+// The attempt, if `worker` holds it.
+absl::StatusOr<store::StoredAttempt> HeldAttempt(const store::View& view, std::string_view worker,
+                                                 std::string_view task, int32_t number) {
+  ASSIGN_OR_RETURN(const TaskName name, ParseTaskName("task", task));
+  auto attempt = store::GetAttempt(view, name.run, name.step, number);
+  if (!absl::IsNotFound(attempt.status())) RETURN_IF_ERROR(attempt.status());
+  if (!attempt.ok() || !attempt->live || attempt->worker != store::IdOf(worker)) {
+    return absl::NotFoundError(
+        absl::StrCat("attempt ", number, " at ", A(task), " is not held by ", A(worker)));
+  }
+  return attempt;
+}
+
+absl::Status CheckStored(const store::BlobStore& blobs, std::string_view field,
+                         const v1::Blob& blob) {
+  const auto found = blobs.Stat(blob.digest());
+  if (absl::IsInvalidArgument(found.status())) return BadField(field, S(found.status().message()));
+  if (!found.ok() || found->size_bytes() != blob.size_bytes()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(A(field), ": blob ", blob.digest(), " of ", blob.size_bytes(),
+                     " bytes is not there: write it before it is reported"));
+  }
+  return absl::OkStatus();
+}
+
+// Blobs are durable before anything refers to them.
+absl::Status CheckBlobs(const store::BlobStore& blobs, const v1::ReportAttemptRequest& request) {
+  for (const v1::AttemptReport& report : request.reports()) {
+    if (report.has_event() && report.event().has_checkpoint()) {
+      RETURN_IF_ERROR(CheckStored(blobs, "checkpoint", report.event().checkpoint().blob()));
+    }
+    if (report.result().outcome() != v1::AttemptResult::OUTCOME_SUCCEEDED) continue;
+    for (const auto& [name, blob] : report.result().result().artifacts()) {
+      RETURN_IF_ERROR(CheckStored(blobs, absl::StrCat("artifacts.", name), blob));
+    }
+  }
+  return absl::OkStatus();
+}
+
+class ArtifactSink : public BlobSink {
+ public:
+  ArtifactSink(store::BlobWriter writer, v1::Blob blob, WorkPool& pool)
+      : writer_(std::make_shared<store::BlobWriter>(std::move(writer))),
+        blob_(std::move(blob)),
+        pool_(pool) {}
+
+  absl::Status Write(int64_t, std::string_view data) override {
+    if (writer_->size_bytes() + static_cast<int64_t>(data.size()) > blob_.size_bytes()) {
+      return absl::DataLossError(
+          absl::StrCat("more bytes came than the ", blob_.size_bytes(), " that were announced"));
+    }
+    return writer_->Append(data);
+  }
+
+  void Finish(Done<v1::WriteBlobResponse> done) override {
+    auto answer = std::make_shared<Done<v1::WriteBlobResponse>>(std::move(done));
+    const bool accepted = pool_.Run([writer = std::move(writer_), digest = blob_.digest(), answer] {
+      const auto kept = writer->Finish(digest);
+      if (kept.ok()) {
+        (*answer)(v1::WriteBlobResponse());
+      } else {
+        (*answer)(kept.status());
+      }
+    });
+    if (!accepted) (*answer)(absl::UnavailableError("the server is busy or stopping: try again"));
+  }
+
+ private:
+  std::shared_ptr<store::BlobWriter> writer_;
+  const v1::Blob blob_;
+  WorkPool& pool_;
+};
+
+}  // namespace
+
+WorkerApi::WorkerApi(ApiContext context) : context_(context) {}
+WorkerApi::~WorkerApi() = default;
+
+void WorkerApi::Join(const auth::Principal&, const v1::JoinRequest& request,
+                     Done<v1::JoinResponse> done) {
+  const absl::Time now = context_.clock.Now();
+  const std::string worker = NewId("w", now, context_.random);
+  const auto prepared = [&]() -> absl::StatusOr<std::pair<std::string, v1::JoinResponse>> {
+    const absl::Status refused = absl::UnauthenticatedError(
+        "the join token is unknown, expired or used up: ask an operator for a new one");
+    const auto secret = auth::ParseSecret(auth::SecretKind::kJoinToken, request.join_token());
+    if (!secret.has_value()) return refused;
+    ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
+    const auto token = store::GetJoinToken(reader, secret->id);
+    if (absl::IsNotFound(token.status())) return refused;
+    RETURN_IF_ERROR(token.status());
+    if (!auth::HashesEqual(token->secret_hash, secret->hash)) return refused;
+    if (request.hostname().size() > kMaxNameLength) {
+      return BadField("hostname", "has more than 256 characters");
+    }
+    v1::JoinResponse response;
+    response.set_worker(absl::StrCat("workers/", worker));
+    ASSIGN_OR_RETURN(
+        *response.mutable_certificate(),
+        context_.authority.SignWorkerRequest(request.certificate_request(), response.worker()));
+    response.set_certificate_authority(context_.authority.root_certificate());
+    return std::make_pair(secret->id, std::move(response));
+  }();
+  if (!prepared.ok()) return done(prepared.status());
+  context_.coordinator.Call<v1::JoinResponse>(
+      [token_id = prepared->first, response = prepared->second, worker,
+       hostname = request.hostname()](Transaction& tx) -> absl::StatusOr<v1::JoinResponse> {
+        ASSIGN_OR_RETURN(const store::JoinToken token, store::GetJoinToken(tx.store(), token_id));
+        const absl::Status spent = store::SpendJoinToken(tx.store(), token_id, tx.now());
+        if (absl::IsNotFound(spent)) {
+          return absl::UnauthenticatedError(
+              "the join token is unknown, expired or used up: ask an operator for a new one");
+        }
+        RETURN_IF_ERROR(spent);
+        store::StoredWorker stored;
+        stored.id = worker;
+        stored.certificate_digest = Sha256Hex(response.certificate());
+        stored.pool = token.pool;
+        stored.join_time = tx.now();
+        stored.message.set_name(response.worker());
+        stored.message.set_hostname(hostname);
+        stored.message.set_pool(token.pool);
+        RETURN_IF_ERROR(store::InsertWorker(tx.store(), stored));
+        return response;
+      },
+      [&authenticator = context_.authenticator,
+       done = std::move(done)](absl::StatusOr<v1::JoinResponse> response) mutable {
+        authenticator.Forget();
+        done(std::move(response));
+      });
+}
+
+void WorkerApi::Synchronize(const auth::Principal& caller, const v1::SynchronizeRequest& request,
+                            Done<v1::SynchronizeResponse> done) {
+  if (absl::Status bad = CheckSynchronize(request); !bad.ok()) return done(std::move(bad));
+  auto shared = std::make_shared<v1::SynchronizeRequest>(request);
+  WorkerSessions& sessions = context_.sessions;
+  context_.coordinator.Submit(
+      {.apply = [&sessions, worker = caller.name,
+                 shared](Transaction& tx) { return sessions.Take(tx, worker, *shared); },
+       .done =
+           [&sessions, worker = caller.name, shared,
+            done = std::move(done)](absl::Status status) mutable {
+             if (!status.ok()) return done(std::move(status));
+             sessions.Park(worker, *shared, std::move(done));
+           }});
+}
+
+void WorkerApi::ReportAttempt(const auth::Principal& caller,
+                              const v1::ReportAttemptRequest& request,
+                              Done<v1::ReportAttemptResponse> done) {
+  absl::Status status = CheckReports(request);
+  status.Update(CheckBlobs(context_.blobs, request));
+  if (!status.ok()) return done(std::move(status));
+  context_.coordinator.Call<v1::ReportAttemptResponse>(
+      [worker = caller.name,
+       request](Transaction& tx) -> absl::StatusOr<v1::ReportAttemptResponse> {
+        v1::ReportAttemptResponse response;
+        ASSIGN_OR_RETURN(const int64_t acknowledged, TakeReports(tx, worker, request));
+        response.set_acknowledged(acknowledged);
+        tx.Schedule(scheduler::WorkerHeartbeat{.worker = scheduler::WorkerId(worker)});
+        return response;
+      },
+      std::move(done));
+}
+
+absl::StatusOr<ByteSource> WorkerApi::ReadBlob(const auth::Principal& caller,
+                                               const v1::ReadBlobRequest& request) {
+  ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
+  ASSIGN_OR_RETURN(const store::StoredAttempt attempt,
+                   HeldAttempt(reader, caller.name, request.task(), request.number()));
+  bool needed = attempt.message.checkpoint().digest() == request.digest();
+  for (const auto& [name, blob] : attempt.message.inputs()) {
+    needed = needed || blob.digest() == request.digest();
+  }
+  if (!needed || request.digest().empty()) {
+    return absl::NotFoundError("the attempt needs no such blob");
+  }
+  return ByteSource::Open(context_.blobs, request.digest(), request.offset());
+}
+
+absl::StatusOr<std::unique_ptr<BlobSink>> WorkerApi::WriteBlob(const auth::Principal& caller,
+                                                               const v1::WriteBlobRequest& first) {
+  const v1::Blob& blob = first.blob();
+  FieldErrors errors;
+  if (!IsSha256Hex(blob.digest())) {
+    errors.Add("blob.digest", "must be 64 lower-case hexadecimal digits");
+  }
+  if (blob.size_bytes() < 0 || blob.size_bytes() > context_.limits.max_artifact_bytes) {
+    errors.Add("blob.size_bytes",
+               absl::StrCat("must be from 0 to ", context_.limits.max_artifact_bytes));
+  }
+  RETURN_IF_ERROR(errors.ToStatus());
+  {
+    ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
+    RETURN_IF_ERROR(HeldAttempt(reader, caller.name, first.task(), first.number()).status());
+  }
+  const auto present = context_.blobs.Stat(blob.digest());
+  if (present.ok() && present->size_bytes() == blob.size_bytes()) {
+    return std::unique_ptr<BlobSink>();
+  }
+  ASSIGN_OR_RETURN(store::BlobWriter writer, context_.blobs.Create());
+  return std::make_unique<ArtifactSink>(std::move(writer), blob, context_.pool);
+}
+
+}  // namespace beamline::server

@@ -1,0 +1,139 @@
+#include "server/planning.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "server/names.h"
+#include "store/identity.h"
+#include "store/pipelines.h"
+
+namespace beamline::server {
+namespace {
+
+scheduler::DeviceKind DeviceKindOf(const v1::Resources& resources) {
+  if (resources.device() == v1::DEVICE_KIND_CUDA) return scheduler::DeviceKind::kCuda;
+  const bool any = resources.device() == v1::DEVICE_KIND_ANY ||
+                   resources.device() == v1::DEVICE_KIND_UNSPECIFIED;
+  // A task that names no GPU gets none, for no step could use it yet.
+  if (any && resources.gpus() > 0) return scheduler::DeviceKind::kAny;
+  return scheduler::DeviceKind::kCpu;
+}
+
+absl::Status AddModels(const store::View& view, const store::StoredRun& run,
+                       const pipeline::PlannedTask& plan, v1::Attempt& attempt) {
+  for (const std::string& name : plan.models) {
+    ASSIGN_OR_RETURN(const ModelName parsed, ParseModelName("model", name));
+    if (parsed.project != run.project) {
+      return absl::NotFoundError(absl::StrCat("model ", name, " does not exist"));
+    }
+    ASSIGN_OR_RETURN(const v1::Model model,
+                     store::GetModel(view, parsed.project, parsed.id, parsed.version));
+    (*attempt.mutable_inputs())[name] = model.file();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AddResults(const store::View& view, const store::StoredRun& run,
+                        const pipeline::PlannedTask& plan, v1::Attempt& attempt) {
+  const std::string_view run_id = store::IdOf(run.message.name());
+  for (const auto& artifact : plan.artifacts) {
+    ASSIGN_OR_RETURN(const store::StoredTask before, store::GetTask(view, run_id, artifact.step));
+    const auto& artifacts = before.message.result().artifacts();
+    const auto found = artifacts.find(artifact.artifact);
+    if (found == artifacts.end()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("step ", artifact.step, " left no \"", artifact.artifact, "\""));
+    }
+    (*attempt.mutable_inputs())[artifact.key()] = found->second;
+  }
+  for (const std::string& step : plan.evaluations) {
+    ASSIGN_OR_RETURN(const store::StoredTask before, store::GetTask(view, run_id, step));
+    (*attempt.mutable_evaluations())[step] = before.message.result().evaluation();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+scheduler::Demand DemandOf(const v1::Resources& resources) {
+  scheduler::Demand demand;
+  demand.cpu_millis = static_cast<int64_t>(std::ceil(resources.cpus() * 1000));
+  demand.memory_bytes = resources.memory_bytes();
+  demand.device = DeviceKindOf(resources);
+  demand.gpus = demand.device == scheduler::DeviceKind::kCpu ? 0 : resources.gpus();
+  demand.gpu_memory_bytes =
+      demand.device == scheduler::DeviceKind::kCpu ? 0 : resources.gpu_memory_bytes();
+  demand.pool = resources.pool();
+  demand.min_workers = std::max(1, resources.workers().min());
+  demand.max_workers = std::max(demand.min_workers, resources.workers().max());
+  return demand;
+}
+
+absl::StatusOr<pipeline::PlannedTask> PlanOf(const v1::PipelineDefinition& definition,
+                                             std::string_view step) {
+  for (pipeline::PlannedTask& plan : pipeline::Expand(definition)) {
+    if (plan.step == step) return std::move(plan);
+  }
+  return absl::InternalError(absl::StrCat("the definition has no step ", A(step)));
+}
+
+absl::StatusOr<scheduler::TaskQueued> QueuedEvent(const Transaction& transaction,
+                                                  const store::StoredRun& run,
+                                                  const store::StoredTask& task) {
+  ASSIGN_OR_RETURN(const pipeline::PlannedTask plan,
+                   PlanOf(run.message.definition(), task.message.step()));
+  scheduler::TaskQueued event;
+  event.task = scheduler::TaskId(task.message.name());
+  event.run = scheduler::RunId(run.message.name());
+  event.project = scheduler::ProjectId(run.project);
+  event.priority = run.message.priority();
+  event.demand = DemandOf(plan.resources);
+  event.max_attempts = plan.max_attempts;
+  event.last_attempt = task.message.attempt();
+  event.failures = task.failures;
+  event.losses = task.losses;
+  event.queued_at_ms = absl::ToUnixMillis(task.queued_at);
+  if (task.not_before > transaction.now()) {
+    event.not_before_ms =
+        transaction.now_ms() + absl::ToInt64Milliseconds(task.not_before - transaction.now());
+  }
+  return event;
+}
+
+absl::StatusOr<v1::Attempt> BuildAttempt(const store::View& view, const store::StoredRun& run,
+                                         const store::StoredTask& task,
+                                         const scheduler::Assign& assign) {
+  ASSIGN_OR_RETURN(const pipeline::PlannedTask plan,
+                   PlanOf(run.message.definition(), task.message.step()));
+  v1::Attempt attempt;
+  attempt.set_task(task.message.name());
+  attempt.set_number(assign.attempt);
+  *attempt.mutable_definition() = run.message.definition();
+  attempt.set_step(task.message.step());
+  *attempt.mutable_resources() = plan.resources;
+  for (const scheduler::DeviceId& device : assign.placements.front().devices) {
+    attempt.add_devices(device.value);
+  }
+  if (attempt.devices().empty()) attempt.add_devices("cpu");
+  if (task.message.has_checkpoint()) *attempt.mutable_checkpoint() = task.message.checkpoint();
+  attempt.set_timeout_seconds(plan.timeout_seconds);
+  for (const std::string& input : plan.tables) {
+    const auto& inputs = run.message.definition().inputs();
+    const auto found = inputs.find(input);
+    if (found == inputs.end()) {
+      return absl::InternalError(absl::StrCat("the definition has no input ", input));
+    }
+    ASSIGN_OR_RETURN(const v1::Dataset dataset,
+                     store::GetDataset(view, run.project, store::IdOf(found->second.dataset())));
+    (*attempt.mutable_inputs())[input] = dataset.table();
+  }
+  RETURN_IF_ERROR(AddResults(view, run, plan, attempt));
+  RETURN_IF_ERROR(AddModels(view, run, plan, attempt));
+  return attempt;
+}
+
+}  // namespace beamline::server

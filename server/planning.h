@@ -1,0 +1,37 @@
+// From stored tasks to what the scheduler and workers are told.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "beamline/v1/common.pb.h"
+#include "beamline/v1/worker.pb.h"
+#include "pipeline/expand.h"
+#include "scheduler/actions.h"
+#include "scheduler/events.h"
+#include "scheduler/resources.h"
+#include "server/transaction.h"
+#include "store/runs.h"
+
+namespace beamline::server {
+
+// What one process of a task asks of a worker. Zeros have their defaults already.
+scheduler::Demand DemandOf(const v1::Resources& resources);
+
+// The plan of `step` as the run's definition has it. Internal if there is none, which cannot be.
+absl::StatusOr<pipeline::PlannedTask> PlanOf(const v1::PipelineDefinition& definition,
+                                             std::string_view step);
+
+// The task as the scheduler is to know it.
+absl::StatusOr<scheduler::TaskQueued> QueuedEvent(const Transaction& transaction,
+                                                  const store::StoredRun& run,
+                                                  const store::StoredTask& task);
+
+// All that attempt `assign` needs. NotFound or FailedPrecondition if something that it needs has
+// gone since the run was accepted.
+absl::StatusOr<v1::Attempt> BuildAttempt(const store::View& view, const store::StoredRun& run,
+                                         const store::StoredTask& task,
+                                         const scheduler::Assign& assign);
+
+}  // namespace beamline::server

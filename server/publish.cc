@@ -1,0 +1,111 @@
+#include "server/publish.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "beamline/v1/model.pb.h"
+#include "pipeline/resolve.h"
+#include "server/names.h"
+#include "store/datasets.h"
+#include "store/identity.h"
+#include "store/pipelines.h"
+#include "store/time.h"
+
+namespace beamline::server {
+namespace {
+
+const v1::Step* FindStep(const v1::PipelineDefinition& definition, std::string_view name) {
+  for (const v1::Step& step : definition.steps()) {
+    if (step.name() == name) return &step;
+  }
+  return nullptr;
+}
+
+// What the server knows about the model's origin, over what the worker has said.
+absl::Status CompleteLineage(Transaction& transaction, const store::StoredRun& run,
+                             std::string_view step, v1::Lineage& lineage) {
+  lineage.set_run(run.message.name());
+  lineage.set_step(std::string(step));
+  lineage.set_pipeline(run.message.pipeline());
+  lineage.set_pipeline_version(run.message.pipeline_version());
+  lineage.set_seed(run.message.definition().seed());
+  *lineage.mutable_parameters() = run.message.parameters();
+  ASSIGN_OR_RETURN(
+      const v1::Pipeline pipeline,
+      store::GetPipeline(transaction.store(), run.project, store::IdOf(run.message.pipeline()),
+                         run.message.pipeline_version()));
+  lineage.set_pipeline_digest(pipeline.digest());
+  lineage.clear_data_digests();
+  for (const auto& [name, input] : run.message.definition().inputs()) {
+    ASSIGN_OR_RETURN(const v1::Dataset dataset, store::GetDataset(transaction.store(), run.project,
+                                                                  store::IdOf(input.dataset())));
+    (*lineage.mutable_data_digests())[name] = dataset.source().digest();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status PublishIfAsked(Transaction& transaction, const store::StoredRun& run,
+                            store::StoredTask& task) {
+  const v1::Step* step = FindStep(run.message.definition(), task.message.step());
+  if (step == nullptr || !step->has_publish()) return absl::OkStatus();
+  const v1::PublishStep& publish = step->publish();
+  ASSIGN_OR_RETURN(const store::StoredTask trained,
+                   store::GetTask(transaction.store(), task.run, publish.model()));
+  const auto& artifacts = trained.message.result().artifacts();
+  const auto file = artifacts.find("model");
+  ASSIGN_OR_RETURN(
+      const store::StoredAttempt attempt,
+      store::GetAttempt(transaction.store(), task.run, publish.model(), trained.message.attempt()));
+  if (file == artifacts.end() || !attempt.result.has_value()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("step \"", publish.model(), "\" left no model to publish"));
+  }
+  v1::Model model;
+  model.set_description(publish.description());
+  *model.mutable_file() = file->second;
+  *model.mutable_card() = attempt.result->card();
+  *model.mutable_lineage() = attempt.result->lineage();
+  RETURN_IF_ERROR(CompleteLineage(transaction, run, publish.model(), *model.mutable_lineage()));
+  ASSIGN_OR_RETURN(const auto tasks, store::ListTasks(transaction.store(), task.run));
+  for (const store::StoredTask& other : tasks) {
+    if (other.message.state() == v1::TASK_STATE_SUCCEEDED &&
+        other.message.result().has_evaluation()) {
+      (*model.mutable_evaluations())[other.message.step()] = other.message.result().evaluation();
+    }
+  }
+  *model.mutable_create_time() = store::ToProto(transaction.now());
+  model.set_creator(run.message.creator());
+  ASSIGN_OR_RETURN(const int64_t version,
+                   store::TakeModelVersion(transaction.store(), run.project, publish.name()));
+  model.set_name(ModelVersionName(run.project, publish.name(), version));
+  RETURN_IF_ERROR(store::InsertModel(transaction.store(), run.project, publish.name(), version,
+                                     task.run, task.message.step(), model));
+  RETURN_IF_ERROR(
+      store::AddBlobReference(transaction.store(), run.project, model.file(),
+                              absl::StrCat("models/", publish.name(), "/versions/", version)));
+  task.message.mutable_result()->set_model(model.name());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::Pipeline> StorePipelineVersion(Transaction& transaction,
+                                                  std::string_view project,
+                                                  const v1::PipelineDefinition& definition,
+                                                  std::string_view creator) {
+  v1::Pipeline pipeline;
+  pipeline.set_name(PipelineName(project, definition.name()));
+  pipeline.set_digest(pipeline::DefinitionDigest(definition));
+  auto latest = store::GetPipeline(transaction.store(), project, definition.name(), 0);
+  if (latest.ok() && latest->digest() == pipeline.digest()) return latest;
+  if (!absl::IsNotFound(latest.status())) RETURN_IF_ERROR(latest.status());
+  pipeline.set_version(latest.ok() ? latest->version() + 1 : 1);
+  *pipeline.mutable_definition() = definition;
+  *pipeline.mutable_create_time() = store::ToProto(transaction.now());
+  pipeline.set_creator(std::string(creator));
+  RETURN_IF_ERROR(store::InsertPipeline(transaction.store(), project, pipeline));
+  return pipeline;
+}
+
+}  // namespace beamline::server

@@ -1,0 +1,26 @@
+// Puts models into the registry, and versions of pipelines beside them.
+#pragma once
+
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "beamline/v1/pipeline.pb.h"
+#include "server/transaction.h"
+#include "store/runs.h"
+
+namespace beamline::server {
+
+// If `task` is a publish step that has just succeeded, registers the model that it names as the
+// next version, once, and puts its name into the task's result. Nothing for other steps.
+// FailedPrecondition if the step that trained the model left none.
+absl::Status PublishIfAsked(Transaction& transaction, const store::StoredRun& run,
+                            store::StoredTask& task);
+
+// Stores `definition` as the next version of its name; the latest version if that is the same.
+absl::StatusOr<v1::Pipeline> StorePipelineVersion(Transaction& transaction,
+                                                  std::string_view project,
+                                                  const v1::PipelineDefinition& definition,
+                                                  std::string_view creator);
+
+}  // namespace beamline::server

@@ -1,0 +1,212 @@
+#include "server/run_progress.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "pipeline/expand.h"
+#include "server/names.h"
+#include "server/planning.h"
+#include "server/states.h"
+#include "store/datasets.h"
+#include "store/identity.h"
+#include "store/time.h"
+
+namespace beamline::server {
+namespace {
+
+v1::Event RunEvent(const v1::Run& run) {
+  v1::Event event;
+  event.mutable_run_state()->set_state(run.state());
+  if (run.has_failure()) *event.mutable_run_state()->mutable_failure() = run.failure();
+  return event;
+}
+
+absl::Status Queue(Transaction& transaction, const store::StoredRun& run, store::StoredTask& task) {
+  task.message.set_state(v1::TASK_STATE_QUEUED);
+  RETURN_IF_ERROR(store::UpdateTask(transaction.store(), task));
+  RETURN_IF_ERROR(transaction.Append(task.run, TaskEvent(task, 0, "")));
+  ASSIGN_OR_RETURN(scheduler::TaskQueued event, QueuedEvent(transaction, run, task));
+  transaction.Schedule(std::move(event));
+  return absl::OkStatus();
+}
+
+// Ends a task that never left BLOCKED.
+absl::Status EndBlocked(Transaction& transaction, store::StoredTask& task, v1::TaskState state) {
+  task.message.set_state(state);
+  *task.message.mutable_end_time() = store::ToProto(transaction.now());
+  RETURN_IF_ERROR(store::UpdateTask(transaction.store(), task));
+  return transaction.Append(task.run, TaskEvent(task, 0, ""));
+}
+
+// The run cannot succeed any more: what has not ended stops.
+absl::Status StopTasks(Transaction& transaction, std::string_view run) {
+  ASSIGN_OR_RETURN(auto tasks, store::ListTasks(transaction.store(), run));
+  std::set<std::string> failed;
+  for (store::StoredTask& task : tasks) {
+    const auto& dependencies = task.message.dependencies();
+    const auto culprit = std::find_if(dependencies.begin(), dependencies.end(),
+                                      [&](const auto& step) { return failed.contains(step); });
+    switch (task.message.state()) {
+      case v1::TASK_STATE_FAILED:
+        failed.insert(task.message.step());
+        break;
+      case v1::TASK_STATE_BLOCKED:
+        if (culprit == dependencies.end()) {
+          RETURN_IF_ERROR(EndBlocked(transaction, task, v1::TASK_STATE_CANCELLED));
+          break;
+        }
+        task.message.mutable_failure()->set_kind(v1::FAILURE_KIND_DEPENDENCY);
+        task.message.mutable_failure()->set_message(
+            absl::StrCat("step \"", *culprit, "\", which this one needs, failed"));
+        RETURN_IF_ERROR(EndBlocked(transaction, task, v1::TASK_STATE_FAILED));
+        failed.insert(task.message.step());
+        break;
+      case v1::TASK_STATE_QUEUED:
+      case v1::TASK_STATE_RUNNING:
+        transaction.Schedule(
+            scheduler::TaskCancelled{.task = scheduler::TaskId(task.message.name())});
+        break;
+      default:
+        break;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status QueueUnblocked(Transaction& transaction, const store::StoredRun& run) {
+  ASSIGN_OR_RETURN(auto tasks,
+                   store::ListTasks(transaction.store(), store::IdOf(run.message.name())));
+  std::set<std::string> succeeded;
+  for (const store::StoredTask& task : tasks) {
+    if (task.message.state() == v1::TASK_STATE_SUCCEEDED) succeeded.insert(task.message.step());
+  }
+  for (store::StoredTask& task : tasks) {
+    if (task.message.state() != v1::TASK_STATE_BLOCKED) continue;
+    const auto& needs = task.message.dependencies();
+    const bool ready = std::all_of(needs.begin(), needs.end(),
+                                   [&](const auto& step) { return succeeded.contains(step); });
+    if (ready) RETURN_IF_ERROR(Queue(transaction, run, task));
+  }
+  return absl::OkStatus();
+}
+
+// Ends the run if all its tasks have ended.
+absl::Status MaybeFinish(Transaction& transaction, store::StoredRun& run) {
+  if (IsTerminal(run.message.state())) return absl::OkStatus();
+  const std::string id(store::IdOf(run.message.name()));
+  ASSIGN_OR_RETURN(const auto tasks, store::ListTasks(transaction.store(), id));
+  bool all_succeeded = true;
+  for (const store::StoredTask& task : tasks) {
+    if (!IsTerminal(task.message.state())) return absl::OkStatus();
+    all_succeeded = all_succeeded && task.message.state() == v1::TASK_STATE_SUCCEEDED;
+  }
+  if (all_succeeded) {
+    run.message.set_state(v1::RUN_STATE_SUCCEEDED);
+  } else if (run.message.has_failure()) {
+    run.message.set_state(v1::RUN_STATE_FAILED);
+  } else {
+    run.message.set_state(v1::RUN_STATE_CANCELLED);
+  }
+  *run.message.mutable_end_time() = store::ToProto(transaction.now());
+  RETURN_IF_ERROR(store::UpdateRun(transaction.store(), run.message));
+  for (const store::StoredTask& task : tasks) {
+    RETURN_IF_ERROR(
+        store::DropBlobReferences(transaction.store(), run.project,
+                                  absl::StrCat("runs/", id, "/checkpoints/", task.message.step())));
+  }
+  return transaction.Append(id, RunEvent(run.message));
+}
+
+}  // namespace
+
+absl::Status StartRun(Transaction& transaction, std::string_view project, v1::Run& run) {
+  run.set_state(v1::RUN_STATE_QUEUED);
+  *run.mutable_create_time() = store::ToProto(transaction.now());
+  RETURN_IF_ERROR(store::InsertRun(transaction.store(), project, run));
+  const std::string id(store::IdOf(run.name()));
+  RETURN_IF_ERROR(transaction.Append(id, RunEvent(run)));
+  int64_t position = 0;
+  for (const pipeline::PlannedTask& plan : pipeline::Expand(run.definition())) {
+    store::StoredTask task;
+    task.run = id;
+    task.position = position++;
+    task.queued_at = transaction.now();
+    task.message.set_name(TaskNameOf(run.name(), plan.step));
+    task.message.set_step(plan.step);
+    task.message.set_state(v1::TASK_STATE_BLOCKED);
+    *task.message.mutable_resources() = plan.resources;
+    for (const std::string& step : plan.dependencies) task.message.add_dependencies(step);
+    RETURN_IF_ERROR(store::InsertTask(transaction.store(), task));
+  }
+  RETURN_IF_ERROR(QueueUnblocked(transaction, {.project = std::string(project), .message = run}));
+  ASSIGN_OR_RETURN(const store::StoredRun stored, store::GetRun(transaction.store(), id));
+  run.set_last_sequence(stored.message.last_sequence());
+  return absl::OkStatus();
+}
+
+absl::Status CancelRun(Transaction& transaction, store::StoredRun& run, std::string_view reason) {
+  if (IsTerminal(run.message.state()) || run.message.state() == v1::RUN_STATE_CANCELLING) {
+    return absl::OkStatus();
+  }
+  const std::string id(store::IdOf(run.message.name()));
+  run.message.set_state(v1::RUN_STATE_CANCELLING);
+  RETURN_IF_ERROR(store::UpdateRun(transaction.store(), run.message));
+  v1::Event event = RunEvent(run.message);
+  if (!reason.empty()) {
+    event.mutable_run_state()->mutable_failure()->set_message(
+        absl::StrCat("cancelled: ", A(reason)));
+  }
+  RETURN_IF_ERROR(transaction.Append(id, std::move(event)));
+  RETURN_IF_ERROR(StopTasks(transaction, id));
+  return MaybeFinish(transaction, run);
+}
+
+absl::Status AfterTask(Transaction& transaction, const store::StoredTask& task) {
+  ASSIGN_OR_RETURN(store::StoredRun run, store::GetRun(transaction.store(), task.run));
+  const bool stopping =
+      run.message.has_failure() || run.message.state() == v1::RUN_STATE_CANCELLING;
+  if (task.message.state() == v1::TASK_STATE_SUCCEEDED) {
+    if (task.message.result().model().empty() == false) {
+      run.message.add_models(task.message.result().model());
+      RETURN_IF_ERROR(store::UpdateRun(transaction.store(), run.message));
+    }
+    if (!stopping) RETURN_IF_ERROR(QueueUnblocked(transaction, run));
+  } else if (!stopping) {
+    v1::Failure& failure = *run.message.mutable_failure();
+    failure = task.message.failure();
+    if (task.message.state() == v1::TASK_STATE_CANCELLED) {
+      failure.set_kind(v1::FAILURE_KIND_INFRASTRUCTURE);
+      failure.set_message("the worker stopped it although nobody had asked");
+    }
+    failure.set_message(
+        absl::StrCat("step \"", task.message.step(), "\" failed: ", failure.message()));
+    RETURN_IF_ERROR(store::UpdateRun(transaction.store(), run.message));
+    RETURN_IF_ERROR(StopTasks(transaction, task.run));
+  }
+  return MaybeFinish(transaction, run);
+}
+
+v1::Event TaskEvent(const store::StoredTask& task, int32_t attempt, std::string_view reason) {
+  v1::Event event;
+  event.set_step(task.message.step());
+  event.set_attempt(attempt);
+  v1::TaskStateChanged& change = *event.mutable_task_state();
+  change.set_state(task.message.state());
+  change.set_reason(std::string(reason));
+  if (task.message.has_failure()) *change.mutable_failure() = task.message.failure();
+  if (task.message.state() == v1::TASK_STATE_RUNNING) change.set_worker(task.message.worker());
+  if (task.message.state() == v1::TASK_STATE_SUCCEEDED) {
+    *change.mutable_result() = task.message.result();
+  }
+  if (task.not_before != absl::InfinitePast() && task.message.state() == v1::TASK_STATE_QUEUED) {
+    *change.mutable_not_before() = store::ToProto(task.not_before);
+  }
+  return event;
+}
+
+}  // namespace beamline::server

@@ -1,0 +1,233 @@
+#include "server/server.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <chrono>
+#include <condition_variable>
+#include <cstring>
+#include <filesystem>
+#include <mutex>
+#include <optional>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "auth/authenticator.h"
+#include "auth/certificate_authority.h"
+#include "auth/store_directory.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "server/api/upload.h"
+#include "server/coordinator.h"
+#include "server/event_bus.h"
+#include "server/run_actions.h"
+#include "server/work_pool.h"
+#include "server/worker_sessions.h"
+#include "store/blob_store.h"
+#include "store/identity.h"
+#include "store/requests.h"
+#include "store/store.h"
+#include "store/upload_files.h"
+
+namespace beamline::server {
+namespace {
+
+constexpr int kShortThreads = 2;
+constexpr size_t kMaxWaitingWork = 10'000;
+// Each may hold a request in memory.
+constexpr size_t kMaxWaitingHeavyWork = 256;
+// Between two looks at what can be tidied up. The WAL is copied back at each; the rest happens at
+// every sixtieth.
+constexpr std::chrono::seconds kHousekeeping{1};
+constexpr int kRarely = 60;
+constexpr absl::Duration kRequestLifetime = absl::Hours(24);
+
+absl::StatusOr<UniqueFd> Lock(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) {
+    return absl::InternalError(absl::StrCat("cannot create ", folder, ": ", error.message()));
+  }
+  chmod(folder.c_str(), 0700);
+  const std::string path = folder + "/lock";
+  UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!fd) {
+    return absl::InternalError(absl::StrCat("cannot open ", path, ": ", std::strerror(errno)));
+  }
+  if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    return absl::FailedPreconditionError(absl::StrCat("another server runs on ", folder,
+                                                      ": stop it or choose another state folder"));
+  }
+  return fd;
+}
+
+}  // namespace
+
+struct Server::Parts {
+  Parts(ServerOptions& options, UniqueFd lock, std::unique_ptr<store::Store> opened,
+        store::BlobStore blob_store, store::UploadFiles upload_files,
+        auth::CertificateAuthority certificate_authority, const Clock& the_clock,
+        Random& the_random);
+
+  // Tidies up until Shutdown.
+  void KeepHouse();
+  void TidyUp();
+  void Shutdown();
+
+  const Clock& clock;
+  const UniqueFd lock;
+  const std::unique_ptr<store::Store> store;
+  store::BlobStore blobs;
+  store::UploadFiles uploads;
+  const auth::CertificateAuthority authority;
+  auth::StoreDirectory directory;
+  auth::Authenticator authenticator;
+  EventBus bus;
+  WorkPool pool;
+  WorkPool heavy_pool;
+  WorkerSessions sessions;
+  Coordinator coordinator;
+  const ApiContext context;
+  ProjectApi projects;
+  AuthApi auth;
+  DatasetApi datasets;
+  PipelineApi pipelines;
+  RunApi runs;
+  ModelApi models;
+  ClusterApi cluster;
+  WorkerApi workers;
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  // Guarded by mutex.
+  bool stopping = false;
+  std::thread housekeeper;
+};
+
+Server::Parts::Parts(ServerOptions& options, UniqueFd lock_fd, std::unique_ptr<store::Store> opened,
+                     store::BlobStore blob_store, store::UploadFiles upload_files,
+                     auth::CertificateAuthority certificate_authority, const Clock& the_clock,
+                     Random& random)
+    : clock(the_clock),
+      lock(std::move(lock_fd)),
+      store(std::move(opened)),
+      blobs(std::move(blob_store)),
+      uploads(std::move(upload_files)),
+      authority(std::move(certificate_authority)),
+      directory(*store),
+      authenticator(directory, clock),
+      pool(kShortThreads, kMaxWaitingWork),
+      heavy_pool(options.heavy_threads, kMaxWaitingHeavyWork),
+      sessions(*store, clock, options.scheduler.lease_ms, options.limits.max_hold_ms),
+      coordinator(*store, bus, clock, ApplyAction,
+                  {.scheduler = options.scheduler, .on_fatal = std::move(options.on_fatal)}),
+      context{.store = *store,
+              .blobs = blobs,
+              .uploads = uploads,
+              .coordinator = coordinator,
+              .bus = bus,
+              .sessions = sessions,
+              .pool = pool,
+              .heavy_pool = heavy_pool,
+              .authenticator = authenticator,
+              .authority = authority,
+              .clock = clock,
+              .random = random,
+              .limits = options.limits},
+      projects(context),
+      auth(context),
+      datasets(context),
+      pipelines(context),
+      runs(context),
+      models(context),
+      cluster(context),
+      workers(context) {
+  coordinator.Add(sessions);
+}
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Open(ServerOptions options, const Clock& clock,
+                                                     Random& random) {
+  const std::string& folder = options.state_folder;
+  ASSIGN_OR_RETURN(UniqueFd lock, Lock(folder));
+  ASSIGN_OR_RETURN(auto store, store::Store::Open(folder + "/beamline.db"));
+  ASSIGN_OR_RETURN(store::BlobStore blobs, store::BlobStore::Open(folder + "/blobs"));
+  ASSIGN_OR_RETURN(store::UploadFiles uploads, store::UploadFiles::Open(folder + "/uploads"));
+  ASSIGN_OR_RETURN(auto authority, auth::CertificateAuthority::Open(
+                                       folder + "/tls", options.server_names, clock, random));
+  auto parts = std::make_unique<Parts>(options, std::move(lock), std::move(store), std::move(blobs),
+                                       std::move(uploads), std::move(authority), clock, random);
+  RETURN_IF_ERROR(parts->coordinator.Start(RestoreScheduler));
+  parts->housekeeper = std::thread([&parts = *parts] { parts.KeepHouse(); });
+  return std::make_unique<Server>(Key(), std::move(parts));
+}
+
+Server::Server(Key, std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Server::~Server() { Shutdown(); }
+
+ProjectApi& Server::projects() { return parts_->projects; }
+AuthApi& Server::auth() { return parts_->auth; }
+DatasetApi& Server::datasets() { return parts_->datasets; }
+PipelineApi& Server::pipelines() { return parts_->pipelines; }
+RunApi& Server::runs() { return parts_->runs; }
+ModelApi& Server::models() { return parts_->models; }
+ClusterApi& Server::cluster() { return parts_->cluster; }
+WorkerApi& Server::workers() { return parts_->workers; }
+auth::Authenticator& Server::authenticator() { return parts_->authenticator; }
+const auth::CertificateAuthority& Server::authority() const { return parts_->authority; }
+
+void Server::Shutdown() { parts_->Shutdown(); }
+
+void Server::OnClockMoved() { parts_->coordinator.Poke(); }
+
+void Server::Parts::Shutdown() {
+  {
+    const std::lock_guard guard(mutex);
+    if (stopping) return;
+    stopping = true;
+    changed.notify_all();
+  }
+  housekeeper.join();
+  bus.Stop();
+  // What the pools still do may end with a command, so the coordinator goes after them.
+  heavy_pool.Stop();
+  pool.Stop();
+  coordinator.Stop();
+}
+
+void Server::Parts::KeepHouse() {
+  std::unique_lock guard(mutex);
+  for (int round = 0; !stopping; ++round) {
+    guard.unlock();
+    store->Checkpoint();
+    if (round % kRarely == 0) TidyUp();
+    guard.lock();
+    changed.wait_for(guard, kHousekeeping, [this] { return stopping; });
+  }
+}
+
+void Server::Parts::TidyUp() {
+  if (absl::Status status = RemoveExpiredUploads(context); !status.ok()) {
+    log::Warning("cannot remove expired uploads: %s", status.ToString());
+  }
+  coordinator.Submit(
+      {.apply = [uses = authenticator.TakeLastUses()](Transaction& tx) -> absl::Status {
+         for (const auto& [token, time] : uses) {
+           RETURN_IF_ERROR(store::TouchToken(tx.store(), token, time));
+         }
+         return store::DeleteRequestsBefore(tx.store(), tx.now() - kRequestLifetime).status();
+       },
+       .done =
+           [](const absl::Status& status) {
+             if (!status.ok()) {
+               log::Warning("cannot tidy up: %s", status.ToString());
+             }
+           }});
+}
+
+}  // namespace beamline::server

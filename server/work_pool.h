@@ -1,0 +1,43 @@
+// A few threads for what must not hold up a caller or the coordinator.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+
+namespace beamline::server {
+
+// Thread-safe.
+class WorkPool {
+ public:
+  using Work = absl::AnyInvocable<void()>;
+
+  // `max_waiting`: work beyond this is refused.
+  WorkPool(int threads, size_t max_waiting);
+  // Stops.
+  ~WorkPool();
+
+  // Runs `work` soon on one of the threads. False if too much waits or the pool has stopped; the
+  // work is then dropped unrun, and the caller has to answer for it.
+  [[nodiscard]] bool Run(Work work);
+
+  // Finishes what was accepted, and ends the threads. Idempotent.
+  void Stop();
+
+ private:
+  void Loop();
+
+  const size_t max_waiting_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  // Guarded by mutex_.
+  std::deque<Work> waiting_;
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace beamline::server

@@ -1,0 +1,214 @@
+#include "server/worker_sessions.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/status_macros.h"
+#include "server/errors.h"
+#include "store/identity.h"
+#include "store/runs.h"
+
+namespace beamline::server {
+namespace {
+
+// What is worth storing: readings change all the time.
+v1::Worker WithoutReadings(v1::Worker worker) {
+  for (v1::Device& device : *worker.mutable_devices()) {
+    device.clear_utilization();
+    device.clear_temperature_celsius();
+    device.clear_power_watts();
+  }
+  worker.clear_last_seen_time();
+  worker.clear_running_tasks();
+  worker.clear_cpus_in_use();
+  worker.clear_memory_in_use_bytes();
+  return worker;
+}
+
+template <class Held>
+std::set<std::pair<std::string, int32_t>> KeysOf(const Held& held) {
+  std::set<std::pair<std::string, int32_t>> keys;
+  for (const auto& one : held) keys.emplace(one.task(), one.number());
+  return keys;
+}
+
+}  // namespace
+
+scheduler::Capacity CapacityOf(const v1::Worker& worker) {
+  scheduler::Capacity capacity;
+  capacity.memory_bytes = worker.memory_bytes();
+  for (const v1::Device& device : worker.devices()) {
+    if (device.kind() == v1::DEVICE_KIND_CUDA) {
+      capacity.devices.push_back({.id = scheduler::DeviceId(device.id()),
+                                  .kind = scheduler::DeviceKind::kCuda,
+                                  .memory_bytes = device.memory_bytes()});
+    } else {
+      const double cpus = std::clamp(device.cpus(), 0.0, 1e6);
+      capacity.cpu_millis += std::isnan(cpus) ? 0 : static_cast<int64_t>(cpus * 1000);
+    }
+  }
+  return capacity;
+}
+
+WorkerSessions::WorkerSessions(store::Store& store, const Clock& clock, int64_t lease_ms,
+                               int64_t max_hold_ms)
+    : store_(store), clock_(clock), lease_ms_(lease_ms), max_hold_ms_(max_hold_ms) {}
+
+absl::Status WorkerSessions::Take(Transaction& transaction, const std::string& worker,
+                                  const v1::SynchronizeRequest& request) {
+  const scheduler::Capacity capacity = CapacityOf(request.worker());
+  if (const std::string wrong = scheduler::CheckCapacity(capacity); !wrong.empty()) {
+    return BadField("worker.devices", wrong);
+  }
+  ASSIGN_OR_RETURN(store::StoredWorker stored,
+                   store::GetWorker(transaction.store(), store::IdOf(worker)));
+  const bool new_session = stored.session != request.session();
+  v1::Worker description = request.worker();
+  description.set_name(worker);
+  if (!stored.pool.empty()) description.set_pool(stored.pool);
+  v1::Worker lasting = WithoutReadings(description);
+  if (new_session || lasting.SerializeAsString() != stored.message.SerializeAsString()) {
+    stored.session = request.session();
+    stored.message = std::move(lasting);
+    RETURN_IF_ERROR(store::UpdateWorker(transaction.store(), stored));
+  }
+  const scheduler::WorkerId id(worker);
+  State& state = states_[worker];
+  if (new_session) {
+    state.confirmed.clear();
+    transaction.Schedule(scheduler::WorkerGone{.worker = id});
+  }
+  const std::set<AttemptKey> held = KeysOf(request.held());
+  for (const AttemptKey& key : held) {
+    if (state.confirmed.contains(key)) continue;
+    transaction.Schedule(
+        scheduler::AttemptStarted{.task = scheduler::TaskId(key.first), .attempt = key.second});
+  }
+  if (!new_session) RETURN_IF_ERROR(FindLost(transaction, worker, state, held));
+  const bool draining = stored.draining || description.state() == v1::WORKER_STATE_DRAINING;
+  std::vector<std::string> labels;
+  if (!description.pool().empty()) labels.push_back(description.pool());
+  transaction.Schedule(scheduler::WorkerSeen{
+      .worker = id, .capacity = capacity, .labels = std::move(labels), .draining = draining});
+  // Only what is held is remembered: what has been dropped is of no interest any more.
+  state.confirmed = held;
+  state.last_seen = transaction.now();
+  state.description = std::move(description);
+  return absl::OkStatus();
+}
+
+absl::Status WorkerSessions::FindLost(Transaction& transaction, const std::string& worker,
+                                      const State& state, const std::set<AttemptKey>& held) {
+  ASSIGN_OR_RETURN(const auto attempts,
+                   store::ListLiveAttempts(transaction.store(), store::IdOf(worker)));
+  for (const store::StoredAttempt& attempt : attempts) {
+    const AttemptKey key(attempt.message.task(), attempt.message.number());
+    if (held.contains(key)) continue;
+    ASSIGN_OR_RETURN(const store::StoredTask task,
+                     store::GetTask(transaction.store(), attempt.run, attempt.message.step()));
+    const bool delivered = attempt.acknowledged > 0 || state.confirmed.contains(key);
+    if (!delivered && !task.cancelling) continue;
+    transaction.Schedule(
+        scheduler::AttemptFinished{.task = scheduler::TaskId(key.first),
+                                   .attempt = key.second,
+                                   .outcome = task.cancelling ? scheduler::Outcome::kCancelled
+                                                              : scheduler::Outcome::kReleased});
+  }
+  return absl::OkStatus();
+}
+
+void WorkerSessions::Park(const std::string& worker, const v1::SynchronizeRequest& request,
+                          Done<v1::SynchronizeResponse> done) {
+  State& state = states_[worker];
+  Answer(worker, state, true);
+  state.request = request;
+  state.done = std::move(done);
+  const int64_t hold_ms = std::clamp<int64_t>(request.hold_ms(), 0, max_hold_ms_);
+  state.deadline_ms = clock_.MonotonicMillis() + hold_ms;
+  Answer(worker, state, hold_ms == 0);
+}
+
+absl::StatusOr<v1::SynchronizeResponse> WorkerSessions::Difference(const std::string& worker,
+                                                                   const State& state) {
+  const store::View& view = store_.writer();
+  v1::SynchronizeResponse response;
+  response.set_lease_ms(lease_ms_);
+  const std::set<AttemptKey> held = KeysOf(state.request.held());
+  ASSIGN_OR_RETURN(const auto attempts, store::ListLiveAttempts(view, store::IdOf(worker)));
+  std::set<AttemptKey> live;
+  std::set<AttemptKey> cancelling;
+  for (const store::StoredAttempt& attempt : attempts) {
+    const AttemptKey key(attempt.message.task(), attempt.message.number());
+    live.insert(key);
+    ASSIGN_OR_RETURN(const store::StoredTask task,
+                     store::GetTask(view, attempt.run, attempt.message.step()));
+    if (task.cancelling) {
+      cancelling.insert(key);
+    } else if (!held.contains(key)) {
+      *response.add_start() = attempt.message;
+    }
+  }
+  for (const auto& one : state.request.held()) {
+    const AttemptKey key(one.task(), one.number());
+    const bool forget = !live.contains(key);
+    if (!forget && (!cancelling.contains(key) || one.stopping())) continue;
+    v1::SynchronizeResponse::Stop& stop = *response.add_stop();
+    stop.set_task(one.task());
+    stop.set_number(one.number());
+    stop.set_forget(forget);
+  }
+  ASSIGN_OR_RETURN(const store::StoredWorker stored, store::GetWorker(view, store::IdOf(worker)));
+  response.set_drain(stored.draining);
+  return response;
+}
+
+void WorkerSessions::Answer(const std::string& worker, State& state, bool at_any_rate) {
+  if (!state.done) return;
+  absl::StatusOr<v1::SynchronizeResponse> response = Difference(worker, state);
+  const bool news =
+      !response.ok() || response->start_size() > 0 || response->stop_size() > 0 ||
+      (response->drain() && state.request.worker().state() != v1::WORKER_STATE_DRAINING);
+  if (!news && !at_any_rate) return;
+  std::exchange(state.done, nullptr)(std::move(response));
+}
+
+std::optional<absl::Time> WorkerSessions::LastSeen(const std::string& worker) const {
+  const auto found = states_.find(worker);
+  if (found == states_.end()) return std::nullopt;
+  return found->second.last_seen;
+}
+
+const v1::Worker* WorkerSessions::Description(const std::string& worker) const {
+  const auto found = states_.find(worker);
+  return found == states_.end() ? nullptr : &found->second.description;
+}
+
+void WorkerSessions::OnWake(const std::string& worker) {
+  if (const auto found = states_.find(worker); found != states_.end()) {
+    Answer(worker, found->second, false);
+  }
+}
+
+int64_t WorkerSessions::NextDeadlineMs() const {
+  int64_t next_ms = INT64_MAX;
+  for (const auto& [worker, state] : states_) {
+    if (state.done) next_ms = std::min(next_ms, state.deadline_ms);
+  }
+  return next_ms;
+}
+
+void WorkerSessions::OnTime(int64_t now_ms) {
+  for (auto& [worker, state] : states_) {
+    if (state.done && state.deadline_ms <= now_ms) Answer(worker, state, true);
+  }
+}
+
+void WorkerSessions::OnStop() {
+  for (auto& [worker, state] : states_) {
+    if (!state.done) continue;
+    std::exchange(state.done, nullptr)(
+        absl::UnavailableError("the server is stopping: synchronize again when it is back"));
+  }
+}
+
+}  // namespace beamline::server
