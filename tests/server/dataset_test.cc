@@ -1,0 +1,175 @@
+#include "tests/server/harness.h"
+
+namespace beamline::server {
+namespace {
+
+class DatasetTest : public ServerTest {
+ protected:
+  ServerOptions Options() override {
+    ServerOptions options = ServerTest::Options();
+    options.limits.max_upload_bytes = 1 << 20;
+    options.limits.max_storage_bytes = 100'000;
+    options.limits.max_uploads = 3;
+    return options;
+  }
+  absl::StatusOr<v1::Dataset> Get(const std::string& name) {
+    v1::GetDatasetRequest request;
+    request.set_name(name);
+    return Call(server_->datasets(), &DatasetApi::GetDataset, User("ada"), request);
+  }
+  absl::StatusOr<v1::Upload> GetUpload(const std::string& name) {
+    v1::GetUploadRequest request;
+    request.set_name(name);
+    return Call(server_->datasets(), &DatasetApi::GetUpload, User("ada"), request);
+  }
+};
+
+TEST_F(DatasetTest, AFileBecomesATable) {
+  const std::string name = Upload("optics", kCsv);
+  EXPECT_EQ(name, "projects/optics/datasets/" + Sha256Hex(kCsv));
+  const auto dataset = Get(name);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ(dataset->row_count(), 10);
+  ASSERT_EQ(dataset->columns_size(), 2);
+  EXPECT_EQ(dataset->columns(0).name(), "x");
+  EXPECT_EQ(dataset->columns(0).statistics().mean(), 5.5);
+  EXPECT_EQ(dataset->creator(), "users/ada");
+  v1::DownloadDatasetRequest download;
+  download.set_name(name);
+  download.set_offset(4);
+  auto source = server_->datasets().DownloadDataset(User("ada"), download);
+  ASSERT_TRUE(source.ok()) << source.status();
+  EXPECT_EQ(*source->Next(), std::string(kCsv).substr(4));
+  EXPECT_EQ(*source->Next(), "");
+  v1::ListDatasetsRequest list;
+  list.set_parent("projects/optics");
+  const auto listed = Call(server_->datasets(), &DatasetApi::ListDatasets, User("ada"), list);
+  ASSERT_EQ(listed->datasets_size(), 1);
+  EXPECT_FALSE(listed->datasets(0).columns(0).has_statistics());
+}
+
+TEST_F(DatasetTest, AnUploadGoesOnWhereItStoppedAlsoAfterARestart) {
+  const std::string bytes = kCsv;
+  const auto begun = Begin("optics", bytes);
+  ASSERT_TRUE(begun.ok()) << begun.status();
+  const std::string upload = begun->upload().name();
+  EXPECT_EQ(Write(upload, 0, bytes.substr(0, 10))->committed_size_bytes(), 10);
+  EXPECT_TRUE(absl::IsOutOfRange(Write(upload, 20, bytes.substr(20)).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(Finish(upload).status()));
+  Restart();
+  const auto again = Begin("optics", bytes);
+  EXPECT_EQ(again->upload().name(), upload);
+  EXPECT_EQ(again->upload().committed_size_bytes(), 10);
+  EXPECT_EQ(Write(upload, 5, bytes.substr(5))->committed_size_bytes(),
+            static_cast<int64_t>(bytes.size()))
+      << "what is there already is skipped";
+  const auto dataset = Finish(upload);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ(Finish(upload)->name(), dataset->name()) << "finishing twice is the same";
+  EXPECT_EQ(Begin("optics", bytes)->dataset().name(), dataset->name());
+}
+
+TEST_F(DatasetTest, AStreamThatBreaksKeepsWhatCame) {
+  const auto begun = Begin("optics", kCsv);
+  v1::WriteUploadRequest first;
+  first.set_upload(begun->upload().name());
+  {
+    auto sink = server_->datasets().WriteUpload(User("ada"), first);
+    ASSERT_TRUE(sink.ok());
+    ASSERT_TRUE((*sink)->Write(0, "x,y\n").ok());
+    EXPECT_TRUE(absl::IsAborted(server_->datasets().WriteUpload(User("ada"), first).status()));
+  }
+  v1::ListQueueRequest barrier;
+  ASSERT_TRUE(Call(server_->cluster(), &ClusterApi::ListQueue, Operator(), barrier).ok());
+  EXPECT_EQ(GetUpload(begun->upload().name())->committed_size_bytes(), 4);
+}
+
+TEST_F(DatasetTest, OtherBytesThanAnnouncedAreLost) {
+  const auto begun = Begin("optics", kCsv);
+  std::string damaged = kCsv;
+  damaged[5] = '9';
+  ASSERT_TRUE(Write(begun->upload().name(), 0, damaged).ok());
+  EXPECT_TRUE(absl::IsDataLoss(Finish(begun->upload().name()).status()));
+  EXPECT_TRUE(absl::IsNotFound(GetUpload(begun->upload().name()).status()));
+  EXPECT_EQ(Begin("optics", kCsv)->upload().committed_size_bytes(), 0);
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      Write(Begin("optics", kCsv)->upload().name(), 0, std::string(kCsv) + "more").status()));
+}
+
+TEST_F(DatasetTest, AFileThatIsNoTableLeavesNothing) {
+  const std::string bytes = "x,y\n1,2\n3\n";
+  const auto begun = Begin("optics", bytes);
+  ASSERT_TRUE(Write(begun->upload().name(), 0, bytes).ok());
+  const absl::Status status = Finish(begun->upload().name()).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_NE(status.message().find("line 3"), absl::string_view::npos) << status;
+  EXPECT_TRUE(absl::IsNotFound(GetUpload(begun->upload().name()).status()));
+  EXPECT_TRUE(absl::IsNotFound(Get("projects/optics/datasets/" + Sha256Hex(bytes)).status()));
+}
+
+TEST_F(DatasetTest, AnotherProjectsBytesAreNeitherSeenNorSaved) {
+  const std::string name = Upload("optics", kCsv);
+  const auto begun = Begin("acoustics", kCsv);
+  ASSERT_TRUE(begun.ok());
+  EXPECT_FALSE(begun->has_dataset());
+  EXPECT_EQ(begun->upload().committed_size_bytes(), 0) << "all bytes have to be sent again";
+  EXPECT_TRUE(absl::IsNotFound(Get("projects/acoustics/datasets/" + Sha256Hex(kCsv)).status()));
+  v1::CreateRunRequest run = RunRequest();
+  run.set_parent("projects/acoustics");
+  (*run.mutable_inputs())["points"] = name;
+  EXPECT_FALSE(Call(server_->runs(), &RunApi::CreateRun, User("ada"), run).ok());
+}
+
+TEST_F(DatasetTest, OtherOptionsMakeAnotherDataset) {
+  Upload("optics", kCsv);
+  v1::BeginUploadRequest request;
+  request.set_parent("projects/optics");
+  request.mutable_source()->set_digest(Sha256Hex(kCsv));
+  request.mutable_source()->set_size_bytes(static_cast<int64_t>(std::string(kCsv).size()));
+  request.mutable_options()->set_header(v1::ImportOptions::HEADER_ABSENT);
+  const auto begun = Call(server_->datasets(), &DatasetApi::BeginUpload, User("ada"), request);
+  ASSERT_TRUE(begun.ok()) << begun.status();
+  ASSERT_TRUE(Write(begun->upload().name(), 0, kCsv).ok());
+  const auto dataset = Finish(begun->upload().name());
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ(dataset->row_count(), 11);
+  EXPECT_EQ(dataset->name().size(), std::string("projects/optics/datasets/").size() + 64 + 9);
+}
+
+TEST_F(DatasetTest, BoundsAreKept) {
+  const auto begin = [&](const std::string& digest, int64_t size) {
+    v1::BeginUploadRequest request;
+    request.set_parent("projects/optics");
+    request.mutable_source()->set_digest(digest);
+    request.mutable_source()->set_size_bytes(size);
+    return Call(server_->datasets(), &DatasetApi::BeginUpload, User("ada"), request).status();
+  };
+  EXPECT_TRUE(absl::IsInvalidArgument(begin("short", 10)));
+  EXPECT_TRUE(absl::IsInvalidArgument(begin(Sha256Hex("a"), 0)));
+  EXPECT_TRUE(absl::IsInvalidArgument(begin(Sha256Hex("a"), 2 << 20)));
+  EXPECT_TRUE(absl::IsInvalidArgument(begin(Sha256Hex("a"), -1)));
+  EXPECT_TRUE(absl::IsResourceExhausted(begin(Sha256Hex("a"), 200'000))) << "storage";
+  for (const char* text : {"a", "b", "c"}) EXPECT_TRUE(begin(Sha256Hex(text), 10).ok());
+  const absl::Status full = begin(Sha256Hex("d"), 10);
+  EXPECT_TRUE(absl::IsResourceExhausted(full));
+  EXPECT_TRUE(full.GetPayload("type.googleapis.com/google.rpc.RetryInfo").has_value());
+}
+
+TEST_F(DatasetTest, ADatasetInUseIsNotDeleted) {
+  const auto run = CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  v1::DeleteDatasetRequest request;
+  request.set_name("projects/optics/datasets/" + Sha256Hex(kCsv));
+  const auto remove = [&] {
+    return Call(server_->datasets(), &DatasetApi::DeleteDataset, User("ada"), request).status();
+  };
+  EXPECT_TRUE(absl::IsFailedPrecondition(remove()));
+  v1::CancelRunRequest cancel;
+  cancel.set_name(run->name());
+  ASSERT_TRUE(Call(server_->runs(), &RunApi::CancelRun, User("ada"), cancel).ok());
+  EXPECT_TRUE(remove().ok());
+  EXPECT_TRUE(absl::IsNotFound(remove()));
+}
+
+}  // namespace
+}  // namespace beamline::server
