@@ -113,7 +113,8 @@ CREATE TABLE tasks (
 ) STRICT;
 CREATE INDEX tasks_by_state ON tasks (state);
 
--- result: v1.AttemptResult, once it has reported one. live: this attempt holds the lease of its task. acknowledged: number of its last durable report.
+-- live: this attempt holds the lease of its task. acknowledged: number of its last durable report.
+-- result: v1.AttemptResult, once it has reported one.
 CREATE TABLE attempts (
   run TEXT NOT NULL,
   step TEXT NOT NULL,
