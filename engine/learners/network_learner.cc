@@ -1,6 +1,7 @@
 #include "engine/learners/network_learner.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -16,12 +17,22 @@ namespace {
 // Streams of the seed from here on shuffle; those of variables are hashes of their names.
 constexpr uint64_t kShuffleStream = uint64_t{1} << 63;
 
-// Evaluation graphs are made for these batch sizes only.
-constexpr int64_t kEvaluationBatches[] = {1, 8, 64, 512};
+// Evaluation and prediction graphs are made for powers of two up to this batch size only.
+constexpr int64_t kMaxEvaluationBatch = 512;
 
 const NetworkSpec& RequireSpec(const LearnerConfig& config) {
   if (config.network == nullptr) Fail("the learner \"network\" needs a network definition");
   return *config.network;
+}
+
+int64_t LargestPowerOfTwo(int64_t at_most) {
+  return static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(at_most)));
+}
+
+// One graph for all rows: the last batch is padded with rows that weigh 0.
+int64_t EvaluationBatch(int64_t rows) {
+  const auto up = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(rows)));
+  return std::clamp<int64_t>(up, 1, kMaxEvaluationBatch);
 }
 
 bool SameLayout(const BatchLayout& a, const BatchLayout& b) {
@@ -66,7 +77,9 @@ NetworkLearner::NetworkLearner(const LearnerConfig& config)
   if (rows % batch != 0) remainder_ = make(rows % batch);
   steps_per_epoch_ = (rows + batch - 1) / batch;
   order_.resize(static_cast<size_t>(rows));
-  if (validation_ != nullptr) RunnerFor(NetworkMode::kEvaluation, validation_->rows());
+  if (validation_ != nullptr) {
+    RunnerFor(NetworkMode::kEvaluation, EvaluationBatch(validation_->rows()));
+  }
 }
 
 void NetworkLearner::RequireLayout(const BatchSource& source) const {
@@ -182,11 +195,7 @@ void NetworkLearner::Finish() {
   progress_.restored = true;
 }
 
-NetworkRunner& NetworkLearner::RunnerFor(NetworkMode mode, int64_t rows) {
-  int64_t batch = kEvaluationBatches[0];
-  for (const int64_t size : kEvaluationBatches) {
-    if (batch < rows) batch = size;
-  }
+NetworkRunner& NetworkLearner::RunnerFor(NetworkMode mode, int64_t batch) {
   std::unique_ptr<NetworkRunner>& runner = evaluators_[{mode, batch}];
   if (runner == nullptr) {
     runner = std::make_unique<NetworkRunner>(spec_, layout_, batch, mode, &variables_, &pool_);
@@ -198,7 +207,7 @@ Evaluation NetworkLearner::Evaluate(const BatchSource& source) {
   RequireLayout(source);
   Evaluation evaluation;
   evaluation.rows = source.rows();
-  NetworkRunner& runner = RunnerFor(NetworkMode::kEvaluation, source.rows());
+  NetworkRunner& runner = RunnerFor(NetworkMode::kEvaluation, EvaluationBatch(source.rows()));
   std::vector<int64_t> rows;
   double sum = 0;
   for (int64_t first = 0; first < source.rows(); first += runner.batch()) {
@@ -229,8 +238,9 @@ Predictions NetworkLearner::Predict(const BatchSource& source, std::span<const i
   Predictions predictions{Tensor({count, outputs}, DType::kFloat32),
                           Tensor({count, outputs}, DType::kFloat32)};
   for (int64_t first = 0; first < count;) {
-    NetworkRunner& runner = RunnerFor(NetworkMode::kPrediction, count - first);
-    const int64_t size = std::min(count - first, runner.batch());
+    // Full batches only: a row that pads costs as much as one that is asked for.
+    const int64_t size = std::min(LargestPowerOfTwo(count - first), kMaxEvaluationBatch);
+    NetworkRunner& runner = RunnerFor(NetworkMode::kPrediction, size);
     runner.Feed(source, rows.subspan(static_cast<size_t>(first), static_cast<size_t>(size)));
     runner.Run(0);
     const auto copy = [&](std::span<const float> from, Tensor* to) {

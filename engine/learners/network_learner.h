@@ -63,7 +63,7 @@ class NetworkLearner : public Learner {
   bool Judge(double value);
   void Finish();
   bool Watches(std::string_view metric) const;
-  NetworkRunner& RunnerFor(NetworkMode mode, int64_t rows);
+  NetworkRunner& RunnerFor(NetworkMode mode, int64_t batch);
   std::vector<std::string> WeightNames() const;
 
   NetworkSpec spec_;
