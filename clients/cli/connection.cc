@@ -185,6 +185,7 @@ absl::StatusOr<std::unique_ptr<Connection>> Connect(const Context& context) {
   // pings that come more often than every five minutes.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 320'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2'000);
   return std::make_unique<GrpcConnection>(
       grpc::CreateCustomChannel(context.server, grpc::SslCredentials(options), arguments), context);

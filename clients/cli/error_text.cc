@@ -1,5 +1,7 @@
 #include "clients/cli/error_text.h"
 
+#include <cstdio>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/strings.h"
@@ -41,6 +43,21 @@ std::string Advice(const absl::Status& status) {
   }
 }
 
+// Takes "line 3, column 7: " off the front of the description: google.rpc has no field for it.
+void TakePosition(v1::Violation& violation) {
+  int line = 0;
+  int column = 0;
+  int length = 0;
+  if (std::sscanf(violation.description().c_str(), "line %d, column %d: %n", &line, &column,
+                  &length) != 2 ||
+      length == 0) {
+    return;
+  }
+  violation.set_line(line);
+  violation.set_column(column);
+  violation.mutable_description()->erase(0, static_cast<size_t>(length));
+}
+
 }  // namespace
 
 std::vector<v1::Violation> ViolationsOf(const absl::Status& status) {
@@ -52,6 +69,7 @@ std::vector<v1::Violation> ViolationsOf(const absl::Status& status) {
     v1::Violation& violation = violations.emplace_back();
     violation.set_field(field.field());
     violation.set_description(field.description());
+    TakePosition(violation);
   }
   return violations;
 }

@@ -10,7 +10,8 @@
 
 namespace beamline::cli {
 
-// What is wrong with the fields of a request: from google.rpc.BadRequest among the payloads.
+// What is wrong with the fields of a request: from google.rpc.BadRequest among the payloads. Line
+// and column are those that the description begins with, "line 3, column 7: ".
 std::vector<v1::Violation> ViolationsOf(const absl::Status& status);
 
 // "file:line:column: path: message", as compilers write it; without what is unknown. One line.

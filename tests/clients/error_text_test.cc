@@ -36,6 +36,19 @@ TEST(ErrorText, ShowsEveryViolation) {
             "  steps.train.resources.cpus: must not be negative\n");
 }
 
+TEST(ErrorText, TakesThePositionFromTheDescription) {
+  google::rpc::BadRequest details;
+  auto* violation = details.add_field_violations();
+  violation->set_field("seed");
+  violation->set_description("line 2, column 7: is no number");
+  absl::Status status = absl::InvalidArgumentError("x");
+  status.SetPayload("type.googleapis.com/google.rpc.BadRequest",
+                    absl::Cord(details.SerializeAsString()));
+  const std::vector<v1::Violation> violations = ViolationsOf(status);
+  ASSERT_EQ(violations.size(), 1u);
+  EXPECT_EQ(ViolationLine("p.yaml", violations[0]), "p.yaml:2:7: seed: is no number");
+}
+
 TEST(ErrorText, SaysWhenToTryAgain) {
   google::rpc::RetryInfo info;
   info.mutable_retry_delay()->set_seconds(3);

@@ -99,9 +99,12 @@ class BadInputTest(harness.ClusterTest):
         text = GOOD.replace('  - name: evaluate\n', '  - name: own\n    command: {arguments: [ls]}\n'
                             '  - name: evaluate\n')
         path = self.cluster.write('p.yaml', text)
-        result = self.cluster.cli('run', 'create', path)
-        self.assertEqual(result.code, 8, result.err)
-        self.assertIn('command', result.err)
+        self.refused(['run', 'create', path], ['command'])
+        request = PIPELINE.CreatePipelineRequest(parent='projects/default')
+        request.source.yaml = text
+        error = self.assert_code(grpc.StatusCode.UNIMPLEMENTED,
+                                 self.cluster.stubs['pipeline'].CreatePipeline, request)
+        self.assertIn('command', error.details())
 
     def test_tables(self):
         for what, text, parts, at_upload in TABLES:

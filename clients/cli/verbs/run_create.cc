@@ -111,15 +111,14 @@ absl::Status FillFromStored(Invocation& invocation, const std::string& id,
   return FillInputs(invocation, "", pipeline->definition(), request);
 }
 
-// The file's name before each violation, so that an editor finds it.
+// Names the file before each violation, so that an editor finds it.
 absl::Status WithFile(const absl::Status& status, const std::string& path) {
-  const std::vector<v1::Violation> violations = ViolationsOf(status);
-  if (violations.empty()) return status;
-  std::string text(S(status.message()));
-  for (const v1::Violation& violation : violations) {
-    absl::StrAppend(&text, "\n", ViolationLine(path, violation));
+  v1::ValidatePipelineResponse answer;
+  for (const v1::Violation& violation : ViolationsOf(status)) {
+    *answer.add_violations() = violation;
   }
-  return {status.code(), text};
+  if (path.empty() || answer.violations().empty()) return status;
+  return {status.code(), DefinitionError(path, answer).message()};
 }
 
 absl::StatusOr<ExitCode> Create(Invocation& invocation) {
