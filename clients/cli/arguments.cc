@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <set>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/edit_distance.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "clients/cli/format.h"
 
 namespace beamline::cli {
 namespace {
@@ -209,6 +211,12 @@ void Arguments::Add(std::string_view flag, std::string_view value) {
 absl::StatusOr<ParsedLine> ParseLine(const std::vector<Command>& commands,
                                      const std::vector<std::string>& words) {
   ParsedLine line;
+  for (const std::string& word : words) {
+    if (FindInvalidUtf8(word) != std::string::npos) {
+      return UsageError(
+          absl::StrFormat("the argument \"%s\" is not UTF-8", absl::CHexEscape(word)));
+    }
+  }
   std::vector<bool> used(words.size(), false);
   RETURN_IF_ERROR(NameCommand(commands, words, line, used));
   Reader reader(words, line);

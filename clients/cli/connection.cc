@@ -28,11 +28,21 @@ gpr_timespec After(int64_t milliseconds) {
                       gpr_time_from_millis(milliseconds, GPR_TIMESPAN));
 }
 
+// Whether gRPC itself speaks, because no connection could be made or it was cut, rather than the
+// server.
+bool FromTransport(const std::string& message) {
+  for (const char* words : {"failed to connect", "Socket closed", "onnection reset", "DNS",
+                            "GOAWAY", "Broken pipe", "andshake", "keepalive", "empty address"}) {
+    if (absl::StrContains(message, words)) return true;
+  }
+  return false;
+}
+
 absl::Status FromGrpc(const grpc::Status& status, const std::string& address) {
   if (status.ok()) return absl::OkStatus();
   // The codes are numerically equal.
   const auto code = static_cast<absl::StatusCode>(status.error_code());
-  if (code == absl::StatusCode::kUnavailable) {
+  if (code == absl::StatusCode::kUnavailable && FromTransport(status.error_message())) {
     return absl::UnavailableError(absl::StrFormat(
         "cannot reach the server at %s: %s; start one on this machine with \"beamline dev\", or "
         "check the address in the context",

@@ -1,13 +1,32 @@
 #include "clients/cli/definition.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "clients/cli/error_text.h"
+#include "clients/cli/format.h"
 
 namespace beamline::cli {
+namespace {
+
+// Messages can hold nothing else.
+absl::Status CheckUtf8(const std::string& path, const std::string& text) {
+  const size_t at = FindInvalidUtf8(text);
+  if (at == std::string::npos) return absl::OkStatus();
+  const std::string before = text.substr(0, at);
+  const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+  const size_t newline = before.rfind('\n');
+  const size_t column =
+      1 + DisplayWidth(newline == std::string::npos ? before : before.substr(newline + 1));
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "%s:%d:%d: the text is not UTF-8 from here on; save the file as UTF-8", path, line, column));
+}
+
+}  // namespace
 
 absl::Status DefinitionError(const std::string& path, const v1::ValidatePipelineResponse& answer) {
   std::string text = absl::StrFormat("%s has %d error%s", path, answer.violations_size(),
@@ -23,6 +42,7 @@ absl::StatusOr<CheckedDefinition> CheckDefinition(Invocation& invocation, const 
   absl::StatusOr<std::string> yaml = ReadFile(path, kMaxDefinitionBytes);
   if (!yaml.ok()) return UsageError(S(yaml.status().message()));
   checked.yaml = *std::move(yaml);
+  RETURN_IF_ERROR(CheckUtf8(path, checked.yaml));
   v1::ValidatePipelineRequest request;
   ASSIGN_OR_RETURN(const std::string project, invocation.Project());
   request.set_parent(project);

@@ -39,4 +39,7 @@ size_t DisplayWidth(std::string_view text);
 // Tabs stay.
 std::string Printable(std::string_view text);
 
+// Where `text` stops being UTF-8 (RFC 3629), in bytes; npos if it is UTF-8 all through.
+size_t FindInvalidUtf8(std::string_view text);
+
 }  // namespace beamline::cli

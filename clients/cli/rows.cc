@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "clients/cli/exit_code.h"
+#include "clients/cli/format.h"
 #include "google/protobuf/util/json_util.h"
 
 namespace beamline::cli {
@@ -121,6 +122,9 @@ absl::StatusOr<Struct> ParseRow(std::string_view json, std::string_view place) {
 
 absl::StatusOr<std::vector<Struct>> ParseRows(std::string_view text, std::string_view place) {
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  if (const size_t at = FindInvalidUtf8(text); at != std::string_view::npos) {
+    return UsageError(absl::StrFormat("%s: the text is not UTF-8 from byte %d on", place, at));
+  }
   const size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos) {
     return UsageError(absl::StrFormat("%s: there are no rows", place));

@@ -97,7 +97,9 @@ class Sender {
       const absl::Status status = SendOnce(upload);
       if (status.ok() || upload.committed_size_bytes() > committed) failing_since_ms = -1;
       if (status.ok()) continue;
-      if (!absl::IsUnavailable(status) && !absl::IsOutOfRange(status)) return status;
+      if (!absl::IsUnavailable(status) && !absl::IsOutOfRange(status) && !absl::IsAborted(status)) {
+        return status;
+      }
       const int64_t now_ms = invocation_.clock().MonotonicMillis();
       if (failing_since_ms < 0) failing_since_ms = now_ms;
       if (now_ms - failing_since_ms > kGiveUpAfterMs) return status;

@@ -139,12 +139,27 @@ class Watcher {
   bool ended_ = false;
 };
 
+// Calls until the server answers: it may be away for a moment just when a run has ended.
+template <class Method>
+absl::StatusOr<typename Method::Response> CallPatiently(Invocation& invocation,
+                                                        const Method& method,
+                                                        const typename Method::Request& request) {
+  const int64_t give_up_ms = invocation.clock().MonotonicMillis() + kGiveUpAfterMs;
+  while (true) {
+    auto response = invocation.Call(method, request);
+    if (!absl::IsUnavailable(response.status()) ||
+        invocation.clock().MonotonicMillis() > give_up_ms || WaitUnlessInterrupted(kFirstDelayMs)) {
+      return response;
+    }
+  }
+}
+
 absl::StatusOr<std::vector<v1::Model>> ModelsOf(Invocation& invocation, const v1::Run& run) {
   std::vector<v1::Model> models;
   for (const std::string& name : run.models()) {
     v1::GetModelRequest request;
     request.set_name(name);
-    ASSIGN_OR_RETURN(v1::Model model, invocation.Call(kGetModel, request));
+    ASSIGN_OR_RETURN(v1::Model model, CallPatiently(invocation, kGetModel, request));
     models.push_back(std::move(model));
   }
   return models;
@@ -165,22 +180,19 @@ absl::Status WriteSvg(Invocation& invocation, const std::vector<v1::Task>& tasks
   return absl::OkStatus();
 }
 
-absl::StatusOr<v1::Run> GetRun(Invocation& invocation, const std::string& name) {
-  v1::GetRunRequest request;
-  request.set_name(name);
-  return invocation.Call(kGetRun, request);
-}
-
 // What came of it, for a run that has ended.
 absl::StatusOr<ExitCode> Conclude(Invocation& invocation, const std::string& name,
                                   const WatchOptions& options) {
-  ASSIGN_OR_RETURN(const v1::Run run, GetRun(invocation, name));
+  v1::GetRunRequest get;
+  get.set_name(name);
+  ASSIGN_OR_RETURN(const v1::Run run, CallPatiently(invocation, kGetRun, get));
   const ExitCode code =
       run.state() == v1::RUN_STATE_SUCCEEDED ? ExitCode::kOk : ExitCode::kWorkFailed;
   if (options.logs_only) return code;
   v1::ListTasksRequest request;
   request.set_parent(name);
-  ASSIGN_OR_RETURN(const v1::ListTasksResponse response, invocation.Call(kListTasks, request));
+  ASSIGN_OR_RETURN(const v1::ListTasksResponse response,
+                   CallPatiently(invocation, kListTasks, request));
   const std::vector<v1::Task> tasks(response.tasks().begin(), response.tasks().end());
   if (!invocation.json()) {
     ASSIGN_OR_RETURN(const std::vector<v1::Model> models, ModelsOf(invocation, run));
@@ -196,7 +208,9 @@ absl::StatusOr<ExitCode> Conclude(Invocation& invocation, const std::string& nam
 
 absl::StatusOr<ExitCode> WatchUntilEnd(Invocation& invocation, const std::string& run_name,
                                        const WatchOptions& options) {
-  ASSIGN_OR_RETURN(const v1::Run run, GetRun(invocation, run_name));
+  v1::GetRunRequest request;
+  request.set_name(run_name);
+  ASSIGN_OR_RETURN(const v1::Run run, invocation.Call(kGetRun, request));
   Watcher watcher(invocation, run, options);
   const absl::Status status = watcher.Follow();
   watcher.Close();

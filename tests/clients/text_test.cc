@@ -68,6 +68,18 @@ TEST(Format, NamesAndControlCharacters) {
   EXPECT_EQ(DisplayWidth("\u2588\u00e4x"), 3u);
 }
 
+TEST(Format, FindsWhatIsNotUtf8) {
+  constexpr size_t kNowhere = std::string_view::npos;
+  for (const char* good : {"", "plain", "\u00e4\u20ac\U0001F600", "\xF4\x8F\xBF\xBF"}) {
+    EXPECT_EQ(FindInvalidUtf8(good), kNowhere) << good;
+  }
+  // Stray, cut, overlong, surrogate, beyond the last.
+  for (const char* bad : {"ab\xFF", "ab\x80", "ab\xE2\x82", "ab\xC0\xAF", "ab\xE0\x80\xAF",
+                          "ab\xED\xA0\x80", "ab\xF4\x90\x80\x80", "ab\xC3("}) {
+    EXPECT_EQ(FindInvalidUtf8(bad), 2u) << bad;
+  }
+}
+
 TEST(Table, Aligns) {
   Table table({{"NAME"}, {"N", Table::Align::kRight}, {"LAST"}});
   table.Add({"a", "1", "x"});

@@ -38,7 +38,7 @@ DEFINITIONS = [
         f'{chr(98 + i)}: &{chr(98 + i)} [' + ','.join(['*' + chr(97 + i)] * 9) + ']\n'
         for i in range(9)), ['p.yaml']),
     ('deep nesting', '[' * 5000 + ']' * 5000, ['p.yaml']),
-    ('bytes that are no text', 'name: "\\x00\udcff"\n', ['p.yaml']),
+    ('bytes that are no text', 'name: x\nseed: "a\udcff"\n', ['p.yaml:2:9:', 'UTF-8']),
 ]
 
 # (what, CSV, parts of the message, whether the upload is already refused)
@@ -200,6 +200,8 @@ class BadInputTest(harness.ClusterTest):
         self.assert_code(
             grpc.StatusCode.OUT_OF_RANGE, stubs.WriteUpload,
             iter([DATASET.WriteUploadRequest(upload=upload.name, offset=10, data=b'x')]))
+        data = harness.two_classes(rows=42, seed=79).encode()
+        upload = stubs.BeginUpload(self.begin(data)).upload
         with self.assertRaises(grpc.RpcError) as caught:
             stubs.WriteUpload(iter([DATASET.WriteUploadRequest(upload=upload.name,
                                                                data=data + b'more')]))

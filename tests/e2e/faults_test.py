@@ -86,13 +86,13 @@ class FaultsTest(unittest.TestCase):
         name = self.start_and_reach_the_middle()
         watch = self.cluster.cli_start('run', 'watch', name, '--json', stdout=subprocess.PIPE,
                                        stderr=subprocess.PIPE)
-        time.sleep(0.3)
+        first = watch.stdout.readline()
         self.cluster.server.kill()
         self.cluster.start_server()
         self.check(name)
         out, err = watch.communicate(timeout=60)
         self.assertEqual(watch.returncode, 0, err)
-        sequences = [harness.json.loads(line)['sequence'] for line in out.splitlines()]
+        sequences = [harness.json.loads(line)['sequence'] for line in [first, *out.splitlines()]]
         self.assertEqual([int(s) for s in sequences],
                          [event.sequence for event in self.cluster.events(name)])
 

@@ -182,7 +182,7 @@ class ServiceTest(harness.ClusterTest):
 
     def test_status_and_lists(self):
         self.assertIn('1 ready of', self.cluster.cli('status', check=0).out)
-        self.assertIn('w1', self.cluster.cli('worker', 'list', check=0).out)
+        self.assertIn('2 cores', self.cluster.cli('worker', 'list', check=0).out)
         for command in (['queue'], ['run', 'list'], ['model', 'list'], ['pipeline', 'list'],
                         ['project', 'list'], ['project', 'members'], ['user', 'list'],
                         ['token', 'list'], ['whoami'], ['project', 'show']):
