@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "auth/authenticator.h"
 #include "auth/certificate_authority.h"
@@ -11,6 +12,7 @@
 #include "base/ids.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "server/api/answer.h"
 #include "server/coordinator.h"
 #include "server/errors.h"
 #include "server/names.h"
@@ -30,6 +32,7 @@ constexpr int kMaxHeld = 10'000;
 constexpr int kMaxCached = 1'000;
 constexpr int kMaxDevices = 1'024;
 constexpr size_t kMaxNameLength = 256;
+constexpr size_t kMaxWorkerIdLength = 40;
 
 absl::Status CheckSynchronize(const v1::SynchronizeRequest& request) {
   FieldErrors errors;
@@ -45,6 +48,22 @@ absl::Status CheckSynchronize(const v1::SynchronizeRequest& request) {
     errors.Add("worker.hostname", "has more than 256 characters");
   }
   return errors.ToStatus();
+}
+
+// What a worker is called: its host's name as far as an id can have it, and something random behind
+// it if that is taken.
+absl::StatusOr<std::string> NewWorkerId(const store::View& view, std::string_view hostname,
+                                        const ApiContext& context) {
+  std::string id;
+  for (const char c : hostname.substr(0, kMaxWorkerIdLength)) {
+    const bool plain = absl::ascii_isalnum(static_cast<unsigned char>(c));
+    id.push_back(plain ? absl::ascii_tolower(static_cast<unsigned char>(c)) : '-');
+  }
+  if (!CheckUserId(id).ok()) return NewId("w", context.clock.Now(), context.random);
+  const auto taken = store::GetWorker(view, id);
+  if (absl::IsNotFound(taken.status())) return id;
+  RETURN_IF_ERROR(taken.status());
+  return NewId(id, context.clock.Now(), context.random);
 }
 
 // The attempt, if `worker` holds it.
@@ -86,6 +105,11 @@ absl::Status CheckBlobs(const store::BlobStore& blobs, const v1::ReportAttemptRe
   return absl::OkStatus();
 }
 
+absl::Status JoinRefused() {
+  return absl::UnauthenticatedError(
+      "the join token is unknown, expired or used up: ask an operator for a new one");
+}
+
 class ArtifactSink : public BlobSink {
  public:
   ArtifactSink(store::BlobWriter writer, v1::Blob blob, WorkPool& pool)
@@ -125,58 +149,50 @@ class ArtifactSink : public BlobSink {
 WorkerApi::WorkerApi(ApiContext context) : context_(context) {}
 WorkerApi::~WorkerApi() = default;
 
+absl::StatusOr<WorkerApi::Joining> WorkerApi::Examine(const v1::JoinRequest& request) {
+  const auto secret = auth::ParseSecret(auth::SecretKind::kJoinToken, request.join_token());
+  if (!secret.has_value()) return JoinRefused();
+  ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
+  const auto token = store::GetJoinToken(reader, secret->id);
+  if (absl::IsNotFound(token.status())) return JoinRefused();
+  RETURN_IF_ERROR(token.status());
+  if (!auth::HashesEqual(token->secret_hash, secret->hash)) return JoinRefused();
+  if (request.hostname().size() > kMaxNameLength) {
+    return BadField("hostname", "has more than 256 characters");
+  }
+  Joining joining{.token = secret->id, .worker = {}, .response = {}};
+  ASSIGN_OR_RETURN(joining.worker.id, NewWorkerId(reader, request.hostname(), context_));
+  joining.response.set_worker(absl::StrCat("workers/", joining.worker.id));
+  ASSIGN_OR_RETURN(*joining.response.mutable_certificate(),
+                   context_.authority.SignWorkerRequest(request.certificate_request(),
+                                                        joining.response.worker()));
+  joining.response.set_certificate_authority(context_.authority.root_certificate());
+  joining.worker.certificate_digest = Sha256Hex(joining.response.certificate());
+  joining.worker.pool = token->pool;
+  joining.worker.message.set_name(joining.response.worker());
+  joining.worker.message.set_hostname(request.hostname());
+  joining.worker.message.set_pool(token->pool);
+  return joining;
+}
+
 void WorkerApi::Join(const auth::Principal&, const v1::JoinRequest& request,
                      Done<v1::JoinResponse> done) {
-  const absl::Time now = context_.clock.Now();
-  const std::string worker = NewId("w", now, context_.random);
-  const auto prepared = [&]() -> absl::StatusOr<std::pair<std::string, v1::JoinResponse>> {
-    const absl::Status refused = absl::UnauthenticatedError(
-        "the join token is unknown, expired or used up: ask an operator for a new one");
-    const auto secret = auth::ParseSecret(auth::SecretKind::kJoinToken, request.join_token());
-    if (!secret.has_value()) return refused;
-    ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
-    const auto token = store::GetJoinToken(reader, secret->id);
-    if (absl::IsNotFound(token.status())) return refused;
-    RETURN_IF_ERROR(token.status());
-    if (!auth::HashesEqual(token->secret_hash, secret->hash)) return refused;
-    if (request.hostname().size() > kMaxNameLength) {
-      return BadField("hostname", "has more than 256 characters");
-    }
-    v1::JoinResponse response;
-    response.set_worker(absl::StrCat("workers/", worker));
-    ASSIGN_OR_RETURN(
-        *response.mutable_certificate(),
-        context_.authority.SignWorkerRequest(request.certificate_request(), response.worker()));
-    response.set_certificate_authority(context_.authority.root_certificate());
-    return std::make_pair(secret->id, std::move(response));
-  }();
-  if (!prepared.ok()) return done(prepared.status());
+  auto joining = Examine(request);
+  if (!joining.ok()) return done(joining.status());
   context_.coordinator.Call<v1::JoinResponse>(
-      [token_id = prepared->first, response = prepared->second, worker,
-       hostname = request.hostname()](Transaction& tx) -> absl::StatusOr<v1::JoinResponse> {
-        ASSIGN_OR_RETURN(const store::JoinToken token, store::GetJoinToken(tx.store(), token_id));
-        const absl::Status spent = store::SpendJoinToken(tx.store(), token_id, tx.now());
-        if (absl::IsNotFound(spent)) {
-          return absl::UnauthenticatedError(
-              "the join token is unknown, expired or used up: ask an operator for a new one");
-        }
+      [joining = *std::move(joining)](Transaction& tx) mutable -> absl::StatusOr<v1::JoinResponse> {
+        const absl::Status spent = store::SpendJoinToken(tx.store(), joining.token, tx.now());
+        if (absl::IsNotFound(spent)) return JoinRefused();
         RETURN_IF_ERROR(spent);
-        store::StoredWorker stored;
-        stored.id = worker;
-        stored.certificate_digest = Sha256Hex(response.certificate());
-        stored.pool = token.pool;
-        stored.join_time = tx.now();
-        stored.message.set_name(response.worker());
-        stored.message.set_hostname(hostname);
-        stored.message.set_pool(token.pool);
-        RETURN_IF_ERROR(store::InsertWorker(tx.store(), stored));
-        return response;
+        joining.worker.join_time = tx.now();
+        const absl::Status inserted = store::InsertWorker(tx.store(), joining.worker);
+        if (absl::IsAlreadyExists(inserted)) {
+          return absl::UnavailableError("another worker of that name has just joined: try again");
+        }
+        RETURN_IF_ERROR(inserted);
+        return joining.response;
       },
-      [&authenticator = context_.authenticator,
-       done = std::move(done)](absl::StatusOr<v1::JoinResponse> response) mutable {
-        authenticator.Forget();
-        done(std::move(response));
-      });
+      ForgetThen(context_.authenticator, std::move(done)));
 }
 
 void WorkerApi::Synchronize(const auth::Principal& caller, const v1::SynchronizeRequest& request,

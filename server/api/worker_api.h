@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "auth/principal.h"
@@ -9,6 +10,7 @@
 #include "server/api/byte_stream.h"
 #include "server/api/context.h"
 #include "server/api/done.h"
+#include "store/workers.h"
 
 namespace beamline::server {
 
@@ -34,6 +36,15 @@ class WorkerApi {
                                                       const v1::WriteBlobRequest& first);
 
  private:
+  // A worker that may be let in.
+  struct Joining {
+    // Id of the join token that it spends.
+    std::string token;
+    store::StoredWorker worker;
+    v1::JoinResponse response;
+  };
+  absl::StatusOr<Joining> Examine(const v1::JoinRequest& request);
+
   ApiContext context_;
 };
 

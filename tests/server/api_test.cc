@@ -86,8 +86,10 @@ TEST_F(ApiTest, AJoinTokenLetsInAsManyAsItSays) {
   EXPECT_TRUE(absl::IsInvalidArgument(
       Call(server_->workers(), &WorkerApi::Join, auth::Principal(), join).status()));
   join.set_certificate_request(MakeKeyAndRequest("w")->request_pem);
+  join.set_hostname("Node7.cluster");
   const auto joined = Call(server_->workers(), &WorkerApi::Join, auth::Principal(), join);
   ASSERT_TRUE(joined.ok()) << joined.status();
+  EXPECT_EQ(joined->worker(), "workers/node7-cluster");
   EXPECT_TRUE(absl::IsUnauthenticated(
       Call(server_->workers(), &WorkerApi::Join, auth::Principal(), join).status()));
   join.set_join_token("bj_nonsense");
@@ -139,6 +141,10 @@ TEST_F(ApiTest, EveryViolationOfADefinitionIsTold) {
       Call(server_->pipelines(), &PipelineApi::ValidatePipeline, User("ada"), validate);
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_FALSE(answer->violations().empty());
+  validate.mutable_source()->set_yaml(std::string(kPipeline) +
+                                      "  - name: own\n    command: {arguments: [ls]}\n");
+  EXPECT_TRUE(absl::IsUnimplemented(
+      Call(server_->pipelines(), &PipelineApi::ValidatePipeline, User("ada"), validate).status()));
 }
 
 TEST_F(ApiTest, BadRunRequestsAreRefused) {
