@@ -42,9 +42,11 @@ void PipelineApi::ValidatePipeline(const auth::Principal&,
   done([&]() -> absl::StatusOr<v1::ValidatePipelineResponse> {
     ASSIGN_OR_RETURN(pipeline::Resolved resolved,
                      Resolve(context_.store, request.parent(), request.source()));
-    if (resolved.verdict.violations.empty()) RETURN_IF_ERROR(resolved.verdict.ToStatus());
     v1::ValidatePipelineResponse response;
     for (v1::Violation& violation : resolved.verdict.violations) {
+      *response.add_violations() = std::move(violation);
+    }
+    for (v1::Violation& violation : resolved.verdict.unimplemented) {
       *response.add_violations() = std::move(violation);
     }
     if (response.violations().empty()) {

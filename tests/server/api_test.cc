@@ -143,8 +143,14 @@ TEST_F(ApiTest, EveryViolationOfADefinitionIsTold) {
   EXPECT_FALSE(answer->violations().empty());
   validate.mutable_source()->set_yaml(std::string(kPipeline) +
                                       "  - name: own\n    command: {arguments: [ls]}\n");
+  EXPECT_EQ(Call(server_->pipelines(), &PipelineApi::ValidatePipeline, User("ada"), validate)
+                ->violations_size(),
+            1);
+  v1::CreatePipelineRequest create;
+  create.set_parent(validate.parent());
+  *create.mutable_source() = validate.source();
   EXPECT_TRUE(absl::IsUnimplemented(
-      Call(server_->pipelines(), &PipelineApi::ValidatePipeline, User("ada"), validate).status()));
+      Call(server_->pipelines(), &PipelineApi::CreatePipeline, User("ada"), create).status()));
 }
 
 TEST_F(ApiTest, BadRunRequestsAreRefused) {
