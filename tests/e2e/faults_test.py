@@ -13,7 +13,7 @@ from harness import STUBS, wait_for
 RUN = STUBS['run'][0]
 
 # Long enough to be disturbed in the middle, on any machine.
-EPOCHS = 1500
+EPOCHS = 400
 
 
 class FaultsTest(unittest.TestCase):
@@ -24,7 +24,7 @@ class FaultsTest(unittest.TestCase):
         cls.addClassCleanup(cls.cluster.stop)
         cls.cluster.start_server()
         cls.cluster.start_worker()
-        cls.cluster.write('points.csv', harness.two_classes(rows=1000))
+        cls.cluster.write('points.csv', harness.two_classes(rows=20000))
         cls.path = cls.cluster.write('p.yaml', harness.pipeline(
             epochs=EPOCHS, units=32, checkpoint=0.2))
         cls.expected = cls.cluster.model_digest(
