@@ -105,7 +105,7 @@ const std::vector<Flag>& Table() {
                     pipeline::BytesText(static_cast<double>(Flags().cache_bytes))),
        Bytes("--cache", &Flags::cache_bytes)},
       {"--pool", "NAME", "Take only tasks that ask for this pool, or for none.", SetPool},
-      {"--name", "HINT", "What to call this worker when it joins. Default: the host's name.",
+      {"--name", "HINT", "The host's name as lists show it. Default: what the host calls itself.",
        Text(&Flags::name)},
       {"--task-binary", "PATH", "Default: beamline-task beside this program.",
        Text(&Flags::task_binary)},

@@ -85,24 +85,44 @@ GrpcLink::~GrpcLink() { CancelAll(); }
 void GrpcLink::CancelAll() {
   std::unique_lock lock(mutex_);
   for (grpc::ClientContext* context : contexts_) context->TryCancel();
-  ended_.wait(lock, [&] { return contexts_.empty(); });
+  ended_.wait(lock, [&] { return calls_ == 0; });
 }
 
 void GrpcLink::Begin(grpc::ClientContext* context) {
   std::lock_guard lock(mutex_);
   contexts_.insert(context);
+  ++calls_;
 }
 
-void GrpcLink::End(grpc::ClientContext* context) {
+void GrpcLink::Retire(grpc::ClientContext* context) {
   std::lock_guard lock(mutex_);
   if (synchronize_ == context) synchronize_ = nullptr;
   contexts_.erase(context);
+}
+
+void GrpcLink::End() {
+  std::lock_guard lock(mutex_);
+  --calls_;
   ended_.notify_all();
+}
+
+template <class Pending>
+void GrpcLink::Answer(std::shared_ptr<Pending> call, const grpc::Status& status) {
+  Retire(&call->context);
+  if (status.ok()) {
+    call->done(std::move(call->response));
+  } else {
+    call->done(FromGrpc(status));
+  }
+  // Before End: the context shares the channel, and a channel must not die on gRPC's own thread,
+  // for which it would wait.
+  call.reset();
+  End();
 }
 
 void GrpcLink::Synchronize(const v1::SynchronizeRequest& request, int64_t timeout_ms,
                            Done<v1::SynchronizeResponse> done) {
-  const auto call = std::make_shared<Call<v1::SynchronizeRequest, v1::SynchronizeResponse>>();
+  auto call = std::make_shared<Call<v1::SynchronizeRequest, v1::SynchronizeResponse>>();
   call->request = request;
   call->done = std::move(done);
   SetDeadline(call->context, timeout_ms);
@@ -111,16 +131,12 @@ void GrpcLink::Synchronize(const v1::SynchronizeRequest& request, int64_t timeou
     std::lock_guard lock(mutex_);
     synchronize_ = &call->context;
   }
-  stub_->service->async()->Synchronize(&call->context, &call->request, &call->response,
-                                       [this, call](const grpc::Status& status) {
-                                         auto done = std::move(call->done);
-                                         if (status.ok()) {
-                                           done(std::move(call->response));
-                                         } else {
-                                           done(FromGrpc(status));
-                                         }
-                                         End(&call->context);
-                                       });
+  auto& [context, sent, response, unused] = *call;
+  stub_->service->async()->Synchronize(
+      &context, &sent, &response,
+      [this, call = std::move(call)](const grpc::Status& status) mutable {
+        Answer(std::move(call), status);
+      });
 }
 
 void GrpcLink::CancelSynchronize() {
@@ -130,21 +146,17 @@ void GrpcLink::CancelSynchronize() {
 
 void GrpcLink::ReportAttempt(const v1::ReportAttemptRequest& request,
                              Done<v1::ReportAttemptResponse> done) {
-  const auto call = std::make_shared<Call<v1::ReportAttemptRequest, v1::ReportAttemptResponse>>();
+  auto call = std::make_shared<Call<v1::ReportAttemptRequest, v1::ReportAttemptResponse>>();
   call->request = request;
   call->done = std::move(done);
   SetDeadline(call->context, kReportMillis);
   Begin(&call->context);
-  stub_->service->async()->ReportAttempt(&call->context, &call->request, &call->response,
-                                         [this, call](const grpc::Status& status) {
-                                           auto done = std::move(call->done);
-                                           if (status.ok()) {
-                                             done(std::move(call->response));
-                                           } else {
-                                             done(FromGrpc(status));
-                                           }
-                                           End(&call->context);
-                                         });
+  auto& [context, sent, response, unused] = *call;
+  stub_->service->async()->ReportAttempt(
+      &context, &sent, &response,
+      [this, call = std::move(call)](const grpc::Status& status) mutable {
+        Answer(std::move(call), status);
+      });
 }
 
 absl::Status GrpcLink::ReadBlob(const AttemptId& attempt, const std::string& digest, int64_t offset,
@@ -154,11 +166,11 @@ absl::Status GrpcLink::ReadBlob(const AttemptId& attempt, const std::string& dig
   request.set_offset(offset);
   request.set_task(attempt.task);
   request.set_number(attempt.number);
-  grpc::ClientContext context;
-  Begin(&context);
   absl::Status sink_status;
   absl::Status status;
   {
+    grpc::ClientContext context;
+    Begin(&context);
     const Cancellation::Hook hook(cancellation, [&context] { context.TryCancel(); });
     const auto reader = stub_->service->ReadBlob(&context, request);
     v1::ReadBlobResponse response;
@@ -167,18 +179,19 @@ absl::Status GrpcLink::ReadBlob(const AttemptId& attempt, const std::string& dig
     }
     if (!sink_status.ok()) context.TryCancel();
     status = FromGrpc(reader->Finish());
+    Retire(&context);
   }
-  End(&context);
+  End();
   return sink_status.ok() ? status : sink_status;
 }
 
 absl::Status GrpcLink::WriteBlob(const AttemptId& attempt, const v1::Blob& blob, int fd,
                                  Cancellation& cancellation) {
-  grpc::ClientContext context;
-  Begin(&context);
   absl::Status read_status;
   absl::Status status;
   {
+    grpc::ClientContext context;
+    Begin(&context);
     const Cancellation::Hook hook(cancellation, [&context] { context.TryCancel(); });
     v1::WriteBlobResponse response;
     const auto writer = stub_->service->WriteBlob(&context, &response);
@@ -205,8 +218,9 @@ absl::Status GrpcLink::WriteBlob(const AttemptId& attempt, const v1::Blob& blob,
     } while (offset < blob.size_bytes());
     writer->WritesDone();
     status = FromGrpc(writer->Finish());
+    Retire(&context);
   }
-  End(&context);
+  End();
   return read_status.ok() ? status : read_status;
 }
 

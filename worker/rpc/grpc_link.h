@@ -12,6 +12,7 @@
 namespace grpc {
 class Channel;
 class ClientContext;
+class Status;
 }  // namespace grpc
 
 namespace beamline::worker::rpc {
@@ -56,13 +57,19 @@ class GrpcLink : public ServerLink, public BlobLink {
  private:
   struct Stub;
 
+  // Around each call: it may be cancelled from Begin to Retire, and is over at End.
   void Begin(grpc::ClientContext* context);
-  void End(grpc::ClientContext* context);
+  void Retire(grpc::ClientContext* context);
+  void End();
+  template <class Pending>
+  void Answer(std::shared_ptr<Pending> call, const grpc::Status& status);
 
   const std::unique_ptr<Stub> stub_;
   std::mutex mutex_;
   std::condition_variable ended_;
-  // Guarded by mutex_. Calls under way; the Synchronize among them.
+  // Guarded by mutex_. Calls that have not ended; those among them that can be cancelled; the
+  // Synchronize.
+  int calls_ = 0;
   std::set<grpc::ClientContext*> contexts_;
   grpc::ClientContext* synchronize_ = nullptr;
 };

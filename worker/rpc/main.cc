@@ -120,8 +120,7 @@ absl::StatusOr<Identity> FindIdentity(const Flags& flags, const std::string& hos
   bool told = false;
   while (true) {
     absl::StatusOr<Identity> joined =
-        JoinServer(flags.state, authority, std::string(absl::StripAsciiWhitespace(token)),
-                   flags.name.empty() ? hostname : flags.name,
+        JoinServer(flags.state, authority, std::string(absl::StripAsciiWhitespace(token)), hostname,
                    [&](const v1::JoinRequest& request) { return Join(channel, request); });
     if (joined.ok()) log::Info("joined %s as %s", flags.server, joined->worker);
     if (!absl::IsUnavailable(joined.status())) return joined;
@@ -159,6 +158,7 @@ absl::Status Run(const Flags& flags, const Clock& clock, const Events& events) {
   v1::Worker description;
   RETURN_IF_ERROR(
       DescribeDevices({.cpus = flags.cpus, .memory_bytes = flags.memory_bytes}, description));
+  if (!flags.name.empty()) description.set_hostname(flags.name);
   description.set_pool(flags.pool);
   description.set_version(BEAMLINE_VERSION);
   ASSIGN_OR_RETURN(const UniqueFd lock, LockState(flags.state));
