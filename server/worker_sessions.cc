@@ -5,6 +5,7 @@
 
 #include "base/status_macros.h"
 #include "server/errors.h"
+#include "server/names.h"
 #include "store/identity.h"
 #include "store/runs.h"
 
@@ -23,6 +24,17 @@ v1::Worker WithoutReadings(v1::Worker worker) {
   worker.clear_cpus_in_use();
   worker.clear_memory_in_use_bytes();
   return worker;
+}
+
+// Whether the worker itself has ended the attempt: it has, or will get, the answer to that.
+absl::StatusOr<bool> HasReportedItsEnd(const store::View& view, std::string_view worker,
+                                       std::string_view task, int32_t number) {
+  const auto name = ParseTaskName("task", task);
+  if (!name.ok()) return false;
+  const auto attempt = store::GetAttempt(view, name->run, name->step, number);
+  if (absl::IsNotFound(attempt.status())) return false;
+  RETURN_IF_ERROR(attempt.status());
+  return attempt->worker == store::IdOf(worker) && attempt->result.has_value();
 }
 
 template <class Held>
@@ -152,6 +164,10 @@ absl::StatusOr<v1::SynchronizeResponse> WorkerSessions::Difference(const std::st
     const AttemptKey key(one.task(), one.number());
     const bool forget = !live.contains(key);
     if (!forget && (!cancelling.contains(key) || one.stopping())) continue;
+    if (forget) {
+      ASSIGN_OR_RETURN(const bool told, HasReportedItsEnd(view, worker, one.task(), one.number()));
+      if (told) continue;
+    }
     v1::SynchronizeResponse::Stop& stop = *response.add_stop();
     stop.set_task(one.task());
     stop.set_number(one.number());

@@ -291,6 +291,23 @@ TEST_F(RunTest, ASynchronizeWaitsUntilThereIsSomethingToDo) {
       Call(server_->cluster(), &ClusterApi::ListQueue, Operator(), queue).status()));
 }
 
+TEST_F(RunTest, AWorkerIsNotToldWhatItHasSaidItself) {
+  FakeWorker worker(*server_);
+  worker.Synchronize(*server_);
+  ASSERT_TRUE(CreateRun().ok());
+  const auto work = worker.Synchronize(*server_);
+  ASSERT_EQ(work.start_size(), 1);
+  Answer<v1::SynchronizeResponse> waiting;
+  server_->workers().Synchronize(worker.principal(), worker.Request(3'000), waiting.Take());
+  ASSERT_TRUE(
+      worker.Report(*server_, work.start(0), {FakeWorker::Failed(1, v1::FAILURE_KIND_USER)}).ok());
+  v1::ListQueueRequest queue;
+  ASSERT_TRUE(Call(server_->cluster(), &ClusterApi::ListQueue, Operator(), queue).ok());
+  EXPECT_FALSE(waiting.Ready()) << "the answer would make it ask again for nothing";
+  Advance(3'000);
+  EXPECT_EQ(waiting.Wait()->stop_size(), 0);
+}
+
 TEST_F(RunTest, AWatcherWaitsForWhatComes) {
   FakeWorker worker(*server_);
   worker.Synchronize(*server_);
