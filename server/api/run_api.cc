@@ -13,6 +13,7 @@
 #include "base/strings.h"
 #include "pipeline/expand.h"
 #include "pipeline/resolve.h"
+#include "pipeline/violation.h"
 #include "pipeline/yaml.h"
 #include "server/api/answer.h"
 #include "server/coordinator.h"
@@ -70,6 +71,28 @@ absl::StatusOr<v1::Pipeline> FindPipeline(const store::View& view, std::string_v
   return store::GetPipeline(view, name.project, name.id, request.pipeline_version());
 }
 
+// Applies parameters and inputs, and validates. Text in `source` is read once and becomes a
+// message; only for the places of errors in it is it read again.
+absl::StatusOr<pipeline::Resolved> Resolve(const store::View& view, std::string_view project,
+                                           const v1::CreateRunRequest& request,
+                                           v1::DefinitionSource& source) {
+  ProjectDatasets datasets(view, project);
+  const auto resolve = [&](const v1::DefinitionSource& from) {
+    return pipeline::ResolveRun(from, request.parameters(), request.inputs(), datasets.Lookup());
+  };
+  const v1::DefinitionSource original = source;
+  if (source.has_yaml()) {
+    pipeline::ParsedDefinition parsed = pipeline::ParseDefinition(original.yaml());
+    if (!parsed.violations.empty()) return pipeline::ToInvalidArgument(parsed.violations);
+    *source.mutable_definition() = std::move(parsed.definition);
+  }
+  pipeline::Resolved resolved = resolve(source);
+  if (!resolved.verdict.ok() && original.has_yaml()) resolved = resolve(original);
+  RETURN_IF_ERROR(datasets.status());
+  RETURN_IF_ERROR(resolved.verdict.ToStatus());
+  return resolved;
+}
+
 // Everything about the request that can be found out without the coordinator.
 absl::StatusOr<Accepted> Examine(const store::View& view, std::string_view project,
                                  const v1::CreateRunRequest& request) {
@@ -82,16 +105,8 @@ absl::StatusOr<Accepted> Examine(const store::View& view, std::string_view proje
     accepted.run.set_pipeline(stored.name());
     accepted.run.set_pipeline_version(stored.version());
   }
-  ProjectDatasets datasets(view, project);
-  pipeline::Resolved resolved =
-      pipeline::ResolveRun(source, request.parameters(), request.inputs(), datasets.Lookup());
-  RETURN_IF_ERROR(datasets.status());
-  RETURN_IF_ERROR(resolved.verdict.ToStatus());
-  if (request.has_source()) {
-    accepted.written = source.has_definition()
-                           ? std::move(*source.mutable_definition())
-                           : pipeline::ParseDefinition(source.yaml()).definition;
-  }
+  ASSIGN_OR_RETURN(pipeline::Resolved resolved, Resolve(view, project, request, source));
+  if (request.has_source()) accepted.written = std::move(*source.mutable_definition());
   v1::PipelineDefinition& definition = *accepted.run.mutable_definition();
   definition = std::move(resolved.definition);
   for (auto& [name, input] : *definition.mutable_inputs()) {
