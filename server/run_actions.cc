@@ -157,7 +157,11 @@ absl::Status Apply(Transaction& transaction, const scheduler::Park& park) {
 absl::Status Apply(Transaction&, const scheduler::SetTimer&) { return absl::OkStatus(); }
 
 absl::Status Apply(Transaction&, const scheduler::Ignored& ignored) {
-  log::Debug("the scheduler ignored an event: %s", scheduler::ToString(ignored));
+  if (ignored.code == scheduler::IgnoredCode::kInvalid) {
+    log::Warning("the scheduler refused an event: %s", scheduler::ToString(ignored));
+  } else {
+    log::Debug("the scheduler ignored an event: %s", scheduler::ToString(ignored));
+  }
   return absl::OkStatus();
 }
 

@@ -80,6 +80,8 @@ absl::Status WorkerSessions::Take(Transaction& transaction, const std::string& w
   if (!stored.pool.empty()) description.set_pool(stored.pool);
   v1::Worker lasting = WithoutReadings(description);
   if (new_session || lasting.SerializeAsString() != stored.message.SerializeAsString()) {
+    // A daemon that is started again after it was drained is meant to work.
+    if (new_session) stored.draining = false;
     stored.session = request.session();
     stored.message = std::move(lasting);
     RETURN_IF_ERROR(store::UpdateWorker(transaction.store(), stored));

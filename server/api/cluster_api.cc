@@ -21,6 +21,9 @@
 namespace beamline::server {
 namespace {
 
+// Waiting tasks among which those that the caller may see are looked for.
+constexpr size_t kMaxQueueSearched = 1'000;
+
 // The worker as stored, with what scheduler and sessions know about it now.
 v1::Worker Describe(const store::StoredWorker& stored, const WorkerSessions& sessions,
                     const scheduler::WorkerEntry* entry, bool with_tasks) {
@@ -84,7 +87,7 @@ absl::StatusOr<v1::ListQueueResponse> ListQueueNow(Transaction& transaction,
       entry->set_worker(worker.worker.value);
     }
   }
-  for (const scheduler::QueueEntry& waiting : scheduler.Queue(static_cast<size_t>(size))) {
+  for (const scheduler::QueueEntry& waiting : scheduler.Queue(kMaxQueueSearched)) {
     auto* entry = add(waiting.task.value);
     if (entry == nullptr) continue;
     entry->set_priority(waiting.priority);

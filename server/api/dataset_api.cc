@@ -17,6 +17,7 @@
 #include "server/idempotency.h"
 #include "server/names.h"
 #include "server/paging.h"
+#include "server/quota.h"
 #include "server/work_pool.h"
 #include "store/blob_store.h"
 #include "store/datasets.h"
@@ -53,23 +54,13 @@ absl::Status CheckBeginUpload(const v1::BeginUploadRequest& request, const Limit
 
 absl::Status CheckQuota(Transaction& transaction, const std::string& project, int64_t size,
                         const Limits& limits) {
-  ASSIGN_OR_RETURN(const v1::Project stored, store::GetProject(transaction.store(), project));
   ASSIGN_OR_RETURN(const int64_t uploads, store::CountUploads(transaction.store(), project));
   if (uploads >= limits.max_uploads) {
     return Overloaded(absl::StrCat("the project has begun ", uploads,
                                    " uploads: finish them before beginning another"),
                       60'000);
   }
-  const int64_t most = stored.quota().max_storage_bytes() > 0 ? stored.quota().max_storage_bytes()
-                                                              : limits.max_storage_bytes;
-  ASSIGN_OR_RETURN(const int64_t used, store::StorageBytes(transaction.store(), project));
-  if (used > most || size > most - used) {
-    return Overloaded(absl::StrCat("the project keeps ", used, " of at most ", most,
-                                   " bytes: delete datasets or models, or ask an operator for a "
-                                   "larger max_storage_bytes"),
-                      3'600'000);
-  }
-  return absl::OkStatus();
+  return CheckStorage(transaction.store(), project, size, limits);
 }
 
 absl::StatusOr<v1::BeginUploadResponse> Begin(Transaction& transaction, const std::string& project,

@@ -16,6 +16,7 @@
 #include "pipeline/import.h"
 #include "server/coordinator.h"
 #include "server/names.h"
+#include "server/quota.h"
 #include "server/work_pool.h"
 #include "store/blob_store.h"
 #include "store/requests.h"
@@ -154,7 +155,12 @@ absl::StatusOr<v1::Dataset> Make(const ApiContext& context, const store::StoredU
 }
 
 absl::StatusOr<v1::Dataset> Insert(Transaction& transaction, const store::StoredUpload& upload,
-                                   const auth::Principal& caller, v1::Dataset dataset) {
+                                   const auth::Principal& caller, v1::Dataset dataset,
+                                   const Limits& limits) {
+  // Uploads that were begun side by side may fit one by one, but not together.
+  RETURN_IF_ERROR(CheckStorage(transaction.store(), upload.project,
+                               dataset.source().size_bytes() + dataset.table().size_bytes(),
+                               limits));
   *dataset.mutable_create_time() = store::ToProto(transaction.now());
   dataset.set_creator(caller.name);
   RETURN_IF_ERROR(store::InsertDataset(transaction.store(), upload.project, dataset));
@@ -238,8 +244,8 @@ void FinishUploadNow(const ApiContext& context, const auth::Principal& caller,
   auto dataset = Make(context, upload);
   if (dataset.ok()) {
     context.coordinator.Call<v1::Dataset>(
-        [caller, upload, dataset = *std::move(dataset)](Transaction& tx) {
-          return Insert(tx, upload, caller, dataset);
+        [caller, upload, dataset = *std::move(dataset), limits = context.limits](Transaction& tx) {
+          return Insert(tx, upload, caller, dataset, limits);
         },
         [held, done = std::move(done)](absl::StatusOr<v1::Dataset> answer) mutable {
           held = nullptr;

@@ -16,6 +16,7 @@
 #include "server/coordinator.h"
 #include "server/errors.h"
 #include "server/names.h"
+#include "server/quota.h"
 #include "server/reports.h"
 #include "server/work_pool.h"
 #include "server/worker_sessions.h"
@@ -256,14 +257,14 @@ absl::StatusOr<std::unique_ptr<BlobSink>> WorkerApi::WriteBlob(const auth::Princ
                absl::StrCat("must be from 0 to ", context_.limits.max_artifact_bytes));
   }
   RETURN_IF_ERROR(errors.ToStatus());
-  {
-    ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
-    RETURN_IF_ERROR(HeldAttempt(reader, caller.name, first.task(), first.number()).status());
-  }
+  ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
+  RETURN_IF_ERROR(HeldAttempt(reader, caller.name, first.task(), first.number()).status());
   const auto present = context_.blobs.Stat(blob.digest());
   if (present.ok() && present->size_bytes() == blob.size_bytes()) {
     return std::unique_ptr<BlobSink>();
   }
+  ASSIGN_OR_RETURN(const TaskName task, ParseTaskName("task", first.task()));
+  RETURN_IF_ERROR(CheckStorage(reader, task.project, blob.size_bytes(), context_.limits));
   ASSIGN_OR_RETURN(store::BlobWriter writer, context_.blobs.Create());
   return std::make_unique<ArtifactSink>(std::move(writer), blob, context_.pool);
 }

@@ -155,6 +155,21 @@ TEST_F(DatasetTest, BoundsAreKept) {
   EXPECT_TRUE(full.GetPayload("type.googleapis.com/google.rpc.RetryInfo").has_value());
 }
 
+TEST_F(DatasetTest, TheTableCountsAsStorageToo) {
+  std::string text = "x\n";
+  for (int row = 0; text.size() < 60'000; ++row) absl::StrAppend(&text, row, "\n");
+  const auto begun = Begin("optics", text);
+  ASSERT_TRUE(begun.ok()) << begun.status();
+  ASSERT_TRUE(Write(begun->upload().name(), 0, text).ok());
+  EXPECT_TRUE(absl::IsResourceExhausted(Finish(begun->upload().name()).status()));
+  EXPECT_TRUE(GetUpload(begun->upload().name()).ok()) << "can be finished when there is room";
+  v1::UpdateProjectRequest update;
+  update.mutable_project()->set_name("projects/optics");
+  update.mutable_project()->mutable_quota()->set_max_storage_bytes(1 << 20);
+  ASSERT_TRUE(Call(server_->projects(), &ProjectApi::UpdateProject, Operator(), update).ok());
+  EXPECT_TRUE(Finish(begun->upload().name()).ok());
+}
+
 TEST_F(DatasetTest, ADatasetInUseIsNotDeleted) {
   const auto run = CreateRun();
   ASSERT_TRUE(run.ok()) << run.status();
