@@ -1,6 +1,7 @@
 #include "clients/cli/run_view.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -29,6 +30,13 @@ std::string StateWord(v1::TaskState state) {
 bool IsEnd(v1::TaskState state) {
   return state == v1::TASK_STATE_SUCCEEDED || state == v1::TASK_STATE_FAILED ||
          state == v1::TASK_STATE_CANCELLED;
+}
+
+// Which validation metric is shown, if there are several: the lowest.
+size_t Rank(std::string_view name) {
+  static constexpr std::string_view kShown[] = {"validation_auc", "validation_accuracy",
+                                                "validation_rmse", "validation_loss"};
+  return static_cast<size_t>(std::ranges::find(kShown, name) - std::begin(kShown));
 }
 
 Color ColorOf(v1::TaskState state) {
@@ -97,9 +105,7 @@ std::vector<std::string> RunView::Apply(const v1::Event& event, bool with_progre
     case v1::Event::kMetric:
       if (event.metric().name().starts_with("validation")) {
         Step& step = Find(event.step());
-        // The loss only as long as nothing says more.
-        if (event.metric().name() != "validation_loss" || step.validation_name.empty() ||
-            step.validation_name == "validation_loss") {
+        if (Rank(event.metric().name()) <= Rank(step.validation_name)) {
           step.validation_name = event.metric().name();
           step.validation = event.metric().value();
         }
@@ -172,36 +178,38 @@ std::string RunView::ProgressText(const Step& step) const {
                                  : step.validation_name;
     absl::StrAppend(&text, "  val ", name, " ", HumanNumber(step.validation));
   }
-  if (progress.examples_per_second() > 0) {
-    absl::StrAppend(&text, "  ", HumanCount(progress.examples_per_second()), " ex/s");
-  }
   const int64_t done = progress.step() - step.first_progress_step;
   const int64_t left = progress.total_steps() - progress.step();
   if (done > 0 && left > 0) {
     const absl::Duration elapsed = step.last_progress_time - step.first_progress_time;
     absl::StrAppend(&text, "  ETA ", HumanDuration(elapsed / done * left));
   }
+  if (progress.examples_per_second() > 0) {
+    absl::StrAppend(&text, "  ", HumanCount(progress.examples_per_second()), " ex/s");
+  }
   if (text.empty()) text = progress.activity();
   return text;
 }
 
 std::string RunView::Bar(const Step& step, size_t name_width) const {
-  const std::string name = absl::StrFormat("%-*s", static_cast<int>(name_width), step.name);
-  std::string line = absl::StrCat(
-      name, "  ",
-      Colored(traits_, ColorOf(step.state), absl::StrFormat("%-9s", StateWord(step.state))));
-  if (step.state == v1::TASK_STATE_RUNNING || (IsEnd(step.state) && step.progress.step() > 0)) {
+  std::string line = absl::StrFormat("%-*s  ", static_cast<int>(name_width), step.name);
+  const bool ended = IsEnd(step.state);
+  if (step.state == v1::TASK_STATE_RUNNING || (ended && step.progress.step() > 0)) {
     double fraction = 0;
     if (step.progress.total_steps() > 0) {
       fraction = static_cast<double>(step.progress.step()) /
                  static_cast<double>(step.progress.total_steps());
     }
     if (step.state == v1::TASK_STATE_SUCCEEDED) fraction = 1;
-    absl::StrAppend(&line, "  ", cli::Bar(fraction, 20, traits_.utf8),
-                    absl::StrFormat(" %3d%%  ", static_cast<int>(100 * fraction)),
-                    ProgressText(step));
-  } else if (IsEnd(step.state) && step.start_time > absl::UnixEpoch()) {
-    absl::StrAppend(&line, "  ", HumanDuration(step.end_time - step.start_time));
+    const int width = traits_.width < 100 ? 10 : 24;
+    absl::StrAppend(
+        &line, Colored(traits_, ColorOf(step.state), cli::Bar(fraction, width, traits_.utf8)),
+        absl::StrFormat(" %3d%%  ", static_cast<int>(100 * fraction)), ProgressText(step));
+  } else {
+    absl::StrAppend(&line, Colored(traits_, ColorOf(step.state), StateWord(step.state)));
+    if (ended && step.start_time > absl::UnixEpoch()) {
+      absl::StrAppend(&line, "  ", HumanDuration(step.end_time - step.start_time));
+    }
   }
   if (!step.reason.empty()) absl::StrAppend(&line, "  ", Printable(step.reason));
   return line;

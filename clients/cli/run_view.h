@@ -39,7 +39,7 @@ class RunView {
     std::string worker;
     std::string reason;
     v1::Progress progress;
-    // The newest validation metric: "validation_auc" and its value.
+    // The validation metric that is shown: "validation_auc" and its newest value.
     std::string validation_name;
     double validation = 0;
     absl::Time start_time;

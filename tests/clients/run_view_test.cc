@@ -69,6 +69,10 @@ TEST_F(RunViewTest, TellsTheStoryOfARun) {
   metric.mutable_metric()->set_name("validation_auc");
   metric.mutable_metric()->set_value(0.8125);
   EXPECT_THAT(view_.Apply(metric, true), IsEmpty());
+  // Says less, so it does not take its place.
+  v1::Event recall = At(2.6, "train");
+  recall.mutable_metric()->set_name("validation_recall");
+  EXPECT_THAT(view_.Apply(recall, true), IsEmpty());
   EXPECT_THAT(view_.Apply(ProgressIs(5, 500, 0.3), true),
               ElementsAre(AllOf(HasSubstr("val auc 0.8125"), HasSubstr("ETA 5.0 s"))));
   view_.Apply(TaskIs(6, "train", v1::TASK_STATE_SUCCEEDED), true);
@@ -89,9 +93,21 @@ TEST_F(RunViewTest, DrawsOneBarAStep) {
   view_.Apply(ProgressIs(1, 250, 0.5), false);
   const std::vector<std::string> bars = view_.Bars();
   ASSERT_EQ(bars.size(), 2u);
-  EXPECT_THAT(bars[0],
-              AllOf(HasSubstr("train     running"), HasSubstr("[#####------"), HasSubstr(" 25%")));
+  EXPECT_THAT(bars[0], AllOf(HasSubstr("train     [##--------]"), HasSubstr(" 25%")));
   EXPECT_THAT(bars[1], HasSubstr("evaluate  blocked"));
+}
+
+TEST_F(RunViewTest, WhatMattersFitsANarrowTerminal) {
+  view_.Apply(TaskIs(0, "train", v1::TASK_STATE_RUNNING), false);
+  view_.Apply(ProgressIs(1, 100, 0.51234), false);
+  v1::Event metric = At(2, "train");
+  metric.mutable_metric()->set_name("validation_auc");
+  metric.mutable_metric()->set_value(0.812345);
+  view_.Apply(metric, false);
+  view_.Apply(ProgressIs(3, 990, 0.41234), false);
+  const std::string bar = CutToWidth(view_.Bars()[0], 79);
+  EXPECT_THAT(bar, AllOf(HasSubstr("99%"), HasSubstr("loss 0.4123"), HasSubstr("val auc 0.8123"),
+                         HasSubstr("ETA 0.0 s")));
 }
 
 TEST_F(RunViewTest, RetriesAndFailuresSayWhy) {

@@ -206,6 +206,7 @@ absl::StatusOr<ExitCode> Why(Invocation& invocation) {
   }
   Table table({{"STEP"}, {"STATE"}, {"REASON"}, {"MEANING"}});
   for (const auto& reason : response.reasons()) {
+    if (reason.code().empty()) continue;
     table.Add({reason.step(), EnumWord(v1::TaskState_Name(reason.state()), "TASK_STATE_"),
                reason.code(), reason.text()});
   }
