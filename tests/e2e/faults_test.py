@@ -84,15 +84,18 @@ class FaultsTest(unittest.TestCase):
 
     def test_kill_server(self):
         name = self.start_and_reach_the_middle()
-        watch = self.cluster.cli_start('run', 'watch', name, '--json', stdout=subprocess.PIPE,
-                                       stderr=subprocess.PIPE)
-        first = watch.stdout.readline()
+        seen = self.cluster.path('watched.jsonl')
+        with open(seen, 'wb') as output:
+            watch = self.cluster.cli_start('run', 'watch', name, '--json', stdout=output,
+                                           stderr=subprocess.PIPE)
+        wait_for(lambda: os.path.getsize(seen) > 0, 'an event was watched')
         self.cluster.server.kill()
         self.cluster.start_server()
         self.check(name)
-        out, err = watch.communicate(timeout=60)
+        _, err = watch.communicate(timeout=60)
         self.assertEqual(watch.returncode, 0, err)
-        sequences = [harness.json.loads(line)['sequence'] for line in [first, *out.splitlines()]]
+        with open(seen, encoding='utf-8') as lines:
+            sequences = [harness.json.loads(line)['sequence'] for line in lines]
         self.assertEqual([int(s) for s in sequences],
                          [event.sequence for event in self.cluster.events(name)])
 
