@@ -40,6 +40,9 @@ set(BEAMLINE_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize= takes them: ad
 if(BEAMLINE_SANITIZE)
   add_compile_options(-fsanitize=${BEAMLINE_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${BEAMLINE_SANITIZE})
+  # For code that needs to know: the compiler's own macros are not to be relied on, see
+  # proto/CMakeLists.txt.
+  add_compile_definitions(BEAMLINE_SANITIZED=1)
 endif()
 
 # beamline_library(base SOURCES a.cc b.cc DEPS absl::status)

@@ -285,7 +285,7 @@ TEST_F(DaemonTest, IdlesInLittleMemory) {
   ASSERT_NE(at, std::string::npos);
   const long kilobytes = std::strtol(status.c_str() + at + 6, nullptr, 10);
   RecordProperty("resident_kib", static_cast<int>(kilobytes));
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef BEAMLINE_SANITIZED
   EXPECT_LT(kilobytes, 64 << 10);
 #endif
 }

@@ -11,7 +11,7 @@
 #include "tests/engine/learners/toy.h"
 
 // A sanitizer brings its own operators.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef BEAMLINE_SANITIZED
 #define BEAMLINE_COUNTS_ALLOCATIONS 0
 #else
 #define BEAMLINE_COUNTS_ALLOCATIONS 1

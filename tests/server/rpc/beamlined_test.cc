@@ -166,7 +166,7 @@ TEST_F(BeamlinedTest, AddressInUseIsSaid) {
 }
 
 // A sanitizer's own memory is no figure of ours.
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef BEAMLINE_SANITIZED
 TEST_F(BeamlinedTest, IdleMemoryIsUnder64Mebibytes) {
   Process process(Args(), path("log"));
   EXPECT_TRUE(WhoAmI(Ready()).ok());
