@@ -15,9 +15,11 @@ const std::vector<Backend>& Backends() {
   static const std::vector<Backend> kBackends = [] {
     std::vector<Backend> backends;
     for (const cpu::Isa& isa : cpu::Isas()) {
-      if (isa.Runs()) backends.push_back({isa.backend_name, isa.name, &isa.Table(), nullptr});
+      if (isa.Runs())
+        backends.push_back({isa.backend_name, isa.name, &isa.Table(), nullptr, isa.ScratchOf});
     }
-    backends.push_back({"reference", "", &reference::TableFloat32(), &reference::TableFloat64()});
+    backends.push_back(
+        {"reference", "", &reference::TableFloat32(), &reference::TableFloat64(), nullptr});
     return backends;
   }();
   return kBackends;
@@ -44,7 +46,7 @@ std::vector<std::string_view> AvailableBackends() {
 }
 
 void RunTiles(ThreadPool* pool, int64_t tiles, TileFunction fn, const void* context) {
-  pool->ParallelFor(tiles, [=](int64_t tile) { fn(context, tile); });
+  pool->ParallelFor(tiles, [=](int64_t tile, int slot) { fn(context, tile, slot); });
 }
 
 }  // namespace beamline::engine

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -17,12 +18,15 @@ namespace beamline::engine {
 
 class ThreadPool;
 
-// A tensor as kernels see it: [rows, columns], row-major, columns being the last extent.
+// A tensor as kernels see it: [rows, columns], row-major, columns being the last extent; or by all
+// its extents.
 struct Operand {
   void* data = nullptr;
   int64_t rows = 1;
   int64_t columns = 1;
   int64_t elements = 1;
+  const int64_t* extents = nullptr;  // [rank]
+  int rank = 0;
 };
 
 // One node, ready to run. All pointers stay valid and unchanged for the life of the executor.
@@ -38,17 +42,25 @@ struct KernelCall {
 // What changes from run to run.
 struct RunState {
   ThreadPool* pool = nullptr;
-  // Of dropout.
+  // Of dropout and noise.
   uint64_t seed = 0;
   uint64_t step = 0;
+  // As much as the kernel asked for; arbitrary content. Aligned to kAlignmentBytes.
+  std::byte* shared_scratch = nullptr;
+  std::byte* thread_scratch = nullptr;  // [threads], each of thread_scratch_bytes
+  int64_t thread_scratch_bytes = 0;
+};
+
+// Memory that one call of a kernel needs beside its operands. Unit: bytes.
+struct Scratch {
+  int64_t shared_bytes = 0;
+  int64_t per_thread_bytes = 0;
 };
 
 // Must not allocate, lock or throw.
 using Kernel = void (*)(const KernelCall& call, const RunState& run);
 
-inline constexpr size_t kOpKinds = static_cast<size_t>(OpKind::kUpdate) + 1;
-
-// By OpKind; null where a backend has no kernel, and for kReshape.
+// By OpKind; null where a backend has no kernel.
 using KernelTable = std::array<Kernel, kOpKinds>;
 
 // Immutable, lives as long as the program, thread-safe.
@@ -59,6 +71,8 @@ struct Backend {
   const KernelTable* float32 = nullptr;
   // Null: does not compute in float64.
   const KernelTable* float64 = nullptr;
+  // What a call needs, from its attributes and extents alone. Null: no kernel needs any.
+  Scratch (*scratch)(OpKind op, const KernelCall& call) = nullptr;
 };
 
 // "reference", "cpu" (the best instruction set of this machine), "cpu/generic", "cpu/avx2",
@@ -69,9 +83,10 @@ const Backend& FindBackend(std::string_view name);
 // The names that FindBackend takes on this machine.
 std::vector<std::string_view> AvailableBackends();
 
-// Calls fn(context, tile) for each tile in [0, tiles), as ThreadPool::ParallelFor. Plain functions,
-// so that code compiled for one instruction set instantiates nothing that other code shares.
-using TileFunction = void (*)(const void* context, int64_t tile);
+// Calls fn(context, tile, slot) for each tile in [0, tiles), as ThreadPool::ParallelFor. Plain
+// functions, so that code compiled for one instruction set instantiates nothing that other code
+// shares.
+using TileFunction = void (*)(const void* context, int64_t tile, int slot);
 void RunTiles(ThreadPool* pool, int64_t tiles, TileFunction fn, const void* context);
 
 }  // namespace beamline::engine

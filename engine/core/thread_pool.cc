@@ -34,7 +34,7 @@ ThreadPool::ThreadPool(int threads) {
     Fail("the number of threads must be between 1 and 1024, got ", threads);
   }
   workers_.reserve(static_cast<size_t>(threads) - 1);
-  for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { WorkerLoop(); });
+  for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { WorkerLoop(i); });
 }
 
 ThreadPool::~ThreadPool() {
@@ -56,7 +56,7 @@ void ThreadPool::Run(int64_t tiles, TileFn fn, const void* context) {
   epoch_.store(epoch);
   if (sleeping_.load() > 0) epoch_.notify_all();
 
-  Work(epoch);
+  Work(epoch, 0);
   const int looks = WorthLooking(workers_.size() + 1) ? kLooks : 1;
   for (int look = 1;; ++look) {
     const int64_t done = done_.load(std::memory_order_acquire);
@@ -70,7 +70,7 @@ void ThreadPool::Run(int64_t tiles, TileFn fn, const void* context) {
   if (error_ != nullptr) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
-void ThreadPool::Work(uint32_t epoch) {
+void ThreadPool::Work(uint32_t epoch, int slot) {
   while (true) {
     uint64_t claim = claim_.load(std::memory_order_acquire);
     if (claim >> 32 != epoch) return;
@@ -82,7 +82,7 @@ void ThreadPool::Work(uint32_t epoch) {
     // Success proves that the loop is still `epoch`, so that what was read above belongs to it.
     if (!claim_.compare_exchange_weak(claim, claim + 1, std::memory_order_acq_rel)) continue;
     try {
-      fn(context, tile);
+      fn(context, tile, slot);
     } catch (...) {
       const std::lock_guard<std::mutex> lock(error_mutex_);
       if (error_ == nullptr) error_ = std::current_exception();
@@ -91,7 +91,7 @@ void ThreadPool::Work(uint32_t epoch) {
   }
 }
 
-void ThreadPool::WorkerLoop() {
+void ThreadPool::WorkerLoop(int slot) {
   uint32_t seen = 0;
   const int looks = WorthLooking(workers_.capacity() + 1) ? kLooks : 1;
   while (true) {
@@ -106,7 +106,7 @@ void ThreadPool::WorkerLoop() {
     }
     if (stop_.load()) return;
     seen = epoch_.load(std::memory_order_acquire);
-    Work(seen);
+    Work(seen, slot);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <exception>
 #include <mutex>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 namespace beamline::engine {
@@ -30,27 +31,40 @@ class ThreadPool {
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  // Calls body(tile) for each tile in [0, tiles), on this thread and the pool's, and returns when
-  // all are done. Rethrows the first exception that a tile threw, after all tiles ended.
+  // Calls body(tile) or body(tile, slot) for each tile in [0, tiles), on this thread and the
+  // pool's, and returns when all are done. `slot` in [0, threads()) tells the threads apart, for
+  // scratch memory of their own. Rethrows the first exception that a tile threw, after all tiles
+  // ended.
   template <typename Body>
   void ParallelFor(int64_t tiles, const Body& body) {
     if (tiles <= 1 || workers_.empty()) {
-      for (int64_t tile = 0; tile < tiles; ++tile) body(tile);
+      for (int64_t tile = 0; tile < tiles; ++tile) Call(body, tile, 0);
       return;
     }
     Run(
         tiles,
-        [](const void* context, int64_t tile) { (*static_cast<const Body*>(context))(tile); },
+        [](const void* context, int64_t tile, int slot) {
+          Call(*static_cast<const Body*>(context), tile, slot);
+        },
         &body);
   }
 
  private:
-  using TileFn = void (*)(const void* context, int64_t tile);
+  using TileFn = void (*)(const void* context, int64_t tile, int slot);
+
+  template <typename Body>
+  static void Call(const Body& body, int64_t tile, int slot) {
+    if constexpr (std::is_invocable_v<const Body&, int64_t, int>) {
+      body(tile, slot);
+    } else {
+      body(tile);
+    }
+  }
 
   void Run(int64_t tiles, TileFn fn, const void* context);
-  void WorkerLoop();
+  void WorkerLoop(int slot);
   // Does tiles of loop `epoch` until none is left unclaimed.
-  void Work(uint32_t epoch);
+  void Work(uint32_t epoch, int slot);
 
   // Loop number in the high half, next unclaimed tile in the low half. A tile is claimed by
   // compare-and-swap of both, so a late thread can never claim from a loop it did not see. While

@@ -1,6 +1,45 @@
 #include "engine/executor/executor.h"
 
+#include <algorithm>
+
 namespace beamline::engine {
+namespace {
+
+int64_t Align(int64_t bytes) {
+  return (bytes + kAlignmentBytes - 1) / kAlignmentBytes * kAlignmentBytes;
+}
+
+Operand OperandOf(const ValueInfo& info, void* data) {
+  const Shape& shape = info.shape;
+  return {data,        shape.Rows(), shape.Columns(), shape.NumElements(), shape.extents().data(),
+          shape.rank()};
+}
+
+}  // namespace
+
+Scratch ScratchFor(const Graph& graph, const Backend& backend) {
+  Scratch most;
+  if (backend.scratch == nullptr) return most;
+  std::vector<Operand> operands;
+  for (const Node& node : graph.nodes()) {
+    operands.clear();
+    for (const Value value : node.inputs) operands.push_back(OperandOf(graph.info(value), nullptr));
+    for (const Value value : node.outputs) {
+      operands.push_back(OperandOf(graph.info(value), nullptr));
+    }
+    KernelCall call;
+    call.attributes = &node.attributes;
+    call.offsets = node.attributes.offsets.data();
+    call.inputs = operands.data();
+    call.inputs_count = static_cast<int>(node.inputs.size());
+    call.outputs = operands.data() + node.inputs.size();
+    call.outputs_count = static_cast<int>(node.outputs.size());
+    const Scratch scratch = backend.scratch(node.op, call);
+    most.shared_bytes = std::max(most.shared_bytes, Align(scratch.shared_bytes));
+    most.per_thread_bytes = std::max(most.per_thread_bytes, Align(scratch.per_thread_bytes));
+  }
+  return most;
+}
 
 Executor::Executor(const Graph& graph, const Backend& backend, Variables* variables,
                    ThreadPool* pool, uint64_t seed)
@@ -13,6 +52,15 @@ Executor::Executor(const Graph& graph, const Backend& backend, Variables* variab
   run_.seed = seed;
   Resolve(graph, variables);
   Compile(graph, backend);
+  AllocateScratch(ScratchFor(graph, backend));
+}
+
+void Executor::AllocateScratch(const Scratch& scratch) {
+  const int64_t threads = run_.pool == nullptr ? 1 : run_.pool->threads();
+  scratch_ = AlignedBuffer(scratch.shared_bytes + threads * scratch.per_thread_bytes);
+  run_.shared_scratch = scratch_.data();
+  run_.thread_scratch = scratch_.data() + scratch.shared_bytes;
+  run_.thread_scratch_bytes = scratch.per_thread_bytes;
 }
 
 void Executor::Resolve(const Graph& graph, Variables* variables) {
@@ -21,6 +69,9 @@ void Executor::Resolve(const Graph& graph, Variables* variables) {
     const ValueInfo& info = values_[i];
     if (info.role == Role::kParameter || info.role == Role::kState) {
       pointers_[i] = variables->Get(info.name).raw();
+    } else if (info.role == Role::kConstant) {
+      // No kernel writes to it.
+      pointers_[i] = const_cast<std::byte*>(info.constant->raw());
     } else if (plan_.offset_bytes[i] >= 0) {
       pointers_[i] = arena_.data() + plan_.offset_bytes[i];
     }
@@ -44,9 +95,8 @@ void Executor::Compile(const Graph& graph, const Backend& backend) {
   const auto append = [&](const std::vector<Value>& values) {
     const size_t first = operands_.size();
     for (const Value value : values) {
-      const Shape& shape = values_[static_cast<size_t>(value.id)].shape;
-      operands_.push_back({pointers_[static_cast<size_t>(value.id)], shape.Rows(), shape.Columns(),
-                           shape.NumElements()});
+      const auto index = static_cast<size_t>(value.id);
+      operands_.push_back(OperandOf(values_[index], pointers_[index]));
     }
     return operands_.data() + first;
   };

@@ -15,6 +15,9 @@
 
 namespace beamline::engine {
 
+// The most that any node of the graph needs on this backend.
+Scratch ScratchFor(const Graph& graph, const Backend& backend);
+
 // A graph made ready for one backend: memory planned, kernels resolved. Run neither allocates nor
 // locks nor looks anything up by name. The results do not depend on the number of threads in the
 // pool. Not thread-safe.
@@ -42,6 +45,8 @@ class Executor {
   void Run(uint64_t step);
 
   const MemoryPlan& plan() const { return plan_; }
+  // Of all kernels together: shared, and of each thread of the pool. Unit: bytes.
+  int64_t scratch_bytes() const { return scratch_.size_bytes(); }
   // For tests: the arena itself.
   std::span<std::byte> arena() { return {arena_.data(), static_cast<size_t>(arena_.size_bytes())}; }
 
@@ -54,11 +59,13 @@ class Executor {
   void* Locate(Value value, DType dtype);
   void Resolve(const Graph& graph, Variables* variables);
   void Compile(const Graph& graph, const Backend& backend);
+  void AllocateScratch(const Scratch& scratch);
 
   std::vector<ValueInfo> values_;
   std::vector<Node> nodes_;
   MemoryPlan plan_;
   AlignedBuffer arena_;
+  AlignedBuffer scratch_;
   std::vector<void*> pointers_;  // by value
   std::vector<Operand> operands_;
   std::vector<Step> steps_;

@@ -26,7 +26,7 @@ Value Graph::Named(const std::string& name, const Shape& shape, DType dtype, Rol
   if (!named_.emplace(name, value.id).second) {
     Fail("\"", name, "\" is there twice in the graph: give one of them another name");
   }
-  values_.push_back({name, shape, dtype, role, initial, false});
+  values_.push_back({name, shape, dtype, role, initial, false, nullptr});
   return value;
 }
 
@@ -40,7 +40,7 @@ const Node& Graph::Append(OpKind op, const std::string& name, std::vector<Value>
   Node node{op, name, std::move(inputs), {}, attributes};
   for (const Shape& shape : outputs) {
     node.outputs.push_back({static_cast<int32_t>(values_.size())});
-    values_.push_back({name, shape, real_, Role::kIntermediate, {}, false});
+    values_.push_back({name, shape, real_, Role::kIntermediate, {}, false, nullptr});
   }
   nodes_.push_back(std::move(node));
   return nodes_.back();
@@ -60,6 +60,25 @@ Value Graph::Parameter(const std::string& name, const Shape& shape, Initial init
 
 Value Graph::State(const std::string& name, const Shape& shape, double initial) {
   return Named(name, shape, real_, Role::kState, {Initial::Kind::kConstant, initial});
+}
+
+Value Graph::Constant(const std::string& name, const Shape& shape,
+                      std::span<const double> numbers) {
+  Tensor tensor =
+      real_ == DType::kFloat64
+          ? Tensor::From<double>(shape, numbers)
+          : Tensor::From<float>(shape, std::vector<float>(numbers.begin(), numbers.end()));
+  const Value value = Named(name, shape, real_, Role::kConstant, {});
+  values_[Check(value)].constant = std::make_shared<const Tensor>(std::move(tensor));
+  return value;
+}
+
+Value Graph::CodesConstant(const std::string& name, const Shape& shape,
+                           std::span<const int32_t> codes) {
+  Tensor tensor = Tensor::From<int32_t>(shape, codes);
+  const Value value = Named(name, shape, DType::kInt32, Role::kConstant, {});
+  values_[Check(value)].constant = std::make_shared<const Tensor>(std::move(tensor));
+  return value;
 }
 
 void Graph::RequireVector(const std::string& name, std::string_view what, Value value,

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 
 #include "engine/core/dtype.h"
 #include "engine/core/shape.h"
+#include "engine/core/tensor.h"
 #include "engine/graph/op.h"
 
 namespace beamline::engine {
@@ -28,6 +30,7 @@ enum class Role : uint8_t {
   kInput,         // written by the caller before each run
   kParameter,     // trained; kept between runs
   kState,         // not trained but kept: running statistics, optimiser state
+  kConstant,      // fixed numbers that belong to the graph
   kIntermediate,  // made by a node, lives in the arena
 };
 
@@ -47,6 +50,8 @@ struct ValueInfo {
   Initial initial;
   // The caller reads it after a run.
   bool output = false;
+  // kConstant: its elements, shared by all copies of the graph.
+  std::shared_ptr<const Tensor> constant;
 };
 
 struct Node {
@@ -76,10 +81,16 @@ class Graph {
   Value Number(const std::string& name) { return Input(name, Shape()); }
   Value Parameter(const std::string& name, const Shape& shape, Initial initial);
   Value State(const std::string& name, const Shape& shape, double initial);
+  // Fixed numbers, rounded to the graph's type; fixed codes. Throws Error if their count is not
+  // that of the shape.
+  Value Constant(const std::string& name, const Shape& shape, std::span<const double> numbers);
+  Value CodesConstant(const std::string& name, const Shape& shape, std::span<const int32_t> codes);
 
   // --- Layers. x: [rows, n] unless said otherwise.
-  // activation(x W + b); W [n, units]; b [units] or no value. -> [rows, units]
+  // activation(x W + b) over the last axis; W [n, units]; b [units] or no value.
+  // x [..., n] -> [..., units]
   Value Dense(const std::string& name, Value x, Value weight, Value bias, Activation activation);
+  // a [m, k], or [..., k] if it is not transposed; b [k, n]. -> [m, n] or [..., n]
   Value MatMul(const std::string& name, Value a, Value b, bool transpose_a = false,
                bool transpose_b = false);
   Value BiasAdd(const std::string& name, Value x, Value bias);
@@ -132,7 +143,7 @@ class Graph {
   const std::vector<Node>& nodes() const { return nodes_; }
   const ValueInfo& info(Value value) const { return values_[Check(value)]; }
   const Shape& shape(Value value) const { return info(value).shape; }
-  // The input, parameter or state of that name, or no value.
+  // The input, parameter, state or constant of that name, or no value.
   Value Find(std::string_view name) const;
   // Adds a node without any check, with one new intermediate value per output shape.
   const Node& Append(OpKind op, const std::string& name, std::vector<Value> inputs,

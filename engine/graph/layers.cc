@@ -9,12 +9,12 @@ namespace beamline::engine {
 Value Graph::MatMul(const std::string& name, Value a, Value b, bool transpose_a, bool transpose_b) {
   const Shape& left = shape(a);
   const Shape& right = shape(b);
-  if (left.rank() != 2 || right.rank() != 2) {
+  const bool matrices = left.rank() == 2 || (left.rank() > 2 && !transpose_a);
+  if (!matrices || right.rank() != 2) {
     Fail("layer \"", name, "\" multiplies matrices, but its input has shape ", left,
          " and its weight ", right, ": add a reshape before it");
   }
-  const int64_t rows = left.dim(transpose_a ? 1 : 0);
-  const int64_t inner = left.dim(transpose_a ? 0 : 1);
+  const int64_t inner = transpose_a ? left.dim(0) : left.Columns();
   const int64_t expected = right.dim(transpose_b ? 1 : 0);
   if (inner != expected) {
     Fail("layer \"", name, "\" expects ", expected, " inputs but gets ", inner, ": set inputs to ",
@@ -23,9 +23,10 @@ Value Graph::MatMul(const std::string& name, Value a, Value b, bool transpose_a,
   Attributes attributes;
   attributes.transpose_a = transpose_a;
   attributes.transpose_b = transpose_b;
-  return Append(OpKind::kMatMul, name, {a, b}, {Shape({rows, right.dim(transpose_b ? 0 : 1)})},
-                attributes)
-      .outputs[0];
+  std::vector<int64_t> extents(left.extents().begin(), left.extents().end());
+  if (transpose_a) extents = {left.dim(1), 0};
+  extents.back() = right.dim(transpose_b ? 0 : 1);
+  return Append(OpKind::kMatMul, name, {a, b}, {Shape(extents)}, attributes).outputs[0];
 }
 
 Value Graph::BiasAdd(const std::string& name, Value x, Value bias) {
@@ -39,15 +40,15 @@ Value Graph::Activate(const std::string& name, Value x, Activation activation, d
   Attributes attributes;
   attributes.activation = activation;
   attributes.alpha = alpha;
-  return Append(OpKind::kActivation, name, {x}, {shape(x)}, attributes).outputs[0];
+  return Append(OpKind::kActivate, name, {x}, {shape(x)}, attributes).outputs[0];
 }
 
 Value Graph::Dense(const std::string& name, Value x, Value weight, Value bias,
                    Activation activation) {
   if (info(x).dtype != real_) Fail("layer \"", name, "\" cannot take codes: embed them first");
-  if (shape(x).rank() != 2) {
+  if (shape(x).rank() < 2) {
     Fail("layer \"", name, "\" expects [batch, features] but gets ", shape(x),
-         ": add a reshape layer with an empty shape before it");
+         ": add a reshape layer before it");
   }
   Value y = MatMul(name, x, weight);
   if (bias.valid()) y = BiasAdd(name, y, bias);

@@ -9,31 +9,11 @@ constexpr std::string_view kActivationNames[] = {"linear",  "relu",     "leaky_r
                                                  "selu",    "gelu",     "silu",       "tanh",
                                                  "sigmoid", "softplus", "softmax"};
 constexpr std::string_view kLossNames[] = {"mse", "mae", "huber", "bce", "ce"};
-constexpr std::string_view kOpNames[] = {"matmul",
-                                         "bias_add",
-                                         "activation",
-                                         "activation_grad",
-                                         "softmax_grad",
-                                         "column_sum",
-                                         "dropout",
-                                         "batch_norm",
-                                         "batch_norm_inference",
-                                         "batch_norm_grad",
-                                         "layer_norm",
-                                         "layer_norm_grad",
-                                         "embedding",
-                                         "embedding_grad",
-                                         "concat",
-                                         "slice",
-                                         "add",
-                                         "multiply",
-                                         "reshape",
-                                         "loss",
-                                         "loss_grad",
-                                         "squared_norm",
-                                         "clip_scale",
-                                         "update"};
-static_assert(std::size(kOpNames) == static_cast<size_t>(OpKind::kUpdate) + 1);
+constexpr std::string_view kOpNames[] = {
+#define BEAMLINE_OP(Name, text) text,
+#include "engine/graph/ops.def"
+#undef BEAMLINE_OP
+};
 static_assert(std::size(kActivationNames) == static_cast<size_t>(Activation::kSoftmax) + 1);
 
 }  // namespace

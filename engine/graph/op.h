@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -41,35 +42,17 @@ std::string_view Name(LossKind loss);
 // The target is a class label and not numbers.
 bool TakesLabels(LossKind loss);
 
+// kMatMul, kBiasAdd, ...: ops.def says what each takes and gives.
 enum class OpKind : uint8_t {
-  // Shapes: x [rows, columns] stands for any tensor seen as Rows() by Columns().
-  kMatMul,          // (a [m,k], b [k,n]; either transposed) -> [m,n]; fused: bias [n], activation,
-                    // or times the activation's gradient at y or x [m,n]
-  kBiasAdd,         // (x [rows,n], bias [n]) -> [rows,n]
-  kActivation,      // (x) -> y
-  kActivationGrad,  // (dy, y or x) -> dx
-  kSoftmaxGrad,     // (dy, y) -> dx
-  kColumnSum,       // (x [rows,n]) -> [n]: gradient of a bias
-  kDropout,         // (x, rate []) -> y; its own gradient
-  kBatchNorm,       // (x [rows,n], gamma, beta [n], running mean, variance [n]) -> y, mean, rstd
-  kBatchNormInference,  // (x, gamma, beta, running mean, variance) -> y
-  kBatchNormGrad,       // (dy, x, gamma, mean, rstd) -> dx, dgamma, dbeta
-  kLayerNorm,           // (x [rows,n], gamma, beta [n]) -> y, mean [rows], rstd [rows]
-  kLayerNormGrad,       // (dy, x, gamma, mean, rstd) -> dx, dgamma, dbeta
-  kEmbedding,           // (table [categories,n], codes [rows,c]) -> [rows, c*n]
-  kEmbeddingGrad,       // (dy [rows,c*n], codes) -> [categories,n]
-  kConcat,              // (x_i [rows,n_i]...) -> [rows, sum n_i]
-  kSlice,               // (x [rows,n]) -> [rows, size]: columns from `begin`
-  kAdd,                 // (a, b) -> a + b
-  kMultiply,            // (a, b) -> a b
-  kReshape,             // (x) -> the same elements in another shape; costs nothing
-  kLoss,      // (p, target, weights?, class weights?) -> loss [], weight sum [], row losses [rows]
-  kLossGrad,  // (p, target, weights?, class weights?, weight sum []) -> dp
-  kSquaredNorm,  // (g) -> []: sum of squares
-  kClipScale,    // (squared norms []..., limit []) -> []: min(1, limit / global norm)
-  kUpdate,       // (parameter, gradient, numbers [kUpdateNumbers], scale []?, state...) changes
-                 // parameter and state; the numbers are the caller's: engine/optim/optimizer.h
+#define BEAMLINE_OP(Name, text) k##Name,
+#include "engine/graph/ops.def"
+#undef BEAMLINE_OP
 };
+inline constexpr size_t kOpKinds = 0
+#define BEAMLINE_OP(Name, text) +1
+#include "engine/graph/ops.def"
+#undef BEAMLINE_OP
+    ;
 std::string_view Name(OpKind op);
 
 // What kUpdate does; the formulas are in engine/optim/optimizer.h.

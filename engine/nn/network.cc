@@ -304,7 +304,7 @@ int64_t MatMulFlops(const Graph& graph) {
   for (const Node& node : graph.nodes()) {
     if (node.op != OpKind::kMatMul) continue;
     const Shape& a = graph.shape(node.inputs[0]);
-    const int64_t inner = a.dim(node.attributes.transpose_a ? 0 : 1);
+    const int64_t inner = node.attributes.transpose_a ? a.Rows() : a.Columns();
     flops += 2 * inner * graph.shape(node.outputs[0]).NumElements();
   }
   return flops;

@@ -36,7 +36,7 @@ bool Absorb(Node* product, const Node& next) {
       attributes.has_bias = true;
       product->inputs.push_back(next.inputs[1]);
       break;
-    case OpKind::kActivation:
+    case OpKind::kActivate:
       if (activated || next.attributes.activation == Activation::kSoftmax) return false;
       attributes.activation = next.attributes.activation;
       attributes.alpha = next.attributes.alpha;

@@ -83,6 +83,7 @@ MemoryPlan PlanMemory(const Graph& graph) {
     const ValueInfo& info = graph.values()[block.value];
     if (info.role == Role::kParameter) plan.parameter_bytes += block.bytes;
     if (info.role == Role::kState) plan.state_bytes += block.bytes;
+    if (info.role == Role::kConstant) plan.constant_bytes += block.bytes;
     const bool own = info.role == Role::kInput || info.role == Role::kIntermediate;
     const bool used = block.first <= block.last;
     if (own && used && root[block.value] == block.value) order.push_back(&block);

@@ -141,6 +141,16 @@ void Slice(const KernelCall& call, const RunState&) {
   }
 }
 
+void SliceGrad(const KernelCall& call, const RunState&) {
+  const int64_t width = call.inputs[0].columns;
+  const int64_t columns = call.outputs[0].columns;
+  __builtin_memset(Out(call, 0), 0, static_cast<size_t>(call.outputs[0].elements) * sizeof(float));
+  for (int64_t i = 0; i < call.outputs[0].rows; ++i) {
+    __builtin_memcpy(Out(call, 0) + i * columns + call.attributes->begin, In(call, 0) + i * width,
+                     static_cast<size_t>(width) * sizeof(float));
+  }
+}
+
 void Add(const KernelCall& call, const RunState& run) {
   const float* a = In(call, 0);
   const float* b = In(call, 1);

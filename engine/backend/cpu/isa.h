@@ -14,6 +14,7 @@ struct Isa {
   // This machine, and its operating system, can run it.
   bool (*Runs)();
   const KernelTable& (*Table)();
+  Scratch (*ScratchOf)(OpKind op, const KernelCall& call);
 };
 
 // Widest first; the last runs everywhere.

@@ -15,35 +15,12 @@
 
 namespace beamline::engine::cpu::BEAMLINE_ISA {
 
-#define BEAMLINE_CPU_KERNEL(Name) void Name(const KernelCall& call, const RunState& run);
-
-BEAMLINE_CPU_KERNEL(MatMul)
-BEAMLINE_CPU_KERNEL(BiasAdd)
-BEAMLINE_CPU_KERNEL(Activate)
-BEAMLINE_CPU_KERNEL(ActivationGrad)
-BEAMLINE_CPU_KERNEL(SoftmaxGrad)
-BEAMLINE_CPU_KERNEL(ColumnSum)
-BEAMLINE_CPU_KERNEL(Dropout)
-BEAMLINE_CPU_KERNEL(BatchNorm)
-BEAMLINE_CPU_KERNEL(BatchNormInference)
-BEAMLINE_CPU_KERNEL(BatchNormGrad)
-BEAMLINE_CPU_KERNEL(LayerNorm)
-BEAMLINE_CPU_KERNEL(LayerNormGrad)
-BEAMLINE_CPU_KERNEL(Embedding)
-BEAMLINE_CPU_KERNEL(EmbeddingGrad)
-BEAMLINE_CPU_KERNEL(Concat)
-BEAMLINE_CPU_KERNEL(Slice)
-BEAMLINE_CPU_KERNEL(Add)
-BEAMLINE_CPU_KERNEL(Multiply)
-BEAMLINE_CPU_KERNEL(Loss)
-BEAMLINE_CPU_KERNEL(LossGrad)
-BEAMLINE_CPU_KERNEL(SquaredNorm)
-BEAMLINE_CPU_KERNEL(ClipScale)
-BEAMLINE_CPU_KERNEL(Update)
-
-#undef BEAMLINE_CPU_KERNEL
+#define BEAMLINE_OP(Name, text) void Name(const KernelCall& call, const RunState& run);
+#include "engine/graph/ops.def"
+#undef BEAMLINE_OP
 
 const KernelTable& Table();
+Scratch ScratchOf(OpKind op, const KernelCall& call);
 
 inline __attribute__((always_inline)) float* In(const KernelCall& call, int i) {
   return static_cast<float*>(call.inputs[i].data);
@@ -56,16 +33,35 @@ inline __attribute__((always_inline)) float* Out(const KernelCall& call, int i) 
 // stays on the calling thread: it takes less than about 10 us.
 inline constexpr int64_t kWorthSharing = 400'000;
 
-// body(tile) for each tile; on the pool's threads if `operations` in all are worth it.
+// body(tile, slot) for each tile; on the pool's threads if `operations` in all are worth it. `slot`
+// is the thread's number: what ThreadScratch takes.
 template <typename Body>
-static void ForTiles(const RunState& run, int64_t tiles, int64_t operations, const Body& body) {
+static void ForTilesInSlots(const RunState& run, int64_t tiles, int64_t operations,
+                            const Body& body) {
   if (tiles <= 1 || operations < kWorthSharing || run.pool == nullptr) {
-    for (int64_t tile = 0; tile < tiles; ++tile) body(tile);
+    for (int64_t tile = 0; tile < tiles; ++tile) body(tile, 0);
     return;
   }
   RunTiles(
       run.pool, tiles,
-      [](const void* context, int64_t tile) { (*static_cast<const Body*>(context))(tile); }, &body);
+      [](const void* context, int64_t tile, int slot) {
+        (*static_cast<const Body*>(context))(tile, slot);
+      },
+      &body);
+}
+
+// body(tile) for each tile, as above.
+template <typename Body>
+static void ForTiles(const RunState& run, int64_t tiles, int64_t operations, const Body& body) {
+  ForTilesInSlots(run, tiles, operations, [&](int64_t tile, int) { body(tile); });
+}
+
+// The memory that ScratchOf asked for: of the whole call, and of one thread.
+inline __attribute__((always_inline)) float* SharedScratch(const RunState& run) {
+  return reinterpret_cast<float*>(run.shared_scratch);
+}
+inline __attribute__((always_inline)) float* ThreadScratch(const RunState& run, int slot) {
+  return reinterpret_cast<float*>(run.thread_scratch + slot * run.thread_scratch_bytes);
 }
 
 // body(begin, end) over [0, elements) in pieces; `cost` is in operations per element.

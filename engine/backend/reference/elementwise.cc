@@ -123,6 +123,19 @@ void Slice(const KernelCall& call, const RunState&) {
 BEAMLINE_INSTANTIATE(Slice)
 
 template <typename T>
+void SliceGrad(const KernelCall& call, const RunState&) {
+  const Operand& dy = call.inputs[0];
+  const Operand& dx = call.outputs[0];
+  for (int64_t i = 0; i < dx.elements; ++i) Out<T>(call, 0)[i] = 0;
+  for (int64_t i = 0; i < dy.elements; ++i) {
+    const int64_t row = i / dy.columns;
+    const int64_t column = i % dy.columns + call.attributes->begin;
+    Out<T>(call, 0)[row * dx.columns + column] = In<T>(call, 0)[i];
+  }
+}
+BEAMLINE_INSTANTIATE(SliceGrad)
+
+template <typename T>
 void Add(const KernelCall& call, const RunState&) {
   for (int64_t i = 0; i < call.outputs[0].elements; ++i) {
     Out<T>(call, 0)[i] = In<T>(call, 0)[i] + In<T>(call, 1)[i];

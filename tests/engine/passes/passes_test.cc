@@ -35,7 +35,7 @@ TEST(FusionTest, ADenseLayerIsOneNodeForwardAndOneBackward) {
   // 3 forward, 3 weight gradients, 2 input gradients (none for the features).
   EXPECT_EQ(CountOps(network.graph, OpKind::kMatMul), 8);
   EXPECT_EQ(CountOps(network.graph, OpKind::kBiasAdd), 0);
-  EXPECT_EQ(CountOps(network.graph, OpKind::kActivation), 0);
+  EXPECT_EQ(CountOps(network.graph, OpKind::kActivate), 0);
   EXPECT_EQ(CountOps(network.graph, OpKind::kActivationGrad), 0);
   EXPECT_EQ(CountOps(network.graph, OpKind::kUpdate), 6);
 }
@@ -69,7 +69,7 @@ TEST(FusionTest, WhatIsReadElsewhereIsNotFusedAway) {
   const Value y = g.Activate("y", product, Activation::kTanh);
   g.MarkOutput(g.Add("sum", product, y));
   Optimize(&g);
-  EXPECT_EQ(CountOps(g, OpKind::kActivation), 1);
+  EXPECT_EQ(CountOps(g, OpKind::kActivate), 1);
 }
 
 TEST(AutodiffTest, ParametersThatDoNotMatterHaveNoGradient) {
