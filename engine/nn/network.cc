@@ -6,6 +6,7 @@
 
 #include "engine/core/error.h"
 #include "engine/nn/initializer.h"
+#include "engine/nn/layers.h"
 #include "engine/passes/autodiff.h"
 #include "engine/passes/fusion.h"
 #include "engine/passes/memory_plan.h"
@@ -14,7 +15,6 @@ namespace beamline::engine {
 namespace {
 
 constexpr int64_t kMaxLayers = 10'000;
-constexpr int64_t kMaxUnits = int64_t{1} << 24;
 
 class Wiring {
  public:
@@ -93,135 +93,19 @@ class Wiring {
       Fail("layer \"", name, "\": a layer's name must not contain \"/\": choose another");
     }
     const std::vector<Value> inputs = InputsOf(layer, name);
-    const bool joins = layer.kind == LayerKind::kConcat || layer.kind == LayerKind::kAdd ||
-                       layer.kind == LayerKind::kMultiply;
-    if (!joins && inputs.size() > 1) {
-      Fail("layer \"", name, "\" takes one input but has ", inputs.size(),
-           ": join them with a concat or add layer first");
+    const LayerRule& rule = RuleFor(layer.kind);
+    if (inputs.size() < rule.min_inputs) {
+      Fail("layer \"", name, "\" joins at least ", rule.min_inputs, " inputs: name them in inputs");
     }
-    previous_ = Apply(layer, name, inputs, index + 1 == spec_.layers.size());
+    if (inputs.size() > rule.max_inputs) {
+      Fail("layer \"", name, "\" takes ", rule.max_inputs == 1 ? "one input" : "fewer inputs",
+           " but has ", inputs.size(), ": join them with a concat or add layer first");
+    }
+    const bool last = index + 1 == spec_.layers.size();
+    const int64_t default_units = last ? OutputsNeeded(spec_.loss, layout_) : 0;
+    previous_ =
+        rule.build({graph(), layer, name, inputs, mode_, batch_, default_units, network_.rates});
     by_name_[name] = previous_;
-  }
-
-  Value Apply(const LayerSpec& layer, const std::string& name, const std::vector<Value>& inputs,
-              bool last) {
-    const Value x = inputs[0];
-    switch (layer.kind) {
-      case LayerKind::kDense:
-        return Dense(layer, name, x, last);
-      case LayerKind::kActivation:
-        return graph().Activate(name, x, layer.activation);
-      case LayerKind::kDropout:
-        return Dropout(layer, name, x);
-      case LayerKind::kBatchNorm:
-      case LayerKind::kLayerNorm:
-        return Normalise(layer, name, x);
-      case LayerKind::kEmbedding:
-        return Embedding(layer, name, x);
-      case LayerKind::kConcat:
-        return graph().Concat(name, inputs);
-      case LayerKind::kAdd:
-      case LayerKind::kMultiply:
-        return Fold(layer, name, inputs);
-      case LayerKind::kReshape:
-        return Reshape(layer, name, x);
-    }
-    Fail("layer \"", name, "\" is of a kind that is not known");
-  }
-
-  Value Dense(const LayerSpec& layer, const std::string& name, Value x, bool last) {
-    int64_t units = layer.units;
-    if (units == 0 && last) units = OutputsNeeded(spec_.loss, layout_);
-    if (units < 1 || units > kMaxUnits) {
-      Fail("layer \"", name, "\" has ", units, " units: set units to a number from 1 to ",
-           kMaxUnits);
-    }
-    if (graph().info(x).dtype != graph().real()) {
-      Fail("layer \"", name, "\" cannot take codes: embed them first");
-    }
-    const int64_t inputs = graph().shape(x).Columns();
-    if (layer.expected_inputs > 0 && layer.expected_inputs != inputs) {
-      Fail("layer \"", name, "\" expects ", layer.expected_inputs, " inputs but gets ", inputs,
-           ": set inputs to ", inputs, " or change the layer before it");
-    }
-    const Initial initial = InitialWeight(layer.initializer, layer.activation, inputs, units);
-    const Value weight = graph().Parameter(name + ".weight", {inputs, units}, initial);
-    const Value bias = layer.bias ? graph().Parameter(name + ".bias", {units}, {}) : Value();
-    return graph().Dense(name, x, weight, bias, layer.activation);
-  }
-
-  Value Dropout(const LayerSpec& layer, const std::string& name, Value x) {
-    if (!(layer.rate >= 0 && layer.rate < 1)) {
-      Fail("layer \"", name, "\": the rate must be at least 0 and below 1, got ", layer.rate);
-    }
-    if (mode_ != NetworkMode::kTraining) return x;
-    const Value rate = graph().Number(name + ".rate");
-    network_.rates.emplace_back(rate, layer.rate);
-    return graph().Dropout(name, x, rate);
-  }
-
-  Value Normalise(const LayerSpec& layer, const std::string& name, Value x) {
-    if (!(layer.epsilon > 0)) Fail("layer \"", name, "\": epsilon must be positive");
-    const Shape columns({graph().shape(x).Columns()});
-    const Value gamma = graph().Parameter(name + ".gamma", columns, {Initial::Kind::kConstant, 1});
-    const Value beta = graph().Parameter(name + ".beta", columns, {});
-    if (layer.kind == LayerKind::kLayerNorm) {
-      return graph().LayerNorm(name, x, gamma, beta, layer.epsilon);
-    }
-    if (!(layer.momentum >= 0 && layer.momentum < 1)) {
-      Fail("layer \"", name, "\": momentum must be at least 0 and below 1, got ", layer.momentum);
-    }
-    const Value mean = graph().State(name + ".running_mean", columns, 0);
-    const Value variance = graph().State(name + ".running_variance", columns, 1);
-    if (mode_ == NetworkMode::kTraining) {
-      return graph().BatchNorm(name, x, gamma, beta, mean, variance, layer.momentum, layer.epsilon);
-    }
-    return graph().BatchNormInference(name, x, gamma, beta, mean, variance, layer.epsilon);
-  }
-
-  Value Embedding(const LayerSpec& layer, const std::string& name, Value codes) {
-    const int64_t columns = graph().shape(codes).Columns();
-    if (layer.units < 1 || layer.units > kMaxUnits) {
-      Fail("layer \"", name, "\" has dimension ", layer.units, ": set it to at least 1");
-    }
-    const auto given = static_cast<int64_t>(layer.categories.size());
-    if (given != 1 && given != columns) {
-      Fail("layer \"", name, "\" has numbers of categories for ", given,
-           " code columns but the data has ", columns, ": give one number, or one per column");
-    }
-    std::vector<int64_t> offsets;
-    int64_t total = 0;
-    for (int64_t c = 0; c < columns; ++c) {
-      const int64_t categories = layer.categories[static_cast<size_t>(given == 1 ? 0 : c)];
-      if (categories < 1 || categories > kMaxUnits) {
-        Fail("layer \"", name, "\" has ", categories, " categories for code column ", c,
-             ": set it to a number from 1 to ", kMaxUnits);
-      }
-      offsets.push_back(total);
-      total += categories;
-    }
-    const Value table =
-        graph().Parameter(name + ".table", {total, layer.units}, InitialTable(layer.units));
-    return graph().Embedding(name, table, codes, offsets);
-  }
-
-  Value Fold(const LayerSpec& layer, const std::string& name, const std::vector<Value>& inputs) {
-    if (inputs.size() < 2) {
-      Fail("layer \"", name, "\" joins at least two inputs: name them in inputs");
-    }
-    Value result = inputs[0];
-    for (size_t i = 1; i < inputs.size(); ++i) {
-      result = layer.kind == LayerKind::kAdd ? graph().Add(name, result, inputs[i])
-                                             : graph().Multiply(name, result, inputs[i]);
-    }
-    return result;
-  }
-
-  Value Reshape(const LayerSpec& layer, const std::string& name, Value x) {
-    if (layer.shape.empty()) return graph().Flatten(name, x);
-    std::vector<int64_t> extents = {batch_};
-    extents.insert(extents.end(), layer.shape.begin(), layer.shape.end());
-    return graph().Reshape(name, x, Shape(extents));
   }
 
   void FinishOutput() {

@@ -1,0 +1,59 @@
+#include "engine/nn/layers.h"
+
+#include <array>
+#include <limits>
+
+#include "engine/core/error.h"
+
+namespace beamline::engine {
+namespace {
+
+constexpr size_t kAny = std::numeric_limits<size_t>::max();
+
+struct Entry {
+  LayerKind kind;
+  LayerRule rule;
+};
+
+constexpr Entry kEntries[] = {
+    {LayerKind::kDense, {BuildDense}},
+    {LayerKind::kActivation, {BuildActivation}},
+    {LayerKind::kDropout, {BuildDropout}},
+    {LayerKind::kBatchNorm, {BuildBatchNorm}},
+    {LayerKind::kLayerNorm, {BuildLayerNorm}},
+    {LayerKind::kEmbedding, {BuildEmbedding}},
+    {LayerKind::kConcat, {BuildConcat, 1, kAny}},
+    {LayerKind::kAdd, {BuildAdd, 2, kAny}},
+    {LayerKind::kMultiply, {BuildMultiply, 2, kAny}},
+    {LayerKind::kReshape, {BuildReshape}},
+};
+
+}  // namespace
+
+const LayerRule& RuleFor(LayerKind kind) {
+  for (const Entry& entry : kEntries) {
+    if (entry.kind == kind) return entry.rule;
+  }
+  Fail("a layer is of a kind that this version does not have yet");
+}
+
+int64_t LayerContext::Units() const {
+  const int64_t units = layer.units == 0 ? default_units : layer.units;
+  if (units < 1 || units > kMaxUnits) {
+    Fail("layer \"", name, "\" has ", units, " units: set units to a number from 1 to ", kMaxUnits);
+  }
+  return units;
+}
+
+void LayerContext::RequireNumbers(size_t i) const {
+  if (graph.info(inputs[i]).dtype == graph.real()) return;
+  Fail("layer \"", name, "\" cannot take codes: embed them first");
+}
+
+Value LayerContext::Number(const std::string& what, double number) const {
+  const Value value = graph.Number(name + "." + what);
+  rates.emplace_back(value, number);
+  return value;
+}
+
+}  // namespace beamline::engine

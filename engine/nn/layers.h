@@ -1,0 +1,70 @@
+// Layers: how each kind is made of ops.
+//
+// A kind is one function, listed in one table with the number of inputs it takes. The layers of a
+// family are in one file (layers_dense.cc, ...).
+#pragma once
+
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/nn/network.h"
+
+namespace beamline::engine {
+
+// One layer about to be built.
+struct LayerContext {
+  Graph& graph;
+  const LayerSpec& layer;
+  // Of the layer: its parameters are called "<name>.weight", ...
+  const std::string& name;
+  std::span<const Value> inputs;  // as many as the table allows
+  NetworkMode mode;
+  int64_t batch;
+  // Units of the last layer when the definition leaves them out; 0 for all others.
+  int64_t default_units;
+  // Numbers that the runner writes before each run (Network::rates).
+  std::vector<std::pair<Value, double>>& rates;
+
+  Value x() const { return inputs[0]; }
+  const Shape& shape() const { return graph.shape(inputs[0]); }
+  bool training() const { return mode == NetworkMode::kTraining; }
+  // The layer's units, or the default; throws Error unless they are from 1 to 2^24.
+  int64_t Units() const;
+  // Throws Error if input `i` holds codes and not numbers.
+  void RequireNumbers(size_t i = 0) const;
+  // An input [] of the graph, "<name>.<what>", that holds `number`: rates may differ between
+  // trials that share a graph.
+  Value Number(const std::string& what, double number) const;
+  // "<name>.<what>".
+  Value Parameter(const std::string& what, const Shape& shape, Initial initial) const {
+    return graph.Parameter(name + "." + what, shape, initial);
+  }
+};
+
+inline constexpr int64_t kMaxUnits = int64_t{1} << 24;
+
+using LayerBuilder = Value (*)(const LayerContext& context);
+
+struct LayerRule {
+  LayerBuilder build = nullptr;
+  size_t min_inputs = 1;
+  size_t max_inputs = 1;
+};
+
+// Throws Error if the kind is not built yet.
+const LayerRule& RuleFor(LayerKind kind);
+
+Value BuildDense(const LayerContext& context);
+Value BuildActivation(const LayerContext& context);
+Value BuildDropout(const LayerContext& context);
+Value BuildBatchNorm(const LayerContext& context);
+Value BuildLayerNorm(const LayerContext& context);
+Value BuildEmbedding(const LayerContext& context);
+Value BuildConcat(const LayerContext& context);
+Value BuildAdd(const LayerContext& context);
+Value BuildMultiply(const LayerContext& context);
+Value BuildReshape(const LayerContext& context);
+
+}  // namespace beamline::engine
