@@ -1,82 +1,16 @@
 #include "pipeline/network.h"
 
 #include "absl/strings/str_cat.h"
+#include "pipeline/layers.h"
 #include "pipeline/metric_names.h"
 
 namespace beamline::pipeline {
 namespace {
 
-using engine::LayerKind;
-using engine::LayerSpec;
 using engine::LossKind;
 using engine::NetworkSpec;
 using engine::OptimizerKind;
 using engine::ScheduleKind;
-
-double Or(double value, double fallback) { return value == 0 ? fallback : value; }
-
-// The enums of the two sides have the same members in the same order, but for UNSPECIFIED.
-static_assert(static_cast<int>(engine::Activation::kLinear) == v1::ACTIVATION_LINEAR - 1);
-static_assert(static_cast<int>(engine::Activation::kSelu) == v1::ACTIVATION_SELU - 1);
-static_assert(static_cast<int>(engine::Activation::kTanh) == v1::ACTIVATION_TANH - 1);
-static_assert(static_cast<int>(engine::Activation::kSoftmax) == v1::ACTIVATION_SOFTMAX - 1);
-static_assert(static_cast<int>(engine::Initializer::kDefault) == v1::INITIALIZER_UNSPECIFIED);
-static_assert(static_cast<int>(engine::Initializer::kLecunNormal) == v1::INITIALIZER_LECUN_NORMAL);
-static_assert(static_cast<int>(engine::Initializer::kZeros) == v1::INITIALIZER_ZEROS);
-
-engine::Activation ToActivation(v1::Activation activation) {
-  if (activation == v1::ACTIVATION_UNSPECIFIED) return engine::Activation::kLinear;
-  return static_cast<engine::Activation>(activation - 1);
-}
-
-LayerSpec ToLayer(const v1::Layer& layer, const NetworkFacts& facts) {
-  LayerSpec spec;
-  spec.name = layer.name();
-  spec.inputs.assign(layer.inputs().begin(), layer.inputs().end());
-  switch (layer.kind_case()) {
-    case v1::Layer::kDense:
-    case v1::Layer::KIND_NOT_SET:
-      spec.kind = LayerKind::kDense;
-      spec.units = layer.dense().units();
-      spec.activation = ToActivation(layer.dense().activation());
-      spec.bias = !layer.dense().no_bias();
-      spec.initializer = static_cast<engine::Initializer>(layer.dense().initializer());
-      break;
-    case v1::Layer::kActivation:
-      spec.kind = LayerKind::kActivation;
-      spec.activation = ToActivation(layer.activation().function());
-      break;
-    case v1::Layer::kDropout:
-      spec.kind = LayerKind::kDropout;
-      spec.rate = layer.dropout().rate();
-      break;
-    case v1::Layer::kBatchNorm:
-      spec.kind = LayerKind::kBatchNorm;
-      spec.momentum = Or(layer.batch_norm().momentum(), 0.9);
-      spec.epsilon = Or(layer.batch_norm().epsilon(), 1e-5);
-      break;
-    case v1::Layer::kLayerNorm:
-      spec.kind = LayerKind::kLayerNorm;
-      spec.epsilon = Or(layer.layer_norm().epsilon(), 1e-5);
-      break;
-    case v1::Layer::kEmbedding:
-      spec.kind = LayerKind::kEmbedding;
-      spec.units = layer.embedding().dimension();
-      if (layer.embedding().categories() > 0) {
-        spec.categories = {layer.embedding().categories()};
-      } else {
-        spec.categories = facts.code_sizes;
-      }
-      break;
-    case v1::Layer::kConcat:
-      spec.kind = LayerKind::kConcat;
-      break;
-    case v1::Layer::kAdd:
-      spec.kind = LayerKind::kAdd;
-      break;
-  }
-  return spec;
-}
 
 engine::LossSpec ToLoss(const v1::Loss& loss, const NetworkFacts& facts) {
   engine::LossSpec spec;

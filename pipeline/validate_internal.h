@@ -58,6 +58,24 @@ void CheckTransforms(Context& context, const std::string& path, const v1::Traini
                      const v1::Dataset* dataset, FeatureFacts* facts);
 void CheckNetwork(Context& context, const std::string& path, const v1::TrainStep& train,
                   const TargetFacts& target, const FeatureFacts& features, int64_t memory_bytes);
+// A layer of a network, and what it takes.
+struct LayerPlace {
+  std::string at;  // its field path
+  const v1::Layer& layer;
+  // Extent of the last axis of each input; 0 where it is not known. At least one.
+  const std::vector<int64_t>& inputs;
+  bool last = false;
+  // Units that the loss needs of the last layer; 0 if not known.
+  int64_t default_units = 0;
+};
+struct LayerFacts {
+  // Extent of the output's last axis; 0: not known.
+  int64_t width = 0;
+  // Numbers that training learns, as far as widths are known.
+  double parameters = 0;
+};
+// Adds what is wrong with the layer's own numbers.
+LayerFacts CheckLayerNumbers(Context& context, const LayerPlace& place);
 // Builds the graph; only to be called if nothing else is wrong with the step.
 void CheckGraph(Context& context, const std::string& path, const v1::TrainStep& train,
                 const TargetFacts& target, const FeatureFacts& features, int64_t memory_bytes);

@@ -15,7 +15,6 @@ namespace beamline::pipeline::validation {
 namespace {
 
 constexpr int kMaxLayers = 1000;
-constexpr double kMaxWidth = 1'000'000;
 
 // Walks the layers in order, with the width of each output as far as it is known (0: not).
 class NetworkCheck {
@@ -108,96 +107,19 @@ class NetworkCheck {
     CheckName(i);
     const v1::Layer& layer = network_.layers(i);
     const std::vector<int64_t> inputs = InputWidths(i);
-    const bool joins = layer.has_concat() || layer.has_add();
+    const bool joins = layer.has_concat() || layer.has_add() || layer.has_multiply();
+    const bool reads_two = layer.has_attention() && inputs.size() == 2;
     if (joins && inputs.size() < 2) {
-      context_.errors.Add(At(i) + ".inputs", absl::StrCat("needs two layers or more to ",
-                                                          layer.has_add() ? "add" : "join"));
-    } else if (!joins && inputs.size() > 1) {
-      context_.errors.Add(At(i) + ".inputs", "only concat and add take several inputs");
+      context_.errors.Add(At(i) + ".inputs", "needs two layers or more to join");
+    } else if (!joins && !reads_two && inputs.size() > 1) {
+      context_.errors.Add(At(i) + ".inputs",
+                          "only concat, add and multiply take several inputs, and attention two");
     }
-    widths_.push_back(inputs.empty() ? 0 : WidthOf(i, inputs));
+    const LayerPlace place{At(i), layer, inputs, IsLast(i), IsLast(i) ? OutputsNeeded() : 0};
+    const LayerFacts facts = inputs.empty() ? LayerFacts() : CheckLayerNumbers(context_, place);
+    widths_.push_back(facts.width);
+    parameters_ += facts.parameters;
     index_.emplace(NameOf(i), i);
-  }
-
-  int64_t WidthOf(int i, const std::vector<int64_t>& inputs) {
-    const v1::Layer& layer = network_.layers(i);
-    const int64_t width = inputs.front();
-    switch (layer.kind_case()) {
-      case v1::Layer::kDense:
-        return DenseWidth(i, width);
-      case v1::Layer::kActivation:
-        if (layer.activation().function() == v1::ACTIVATION_UNSPECIFIED) {
-          context_.errors.Add(At(i) + ".activation.function", "is missing");
-        }
-        return width;
-      case v1::Layer::kDropout:
-        if (layer.dropout().rate() < 0 || layer.dropout().rate() >= 1) {
-          context_.errors.Add(
-              At(i) + ".dropout.rate",
-              absl::StrCat("must be from 0 to below 1, not ", NumberText(layer.dropout().rate())));
-        }
-        return width;
-      case v1::Layer::kBatchNorm:
-        CheckRange(context_, At(i) + ".batch_norm.momentum", layer.batch_norm().momentum(), 0,
-                   0.999999);
-        CheckRange(context_, At(i) + ".batch_norm.epsilon", layer.batch_norm().epsilon(), 1e-12, 1);
-        parameters_ += 2.0 * static_cast<double>(width);
-        return width;
-      case v1::Layer::kLayerNorm:
-        CheckRange(context_, At(i) + ".layer_norm.epsilon", layer.layer_norm().epsilon(), 1e-12, 1);
-        parameters_ += 2.0 * static_cast<double>(width);
-        return width;
-      case v1::Layer::kEmbedding:
-        CheckRange(context_, At(i) + ".embedding.dimension", layer.embedding().dimension(), 1,
-                   65536, false);
-        CheckRange(context_, At(i) + ".embedding.categories", layer.embedding().categories(), 2,
-                   1e8);
-        parameters_ += static_cast<double>(layer.embedding().categories()) *
-                       std::max(layer.embedding().dimension(), 0);
-        return width * std::max(layer.embedding().dimension(), 0);
-      case v1::Layer::kConcat: {
-        int64_t sum = 0;
-        for (const int64_t input : inputs) sum += input;
-        const bool known = std::count(inputs.begin(), inputs.end(), 0) == 0;
-        return known ? sum : 0;
-      }
-      case v1::Layer::kAdd:
-        return AddWidth(i, inputs);
-      case v1::Layer::KIND_NOT_SET:
-        context_.errors.Add(At(i),
-                            "does not say what it is: give one of dense, activation, dropout, "
-                            "batch_norm, layer_norm, embedding, concat, add");
-        return 0;
-    }
-    return 0;
-  }
-
-  int64_t DenseWidth(int i, int64_t input) {
-    const v1::Dense& dense = network_.layers(i).dense();
-    const std::string at = At(i) + ".dense.units";
-    int64_t units = dense.units();
-    if (units == 0 && !IsLast(i)) {
-      context_.errors.Add(at, "is missing: only in the last layer it may be left out");
-    } else if (units < 0 || static_cast<double>(units) > kMaxWidth) {
-      context_.errors.Add(
-          at, absl::StrCat("must be from 1 to ", NumberText(kMaxWidth), ", not ", units));
-      units = 0;
-    }
-    if (units == 0 && IsLast(i)) units = OutputsNeeded();
-    parameters_ += static_cast<double>(units) * (static_cast<double>(input) + 1);
-    return units;
-  }
-
-  int64_t AddWidth(int i, const std::vector<int64_t>& inputs) {
-    for (size_t j = 1; j < inputs.size(); ++j) {
-      if (inputs[j] == 0 || inputs[0] == 0 || inputs[j] == inputs[0]) continue;
-      const v1::Layer& layer = network_.layers(i);
-      context_.errors.Add(absl::StrCat(At(i), ".inputs.", j),
-                          absl::StrCat("\"", layer.inputs(static_cast<int>(j)), "\" has ",
-                                       inputs[j], " numbers, \"", layer.inputs(0), "\" has ",
-                                       inputs[0], ": only equal widths can be added"));
-    }
-    return inputs[0];
   }
 
   void CheckUse() {

@@ -1,0 +1,15 @@
+// Layers of a definition as the engine's.
+#pragma once
+
+#include "engine/nn/network_spec.h"
+#include "pipeline/network.h"
+
+namespace beamline::pipeline {
+
+// `value`, or `fallback` where the definition leaves it out.
+inline double Or(double value, double fallback) { return value == 0 ? fallback : value; }
+
+// Of a layer that Complete() gave its name and units.
+engine::LayerSpec ToLayer(const v1::Layer& layer, const NetworkFacts& facts);
+
+}  // namespace beamline::pipeline

@@ -1,0 +1,132 @@
+// The numbers of each kind of layer, and the width that it gives.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "pipeline/text_value.h"
+#include "pipeline/validate_internal.h"
+
+namespace beamline::pipeline::validation {
+namespace {
+
+constexpr double kMaxWidth = 1'000'000;
+
+LayerFacts CheckDense(Context& context, const LayerPlace& place) {
+  const v1::Dense& dense = place.layer.dense();
+  const std::string at = place.at + ".dense.units";
+  int64_t units = dense.units();
+  if (units == 0 && !place.last) {
+    context.errors.Add(at, "is missing: only in the last layer it may be left out");
+  } else if (units < 0 || static_cast<double>(units) > kMaxWidth) {
+    context.errors.Add(at,
+                       absl::StrCat("must be from 1 to ", NumberText(kMaxWidth), ", not ", units));
+    units = 0;
+  }
+  if (units == 0 && place.last) units = place.default_units;
+  return {units, static_cast<double>(units) * (static_cast<double>(place.inputs[0]) + 1)};
+}
+
+LayerFacts CheckEmbedding(Context& context, const LayerPlace& place) {
+  const v1::Embedding& embedding = place.layer.embedding();
+  CheckRange(context, place.at + ".embedding.dimension", embedding.dimension(), 1, 65536, false);
+  CheckRange(context, place.at + ".embedding.categories", embedding.categories(), 2, 1e8);
+  const int64_t dimension = std::max(embedding.dimension(), 0);
+  return {embedding.tokens() ? dimension : place.inputs[0] * dimension,
+          static_cast<double>(embedding.categories()) * static_cast<double>(dimension)};
+}
+
+// Layers that join inputs of one width.
+LayerFacts CheckEqualWidths(Context& context, const LayerPlace& place) {
+  const std::vector<int64_t>& inputs = place.inputs;
+  for (size_t j = 1; j < inputs.size(); ++j) {
+    if (inputs[j] == 0 || inputs[0] == 0 || inputs[j] == inputs[0]) continue;
+    context.errors.Add(absl::StrCat(place.at, ".inputs.", j),
+                       absl::StrCat("\"", place.layer.inputs(static_cast<int>(j)), "\" has ",
+                                    inputs[j], " numbers, \"", place.layer.inputs(0), "\" has ",
+                                    inputs[0], ": only equal widths can be ",
+                                    place.layer.has_add() ? "added" : "multiplied"));
+  }
+  return {inputs[0]};
+}
+
+LayerFacts CheckConcat(const LayerPlace& place) {
+  LayerFacts facts;
+  for (const int64_t input : place.inputs) facts.width += input;
+  if (std::count(place.inputs.begin(), place.inputs.end(), 0) > 0) facts.width = 0;
+  return facts;
+}
+
+LayerFacts CheckReshape(Context& context, const LayerPlace& place) {
+  const v1::Reshape& reshape = place.layer.reshape();
+  if (reshape.shape_size() > 4) {
+    context.errors.Add(place.at + ".reshape.shape", "has at most 4 numbers, the batch not counted");
+  }
+  for (int i = 0; i < reshape.shape_size(); ++i) {
+    CheckRange(context, absl::StrCat(place.at, ".reshape.shape.", i), reshape.shape(i), 1,
+               kMaxWidth, false);
+  }
+  return {reshape.shape().empty() ? 0 : reshape.shape(reshape.shape_size() - 1)};
+}
+
+LayerFacts CheckDropout(Context& context, const LayerPlace& place) {
+  const double rate = place.layer.dropout().rate();
+  if (rate < 0 || rate >= 1) {
+    context.errors.Add(place.at + ".dropout.rate",
+                       absl::StrCat("must be from 0 to below 1, not ", NumberText(rate)));
+  }
+  return {place.inputs[0]};
+}
+
+LayerFacts CheckNorm(Context& context, const LayerPlace& place) {
+  const v1::Layer& layer = place.layer;
+  CheckRange(context, place.at + ".batch_norm.momentum", layer.batch_norm().momentum(), 0,
+             0.999999);
+  CheckRange(context, place.at + ".batch_norm.epsilon", layer.batch_norm().epsilon(), 1e-12, 1);
+  CheckRange(context, place.at + ".layer_norm.epsilon", layer.layer_norm().epsilon(), 1e-12, 1);
+  return {place.inputs[0], 2.0 * static_cast<double>(place.inputs[0])};
+}
+
+LayerFacts CheckActivation(Context& context, const LayerPlace& place) {
+  if (place.layer.activation().function() == v1::ACTIVATION_UNSPECIFIED) {
+    context.errors.Add(place.at + ".activation.function", "is missing");
+  }
+  return {place.inputs[0]};
+}
+
+LayerFacts NotBuilt(Context& context, const LayerPlace& place) {
+  context.unimplemented.Add(place.at, "layers of this kind are not built yet");
+  return {};
+}
+
+}  // namespace
+
+LayerFacts CheckLayerNumbers(Context& context, const LayerPlace& place) {
+  switch (place.layer.kind_case()) {
+    case v1::Layer::kDense:
+      return CheckDense(context, place);
+    case v1::Layer::kActivation:
+      return CheckActivation(context, place);
+    case v1::Layer::kDropout:
+      return CheckDropout(context, place);
+    case v1::Layer::kBatchNorm:
+    case v1::Layer::kLayerNorm:
+      return CheckNorm(context, place);
+    case v1::Layer::kEmbedding:
+      return CheckEmbedding(context, place);
+    case v1::Layer::kConcat:
+      return CheckConcat(place);
+    case v1::Layer::kAdd:
+    case v1::Layer::kMultiply:
+      return CheckEqualWidths(context, place);
+    case v1::Layer::kReshape:
+      return CheckReshape(context, place);
+    case v1::Layer::KIND_NOT_SET:
+      context.errors.Add(place.at,
+                         "does not say what it is: give one of dense, conv, lstm, attention, ... "
+                         "(docs/reference/pipeline.md lists all)");
+      return {};
+    default:
+      return NotBuilt(context, place);
+  }
+}
+
+}  // namespace beamline::pipeline::validation
