@@ -1,5 +1,6 @@
 // Ops that treat each element, or each row, by itself.
 #include "engine/backend/cpu/kernels.h"
+#include "engine/backend/cpu/random.h"
 #include "engine/backend/cpu/vector.h"
 #include "engine/backend/functors.h"
 #include "engine/core/philox.h"
@@ -94,28 +95,28 @@ void ColumnSum(const KernelCall& call, const RunState& run) {
 
 // Element i is kept if word i % 4 of Philox block (i / 4, stream, step) gives at least `rate`.
 void Dropout(const KernelCall& call, const RunState& run) {
-  constexpr int kBlocks = 16;  // of Philox, side by side
+  constexpr int64_t kAtOnce = 4 * kPhiloxBlocks;
+  constexpr int64_t kTile = 64 * kAtOnce;
   const float rate = In(call, 1)[0];
   const float scale = 1.0f / (1.0f - rate);
   const float* x = In(call, 0);
   float* y = Out(call, 0);
   const int64_t elements = call.outputs[0].elements;
   const auto stream = static_cast<uint32_t>(call.attributes->stream);
-  ForTiles(run, (elements + 4 * kBlocks - 1) / (4 * kBlocks), elements * 8, [&](int64_t tile) {
-    float uniform[4][kBlocks];
-#pragma GCC ivdep
-    for (int b = 0; b < kBlocks; ++b) {
-      const PhiloxBlock block =
-          Philox4x32(static_cast<uint32_t>(run.seed), static_cast<uint32_t>(run.seed >> 32),
-                     static_cast<uint32_t>(tile * kBlocks + b), stream,
-                     static_cast<uint32_t>(run.step), static_cast<uint32_t>(run.step >> 32));
-      for (int w = 0; w < 4; ++w) uniform[w][b] = UniformFromBits(block.word[w]);
-    }
-    const int64_t begin = tile * 4 * kBlocks;
-    const int64_t end = begin + 4 * kBlocks < elements ? begin + 4 * kBlocks : elements;
-    for (int64_t i = begin; i < end; ++i) {
-      const float drawn = uniform[i % 4][(i - begin) / 4];
-      y[i] = drawn >= rate ? x[i] * scale : 0.0f;
+  ForTiles(run, (elements + kTile - 1) / kTile, elements * 8, [&](int64_t tile) {
+    const int64_t end = (tile + 1) * kTile < elements ? (tile + 1) * kTile : elements;
+    for (int64_t first = tile * kTile; first < end; first += kAtOnce) {
+      alignas(64) uint32_t words[4][kPhiloxBlocks];
+      PhiloxWords(run.seed, static_cast<uint32_t>(first / 4), stream,
+                  static_cast<uint32_t>(run.step), static_cast<uint32_t>(run.step >> 32), words);
+      alignas(64) float drawn[kAtOnce];
+      for (int i = 0; i < kAtOnce; ++i) drawn[i] = UniformFromBits(words[i % 4][i / 4]);
+      if (first + kAtOnce <= end) {
+        Fill(y + first, 0, kAtOnce,
+             [&](int64_t i) { return drawn[i] >= rate ? x[first + i] * scale : 0.0f; });
+        continue;
+      }
+      for (int64_t i = first; i < end; ++i) y[i] = drawn[i - first] >= rate ? x[i] * scale : 0.0f;
     }
   });
 }
