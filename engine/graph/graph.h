@@ -85,6 +85,8 @@ class Graph {
   // that of the shape.
   Value Constant(const std::string& name, const Shape& shape, std::span<const double> numbers);
   Value CodesConstant(const std::string& name, const Shape& shape, std::span<const int32_t> codes);
+  // As above for elements that several graphs share: float32 or int32. A float64 graph gets a copy.
+  Value SharedConstant(const std::string& name, std::shared_ptr<const Tensor> elements);
 
   // --- Layers. x: [rows, n] unless said otherwise.
   // activation(x W + b) over the last axis; W [n, units]; b [units] or no value.
@@ -118,6 +120,27 @@ class Graph {
   Value Reshape(const std::string& name, Value x, const Shape& shape);
   // [rows, ...] -> [rows, rest].
   Value Flatten(const std::string& name, Value x);
+
+  // --- Graph networks (engine/graph/sparse.cc). The edges as compressed sparse rows, and those of
+  // the transpose: edge k of row i leads to columns[k].
+  struct Adjacency {
+    Value offsets;             // [rows + 1]
+    Value columns;             // [edges]
+    Value transposed_offsets;  // [nodes + 1]
+    Value transposed_columns;  // [edges]
+    Value transposed_edges;    // [edges]: which edge of the first order each is
+  };
+  // y_i = sum over edges k of row i of weights_k x_columns[k]. x [nodes, heads * f],
+  // weights [edges, heads] -> [rows, heads * f]
+  Value SparseMatMul(const std::string& name, Value x, Value weights, const Adjacency& adjacency);
+  // a_i + b_columns[k] for each edge k of row i. a [rows, heads], b [nodes, heads] -> [edges,
+  // heads]
+  Value EdgeAdd(const std::string& name, Value a, Value b, const Adjacency& adjacency);
+  // Softmax over the edges of each row. [edges, heads] -> the same
+  Value EdgeSoftmax(const std::string& name, Value scores, const Adjacency& adjacency);
+  // Of each head, the sum of its columns of x times `a`. x [n, heads * f], a [heads * f] ->
+  // [n, heads]
+  Value HeadDot(const std::string& name, Value x, Value a, int64_t heads);
 
   struct LossOptions {
     LossKind kind = LossKind::kMeanSquaredError;

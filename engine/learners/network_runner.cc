@@ -5,13 +5,23 @@
 namespace beamline::engine {
 namespace {
 
+// What a gather layer may look up: nodes, or graphs where there is a layer that pools.
+int64_t RowsToGather(const NetworkSpec& spec, const BatchLayout& layout) {
+  for (const LayerSpec& layer : spec.layers) {
+    if (layer.kind == LayerKind::kGraphPool) return layout.nodes->graphs;
+  }
+  return layout.nodes->nodes;
+}
+
 // Categories of each code column: the smallest that any embedding allows.
 std::vector<int64_t> CategoriesOf(const NetworkSpec& spec, const BatchLayout& layout) {
   std::vector<int64_t> categories(static_cast<size_t>(layout.code_columns));
   for (const LayerSpec& layer : spec.layers) {
-    if (layer.kind != LayerKind::kEmbedding) continue;
+    const bool gathers = layer.kind == LayerKind::kGather;
+    if (layer.kind != LayerKind::kEmbedding && !gathers) continue;
     for (size_t c = 0; c < categories.size(); ++c) {
-      const int64_t allowed = layer.categories[layer.categories.size() == 1 ? 0 : c];
+      const int64_t allowed = gathers ? RowsToGather(spec, layout)
+                                      : layer.categories[layer.categories.size() == 1 ? 0 : c];
       categories[c] = categories[c] == 0 ? allowed : std::min(categories[c], allowed);
     }
   }

@@ -18,6 +18,7 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
         << ' ' << layer.epsilon;
     for (const int64_t categories : layer.categories) out << " c" << categories;
     for (const int64_t extent : layer.shape) out << " s" << extent;
+    out << ' ' << static_cast<int>(layer.graph_conv) << ' ' << layer.heads << ' ' << layer.mean;
     out << '\n';
   }
   out << "loss " << static_cast<int>(spec.loss.kind) << ' ' << spec.loss.delta << ' '

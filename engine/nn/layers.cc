@@ -26,6 +26,10 @@ constexpr Entry kEntries[] = {
     {LayerKind::kAdd, {BuildAdd, 2, kAny}},
     {LayerKind::kMultiply, {BuildMultiply, 2, kAny}},
     {LayerKind::kReshape, {BuildReshape}},
+
+    {LayerKind::kGraphConv, {BuildGraphConv}},
+    {LayerKind::kGraphPool, {BuildGraphPool}},
+    {LayerKind::kGather, {BuildGather, 2, 2}},
 };
 
 }  // namespace

@@ -26,6 +26,8 @@ struct LayerContext {
   int64_t default_units;
   // Numbers that the runner writes before each run (Network::rates).
   std::vector<std::pair<Value, double>>& rates;
+  // Of graph networks; null if the data has none.
+  const NodeGraph* nodes;
 
   Value x() const { return inputs[0]; }
   const Shape& shape() const { return graph.shape(inputs[0]); }
@@ -66,5 +68,9 @@ Value BuildConcat(const LayerContext& context);
 Value BuildAdd(const LayerContext& context);
 Value BuildMultiply(const LayerContext& context);
 Value BuildReshape(const LayerContext& context);
+
+Value BuildGraphConv(const LayerContext& context);
+Value BuildGraphPool(const LayerContext& context);
+Value BuildGather(const LayerContext& context);
 
 }  // namespace beamline::engine

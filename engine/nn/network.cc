@@ -64,11 +64,21 @@ class Wiring {
     return network_.codes;
   }
 
+  Value Nodes(const std::string& layer) {
+    if (layout_.nodes == nullptr) {
+      Fail("layer \"", layer, "\" takes \"nodes\" but the data has no graph: give it one");
+    }
+    const Value found = graph().Find(kNodesInput);
+    if (found.valid()) return found;
+    return graph().SharedConstant(kNodesInput, layout_.nodes->features);
+  }
+
   Value InputNamed(const std::string& layer, const std::string& name) {
     const auto found = by_name_.find(name);
     if (found != by_name_.end()) return found->second;
     if (name == kFeaturesInput) return Features(layer);
     if (name == kCodesInput) return Codes(layer);
+    if (name == kNodesInput) return Nodes(layer);
     Fail("layer \"", layer, "\" takes \"", name,
          "\", but no layer of that name stands before it: "
          "use \"features\", \"codes\" or an earlier layer");
@@ -79,14 +89,17 @@ class Wiring {
     for (const std::string& input : layer.inputs) inputs.push_back(InputNamed(name, input));
     if (!inputs.empty()) return inputs;
     if (layer.kind == LayerKind::kEmbedding) return {Codes(name)};
+    if (layer.kind == LayerKind::kGather && previous_.valid()) return {previous_, Codes(name)};
     if (previous_.valid()) return {previous_};
+    if (layer.kind == LayerKind::kGraphConv) return {Nodes(name)};
     return {Features(name)};
   }
 
   void AddLayer(size_t index) {
     const LayerSpec& layer = spec_.layers[index];
     const std::string name = layer.name.empty() ? Concat("layer", index) : layer.name;
-    if (name == kFeaturesInput || name == kCodesInput || by_name_.contains(name)) {
+    if (name == kFeaturesInput || name == kCodesInput || name == kNodesInput ||
+        by_name_.contains(name)) {
       Fail("layer ", index, ": the name \"", name, "\" is taken: choose another");
     }
     if (name.find('/') != std::string::npos) {
@@ -103,8 +116,8 @@ class Wiring {
     }
     const bool last = index + 1 == spec_.layers.size();
     const int64_t default_units = last ? OutputsNeeded(spec_.loss, layout_) : 0;
-    previous_ =
-        rule.build({graph(), layer, name, inputs, mode_, batch_, default_units, network_.rates});
+    previous_ = rule.build({graph(), layer, name, inputs, mode_, batch_, default_units,
+                            network_.rates, layout_.nodes.get()});
     by_name_[name] = previous_;
   }
 
@@ -200,6 +213,7 @@ Network BuildNetwork(const NetworkSpec& spec, const BatchLayout& layout, int64_t
                      NetworkMode mode) {
   CheckNumbers(spec);
   if (batch < 1) Fail("a batch has at least one row");
+  if (layout.nodes != nullptr) CheckNodeGraph(*layout.nodes);
   return Wiring(spec, layout, batch, mode).Build();
 }
 

@@ -23,6 +23,11 @@ enum class LayerKind : uint8_t {
   kAdd,        // sum of its inputs
   kMultiply,   // product of its inputs, element by element
   kReshape,    // [batch, shape...]; an empty shape flattens to [batch, features]
+
+  kGraphConv,  // [nodes, n] -> [nodes, units]: from each node and its neighbours
+  kGraphPool,  // [nodes, n] -> [graphs, n]: sum or mean over the nodes of each graph
+  kGather,  // (x [nodes or graphs, n], "codes" [batch, columns]) -> [batch, columns * n]: the rows
+            // of x that the codes name, side by side
 };
 
 enum class Initializer : uint8_t {
@@ -34,9 +39,26 @@ enum class Initializer : uint8_t {
   kZeros,
 };
 
+// With A the arcs, d_i the number of arcs into node i, N(i) where they come from:
+enum class GraphConvKind : uint8_t {
+  // activation(sum_j x_j W / sqrt(d_i d_j) + b) over N(i) and i itself, which d counts (Kipf,
+  // Welling 2017)
+  kGcn,
+  // activation(x_i W + mean_N(i)(x_j) V + b) (GraphSAGE: Hamilton et al. 2017)
+  kSage,
+  // activation(sum_j a_ij x_j W + b), a_ij = softmax_j(leaky_relu(s.(x_i W) + t.(x_j W))) over N(i)
+  // and i, in `heads` parts of the units with s, t and a of their own; `rate` drops from a in
+  // training (Velickovic et al. 2018)
+  kGat,
+  // activation((x_i + sum_N(i) x_j) W + b): a dense layer behind it makes the paper's two-layer
+  // perceptron (GIN-0: Xu et al. 2019)
+  kGin,
+};
+
 // Names that layers may take as inputs beside those of earlier layers.
 inline constexpr char kFeaturesInput[] = "features";
 inline constexpr char kCodesInput[] = "codes";
+inline constexpr char kNodesInput[] = "nodes";  // features of all nodes of the graph
 
 struct LayerSpec {
   LayerKind kind = LayerKind::kDense;
@@ -63,6 +85,12 @@ struct LayerSpec {
   std::vector<int64_t> categories;
   // Reshape: extents after the batch.
   std::vector<int64_t> shape;
+  // Graph convolution.
+  GraphConvKind graph_conv = GraphConvKind::kGcn;
+  // Graph attention: parts of the units.
+  int64_t heads = 1;
+  // Graph pool: mean, else sum.
+  bool mean = true;
 };
 
 struct LossSpec {

@@ -23,6 +23,11 @@ constexpr RuleTable MakeRules() {
   set(OpKind::kConcat, ConcatRule);
   set(OpKind::kSlice, SliceRule);
   set(OpKind::kReshape, ReshapeRule);
+
+  set(OpKind::kSparseMatMul, SparseMatMulRule);
+  set(OpKind::kEdgeAdd, EdgeAddRule);
+  set(OpKind::kEdgeSoftmax, EdgeSoftmaxRule);
+  set(OpKind::kHeadDot, HeadDotRule);
   return rules;
 }
 

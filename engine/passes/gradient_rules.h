@@ -66,4 +66,9 @@ void ConcatRule(GradientContext& context, const Node& node, Value dy);
 void SliceRule(GradientContext& context, const Node& node, Value dy);
 void ReshapeRule(GradientContext& context, const Node& node, Value dy);
 
+void SparseMatMulRule(GradientContext& context, const Node& node, Value dy);
+void EdgeAddRule(GradientContext& context, const Node& node, Value dy);
+void EdgeSoftmaxRule(GradientContext& context, const Node& node, Value dy);
+void HeadDotRule(GradientContext& context, const Node& node, Value dy);
+
 }  // namespace beamline::engine
