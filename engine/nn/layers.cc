@@ -26,6 +26,9 @@ constexpr Entry kEntries[] = {
     {LayerKind::kAdd, {BuildAdd, 2, kAny}},
     {LayerKind::kMultiply, {BuildMultiply, 2, kAny}},
     {LayerKind::kReshape, {BuildReshape}},
+    {LayerKind::kSlice, {BuildSlice}},
+    {LayerKind::kAttention, {BuildAttention, 1, 2}},
+    {LayerKind::kPositions, {BuildPositions}},
 };
 
 }  // namespace

@@ -23,6 +23,21 @@ enum class LayerKind : uint8_t {
   kAdd,        // sum of its inputs
   kMultiply,   // product of its inputs, element by element
   kReshape,    // [batch, shape...]; an empty shape flattens to [batch, features]
+  kAttention,  // of a sequence [batch, steps, features] to itself, or of the first input to the
+               // second
+  kPositions,  // adds to each step of a sequence what tells its position
+  kSlice,      // `units` features from `begin`
+};
+
+enum class PositionKind : uint8_t {
+  kLearned,
+  kSinusoidal,  // sin and cos at wavelengths from 2 pi to 10,000 * 2 pi (Vaswani et al. 2017)
+};
+
+// What the network is to predict.
+enum class Objective : uint8_t {
+  kTarget,     // the target of each row
+  kNextToken,  // of the codes in each row, at each of the first code_columns - 1 the one behind it
 };
 
 enum class Initializer : uint8_t {
@@ -63,6 +78,19 @@ struct LayerSpec {
   std::vector<int64_t> categories;
   // Reshape: extents after the batch.
   std::vector<int64_t> shape;
+  // Embedding: the code columns are the steps of a sequence and share one table: [batch, steps,
+  // units].
+  bool tokens = false;
+  // Attention; its units are the width of its result and of all heads together, 0: that of its
+  // first input.
+  int64_t heads = 1;
+  bool causal = false;
+  bool rotary = false;
+  // Attention: steps behind the last known code of a row are padding that nobody sees.
+  bool padding = false;
+  PositionKind positions = PositionKind::kLearned;
+  // Slice.
+  int64_t begin = 0;
 };
 
 struct LossSpec {
@@ -118,6 +146,7 @@ struct EarlyStoppingSpec {
 struct NetworkSpec {
   // In order; a layer may take only what stands before it. The last one is the output.
   std::vector<LayerSpec> layers;
+  Objective objective = Objective::kTarget;
   LossSpec loss;
   OptimizerSpec optimizer;
   ScheduleSpec schedule;
