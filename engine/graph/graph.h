@@ -113,6 +113,29 @@ class Graph {
   // negative code. codes: [rows, c] -> [rows, c * n]
   Value Embedding(const std::string& name, Value table, Value codes,
                   const std::vector<int64_t>& offsets);
+  struct AttentionOptions {
+    // Must divide the width d.
+    int64_t heads = 1;
+    // Query i sees keys 0 to i only; needs as many queries as keys.
+    bool causal = false;
+  };
+  // softmax(Q K^T / sqrt(d / heads)) V in each head (Vaswani et al. 2017), without ever storing
+  // the [steps, steps] matrix (Dao et al. 2022). qkv: [b, t, 3 d], queries, keys and values side by
+  // side. lengths: [b] codes or no value; keys from there on are padding that nobody sees; with no
+  // key at all the result is 0. -> [b, t, d]
+  Value Attention(const std::string& name, Value qkv, Value lengths,
+                  const AttentionOptions& options);
+  // The same for queries of one sequence, q: [b, s, d], and keys and values of another, kv: [b, t,
+  // 2 d]; lengths are of the latter. -> [b, s, d]
+  Value CrossAttention(const std::string& name, Value q, Value kv, Value lengths,
+                       const AttentionOptions& options);
+  // Turns the pairs (x_0, x_1), (x_2, x_3), ... of the first heads * 2 h columns at step t by the
+  // angles whose cos and sin are in row t of the tables [steps, h], the same for each head (RoPE,
+  // Su et al. 2021). x: [b, steps, n] -> [b, steps, n]
+  Value Rotary(const std::string& name, Value x, Value cos, Value sin, int64_t heads);
+  // How many codes of each row there are up to the last that is not negative. codes: [rows, c] ->
+  // codes [rows]
+  Value Lengths(const std::string& name, Value codes);
   Value Concat(const std::string& name, std::span<const Value> parts);
   Value Slice(const std::string& name, Value x, int64_t begin, int64_t size);
   Value Add(const std::string& name, Value a, Value b);
@@ -177,6 +200,8 @@ class Graph {
  private:
   size_t Check(Value value) const;
   Value Named(const std::string& name, const Shape& shape, DType dtype, Role role, Initial initial);
+  Value AppendAttention(const std::string& name, std::vector<Value> inputs, int64_t width,
+                        int64_t keys, const AttentionOptions& options);
   void RequireVector(const std::string& name, std::string_view what, Value value,
                      int64_t length) const;
 

@@ -148,7 +148,7 @@ Value Graph::Concat(const std::string& name, std::span<const Value> parts) {
 Value Graph::Slice(const std::string& name, Value x, int64_t begin, int64_t size) {
   if (begin < 0 || size < 1 || begin + size > shape(x).Columns()) {
     Fail("layer \"", name, "\" takes columns ", begin, " to ", begin + size, " of an input with ",
-         shape(x).Columns());
+         shape(x).Columns(), ": choose begin and size within them");
   }
   std::vector<int64_t> extents(shape(x).extents().begin(), shape(x).extents().end());
   extents.back() = size;

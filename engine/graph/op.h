@@ -83,6 +83,13 @@ struct Attributes {
   double smoothing = 0;
   // kSlice.
   int64_t begin = 0;
+  // kAttention, kRotary: parts of the columns that are treated by themselves.
+  int64_t heads = 1;
+  // kAttention: query i sees keys 0 to i. Which optional input is there.
+  bool causal = false;
+  bool has_lengths = false;
+  // kRotary: turns back.
+  bool inverse = false;
   // kDropout: distinguishes the dropouts of one graph.
   uint64_t stream = 0;
   // kEmbedding: first row of the table for each code column.

@@ -35,9 +35,9 @@ struct Evaluation {
 };
 
 struct Predictions {
-  // [rows, outputs]: the last layer.
+  // [rows, outputs]: the last layer. Next token: [rows, steps, vocabulary].
   Tensor outputs;
-  // [rows, outputs]: sigmoid of the outputs for binary cross-entropy, softmax of them for
+  // The same shape: sigmoid of the outputs for binary cross-entropy, softmax of them for
   // cross-entropy, else the outputs themselves.
   Tensor probabilities;
 };

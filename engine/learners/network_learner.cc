@@ -17,8 +17,10 @@ namespace {
 // Streams of the seed from here on shuffle; those of variables are hashes of their names.
 constexpr uint64_t kShuffleStream = uint64_t{1} << 63;
 
-// Evaluation and prediction graphs are made for powers of two up to this batch size only.
+// Evaluation and prediction graphs are made for powers of two up to this batch size only; for the
+// next token up to this many tokens.
 constexpr int64_t kMaxEvaluationBatch = 512;
+constexpr int64_t kMaxEvaluationTokens = 4096;
 
 const NetworkSpec& RequireSpec(const LearnerConfig& config) {
   if (config.network == nullptr) Fail("the learner \"network\" needs a network definition");
@@ -29,10 +31,16 @@ int64_t LargestPowerOfTwo(int64_t at_most) {
   return static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(at_most)));
 }
 
+int64_t LargestEvaluationBatch(const NetworkSpec& spec, const BatchLayout& layout) {
+  if (spec.objective != Objective::kNextToken) return kMaxEvaluationBatch;
+  return LargestPowerOfTwo(
+      std::max<int64_t>(1, kMaxEvaluationTokens / std::max<int64_t>(1, layout.code_columns)));
+}
+
 // One graph for all rows: the last batch is padded with rows that weigh 0.
-int64_t EvaluationBatch(int64_t rows) {
+int64_t EvaluationBatch(int64_t rows, int64_t largest) {
   const auto up = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(rows)));
-  return std::clamp<int64_t>(up, 1, kMaxEvaluationBatch);
+  return std::clamp<int64_t>(up, 1, largest);
 }
 
 bool SameLayout(const BatchLayout& a, const BatchLayout& b) {
@@ -49,6 +57,7 @@ void CopyElements(const Tensor& from, Tensor* to) {
 NetworkLearner::NetworkLearner(const LearnerConfig& config)
     : spec_(RequireSpec(config)),
       layout_(config.layout),
+      largest_evaluation_(LargestEvaluationBatch(spec_, layout_)),
       training_(config.training),
       validation_(config.validation),
       pool_(config.network->threads) {
@@ -78,7 +87,7 @@ NetworkLearner::NetworkLearner(const LearnerConfig& config)
   steps_per_epoch_ = (rows + batch - 1) / batch;
   order_.resize(static_cast<size_t>(rows));
   if (validation_ != nullptr) {
-    RunnerFor(NetworkMode::kEvaluation, EvaluationBatch(validation_->rows()));
+    RunnerFor(NetworkMode::kEvaluation, EvaluationBatch(validation_->rows(), largest_evaluation_));
   }
 }
 
@@ -207,7 +216,8 @@ Evaluation NetworkLearner::Evaluate(const BatchSource& source) {
   RequireLayout(source);
   Evaluation evaluation;
   evaluation.rows = source.rows();
-  NetworkRunner& runner = RunnerFor(NetworkMode::kEvaluation, EvaluationBatch(source.rows()));
+  NetworkRunner& runner =
+      RunnerFor(NetworkMode::kEvaluation, EvaluationBatch(source.rows(), largest_evaluation_));
   std::vector<int64_t> rows;
   double sum = 0;
   for (int64_t first = 0; first < source.rows(); first += runner.batch()) {
@@ -233,13 +243,13 @@ Predictions NetworkLearner::Predict(const BatchSource& source, std::span<const i
       Fail("there is no row ", row, ": the data has ", source.rows(), " rows");
     }
   }
-  const int64_t outputs = OutputsNeeded(spec_.loss, layout_);
   const auto count = static_cast<int64_t>(rows.size());
-  Predictions predictions{Tensor({count, outputs}, DType::kFloat32),
-                          Tensor({count, outputs}, DType::kFloat32)};
+  const int64_t outputs = OutputShape(spec_, layout_, 1).NumElements();
+  const Shape shape = OutputShape(spec_, layout_, count);
+  Predictions predictions{Tensor(shape, DType::kFloat32), Tensor(shape, DType::kFloat32)};
   for (int64_t first = 0; first < count;) {
     // Full batches only: a row that pads costs as much as one that is asked for.
-    const int64_t size = std::min(LargestPowerOfTwo(count - first), kMaxEvaluationBatch);
+    const int64_t size = std::min(LargestPowerOfTwo(count - first), largest_evaluation_);
     NetworkRunner& runner = RunnerFor(NetworkMode::kPrediction, size);
     runner.Feed(source, rows.subspan(static_cast<size_t>(first), static_cast<size_t>(size)));
     runner.Run(0);

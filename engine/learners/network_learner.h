@@ -68,6 +68,7 @@ class NetworkLearner : public Learner {
 
   NetworkSpec spec_;
   BatchLayout layout_;
+  const int64_t largest_evaluation_;  // rows of an evaluation or prediction graph
   const BatchSource* training_;
   const BatchSource* validation_;
   ThreadPool pool_;

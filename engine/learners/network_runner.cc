@@ -61,6 +61,10 @@ NetworkRunner::NetworkRunner(const NetworkSpec& spec, const BatchLayout& layout,
   if (network_.targets.valid() && layout.classes > 0) {
     label_buffer_.resize(static_cast<size_t>(batch));
   }
+  if (spec.objective == Objective::kNextToken) {
+    tokens_.resize(static_cast<size_t>(batch * layout.code_columns));
+    token_weights_.resize(static_cast<size_t>(batch));
+  }
 }
 
 void NetworkRunner::Feed(const BatchSource& source, std::span<const int64_t> rows) {
@@ -68,12 +72,20 @@ void NetworkRunner::Feed(const BatchSource& source, std::span<const int64_t> row
   view.features = features_.data();
   view.codes = codes_.data();
   view.weights = source.layout().has_weights ? weights_.data() : nullptr;
-  view.labels = label_buffer_.empty() ? labels_.data() : label_buffer_.data();
-  view.targets = label_buffer_.empty() ? targets_.data() : nullptr;
-  source.Gather(rows, view);
-  if (!codes_.empty()) CheckCodes(rows);
-  if (mode_ != NetworkMode::kPrediction) FeedTarget(rows);
-  if (!weights_.empty()) {
+  if (!tokens_.empty()) {
+    view.codes = tokens_.data();
+    if (view.weights != nullptr) view.weights = token_weights_.data();
+    source.Gather(rows, view);
+    CheckCodes(rows, tokens_);
+    FeedTokens(rows.size(), view.weights != nullptr);
+  } else {
+    view.labels = label_buffer_.empty() ? labels_.data() : label_buffer_.data();
+    view.targets = label_buffer_.empty() ? targets_.data() : nullptr;
+    source.Gather(rows, view);
+    if (!codes_.empty()) CheckCodes(rows, codes_);
+    if (mode_ != NetworkMode::kPrediction) FeedTarget(rows);
+  }
+  if (!weights_.empty() && tokens_.empty()) {
     if (view.weights == nullptr) std::fill_n(weights_.begin(), rows.size(), 1.0f);
     std::fill(weights_.begin() + static_cast<ptrdiff_t>(rows.size()), weights_.end(), 0.0f);
   }
@@ -83,12 +95,13 @@ void NetworkRunner::Feed(const BatchSource& source, std::span<const int64_t> row
   for (const auto& [number, rate] : rates_) number[0] = rate;
 }
 
-void NetworkRunner::CheckCodes(std::span<const int64_t> rows) const {
+void NetworkRunner::CheckCodes(std::span<const int64_t> rows,
+                               std::span<const int32_t> codes) const {
   const size_t columns = categories_.size();
   for (size_t i = 0; i < rows.size() * columns; ++i) {
     const int64_t allowed = categories_[i % columns];
-    if (allowed > 0 && codes_[i] >= allowed) {
-      Fail("row ", rows[i / columns] + 1, ", code column ", i % columns + 1, ": code ", codes_[i],
+    if (allowed > 0 && codes[i] >= allowed) {
+      Fail("row ", rows[i / columns] + 1, ", code column ", i % columns + 1, ": code ", codes[i],
            " is not below the embedding's ", allowed, " categories: raise categories");
     }
   }
@@ -106,6 +119,25 @@ void NetworkRunner::FeedTarget(std::span<const int64_t> rows) {
   for (size_t i = rows.size(); i < static_cast<size_t>(batch_); ++i) {
     if (!labels_.empty()) labels_[i] = 0;
     if (!label_buffer_.empty()) targets_[i] = 0;
+  }
+}
+
+// Each step's label is the code behind it. Unknown ones, and rows that only fill the batch, weigh
+// 0.
+void NetworkRunner::FeedTokens(size_t rows, bool weighted) {
+  const size_t batch = token_weights_.size();
+  const size_t columns = tokens_.size() / batch;
+  for (size_t i = 0; i < batch; ++i) {
+    const int32_t* tokens = tokens_.data() + i * columns;
+    const size_t first = i * (columns - 1);
+    std::copy_n(tokens, columns - 1, codes_.data() + first);
+    if (labels_.empty()) continue;
+    const float weight = i >= rows ? 0.0f : weighted ? token_weights_[i] : 1.0f;
+    for (size_t step = 0; step + 1 < columns; ++step) {
+      const int32_t label = tokens[step + 1];
+      labels_[first + step] = label < 0 ? 0 : label;
+      weights_[first + step] = label < 0 ? 0.0f : weight;
+    }
   }
 }
 

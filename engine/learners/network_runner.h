@@ -35,8 +35,9 @@ class NetworkRunner {
   std::span<const float> probabilities() const { return probabilities_; }
 
  private:
-  void CheckCodes(std::span<const int64_t> rows) const;
+  void CheckCodes(std::span<const int64_t> rows, std::span<const int32_t> codes) const;
   void FeedTarget(std::span<const int64_t> rows);
+  void FeedTokens(size_t rows, bool weighted);
 
   const int64_t batch_;
   const NetworkMode mode_;
@@ -47,6 +48,9 @@ class NetworkRunner {
   std::vector<int64_t> categories_;  // per code column; 0: no embedding reads it
   int64_t classes_ = 0;
   std::vector<int32_t> label_buffer_;  // labels that become numbers (binary cross-entropy)
+  // kNextToken: rows as the source gives them, [batch, steps + 1], and their weights.
+  std::vector<int32_t> tokens_;
+  std::vector<float> token_weights_;
   std::span<float> features_, targets_, weights_, class_weights_, numbers_, clip_;
   std::span<int32_t> codes_, labels_;
   std::vector<std::pair<std::span<float>, float>> rates_;

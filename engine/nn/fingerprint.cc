@@ -18,9 +18,12 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
         << ' ' << layer.epsilon;
     for (const int64_t categories : layer.categories) out << " c" << categories;
     for (const int64_t extent : layer.shape) out << " s" << extent;
-    out << ' ' << static_cast<int>(layer.graph_conv) << ' ' << layer.heads << ' ' << layer.mean;
+    out << ' ' << static_cast<int>(layer.graph_conv) << ' ' << layer.mean;
+    out << ' ' << layer.tokens << ' ' << layer.heads << ' ' << layer.causal << ' ' << layer.rotary
+        << ' ' << layer.padding << ' ' << static_cast<int>(layer.positions) << ' ' << layer.begin;
     out << '\n';
   }
+  out << "objective " << static_cast<int>(spec.objective) << '\n';
   out << "loss " << static_cast<int>(spec.loss.kind) << ' ' << spec.loss.delta << ' '
       << spec.loss.label_smoothing;
   for (const double weight : spec.loss.class_weights) out << ' ' << weight;

@@ -68,6 +68,9 @@ Value BuildConcat(const LayerContext& context);
 Value BuildAdd(const LayerContext& context);
 Value BuildMultiply(const LayerContext& context);
 Value BuildReshape(const LayerContext& context);
+Value BuildSlice(const LayerContext& context);
+Value BuildAttention(const LayerContext& context);
+Value BuildPositions(const LayerContext& context);
 
 Value BuildGraphConv(const LayerContext& context);
 Value BuildGraphPool(const LayerContext& context);

@@ -82,12 +82,29 @@ Value BuildBatchNorm(const LayerContext& context) {
                                           layer.epsilon);
 }
 
+// One table for all code columns.
+static Value BuildTokens(const LayerContext& context) {
+  const LayerSpec& layer = context.layer;
+  if (layer.categories.size() != 1 || layer.categories[0] < 1 || layer.categories[0] > kMaxUnits) {
+    Fail("layer \"", context.name,
+         "\" embeds tokens with one table: give it one number of categories, from 1 to ",
+         kMaxUnits);
+  }
+  const int64_t steps = context.shape().Columns();
+  const Value table =
+      context.Parameter("table", {layer.categories[0], layer.units}, InitialTable(layer.units));
+  const Value rows = context.graph.Embedding(context.name, table, context.x(),
+                                             std::vector<int64_t>(static_cast<size_t>(steps), 0));
+  return context.graph.Reshape(context.name, rows, {context.batch, steps, layer.units});
+}
+
 Value BuildEmbedding(const LayerContext& context) {
   const LayerSpec& layer = context.layer;
   const int64_t columns = context.shape().Columns();
   if (layer.units < 1 || layer.units > kMaxUnits) {
     Fail("layer \"", context.name, "\" has dimension ", layer.units, ": set it to at least 1");
   }
+  if (layer.tokens) return BuildTokens(context);
   const auto given = static_cast<int64_t>(layer.categories.size());
   if (given != 1 && given != columns) {
     Fail("layer \"", context.name, "\" has numbers of categories for ", given,
@@ -115,6 +132,11 @@ Value BuildConcat(const LayerContext& context) {
 Value BuildAdd(const LayerContext& context) { return Fold(context, &Graph::Add); }
 
 Value BuildMultiply(const LayerContext& context) { return Fold(context, &Graph::Multiply); }
+
+Value BuildSlice(const LayerContext& context) {
+  context.RequireNumbers();
+  return context.graph.Slice(context.name, context.x(), context.layer.begin, context.layer.units);
+}
 
 Value BuildReshape(const LayerContext& context) {
   const LayerSpec& layer = context.layer;

@@ -59,7 +59,8 @@ class Wiring {
            "categorical columns as codes first");
     }
     if (!network_.codes.valid()) {
-      network_.codes = graph().CodesInput("codes", {batch_, layout_.code_columns});
+      const int64_t unseen = spec_.objective == Objective::kNextToken ? 1 : 0;
+      network_.codes = graph().CodesInput("codes", {batch_, layout_.code_columns - unseen});
     }
     return network_.codes;
   }
@@ -115,7 +116,7 @@ class Wiring {
            " but has ", inputs.size(), ": join them with a concat or add layer first");
     }
     const bool last = index + 1 == spec_.layers.size();
-    const int64_t default_units = last ? OutputsNeeded(spec_.loss, layout_) : 0;
+    const int64_t default_units = last ? OutputShape(spec_, layout_, batch_).Columns() : 0;
     previous_ = rule.build({graph(), layer, name, inputs, mode_, batch_, default_units,
                             network_.rates, layout_.nodes.get()});
     by_name_[name] = previous_;
@@ -135,11 +136,11 @@ class Wiring {
     if (graph().info(network_.output).dtype != graph().real()) {
       Fail("the last layer gives codes and not numbers: end with a dense layer");
     }
-    const int64_t needed = OutputsNeeded(spec_.loss, layout_);
+    const Shape needed = OutputShape(spec_, layout_, batch_);
     const Shape& shape = graph().shape(network_.output);
-    if (shape != Shape({batch_, needed})) {
+    if (shape != needed) {
       Fail("the last layer has outputs of shape ", shape, " but the loss ", Name(spec_.loss.kind),
-           " and the target need [", batch_, ", ", needed, "]: set its units to ", needed);
+           " and the target need ", needed, ": set its units to ", needed.Columns());
     }
     if (mode_ != NetworkMode::kPrediction) return;
     network_.probabilities = network_.output;
@@ -153,14 +154,16 @@ class Wiring {
 
   void AddLoss() {
     const LossSpec& loss = spec_.loss;
+    const int64_t rows = graph().shape(network_.output).Rows();
     Value target;
     if (TakesLabels(loss.kind)) {
-      target = network_.labels = graph().CodesInput("labels", {batch_});
+      target = network_.labels = graph().CodesInput("labels", {rows});
     } else {
       target = network_.targets = graph().Input("targets", graph().shape(network_.output));
     }
-    if (layout_.has_weights || mode_ == NetworkMode::kEvaluation) {
-      network_.weights = graph().Input("weights", {batch_});
+    if (layout_.has_weights || mode_ == NetworkMode::kEvaluation ||
+        spec_.objective == Objective::kNextToken) {
+      network_.weights = graph().Input("weights", {rows});
     }
     if (!loss.class_weights.empty()) {
       const auto classes = static_cast<int64_t>(loss.class_weights.size());
@@ -196,9 +199,25 @@ class Wiring {
   Value previous_;
 };
 
-int64_t MatMulFlops(const Graph& graph) {
+// Of the two products of a kAttention node, each of [queries, keys, units]; the gradient has five.
+int64_t AttentionFlops(const Graph& graph, const Node& node) {
+  const bool gradient = node.op == OpKind::kAttentionGrad;
+  const size_t first = gradient ? 1 : 0;
+  const Shape& q = graph.shape(node.inputs[first]);
+  const size_t behind = (gradient ? 2 : 0) + (node.attributes.has_lengths ? 1 : 0);
+  const Shape& kv = graph.shape(node.inputs[node.inputs.size() - 1 - behind]);
+  const int64_t units = node.inputs.size() - first - behind == 1 ? q.dim(2) / 3 : q.dim(2);
+  const int64_t keys = kv.dim(1);
+  const int64_t pairs = node.attributes.causal ? keys * (keys + 1) / 2 : q.dim(1) * keys;
+  return (gradient ? 5 : 2) * 2 * q.dim(0) * pairs * units;
+}
+
+int64_t ProductFlops(const Graph& graph) {
   int64_t flops = 0;
   for (const Node& node : graph.nodes()) {
+    if (node.op == OpKind::kAttention || node.op == OpKind::kAttentionGrad) {
+      flops += AttentionFlops(graph, node);
+    }
     if (node.op != OpKind::kMatMul) continue;
     const Shape& a = graph.shape(node.inputs[0]);
     const int64_t inner = node.attributes.transpose_a ? a.Rows() : a.Columns();
@@ -242,6 +261,30 @@ int64_t OutputsNeeded(const LossSpec& loss, const BatchLayout& layout) {
   }
 }
 
+Shape OutputShape(const NetworkSpec& spec, const BatchLayout& layout, int64_t batch) {
+  if (spec.objective != Objective::kNextToken) return {batch, OutputsNeeded(spec.loss, layout)};
+  if (spec.loss.kind != LossKind::kCrossEntropy) {
+    Fail("the next token is a class, but the loss is ", Name(spec.loss.kind),
+         ": use cross-entropy");
+  }
+  if (layout.code_columns < 2) {
+    Fail("the next token needs rows of at least two codes, but there are ", layout.code_columns);
+  }
+  int64_t vocabulary = 0;
+  for (const LayerSpec& layer : spec.layers) {
+    if (layer.kind != LayerKind::kEmbedding) continue;
+    for (const int64_t categories : layer.categories) {
+      vocabulary = vocabulary == 0 ? categories : std::min(vocabulary, categories);
+    }
+  }
+  if (vocabulary < 2) {
+    Fail(
+        "the next token needs a vocabulary of at least two: add an embedding of \"codes\" with "
+        "its number of categories");
+  }
+  return {batch, layout.code_columns - 1, vocabulary};
+}
+
 NetworkCost EstimateCost(const NetworkSpec& spec, const BatchLayout& layout) {
   NetworkCost cost;
   const Network training = BuildNetwork(spec, layout, spec.batch_size, NetworkMode::kTraining);
@@ -250,8 +293,8 @@ NetworkCost EstimateCost(const NetworkSpec& spec, const BatchLayout& layout) {
     if (info.role == Role::kParameter) cost.parameters += info.shape.NumElements();
   }
   cost.peak_bytes = PlanMemory(training.graph).peak_bytes();
-  cost.flops_per_step = MatMulFlops(training.graph);
-  cost.flops_per_row = MatMulFlops(prediction.graph);
+  cost.flops_per_step = ProductFlops(training.graph);
+  cost.flops_per_row = ProductFlops(prediction.graph);
   return cost;
 }
 

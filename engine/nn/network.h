@@ -24,10 +24,10 @@ struct Network {
   int64_t batch = 0;
   // Inputs, to be written before each run.
   Value features;       // [batch, features]
-  Value codes;          // [batch, code columns]
-  Value labels;         // [batch], codes: cross-entropy
+  Value codes;          // [batch, code columns]; kNextToken: [batch, steps], one less
+  Value labels;         // [batch], codes: cross-entropy; kNextToken: [batch * steps]
   Value targets;        // [batch, outputs]: all other losses
-  Value weights;        // [batch]
+  Value weights;        // as labels; kNextToken: always there
   Value class_weights;  // [classes]
   // Dropout rates by number input.
   std::vector<std::pair<Value, double>> rates;
@@ -35,8 +35,8 @@ struct Network {
   // Outputs.
   Value loss;           // []
   Value weight_sum;     // []
-  Value output;         // [batch, outputs]: the last layer
-  Value probabilities;  // [batch, outputs]; kPrediction
+  Value output;         // the last layer: OutputShape()
+  Value probabilities;  // the same shape; kPrediction
 };
 
 // Parameters are called "<layer>.weight", ".bias", ".gamma", ".beta", ".table", running statistics
@@ -50,6 +50,10 @@ Network BuildNetwork(const NetworkSpec& spec, const BatchLayout& layout, int64_t
 // The outputs that loss and layout need: classes, 1, or targets. Throws Error if they do not fit
 // each other.
 int64_t OutputsNeeded(const LossSpec& loss, const BatchLayout& layout);
+
+// Of the network's output: [batch, OutputsNeeded()], or for kNextToken [batch, code columns - 1,
+// vocabulary]. Throws Error if spec and layout do not fit each other.
+Shape OutputShape(const NetworkSpec& spec, const BatchLayout& layout, int64_t batch);
 
 // What one training of the network costs, known without running it.
 struct NetworkCost {

@@ -28,6 +28,21 @@ enum class LayerKind : uint8_t {
   kGraphPool,  // [nodes, n] -> [graphs, n]: sum or mean over the nodes of each graph
   kGather,  // (x [nodes or graphs, n], "codes" [batch, columns]) -> [batch, columns * n]: the rows
             // of x that the codes name, side by side
+  kAttention,  // of a sequence [batch, steps, features] to itself, or of the first input to the
+               // second
+  kPositions,  // adds to each step of a sequence what tells its position
+  kSlice,      // `units` features from `begin`
+};
+
+enum class PositionKind : uint8_t {
+  kLearned,
+  kSinusoidal,  // sin and cos at wavelengths from 2 pi to 10,000 * 2 pi (Vaswani et al. 2017)
+};
+
+// What the network is to predict.
+enum class Objective : uint8_t {
+  kTarget,     // the target of each row
+  kNextToken,  // of the codes in each row, at each of the first code_columns - 1 the one behind it
 };
 
 enum class Initializer : uint8_t {
@@ -87,10 +102,21 @@ struct LayerSpec {
   std::vector<int64_t> shape;
   // Graph convolution.
   GraphConvKind graph_conv = GraphConvKind::kGcn;
-  // Graph attention: parts of the units.
-  int64_t heads = 1;
   // Graph pool: mean, else sum.
   bool mean = true;
+  // Embedding: the code columns are the steps of a sequence and share one table: [batch, steps,
+  // units].
+  bool tokens = false;
+  // Attention; its units are the width of its result and of all heads together, 0: that of its
+  // first input. Graph attention too: parts of the units.
+  int64_t heads = 1;
+  bool causal = false;
+  bool rotary = false;
+  // Attention: steps behind the last known code of a row are padding that nobody sees.
+  bool padding = false;
+  PositionKind positions = PositionKind::kLearned;
+  // Slice.
+  int64_t begin = 0;
 };
 
 struct LossSpec {
@@ -146,6 +172,7 @@ struct EarlyStoppingSpec {
 struct NetworkSpec {
   // In order; a layer may take only what stands before it. The last one is the output.
   std::vector<LayerSpec> layers;
+  Objective objective = Objective::kTarget;
   LossSpec loss;
   OptimizerSpec optimizer;
   ScheduleSpec schedule;

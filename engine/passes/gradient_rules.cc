@@ -20,6 +20,8 @@ constexpr RuleTable MakeRules() {
   set(OpKind::kBatchNorm, BatchNormRule);
   set(OpKind::kLayerNorm, LayerNormRule);
   set(OpKind::kEmbedding, EmbeddingRule);
+  set(OpKind::kAttention, AttentionRule);
+  set(OpKind::kRotary, RotaryRule);
   set(OpKind::kConcat, ConcatRule);
   set(OpKind::kSlice, SliceRule);
   set(OpKind::kReshape, ReshapeRule);

@@ -62,6 +62,8 @@ void DropoutRule(GradientContext& context, const Node& node, Value dy);
 void BatchNormRule(GradientContext& context, const Node& node, Value dy);
 void LayerNormRule(GradientContext& context, const Node& node, Value dy);
 void EmbeddingRule(GradientContext& context, const Node& node, Value dy);
+void AttentionRule(GradientContext& context, const Node& node, Value dy);
+void RotaryRule(GradientContext& context, const Node& node, Value dy);
 void ConcatRule(GradientContext& context, const Node& node, Value dy);
 void SliceRule(GradientContext& context, const Node& node, Value dy);
 void ReshapeRule(GradientContext& context, const Node& node, Value dy);

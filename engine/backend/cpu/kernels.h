@@ -19,6 +19,10 @@ namespace beamline::engine::cpu::BEAMLINE_ISA {
 #include "engine/graph/ops.def"
 #undef BEAMLINE_OP
 
+// What the ops that need memory ask for.
+Scratch AttentionScratch(const KernelCall& call);
+Scratch AttentionGradScratch(const KernelCall& call);
+
 const KernelTable& Table();
 Scratch ScratchOf(OpKind op, const KernelCall& call);
 
@@ -99,6 +103,27 @@ inline __attribute__((always_inline)) float LaneSum(int64_t n, const F& f) {
   for (; i < n; ++i) lane[i % 16] += f(i);
   for (int half = 8; half > 0; half /= 2) {
     for (int l = 0; l < half; ++l) lane[l] += lane[l + half];
+  }
+  return lane[0];
+}
+
+// The largest f(i) for i in [0, n), n at least 1. Where one is NaN the result is any of them.
+template <typename F>
+inline __attribute__((always_inline)) float LaneMax(int64_t n, const F& f) {
+  float largest = f(0);
+  if (n < 16) {
+    for (int64_t i = 1; i < n; ++i) largest = f(i) > largest ? f(i) : largest;
+    return largest;
+  }
+  float lane[16];
+  for (int l = 0; l < 16; ++l) lane[l] = f(l);
+  int64_t i = 16;
+  for (; i + 16 <= n; i += 16) {
+    for (int l = 0; l < 16; ++l) lane[l] = f(i + l) > lane[l] ? f(i + l) : lane[l];
+  }
+  for (; i < n; ++i) lane[i % 16] = f(i) > lane[i % 16] ? f(i) : lane[i % 16];
+  for (int half = 8; half > 0; half /= 2) {
+    for (int l = 0; l < half; ++l) lane[l] = lane[l + half] > lane[l] ? lane[l + half] : lane[l];
   }
   return lane[0];
 }

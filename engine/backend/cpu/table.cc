@@ -14,8 +14,11 @@ const KernelTable& Table() { return kTable; }
 
 // The ops that need scratch memory, and how much.
 Scratch ScratchOf(OpKind op, const KernelCall& call) {
-  (void)call;
   switch (op) {
+    case OpKind::kAttention:
+      return AttentionScratch(call);
+    case OpKind::kAttentionGrad:
+      return AttentionGradScratch(call);
     default:
       return {};
   }

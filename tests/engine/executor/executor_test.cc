@@ -9,6 +9,7 @@
 #include "engine/learners/network_learner.h"
 #include "engine/optim/schedule.h"
 #include "tests/engine/learners/toy.h"
+#include "tests/engine/learners/transformer.h"
 
 // A sanitizer brings its own operators.
 #ifdef BEAMLINE_SANITIZED
@@ -47,6 +48,23 @@ TEST(ExecutorTest, StepsDoNotAllocate) {
   EXPECT_GT(before, 0);
   for (int i = 0; i < 50; ++i) ASSERT_TRUE(learner->Step(&report));
   EXPECT_EQ(allocations, before);
+}
+
+TEST(ExecutorTest, StepsOfATransformerDoNotAllocate) {
+  if (!BEAMLINE_COUNTS_ALLOCATIONS) GTEST_SKIP() << "a sanitizer has its own allocator";
+  const MemoryBatchSource training = testing::TokenRows(200, 9, 11, 1, true);
+  for (const bool rotary : {false, true}) {
+    testing::LanguageModel model;
+    model.rotary = rotary;
+    NetworkSpec spec = testing::MakeLanguageModel(model);
+    spec.threads = 2;
+    const auto learner = testing::Make(spec, training);
+    StepReport report;
+    ASSERT_TRUE(learner->Step(&report));
+    const int64_t before = allocations;
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(learner->Step(&report));
+    EXPECT_EQ(allocations, before);
+  }
 }
 
 TEST(ExecutorTest, RefusesWhatTheBackendLacks) {
