@@ -7,14 +7,13 @@
 //
 // A tile of work is one panel of kPanel columns of b by up to kRowChunk rows of a. Its thread packs
 // the panel (once for all its rows), so no thread waits for another.
+#include "engine/backend/cpu/gemm.h"
 #include "engine/backend/cpu/kernels.h"
-#include "engine/backend/cpu/vector.h"
 #include "engine/backend/functors.h"
 
 namespace beamline::engine::cpu::BEAMLINE_ISA {
 namespace {
 
-constexpr int kPanel = 2 * Vector::kWidth;
 constexpr int64_t kInner = 384;     // a packed panel stays in the first-level cache
 constexpr int64_t kRowChunk = 240;  // a multiple of every kTileRows
 // With so few rows, or with so small a b (in elements: it stays in the first-level cache), packing
@@ -38,91 +37,6 @@ struct Problem {
   Activation activation;
   float alpha;
 };
-
-// c[rows, kPanel] (+)= a[rows, inner] b[inner, kPanel].
-template <int kRows, bool kTransposeA>
-void MicroKernel(int64_t inner, const float* a, int64_t lda, const float* b, int64_t ldb, float* c,
-                 int64_t ldc, bool accumulate) {
-  Vector sum[kRows][2];
-#pragma GCC unroll 12
-  for (int r = 0; r < kRows; ++r) {
-    sum[r][0] = accumulate ? Load(c + r * ldc) : Broadcast(0.0f);
-    sum[r][1] = accumulate ? Load(c + r * ldc + Vector::kWidth) : Broadcast(0.0f);
-  }
-  for (int64_t k = 0; k < inner; ++k) {
-    const Vector b0 = Load(b + k * ldb);
-    const Vector b1 = Load(b + k * ldb + Vector::kWidth);
-#pragma GCC unroll 12
-    for (int r = 0; r < kRows; ++r) {
-      const Vector x = Broadcast(kTransposeA ? a[k * lda + r] : a[r * lda + k]);
-      sum[r][0] = MulAdd(x, b0, sum[r][0]);
-      sum[r][1] = MulAdd(x, b1, sum[r][1]);
-    }
-  }
-#pragma GCC unroll 12
-  for (int r = 0; r < kRows; ++r) {
-    Store(c + r * ldc, sum[r][0]);
-    Store(c + r * ldc + Vector::kWidth, sum[r][1]);
-  }
-}
-
-using MicroFn = void (*)(int64_t, const float*, int64_t, const float*, int64_t, float*, int64_t,
-                         bool);
-template <bool kTransposeA, int kRows>
-constexpr MicroFn Micro() {
-  if constexpr (kRows <= kTileRows) return MicroKernel<kRows, kTransposeA>;
-  return nullptr;
-}
-template <bool kTransposeA>
-struct MicroTable {
-  static constexpr MicroFn kFn[13] = {nullptr,
-                                      Micro<kTransposeA, 1>(),
-                                      Micro<kTransposeA, 2>(),
-                                      Micro<kTransposeA, 3>(),
-                                      Micro<kTransposeA, 4>(),
-                                      Micro<kTransposeA, 5>(),
-                                      Micro<kTransposeA, 6>(),
-                                      Micro<kTransposeA, 7>(),
-                                      Micro<kTransposeA, 8>(),
-                                      Micro<kTransposeA, 9>(),
-                                      Micro<kTransposeA, 10>(),
-                                      Micro<kTransposeA, 11>(),
-                                      Micro<kTransposeA, 12>()};
-};
-
-// packed[k * kPanel + j] = op(b)[first_k + k, first_column + j], zero beyond the last column.
-void Pack(const Problem& p, int64_t first_k, int64_t inner, int64_t first_column, int64_t columns,
-          float* packed) {
-  if (!p.transpose_b) {
-    const float* from = p.b + first_k * p.ldb + first_column;
-    if (columns == kPanel) {
-      for (int64_t k = 0; k < inner; ++k, from += p.ldb, packed += kPanel) {
-        Store(packed, Load(from));
-        Store(packed + Vector::kWidth, Load(from + Vector::kWidth));
-      }
-      return;
-    }
-    for (int64_t k = 0; k < inner; ++k, from += p.ldb, packed += kPanel) {
-      for (int j = 0; j < kPanel; ++j) packed[j] = j < columns ? from[j] : 0.0f;
-    }
-    return;
-  }
-  int64_t j = 0;
-  for (; j + 8 <= columns; j += 8) {
-    const float* from = p.b + (first_column + j) * p.ldb + first_k;
-    int64_t k = 0;
-    for (; k + 8 <= inner; k += 8) {
-      Transpose8x8(from + k, p.ldb, packed + k * kPanel + j, kPanel);
-    }
-    for (; k < inner; ++k) {
-      for (int i = 0; i < 8; ++i) packed[k * kPanel + j + i] = from[i * p.ldb + k];
-    }
-  }
-  for (; j < kPanel; ++j) {
-    const float* from = p.b + (first_column + j) * p.ldb + first_k;
-    for (int64_t k = 0; k < inner; ++k) packed[k * kPanel + j] = j < columns ? from[k] : 0.0f;
-  }
-}
 
 // Bias, then activation or its gradient, on y[first_row.., first_column..].
 template <Activation kKind>
@@ -180,7 +94,7 @@ void Panel(const Problem& p, int64_t first_row, int64_t last_row, int64_t first_
     if (direct) {
       b = p.b + k * p.ldb + first_column;
     } else {
-      Pack(p, k, inner, first_column, columns, packed);
+      Pack(p.b, p.ldb, p.transpose_b, k, inner, first_column, columns, packed);
     }
     for (int64_t i = first_row; i < last_row; i += kTileRows) {
       const int64_t rows = last_row - i < kTileRows ? last_row - i : kTileRows;
