@@ -23,6 +23,11 @@ constexpr RuleTable MakeRules() {
   set(OpKind::kConcat, ConcatRule);
   set(OpKind::kSlice, SliceRule);
   set(OpKind::kReshape, ReshapeRule);
+
+  set(OpKind::kRecurrent, RecurrentRule);
+  set(OpKind::kSequenceLast, SequenceLastRule);
+  set(OpKind::kRepeat, RepeatRule);
+  set(OpKind::kStepSum, StepSumRule);
   return rules;
 }
 

@@ -66,4 +66,9 @@ void ConcatRule(GradientContext& context, const Node& node, Value dy);
 void SliceRule(GradientContext& context, const Node& node, Value dy);
 void ReshapeRule(GradientContext& context, const Node& node, Value dy);
 
+void RecurrentRule(GradientContext& context, const Node& node, Value dy);
+void SequenceLastRule(GradientContext& context, const Node& node, Value dy);
+void RepeatRule(GradientContext& context, const Node& node, Value dy);
+void StepSumRule(GradientContext& context, const Node& node, Value dy);
+
 }  // namespace beamline::engine

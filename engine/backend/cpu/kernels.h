@@ -19,6 +19,10 @@ namespace beamline::engine::cpu::BEAMLINE_ISA {
 #include "engine/graph/ops.def"
 #undef BEAMLINE_OP
 
+// What ops ask for.
+Scratch RecurrentScratch(const KernelCall& call);
+Scratch RecurrentGradScratch(const KernelCall& call);
+
 const KernelTable& Table();
 Scratch ScratchOf(OpKind op, const KernelCall& call);
 

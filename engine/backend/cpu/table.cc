@@ -14,8 +14,11 @@ const KernelTable& Table() { return kTable; }
 
 // The ops that need scratch memory, and how much.
 Scratch ScratchOf(OpKind op, const KernelCall& call) {
-  (void)call;
   switch (op) {
+    case OpKind::kRecurrent:
+      return RecurrentScratch(call);
+    case OpKind::kRecurrentGrad:
+      return RecurrentGradScratch(call);
     default:
       return {};
   }
