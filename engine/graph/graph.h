@@ -164,6 +164,32 @@ class Graph {
   // Of each head, the sum of its columns of x times `a`. x [n, heads * f], a [heads * f] ->
   // [n, heads]
   Value HeadDot(const std::string& name, Value x, Value a, int64_t heads);
+  // --- Sequences, [rows, steps, n].
+  struct RecurrentOptions {
+    RecurrentCell cell = RecurrentCell::kTanh;
+    // From the last step (within the row's length) to the first.
+    bool reverse = false;
+    // Keeps what the gradient needs; without it the layer cannot be trained through.
+    bool training = true;
+  };
+  // States before the first step, [rows, n]; no value: zeros. cell: LSTM, with state.
+  struct RecurrentInitial {
+    Value state;
+    Value cell;
+  };
+  // All states of a recurrent layer: formulas at RecurrentCell. gates: x W + b, [rows, steps,
+  // Gates() * n]; weight: [n, Gates() * n]; candidate_bias: [n], GRU only; lengths: codes [rows],
+  // each from 1 to steps, or no value: beyond it the states are zeros and carry no gradient.
+  // -> [rows, steps, n]
+  Value Recurrent(const std::string& name, Value gates, Value weight, Value candidate_bias,
+                  const RecurrentInitial& initial, Value lengths, const RecurrentOptions& options);
+  // The state after the last step: the last one within the row's length, or in reverse the first.
+  // -> [rows, n]
+  Value SequenceLast(const std::string& name, Value y, Value lengths, bool reverse);
+  // x [rows, n] at each of `steps` steps.
+  Value Repeat(const std::string& name, Value x, int64_t steps);
+  // Sum over the steps. -> [rows, n]
+  Value StepSum(const std::string& name, Value x);
 
   struct LossOptions {
     LossKind kind = LossKind::kMeanSquaredError;
@@ -202,6 +228,8 @@ class Graph {
   Value Named(const std::string& name, const Shape& shape, DType dtype, Role role, Initial initial);
   Value AppendAttention(const std::string& name, std::vector<Value> inputs, int64_t width,
                         int64_t keys, const AttentionOptions& options);
+  void RequireSequence(const std::string& name, Value x) const;
+  void RequireLengths(const std::string& name, Value lengths, int64_t rows) const;
   void RequireVector(const std::string& name, std::string_view what, Value value,
                      int64_t length) const;
 

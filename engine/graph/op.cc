@@ -9,6 +9,7 @@ constexpr std::string_view kActivationNames[] = {"linear",  "relu",     "leaky_r
                                                  "selu",    "gelu",     "silu",       "tanh",
                                                  "sigmoid", "softplus", "softmax"};
 constexpr std::string_view kLossNames[] = {"mse", "mae", "huber", "bce", "ce"};
+constexpr std::string_view kCellNames[] = {"rnn", "rnn", "lstm", "gru"};
 constexpr std::string_view kOpNames[] = {
 #define BEAMLINE_OP(Name, text) text,
 #include "engine/graph/ops.def"
@@ -22,10 +23,15 @@ std::string_view Name(Activation activation) {
   return kActivationNames[static_cast<size_t>(activation)];
 }
 std::string_view Name(LossKind loss) { return kLossNames[static_cast<size_t>(loss)]; }
+std::string_view Name(RecurrentCell cell) { return kCellNames[static_cast<size_t>(cell)]; }
 std::string_view Name(OpKind op) { return kOpNames[static_cast<size_t>(op)]; }
 
 bool GradientNeedsInput(Activation activation) {
   return activation == Activation::kGelu || activation == Activation::kSilu;
+}
+
+int64_t Gates(RecurrentCell cell) {
+  return cell == RecurrentCell::kLstm ? 4 : cell == RecurrentCell::kGru ? 3 : 1;
 }
 
 bool TakesLabels(LossKind loss) { return loss == LossKind::kCrossEntropy; }

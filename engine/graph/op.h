@@ -42,6 +42,23 @@ std::string_view Name(LossKind loss);
 // The target is a class label and not numbers.
 bool TakesLabels(LossKind loss);
 
+// What a recurrent layer computes at each step. s is the logistic sigmoid, * the product of
+// elements, h the state before the step; x W + b is given for all steps, in blocks of n columns.
+enum class RecurrentCell : uint8_t {
+  kTanh,  // h' = tanh(x W + b + h U) (Elman 1990)
+  kRelu,  // h' = max(0, x W + b + h U)
+  // Blocks input i, forget f, candidate g, output o (Hochreiter, Schmidhuber 1997; Gers et al.
+  // 2000): i, f, o = s(x W + b + h U), g = tanh(x W + b + h U), c' = f * c + i * g, h' = o *
+  // tanh(c')
+  kLstm,
+  // Blocks reset r, update z, candidate g (Cho et al. 2014, the reset after the product):
+  // r, z = s(x W + b + h U), g = tanh(x W + b + r * (h U + q)), h' = (1 - z) * g + z * h
+  kGru,
+};
+std::string_view Name(RecurrentCell cell);
+// Blocks of n columns in W and U.
+int64_t Gates(RecurrentCell cell);
+
 // kMatMul, kBiasAdd, ...: ops.def says what each takes and gives.
 enum class OpKind : uint8_t {
 #define BEAMLINE_OP(Name, text) k##Name,
@@ -76,6 +93,13 @@ struct Attributes {
   bool has_class_weights = false;
   // kUpdate, kLossGrad: an input [] scales the gradient.
   bool has_scale = false;
+  // kRecurrent and what belongs to it: the kind, from the last step to the first, which optional
+  // inputs are there. Steps beyond a row's length are zeros and carry no gradient; backwards begins
+  // at the last step within the length.
+  RecurrentCell cell = RecurrentCell::kTanh;
+  bool reverse = false;
+  bool has_initial = false;
+  bool has_lengths = false;
   double alpha = 0.01;
   double epsilon = 1e-5;
   double momentum = 0.9;

@@ -30,6 +30,10 @@ constexpr RuleTable MakeRules() {
   set(OpKind::kEdgeAdd, EdgeAddRule);
   set(OpKind::kEdgeSoftmax, EdgeSoftmaxRule);
   set(OpKind::kHeadDot, HeadDotRule);
+  set(OpKind::kRecurrent, RecurrentRule);
+  set(OpKind::kSequenceLast, SequenceLastRule);
+  set(OpKind::kRepeat, RepeatRule);
+  set(OpKind::kStepSum, StepSumRule);
   return rules;
 }
 

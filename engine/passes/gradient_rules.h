@@ -72,5 +72,9 @@ void SparseMatMulRule(GradientContext& context, const Node& node, Value dy);
 void EdgeAddRule(GradientContext& context, const Node& node, Value dy);
 void EdgeSoftmaxRule(GradientContext& context, const Node& node, Value dy);
 void HeadDotRule(GradientContext& context, const Node& node, Value dy);
+void RecurrentRule(GradientContext& context, const Node& node, Value dy);
+void SequenceLastRule(GradientContext& context, const Node& node, Value dy);
+void RepeatRule(GradientContext& context, const Node& node, Value dy);
+void StepSumRule(GradientContext& context, const Node& node, Value dy);
 
 }  // namespace beamline::engine

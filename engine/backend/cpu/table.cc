@@ -19,6 +19,10 @@ Scratch ScratchOf(OpKind op, const KernelCall& call) {
       return AttentionScratch(call);
     case OpKind::kAttentionGrad:
       return AttentionGradScratch(call);
+    case OpKind::kRecurrent:
+      return RecurrentScratch(call);
+    case OpKind::kRecurrentGrad:
+      return RecurrentGradScratch(call);
     default:
       return {};
   }
