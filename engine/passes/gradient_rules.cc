@@ -34,6 +34,11 @@ constexpr RuleTable MakeRules() {
   set(OpKind::kSequenceLast, SequenceLastRule);
   set(OpKind::kRepeat, RepeatRule);
   set(OpKind::kStepSum, StepSumRule);
+  set(OpKind::kConv, ConvRule);
+  set(OpKind::kMaxPool, MaxPoolRule);
+  set(OpKind::kAveragePool, AveragePoolRule);
+  set(OpKind::kReduce, ReduceRule);
+  set(OpKind::kGroupNorm, GroupNormRule);
   return rules;
 }
 

@@ -76,5 +76,10 @@ void RecurrentRule(GradientContext& context, const Node& node, Value dy);
 void SequenceLastRule(GradientContext& context, const Node& node, Value dy);
 void RepeatRule(GradientContext& context, const Node& node, Value dy);
 void StepSumRule(GradientContext& context, const Node& node, Value dy);
+void ConvRule(GradientContext& context, const Node& node, Value dy);
+void MaxPoolRule(GradientContext& context, const Node& node, Value dy);
+void AveragePoolRule(GradientContext& context, const Node& node, Value dy);
+void ReduceRule(GradientContext& context, const Node& node, Value dy);
+void GroupNormRule(GradientContext& context, const Node& node, Value dy);
 
 }  // namespace beamline::engine

@@ -23,6 +23,20 @@ Scratch ScratchOf(OpKind op, const KernelCall& call) {
       return RecurrentScratch(call);
     case OpKind::kRecurrentGrad:
       return RecurrentGradScratch(call);
+    case OpKind::kConv:
+      return ConvScratch(call);
+    case OpKind::kConvWeightGrad:
+      return ConvWeightGradScratch(call);
+    case OpKind::kGroupNormGrad:
+      return GroupNormGradScratch(call);
+    case OpKind::kColumnSum:
+      return ColumnSumScratch(call);
+    case OpKind::kBatchNorm:
+      return BatchNormScratch(call);
+    case OpKind::kBatchNormInference:
+      return BatchNormInferenceScratch(call);
+    case OpKind::kBatchNormGrad:
+      return BatchNormGradScratch(call);
     default:
       return {};
   }
