@@ -123,16 +123,32 @@ class Graph {
     LossKind kind = LossKind::kMeanSquaredError;
     double delta = 1;
     double smoothing = 0;
+    // []: gamma, margin or temperature of the losses that TakesNumber.
+    Value number = Value();
   };
   struct LossValues {
     Value loss;        // []: sum w l / sum |w|
     Value weight_sum;  // []: sum |w|
     Value row_losses;  // [rows]: l, unweighted
   };
-  // target: labels [rows] (codes) for cross-entropy, else as p. weights: [rows] or no value;
-  // class_weights: [classes] or no value, cross-entropy ([2] for binary). Formulas: LossKind.
+  // target: labels [rows] (codes) where TakesLabels, else as p. weights: [rows] or no value;
+  // class_weights: [classes] or no value, for classes ([2] for binary). Formulas: LossKind.
   LossValues Loss(const std::string& name, Value p, Value target, Value weights,
                   Value class_weights, const LossOptions& options);
+  // Each row of x divided by its length; a row shorter than 1e-12 is divided by that. x: [rows, n]
+  Value UnitRows(const std::string& name, Value x);
+  // Losses that compare each row i of p: [rows, n] with the others, by labels: [rows]. P are the
+  // other rows of its label, N those of other labels; rows of weight 0 are in neither.
+  //   triplet  mean over P x N of max(0, m + |p_i - p_P|^2 - |p_i - p_N|^2), m = margin
+  //            (Schroff et al. 2015; all triplets of a batch, as Ding et al. 2015: no choice of
+  //            hard ones that could collapse or depend on order)
+  //   InfoNCE  mean over j in P of -log(exp(p_i p_j / T) / sum over k != i of exp(p_i p_k / T)),
+  //            T = temperature (van den Oord et al. 2018; NT-Xent of Chen et al. 2020 where each
+  //            label is there twice; Khosla et al. 2020 for more)
+  // A row without P, or without N for the triplet, has loss 0 and counts in no sum. Its cost grows
+  // with the square of the rows (the triplet's up to the cube). Formulas assume unit rows.
+  LossValues PairLoss(const std::string& name, Value p, Value labels, Value weights,
+                      Value class_weights, const LossOptions& options);
 
   // Keeps `value` until the end of a run, for the caller to read.
   void MarkOutput(Value value) { values_[Check(value)].output = true; }
@@ -156,6 +172,11 @@ class Graph {
   Value Named(const std::string& name, const Shape& shape, DType dtype, Role role, Initial initial);
   void RequireVector(const std::string& name, std::string_view what, Value value,
                      int64_t length) const;
+  void RequireTarget(const std::string& name, Value p, Value target,
+                     const LossOptions& options) const;
+  void AddLossInputs(const std::string& name, int64_t rows, int64_t classes, Value weights,
+                     Value class_weights, const LossOptions& options, std::vector<Value>* inputs,
+                     Attributes* attributes) const;
 
   DType real_;
   std::vector<ValueInfo> values_;

@@ -37,10 +37,24 @@ enum class LossKind : uint8_t {
   kBinaryCrossEntropy,  // softplus(p) - t p, p the logit: mean over outputs
   kCrossEntropy,        // log sum_j exp(p_j) - p_label (with smoothing s: the target distribution
                         // is 1 - s at the label plus s / classes everywhere)
+  kHinge,              // mean over outputs of max(0, 1 - (2 t - 1) p) (Cortes, Vapnik 1995)
+  kMultiClassHinge,    // max(0, 1 + max over j != label of p_j - p_label) (Crammer, Singer 2001)
+  kFocal,              // mean over outputs of t f(p) + (1 - t) f(-p), p the logit and
+                       // f(z) = -(1 - q)^gamma log q, q = sigmoid(z) (Lin et al. 2017)
+  kFocalCrossEntropy,  // -(1 - q)^gamma log q, q = softmax(p)_label
+  kKullbackLeibler,    // sum_j t_j (log t_j - log softmax(p)_j); t_j >= 0, 0 log 0 = 0
+  kTriplet,            // of pairs of rows: Graph::PairLoss
+  kInfoNce,            // idem
 };
 std::string_view Name(LossKind loss);
 // The target is a class label and not numbers.
 bool TakesLabels(LossKind loss);
+// Compares rows of a batch with each other, by their labels.
+bool ComparesRows(LossKind loss);
+// The formula has a number: gamma of focal losses, margin of triplets, temperature of InfoNCE.
+bool TakesNumber(LossKind loss);
+// Of one output per class, or of two classes: what class weights are for.
+bool IsForClasses(LossKind loss);
 
 // kMatMul, kBiasAdd, ...: ops.def says what each takes and gives.
 enum class OpKind : uint8_t {
@@ -74,7 +88,9 @@ struct Attributes {
   // kLoss, kLossGrad: which optional inputs are there.
   bool has_weights = false;
   bool has_class_weights = false;
-  // kUpdate, kLossGrad: an input [] scales the gradient.
+  // kLoss, kPairLoss and their gradients: an input [] is the formula's number.
+  bool has_number = false;
+  // kUpdate, gradients of losses: an input [] scales the gradient.
   bool has_scale = false;
   double alpha = 0.01;
   double epsilon = 1e-5;

@@ -23,6 +23,8 @@ constexpr RuleTable MakeRules() {
   set(OpKind::kConcat, ConcatRule);
   set(OpKind::kSlice, SliceRule);
   set(OpKind::kReshape, ReshapeRule);
+
+  set(OpKind::kUnitRows, UnitRowsRule);
   return rules;
 }
 

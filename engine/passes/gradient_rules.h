@@ -66,4 +66,6 @@ void ConcatRule(GradientContext& context, const Node& node, Value dy);
 void SliceRule(GradientContext& context, const Node& node, Value dy);
 void ReshapeRule(GradientContext& context, const Node& node, Value dy);
 
+void UnitRowsRule(GradientContext& context, const Node& node, Value dy);
+
 }  // namespace beamline::engine

@@ -14,8 +14,12 @@ const KernelTable& Table() { return kTable; }
 
 // The ops that need scratch memory, and how much.
 Scratch ScratchOf(OpKind op, const KernelCall& call) {
-  (void)call;
   switch (op) {
+    case OpKind::kPairLoss:
+    case OpKind::kPairLossGrad: {
+      const auto row_bytes = call.inputs[0].rows * static_cast<int64_t>(sizeof(float));
+      return {op == OpKind::kPairLoss ? row_bytes : row_bytes * call.inputs[0].rows, 2 * row_bytes};
+    }
     default:
       return {};
   }
