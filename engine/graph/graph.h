@@ -150,6 +150,27 @@ class Graph {
   LossValues PairLoss(const std::string& name, Value p, Value labels, Value weights,
                       Value class_weights, const LossOptions& options);
 
+  // --- Noise, and losses that layers add to the main one.
+  // Standard normal numbers times `scale` (a Number). They depend on (seed, step, order of the
+  // noise in the graph, element), as what Dropout drops. -> shape
+  Value Gaussian(const std::string& name, Value scale, const Shape& shape);
+  // Sets each value to 0 with probability `rate` (a Number) and leaves the others as they are.
+  Value Mask(const std::string& name, Value x, Value rate);
+  // mean + exp(log_variance / 2) * noise, x being [mean, log_variance] (Kingma, Welling 2014).
+  // x: [rows, 2 k], noise: [rows, k] -> [rows, k]
+  Value Sample(const std::string& name, Value x, Value noise);
+  // Mean over rows, weighted as in Loss, of the divergence of N(mean, variance) from N(0, 1):
+  // -1/2 sum_j (1 + log_variance_j - mean_j^2 - exp(log_variance_j)). x: [rows, 2 k]; weights:
+  // [rows] or no value. -> []
+  Value LatentLoss(const std::string& name, Value x, Value weights);
+  // Without target: sum over rows of |w| sum_j |x_j| / sum |w|. With target (a Number) r:
+  // sum_j (r log(r / m_j) + (1 - r) log((1 - r) / (1 - m_j))), m_j the mean of column j weighted by
+  // |w| and kept within [1e-6, 1 - 1e-6] (Ng 2011). x: [batch, ..., n]; weights: [batch] or no
+  // value. -> []
+  Value ActivityLoss(const std::string& name, Value x, Value weights, Value target);
+  // l1 sum |w| + l2 sum w^2. l1, l2: Numbers. -> []
+  Value WeightPenalty(const std::string& name, Value w, Value l1, Value l2);
+
   // Keeps `value` until the end of a run, for the caller to read.
   void MarkOutput(Value value) { values_[Check(value)].output = true; }
 
@@ -182,7 +203,7 @@ class Graph {
   std::vector<ValueInfo> values_;
   std::vector<Node> nodes_;
   std::unordered_map<std::string, int32_t> named_;
-  uint64_t dropouts_ = 0;
+  uint64_t dropouts_ = 0;  // of noise too
 };
 
 }  // namespace beamline::engine

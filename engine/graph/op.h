@@ -88,7 +88,7 @@ struct Attributes {
   // kLoss, kLossGrad: which optional inputs are there.
   bool has_weights = false;
   bool has_class_weights = false;
-  // kLoss, kPairLoss and their gradients: an input [] is the formula's number.
+  // Losses and their gradients: an input [] is the formula's number.
   bool has_number = false;
   // kUpdate, gradients of losses: an input [] scales the gradient.
   bool has_scale = false;
@@ -99,8 +99,10 @@ struct Attributes {
   double smoothing = 0;
   // kSlice.
   int64_t begin = 0;
-  // kDropout: distinguishes the dropouts of one graph.
+  // kDropout, kGaussian: distinguishes those of one graph.
   uint64_t stream = 0;
+  // kDropout.
+  bool rescale = true;
   // kEmbedding: first row of the table for each code column.
   std::vector<int64_t> offsets;
 };

@@ -11,4 +11,12 @@ void UnitRowsRule(GradientContext& context, const Node& node, Value dy) {
       node);
 }
 
+// The noise has no gradient: it depends on no parameter.
+void SampleRule(GradientContext& context, const Node& node, Value dy) {
+  const Value x = node.inputs[0];
+  const Shape shape = context.shape(x);
+  context.Accumulate(x, context.Append(OpKind::kSampleGrad, node, {dy, x, node.inputs[1]}, shape),
+                     node);
+}
+
 }  // namespace beamline::engine

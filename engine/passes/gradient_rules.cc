@@ -25,6 +25,7 @@ constexpr RuleTable MakeRules() {
   set(OpKind::kReshape, ReshapeRule);
 
   set(OpKind::kUnitRows, UnitRowsRule);
+  set(OpKind::kSample, SampleRule);
   return rules;
 }
 

@@ -67,5 +67,6 @@ void SliceRule(GradientContext& context, const Node& node, Value dy);
 void ReshapeRule(GradientContext& context, const Node& node, Value dy);
 
 void UnitRowsRule(GradientContext& context, const Node& node, Value dy);
+void SampleRule(GradientContext& context, const Node& node, Value dy);
 
 }  // namespace beamline::engine

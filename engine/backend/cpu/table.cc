@@ -15,6 +15,12 @@ const KernelTable& Table() { return kTable; }
 // The ops that need scratch memory, and how much.
 Scratch ScratchOf(OpKind op, const KernelCall& call) {
   switch (op) {
+    case OpKind::kActivityLoss:
+    case OpKind::kActivityLossGrad: {
+      const Operand& x = call.inputs[0];
+      const int64_t numbers = x.extents[0] > x.columns ? x.extents[0] : x.columns;
+      return {numbers * static_cast<int64_t>(sizeof(float)), 0};
+    }
     case OpKind::kPairLoss:
     case OpKind::kPairLossGrad: {
       const auto row_bytes = call.inputs[0].rows * static_cast<int64_t>(sizeof(float));
