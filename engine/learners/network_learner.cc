@@ -129,6 +129,7 @@ bool NetworkLearner::Step(StepReport* report) {
   progress_.position += runner.batch();
   progress_.examples_seen += runner.batch();
   progress_.epoch_loss += loss * runner.weight_sum();
+  progress_.epoch_main_loss += runner.main_loss() * runner.weight_sum();
   progress_.epoch_weight += runner.weight_sum();
   ++progress_.step;
   *report = StepReport();
@@ -136,6 +137,7 @@ bool NetworkLearner::Step(StepReport* report) {
   report->epoch = progress_.epoch;
   report->examples_seen = progress_.examples_seen;
   report->loss = loss;
+  report->main_loss = runner.main_loss();
   report->learning_rate = rate;
   if (progress_.position == training_->rows()) EndEpoch(report);
   return true;
@@ -145,11 +147,17 @@ void NetworkLearner::EndEpoch(StepReport* report) {
   report->epoch_end = true;
   report->training_loss =
       progress_.epoch_weight > 0 ? progress_.epoch_loss / progress_.epoch_weight : 0;
-  report->validation_loss = validation_ != nullptr ? Evaluate(*validation_).loss
-                                                   : std::numeric_limits<double>::quiet_NaN();
+  report->training_main_loss =
+      progress_.epoch_weight > 0 ? progress_.epoch_main_loss / progress_.epoch_weight : 0;
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  const Evaluation validation =
+      validation_ != nullptr ? Evaluate(*validation_) : Evaluation{kNone, kNone, 0, 0};
+  report->validation_loss = validation.loss;
+  report->validation_main_loss = validation.main_loss;
   ++progress_.epoch;
   progress_.position = 0;
   progress_.epoch_loss = 0;
+  progress_.epoch_main_loss = 0;
   progress_.epoch_weight = 0;
   order_drawn_ = false;
   if (spec_.early_stopping.patience == 0) return;
@@ -210,6 +218,7 @@ Evaluation NetworkLearner::Evaluate(const BatchSource& source) {
   NetworkRunner& runner = RunnerFor(NetworkMode::kEvaluation, EvaluationBatch(source.rows()));
   std::vector<int64_t> rows;
   double sum = 0;
+  double main_sum = 0;
   for (int64_t first = 0; first < source.rows(); first += runner.batch()) {
     rows.clear();
     const int64_t last = std::min(source.rows(), first + runner.batch());
@@ -217,9 +226,11 @@ Evaluation NetworkLearner::Evaluate(const BatchSource& source) {
     runner.Feed(source, rows);
     runner.Run(0);
     sum += runner.loss() * runner.weight_sum();
+    main_sum += runner.main_loss() * runner.weight_sum();
     evaluation.weight_sum += runner.weight_sum();
   }
   evaluation.loss = evaluation.weight_sum > 0 ? sum / evaluation.weight_sum : 0;
+  evaluation.main_loss = evaluation.weight_sum > 0 ? main_sum / evaluation.weight_sum : 0;
   return evaluation;
 }
 
@@ -233,10 +244,14 @@ Predictions NetworkLearner::Predict(const BatchSource& source, std::span<const i
       Fail("there is no row ", row, ": the data has ", source.rows(), " rows");
     }
   }
-  const int64_t outputs = OutputsNeeded(spec_.loss, layout_);
   const auto count = static_cast<int64_t>(rows.size());
+  const int64_t largest =
+      std::min(LargestPowerOfTwo(std::max<int64_t>(count, 1)), kMaxEvaluationBatch);
+  const NetworkRunner& any = RunnerFor(NetworkMode::kPrediction, largest);
+  const int64_t outputs = static_cast<int64_t>(any.output().size()) / largest;
   Predictions predictions{Tensor({count, outputs}, DType::kFloat32),
-                          Tensor({count, outputs}, DType::kFloat32)};
+                          Tensor({count, outputs}, DType::kFloat32),
+                          Tensor({any.row_losses().empty() ? 0 : count}, DType::kFloat32)};
   for (int64_t first = 0; first < count;) {
     // Full batches only: a row that pads costs as much as one that is asked for.
     const int64_t size = std::min(LargestPowerOfTwo(count - first), kMaxEvaluationBatch);
@@ -248,6 +263,8 @@ Predictions NetworkLearner::Predict(const BatchSource& source, std::span<const i
     };
     copy(runner.output(), &predictions.outputs);
     copy(runner.probabilities(), &predictions.probabilities);
+    std::copy_n(runner.row_losses().begin(), runner.row_losses().size(),
+                predictions.row_losses.values<float>().begin() + first);
     first += size;
   }
   return predictions;

@@ -40,9 +40,13 @@ NetworkRunner::NetworkRunner(const NetworkSpec& spec, const BatchLayout& layout,
   numbers_ = numbers(network_.update.numbers);
   clip_ = numbers(network_.update.clip_limit);
   loss_ = numbers(network_.loss);
+  main_loss_ = numbers(network_.main_loss);
   weight_sum_ = numbers(network_.weight_sum);
   if (mode != NetworkMode::kTraining) output_ = numbers(network_.output);
   probabilities_ = numbers(network_.probabilities);
+  row_losses_ = numbers(network_.row_losses);
+  shares_ = spec.objective == Objective::kReconstruct &&
+            spec.loss.kind == LossKind::kBinaryCrossEntropy && mode != NetworkMode::kPrediction;
   if (network_.codes.valid()) codes_ = executor_.Data<int32_t>(network_.codes);
   if (network_.labels.valid()) labels_ = executor_.Data<int32_t>(network_.labels);
   for (const auto& [value, rate] : network_.rates) {
@@ -62,6 +66,7 @@ void NetworkRunner::Feed(const BatchSource& source, std::span<const int64_t> row
   view.targets = label_buffer_.empty() ? targets_.data() : nullptr;
   source.Gather(rows, view);
   if (!codes_.empty()) CheckCodes(rows);
+  if (shares_) CheckShares(rows);
   if (mode_ != NetworkMode::kPrediction) FeedTarget(rows);
   if (!weights_.empty()) {
     if (view.weights == nullptr) std::fill_n(weights_.begin(), rows.size(), 1.0f);
@@ -81,6 +86,16 @@ void NetworkRunner::CheckCodes(std::span<const int64_t> rows) const {
       Fail("row ", rows[i / columns] + 1, ", code column ", i % columns + 1, ": code ", codes_[i],
            " is not below the embedding's ", allowed, " categories: raise categories");
     }
+  }
+}
+
+void NetworkRunner::CheckShares(std::span<const int64_t> rows) const {
+  const size_t columns = features_.size() / static_cast<size_t>(batch_);
+  for (size_t i = 0; i < rows.size() * columns; ++i) {
+    if (features_[i] >= 0 && features_[i] <= 1) continue;
+    Fail("row ", rows[i / columns] + 1, ", feature ", i % columns + 1, " is ", features_[i],
+         ": binary cross-entropy reconstructs features from 0 to 1: scale them, or use mean "
+         "squared error");
   }
 }
 

@@ -16,6 +16,33 @@ namespace {
 
 constexpr int64_t kMaxLayers = 10'000;
 
+// What turns outputs into probabilities. Hinge losses promise none: there it gives scores that are
+// above a half, or largest, for the class that is chosen.
+Activation LinkOf(LossKind loss) {
+  switch (loss) {
+    case LossKind::kBinaryCrossEntropy:
+    case LossKind::kHinge:
+    case LossKind::kFocal:
+      return Activation::kSigmoid;
+    case LossKind::kCrossEntropy:
+    case LossKind::kMultiClassHinge:
+    case LossKind::kFocalCrossEntropy:
+    case LossKind::kKullbackLeibler:
+      return Activation::kSoftmax;
+    default:
+      return Activation::kLinear;
+  }
+}
+
+bool IsMeanOverOutputs(LossKind loss) {
+  return !TakesLabels(loss) && loss != LossKind::kKullbackLeibler;
+}
+
+double NumberOf(const LossSpec& loss) {
+  if (loss.kind == LossKind::kTriplet) return loss.margin;
+  return loss.kind == LossKind::kInfoNce ? loss.temperature : loss.gamma;
+}
+
 class Wiring {
  public:
   Wiring(const NetworkSpec& spec, const BatchLayout& layout, int64_t batch, NetworkMode mode)
@@ -28,6 +55,10 @@ class Wiring {
     if (spec_.layers.size() > kMaxLayers) {
       Fail("the network has ", spec_.layers.size(), " layers: at most ", kMaxLayers,
            " are allowed");
+    }
+    if (mode_ == NetworkMode::kEvaluation ||
+        (layout_.has_weights && mode_ == NetworkMode::kTraining)) {
+      network_.weights = graph().Input("weights", {batch_});
     }
     for (size_t i = 0; i < spec_.layers.size(); ++i) AddLayer(i);
     network_.output = previous_;
@@ -102,73 +133,117 @@ class Wiring {
            " but has ", inputs.size(), ": join them with a concat or add layer first");
     }
     const bool last = index + 1 == spec_.layers.size();
-    const int64_t default_units = last ? OutputsNeeded(spec_.loss, layout_) : 0;
-    previous_ =
-        rule.build({graph(), layer, name, inputs, mode_, batch_, default_units, network_.rates});
+    const int64_t default_units = last ? OutputsNeeded(spec_, layout_) : 0;
+    const int64_t averaged = IsMeanOverOutputs(spec_.loss.kind) ? OutputsNeeded(spec_, layout_) : 1;
+    previous_ = rule.build({graph(), layer, name, inputs, mode_, batch_, default_units,
+                            network_.rates, network_.weights, averaged, losses_});
     by_name_[name] = previous_;
   }
 
   void FinishOutput() {
     const LayerSpec& last = spec_.layers.back();
-    const bool logits = spec_.loss.kind == LossKind::kBinaryCrossEntropy ||
-                        spec_.loss.kind == LossKind::kCrossEntropy;
+    const LossKind loss = spec_.loss.kind;
+    const Activation link = LinkOf(loss);
     const bool activates = last.kind == LayerKind::kDense || last.kind == LayerKind::kActivation;
     const bool squashes =
         last.activation == Activation::kSigmoid || last.activation == Activation::kSoftmax;
-    if (logits && activates && squashes) {
-      Fail("the last layer has activation ", Name(last.activation), ", but the loss ",
-           Name(spec_.loss.kind), " applies it itself: set its activation to linear");
+    if (link != Activation::kLinear && activates && squashes) {
+      Fail("the last layer has activation ", Name(last.activation), ", but the loss ", Name(loss),
+           " applies it itself: set its activation to linear");
     }
     if (graph().info(network_.output).dtype != graph().real()) {
       Fail("the last layer gives codes and not numbers: end with a dense layer");
     }
-    const int64_t needed = OutputsNeeded(spec_.loss, layout_);
-    const Shape& shape = graph().shape(network_.output);
-    if (shape != Shape({batch_, needed})) {
-      Fail("the last layer has outputs of shape ", shape, " but the loss ", Name(spec_.loss.kind),
-           " and the target need [", batch_, ", ", needed, "]: set its units to ", needed);
-    }
+    RequireOutputs();
     if (mode_ != NetworkMode::kPrediction) return;
-    network_.probabilities = network_.output;
-    if (logits) {
-      network_.probabilities = graph().Activate(
-          "probabilities", network_.output,
-          spec_.loss.kind == LossKind::kCrossEntropy ? Activation::kSoftmax : Activation::kSigmoid);
-    }
+    network_.probabilities = ComparesRows(loss)
+                                 ? graph().UnitRows("unit", network_.output)
+                                 : graph().Activate("probabilities", network_.output, link);
     graph().MarkOutput(network_.probabilities);
+    if (spec_.objective != Objective::kReconstruct) return;
+    network_.row_losses = BuildLoss(Features("loss")).row_losses;
+    graph().MarkOutput(network_.row_losses);
+  }
+
+  void RequireOutputs() {
+    const int64_t needed = OutputsNeeded(spec_, layout_);
+    const Shape shape = graph().shape(network_.output);
+    const bool any = needed == 0 && shape.rank() == 2;
+    if (any || shape == Shape({batch_, needed})) return;
+    if (spec_.objective == Objective::kReconstruct) {
+      if (shape.rank() > 2 && shape.NumElements() == batch_ * needed) {
+        network_.output = graph().Flatten("reconstruction", network_.output);
+        return;
+      }
+      Fail("the last layer has outputs of shape ", shape, " but reconstructs ", needed,
+           " features: set its units to ", needed);
+    }
+    Fail("the last layer has outputs of shape ", shape, " but the loss ", Name(spec_.loss.kind),
+         " and the target need [", batch_, ", ", needed, "]: set its units to ", needed);
+  }
+
+  // Of the outputs; without event weights in prediction.
+  Graph::LossValues BuildLoss(Value target) {
+    const LossSpec& loss = spec_.loss;
+    Graph::LossOptions options = {loss.kind, loss.delta, loss.label_smoothing};
+    if (TakesNumber(loss.kind)) {
+      options.number = graph().Number("loss/number");
+      network_.rates.emplace_back(options.number, NumberOf(loss));
+    }
+    Value p = network_.output;
+    if (ComparesRows(loss.kind)) p = graph().UnitRows("unit", p);
+    return graph().Loss(std::string(Name(loss.kind)), p, target, network_.weights,
+                        network_.class_weights, options);
+  }
+
+  Value Target() {
+    if (spec_.objective == Objective::kReconstruct) return Features("loss");
+    if (TakesLabels(spec_.loss.kind)) {
+      return network_.labels = graph().CodesInput("labels", {batch_});
+    }
+    return network_.targets = graph().Input("targets", graph().shape(network_.output));
   }
 
   void AddLoss() {
-    const LossSpec& loss = spec_.loss;
-    Value target;
-    if (TakesLabels(loss.kind)) {
-      target = network_.labels = graph().CodesInput("labels", {batch_});
-    } else {
-      target = network_.targets = graph().Input("targets", graph().shape(network_.output));
-    }
-    if (layout_.has_weights || mode_ == NetworkMode::kEvaluation) {
-      network_.weights = graph().Input("weights", {batch_});
-    }
-    if (!loss.class_weights.empty()) {
-      const auto classes = static_cast<int64_t>(loss.class_weights.size());
+    const Value target = Target();
+    if (!spec_.loss.class_weights.empty()) {
+      const auto classes = static_cast<int64_t>(spec_.loss.class_weights.size());
       network_.class_weights = graph().Input("class_weights", {classes});
     }
-    const Graph::LossValues values =
-        graph().Loss(std::string(Name(loss.kind)), network_.output, target, network_.weights,
-                     network_.class_weights, {loss.kind, loss.delta, loss.label_smoothing});
-    network_.loss = values.loss;
+    const Graph::LossValues values = BuildLoss(target);
+    network_.main_loss = network_.loss = values.loss;
     network_.weight_sum = values.weight_sum;
-    graph().MarkOutput(values.loss);
-    graph().MarkOutput(values.weight_sum);
+    AddWeightPenalties();
+    for (const Value loss : losses_) network_.loss = graph().Add("total", network_.loss, loss);
+    graph().MarkOutput(network_.loss);
+    graph().MarkOutput(network_.main_loss);
+    graph().MarkOutput(network_.weight_sum);
   }
 
-  void AddTraining() {
+  void AddWeightPenalties() {
+    if (spec_.weight_l1 == 0 && spec_.weight_l2 == 0) return;
+    const Value l1 = graph().Number("weight_penalty/l1");
+    const Value l2 = graph().Number("weight_penalty/l2");
+    network_.rates.emplace_back(l1, spec_.weight_l1);
+    network_.rates.emplace_back(l2, spec_.weight_l2);
+    for (const Value parameter : Parameters()) {
+      if (graph().shape(parameter).rank() < 2) continue;  // biases, normalisation
+      losses_.push_back(graph().WeightPenalty(graph().info(parameter).name, parameter, l1, l2));
+    }
+  }
+
+  std::vector<Value> Parameters() {
     std::vector<Value> parameters;
     for (size_t i = 0; i < graph().values().size(); ++i) {
       if (graph().values()[i].role == Role::kParameter) {
         parameters.push_back({static_cast<int32_t>(i)});
       }
     }
+    return parameters;
+  }
+
+  void AddTraining() {
+    const std::vector<Value> parameters = Parameters();
     const std::vector<Value> gradients = AppendGradients(&graph(), network_.loss, parameters);
     network_.update = AppendUpdates(&graph(), parameters, gradients, RuleOf(spec_.optimizer),
                                     spec_.clip_norm > 0);
@@ -181,6 +256,7 @@ class Wiring {
   Network network_;
   std::map<std::string, Value> by_name_;
   Value previous_;
+  std::vector<Value> losses_;  // what layers and weights add to the main loss
 };
 
 int64_t MatMulFlops(const Graph& graph) {
@@ -204,28 +280,46 @@ Network BuildNetwork(const NetworkSpec& spec, const BatchLayout& layout, int64_t
 }
 
 int64_t OutputsNeeded(const LossSpec& loss, const BatchLayout& layout) {
-  switch (loss.kind) {
-    case LossKind::kCrossEntropy:
-      if (layout.classes < 2) {
-        Fail(
-            "cross-entropy needs a class as target, but the target is numeric: make the target "
-            "categorical, or use mean squared error");
-      }
-      return layout.classes;
-    case LossKind::kBinaryCrossEntropy:
-      if (layout.classes != 0 && layout.classes != 2) {
-        Fail("binary cross-entropy needs a target of two classes, but there are ", layout.classes,
-             ": use cross-entropy");
-      }
-      return layout.classes == 2 ? 1 : std::max<int64_t>(layout.targets, 1);
-    default:
-      if (layout.classes > 0) {
-        Fail("the loss ", Name(loss.kind),
-             " needs a numeric target, but the target is a class: "
-             "use cross-entropy");
-      }
-      return std::max<int64_t>(layout.targets, 1);
+  if (ComparesRows(loss.kind)) {
+    if (layout.classes < 2) {
+      Fail("the loss ", Name(loss.kind), " needs a class as target: it says which rows are alike");
+    }
+    return 0;
   }
+  if (TakesLabels(loss.kind)) {
+    const char* name = loss.kind == LossKind::kCrossEntropy ? "cross-entropy" : "this loss";
+    if (layout.classes < 2) {
+      Fail(name,
+           " needs a class as target, but the target is numeric: make the target categorical, or "
+           "use mean squared error");
+    }
+    return layout.classes;
+  }
+  if (IsForClasses(loss.kind)) {
+    if (layout.classes != 0 && layout.classes != 2) {
+      Fail("binary cross-entropy, hinge and focal need a target of two classes, but there are ",
+           layout.classes, ": use cross-entropy");
+    }
+    return layout.classes == 2 ? 1 : std::max<int64_t>(layout.targets, 1);
+  }
+  if (layout.classes > 0) {
+    Fail("the loss ", Name(loss.kind),
+         " needs a numeric target, but the target is a class: "
+         "use cross-entropy");
+  }
+  return std::max<int64_t>(layout.targets, 1);
+}
+
+int64_t OutputsNeeded(const NetworkSpec& spec, const BatchLayout& layout) {
+  if (spec.objective == Objective::kTarget) return OutputsNeeded(spec.loss, layout);
+  const LossKind loss = spec.loss.kind;
+  if (TakesLabels(loss) || loss == LossKind::kHinge || loss == LossKind::kFocal ||
+      loss == LossKind::kKullbackLeibler || !spec.loss.class_weights.empty()) {
+    Fail("features are reconstructed by mse, mae, huber or bce, without class weights, not by ",
+         Name(loss));
+  }
+  if (layout.features < 1) Fail("there are no numeric features to reconstruct");
+  return layout.features;
 }
 
 NetworkCost EstimateCost(const NetworkSpec& spec, const BatchLayout& layout) {

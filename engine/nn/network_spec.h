@@ -23,6 +23,15 @@ enum class LayerKind : uint8_t {
   kAdd,        // sum of its inputs
   kMultiply,   // product of its inputs, element by element
   kReshape,    // [batch, shape...]; an empty shape flattens to [batch, features]
+
+  // In training adds normal noise of `deviation`, then sets values to 0 with probability `rate`.
+  kNoise,
+  // [batch, 2 n], means and log variances -> [batch, n]: a sample of them in training, else the
+  // means. Adds beta times their divergence from N(0, 1) to the loss (Kingma, Welling 2014).
+  kLatent,
+  // The identity; adds l1 * sum |x| and sparsity_weight * the divergence of the mean activity of
+  // each feature from sparsity_target (Ng 2011) to the loss.
+  kActivityPenalty,
 };
 
 enum class Initializer : uint8_t {
@@ -63,6 +72,21 @@ struct LayerSpec {
   std::vector<int64_t> categories;
   // Reshape: extents after the batch.
   std::vector<int64_t> shape;
+
+  // Noise: standard deviation of what is added; `rate`: share of values set to 0, not rescaled.
+  double deviation = 0;
+  // Latent. With 1 the loss is the negative evidence lower bound over the outputs' number.
+  double beta = 1;
+  // Activity penalty; 0: none. The target is in (0, 1), for sigmoid activities.
+  double l1 = 0;
+  double sparsity_weight = 0;
+  double sparsity_target = 0.05;
+};
+
+// What the output is compared with.
+enum class Objective : uint8_t {
+  kTarget,       // the target of the data
+  kReconstruct,  // the features, as they were before any layer; the data needs no target
 };
 
 struct LossSpec {
@@ -73,6 +97,9 @@ struct LossSpec {
   double label_smoothing = 0;
   // Weight of each class; empty: 1 each. For classes (binary: two weights) only.
   std::vector<double> class_weights;
+  double gamma = 2;          // focal
+  double margin = 0.2;       // triplet
+  double temperature = 0.1;  // InfoNCE
 };
 
 enum class OptimizerKind : uint8_t { kSgd, kAdam, kAdamW, kRmsProp, kAdaGrad };
@@ -118,7 +145,11 @@ struct EarlyStoppingSpec {
 struct NetworkSpec {
   // In order; a layer may take only what stands before it. The last one is the output.
   std::vector<LayerSpec> layers;
+  Objective objective = Objective::kTarget;
   LossSpec loss;
+  // Adds l1 sum |w| + l2 sum w^2 over all weights but biases and those of normalisation.
+  double weight_l1 = 0;
+  double weight_l2 = 0;
   OptimizerSpec optimizer;
   ScheduleSpec schedule;
   // Gradients are scaled down to this global L2 norm; 0: no limit.
