@@ -214,16 +214,53 @@ class Graph {
     LossKind kind = LossKind::kMeanSquaredError;
     double delta = 1;
     double smoothing = 0;
+    // []: gamma, margin or temperature of the losses that TakesNumber.
+    Value number = Value();
   };
   struct LossValues {
     Value loss;        // []: sum w l / sum |w|
     Value weight_sum;  // []: sum |w|
     Value row_losses;  // [rows]: l, unweighted
   };
-  // target: labels [rows] (codes) for cross-entropy, else as p. weights: [rows] or no value;
-  // class_weights: [classes] or no value, cross-entropy ([2] for binary). Formulas: LossKind.
+  // target: labels [rows] (codes) where TakesLabels, else as p. weights: [rows] or no value;
+  // class_weights: [classes] or no value, for classes ([2] for binary). Formulas: LossKind.
   LossValues Loss(const std::string& name, Value p, Value target, Value weights,
                   Value class_weights, const LossOptions& options);
+  // Each row of x divided by its length; a row shorter than 1e-12 is divided by that. x: [rows, n]
+  Value UnitRows(const std::string& name, Value x);
+  // Losses that compare each row i of p: [rows, n] with the others, by labels: [rows]. P are the
+  // other rows of its label, N those of other labels; rows of weight 0 are in neither.
+  //   triplet  mean over P x N of max(0, m + |p_i - p_P|^2 - |p_i - p_N|^2), m = margin
+  //            (Schroff et al. 2015; all triplets of a batch, as Ding et al. 2015: no choice of
+  //            hard ones that could collapse or depend on order)
+  //   InfoNCE  mean over j in P of -log(exp(p_i p_j / T) / sum over k != i of exp(p_i p_k / T)),
+  //            T = temperature (van den Oord et al. 2018; NT-Xent of Chen et al. 2020 where each
+  //            label is there twice; Khosla et al. 2020 for more)
+  // A row without P, or without N for the triplet, has loss 0 and counts in no sum. Its cost grows
+  // with the square of the rows (the triplet's up to the cube). Formulas assume unit rows.
+  LossValues PairLoss(const std::string& name, Value p, Value labels, Value weights,
+                      Value class_weights, const LossOptions& options);
+
+  // --- Noise, and losses that layers add to the main one.
+  // Standard normal numbers times `scale` (a Number). They depend on (seed, step, order of the
+  // noise in the graph, element), as what Dropout drops. -> shape
+  Value Gaussian(const std::string& name, Value scale, const Shape& shape);
+  // Sets each value to 0 with probability `rate` (a Number) and leaves the others as they are.
+  Value Mask(const std::string& name, Value x, Value rate);
+  // mean + exp(log_variance / 2) * noise, x being [mean, log_variance] (Kingma, Welling 2014).
+  // x: [rows, 2 k], noise: [rows, k] -> [rows, k]
+  Value Sample(const std::string& name, Value x, Value noise);
+  // Mean over rows, weighted as in Loss, of the divergence of N(mean, variance) from N(0, 1):
+  // -1/2 sum_j (1 + log_variance_j - mean_j^2 - exp(log_variance_j)). x: [rows, 2 k]; weights:
+  // [rows] or no value. -> []
+  Value LatentLoss(const std::string& name, Value x, Value weights);
+  // Without target: sum over rows of |w| sum_j |x_j| / sum |w|. With target (a Number) r:
+  // sum_j (r log(r / m_j) + (1 - r) log((1 - r) / (1 - m_j))), m_j the mean of column j weighted by
+  // |w| and kept within [1e-6, 1 - 1e-6] (Ng 2011). x: [batch, ..., n]; weights: [batch] or no
+  // value. -> []
+  Value ActivityLoss(const std::string& name, Value x, Value weights, Value target);
+  // l1 sum |w| + l2 sum w^2. l1, l2: Numbers. -> []
+  Value WeightPenalty(const std::string& name, Value w, Value l1, Value l2);
 
   // Keeps `value` until the end of a run, for the caller to read.
   void MarkOutput(Value value) { values_[Check(value)].output = true; }
@@ -252,12 +289,17 @@ class Graph {
   void RequireVector(const std::string& name, std::string_view what, Value value,
                      int64_t length) const;
   Value Pool(const std::string& name, Value x, const Window& window, OpKind op);
+  void RequireTarget(const std::string& name, Value p, Value target,
+                     const LossOptions& options) const;
+  void AddLossInputs(const std::string& name, int64_t rows, int64_t classes, Value weights,
+                     Value class_weights, const LossOptions& options, std::vector<Value>* inputs,
+                     Attributes* attributes) const;
 
   DType real_;
   std::vector<ValueInfo> values_;
   std::vector<Node> nodes_;
   std::unordered_map<std::string, int32_t> named_;
-  uint64_t dropouts_ = 0;
+  uint64_t dropouts_ = 0;  // of noise too
 };
 
 }  // namespace beamline::engine

@@ -37,10 +37,24 @@ enum class LossKind : uint8_t {
   kBinaryCrossEntropy,  // softplus(p) - t p, p the logit: mean over outputs
   kCrossEntropy,        // log sum_j exp(p_j) - p_label (with smoothing s: the target distribution
                         // is 1 - s at the label plus s / classes everywhere)
+  kHinge,               // mean over outputs of max(0, 1 - (2 t - 1) p) (Cortes, Vapnik 1995)
+  kMultiClassHinge,     // max(0, 1 + max over j != label of p_j - p_label) (Crammer, Singer 2001)
+  kFocal,               // mean over outputs of t f(p) + (1 - t) f(-p), p the logit and
+                        // f(z) = -(1 - q)^gamma log q, q = sigmoid(z) (Lin et al. 2017)
+  kFocalCrossEntropy,   // -(1 - q)^gamma log q, q = softmax(p)_label
+  kKullbackLeibler,     // sum_j t_j (log t_j - log softmax(p)_j); t_j >= 0, 0 log 0 = 0
+  kTriplet,             // of pairs of rows: Graph::PairLoss
+  kInfoNce,             // idem
 };
 std::string_view Name(LossKind loss);
 // The target is a class label and not numbers.
 bool TakesLabels(LossKind loss);
+// Compares rows of a batch with each other, by their labels.
+bool ComparesRows(LossKind loss);
+// The formula has a number: gamma of focal losses, margin of triplets, temperature of InfoNCE.
+bool TakesNumber(LossKind loss);
+// Of one output per class, or of two classes: what class weights are for.
+bool IsForClasses(LossKind loss);
 
 // What a recurrent layer computes at each step. s is the logistic sigmoid, * the product of
 // elements, h the state before the step; x W + b is given for all steps, in blocks of n columns.
@@ -114,7 +128,9 @@ struct Attributes {
   // kLoss, kLossGrad: which optional inputs are there.
   bool has_weights = false;
   bool has_class_weights = false;
-  // kUpdate, kLossGrad: an input [] scales the gradient.
+  // Losses and their gradients: an input [] is the formula's number.
+  bool has_number = false;
+  // kUpdate, gradients of losses: an input [] scales the gradient.
   bool has_scale = false;
   // kRecurrent and what belongs to it: the kind, from the last step to the first, which optional
   // inputs are there. Steps beyond a row's length are zeros and carry no gradient; backwards begins
@@ -132,9 +148,8 @@ struct Attributes {
   int64_t begin = 0;
   // kAttention, kRotary: parts of the columns that are treated by themselves.
   int64_t heads = 1;
-  // kAttention: query i sees keys 0 to i. Which optional input is there.
+  // kAttention: query i sees keys 0 to i. `has_lengths` as above.
   bool causal = false;
-  bool has_lengths = false;
   // kRotary: turns back.
   bool inverse = false;
   // kConv, kConvWeightGrad, pools and their gradients.
@@ -143,8 +158,10 @@ struct Attributes {
   int64_t groups = 1;
   // kReduce, kReduceGrad.
   Reduction reduction = Reduction::kMean;
-  // kDropout: distinguishes the dropouts of one graph.
+  // kDropout, kGaussian: distinguishes those of one graph.
   uint64_t stream = 0;
+  // kDropout.
+  bool rescale = true;
   // kEmbedding: first row of the table for each code column.
   std::vector<int64_t> offsets;
 };

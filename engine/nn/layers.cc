@@ -33,6 +33,9 @@ constexpr Entry kEntries[] = {
     {LayerKind::kSlice, {BuildSlice}},
     {LayerKind::kAttention, {BuildAttention, 1, 2}},
     {LayerKind::kPositions, {BuildPositions}},
+    {LayerKind::kNoise, {BuildNoise}},
+    {LayerKind::kLatent, {BuildLatent}},
+    {LayerKind::kActivityPenalty, {BuildActivityPenalty}},
 };
 
 }  // namespace
@@ -61,6 +64,10 @@ Value LayerContext::Number(const std::string& what, double number) const {
   const Value value = graph.Number(name + "." + what);
   rates.emplace_back(value, number);
   return value;
+}
+
+void LayerContext::AddLoss(Value loss, const std::string& what, double factor) const {
+  losses.push_back(graph.Multiply(name, loss, Number(what, factor)));
 }
 
 }  // namespace beamline::engine

@@ -32,6 +32,14 @@ enum class LayerKind : uint8_t {
                // second
   kPositions,  // adds to each step of a sequence what tells its position
   kSlice,      // `units` features from `begin`
+  // In training adds normal noise of `deviation`, then sets values to 0 with probability `rate`.
+  kNoise,
+  // [batch, 2 n], means and log variances -> [batch, n]: a sample of them in training, else the
+  // means. Adds beta times their divergence from N(0, 1) to the loss (Kingma, Welling 2014).
+  kLatent,
+  // The identity; adds l1 * sum |x| and sparsity_weight * the divergence of the mean activity of
+  // each feature from sparsity_target (Ng 2011) to the loss.
+  kActivityPenalty,
 };
 
 enum class PositionKind : uint8_t {
@@ -39,10 +47,11 @@ enum class PositionKind : uint8_t {
   kSinusoidal,  // sin and cos at wavelengths from 2 pi to 10,000 * 2 pi (Vaswani et al. 2017)
 };
 
-// What the network is to predict.
+// What the output is compared with.
 enum class Objective : uint8_t {
   kTarget,     // the target of each row
   kNextToken,  // of the codes in each row, at each of the first code_columns - 1 the one behind it
+  kReconstruct,  // the features, as they were before any layer; the data needs no target
 };
 
 enum class Initializer : uint8_t {
@@ -117,6 +126,14 @@ struct LayerSpec {
   PositionKind positions = PositionKind::kLearned;
   // Slice.
   int64_t begin = 0;
+  // Noise: standard deviation of what is added; `rate`: share of values set to 0, not rescaled.
+  double deviation = 0;
+  // Latent. With 1 the loss is the negative evidence lower bound over the outputs' number.
+  double beta = 1;
+  // Activity penalty; 0: none. The target is in (0, 1), for sigmoid activities.
+  double l1 = 0;
+  double sparsity_weight = 0;
+  double sparsity_target = 0.05;
 };
 
 struct LossSpec {
@@ -127,6 +144,9 @@ struct LossSpec {
   double label_smoothing = 0;
   // Weight of each class; empty: 1 each. For classes (binary: two weights) only.
   std::vector<double> class_weights;
+  double gamma = 2;          // focal
+  double margin = 0.2;       // triplet
+  double temperature = 0.1;  // InfoNCE
 };
 
 enum class OptimizerKind : uint8_t { kSgd, kAdam, kAdamW, kRmsProp, kAdaGrad };
@@ -174,6 +194,9 @@ struct NetworkSpec {
   std::vector<LayerSpec> layers;
   Objective objective = Objective::kTarget;
   LossSpec loss;
+  // Adds l1 sum |w| + l2 sum w^2 over all weights but biases and those of normalisation.
+  double weight_l1 = 0;
+  double weight_l2 = 0;
   OptimizerSpec optimizer;
   ScheduleSpec schedule;
   // Gradients are scaled down to this global L2 norm; 0: no limit.

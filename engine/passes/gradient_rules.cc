@@ -39,6 +39,8 @@ constexpr RuleTable MakeRules() {
   set(OpKind::kAveragePool, AveragePoolRule);
   set(OpKind::kReduce, ReduceRule);
   set(OpKind::kGroupNorm, GroupNormRule);
+  set(OpKind::kUnitRows, UnitRowsRule);
+  set(OpKind::kSample, SampleRule);
   return rules;
 }
 

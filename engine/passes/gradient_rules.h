@@ -81,5 +81,7 @@ void MaxPoolRule(GradientContext& context, const Node& node, Value dy);
 void AveragePoolRule(GradientContext& context, const Node& node, Value dy);
 void ReduceRule(GradientContext& context, const Node& node, Value dy);
 void GroupNormRule(GradientContext& context, const Node& node, Value dy);
+void UnitRowsRule(GradientContext& context, const Node& node, Value dy);
+void SampleRule(GradientContext& context, const Node& node, Value dy);
 
 }  // namespace beamline::engine

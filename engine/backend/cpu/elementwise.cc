@@ -95,7 +95,7 @@ void Dropout(const KernelCall& call, const RunState& run) {
   constexpr int64_t kAtOnce = 4 * kPhiloxBlocks;
   constexpr int64_t kTile = 64 * kAtOnce;
   const float rate = In(call, 1)[0];
-  const float scale = 1.0f / (1.0f - rate);
+  const float scale = call.attributes->rescale ? 1.0f / (1.0f - rate) : 1.0f;
   const float* x = In(call, 0);
   float* y = Out(call, 0);
   const int64_t elements = call.outputs[0].elements;
