@@ -5,11 +5,12 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "store/schema_v1.h"
+#include "store/schema_v2.h"
 
 namespace beamline::store {
 namespace {
 
-constexpr Migration kMigrations[] = {{kSchemaV1}};
+constexpr Migration kMigrations[] = {{kSchemaV1}, {kSchemaV2}};
 
 absl::StatusOr<int64_t> Pragma(Connection& connection, const char* name) {
   int64_t value = 0;

@@ -103,8 +103,9 @@ absl::StatusOr<std::vector<Listed<v1::Run>>> ListRuns(const View& view, std::str
 
 absl::StatusOr<int64_t> CountRuns(const View& view, std::string_view project, v1::RunState state) {
   return One<int64_t>(
-      view, "count", "SELECT count(*) FROM runs WHERE state = ?1 AND project = ?2",
-      [](const Row& row) { return row.Int(0); }, static_cast<int64_t>(state), project);
+      view, "count",
+      "SELECT ifnull(sum(runs), 0) FROM run_counts WHERE project = ?1 AND state = ?2",
+      [](const Row& row) { return row.Int(0); }, project, static_cast<int64_t>(state));
 }
 
 absl::StatusOr<bool> IsDatasetInUse(const View& view, std::string_view project,

@@ -62,7 +62,19 @@ BEAMLINE_MATH T Slope(T saved, T alpha) {
   return T(1);
 }
 
-// Loss of one output p against one target t, and its derivative by p. Not for kCrossEntropy.
+// f(z) = -(1 - q)^gamma log q with q = sigmoid(z), and f'(z) (Lin et al. 2017).
+template <typename T>
+BEAMLINE_MATH T Focal(T z, T gamma) {
+  return math::Exp(-gamma * math::Softplus(z)) * math::Softplus(-z);
+}
+template <typename T>
+BEAMLINE_MATH T FocalSlope(T z, T gamma) {
+  const T fade = math::Exp(-gamma * math::Softplus(z));
+  return -fade * Fma(gamma * math::Sigmoid(z), math::Softplus(-z), math::Sigmoid(-z));
+}
+
+// Loss of one output p against one target t, and its derivative by p, for losses that are means
+// over outputs. `delta` is Huber's, or gamma of the focal loss.
 template <LossKind kKind, typename T>
 BEAMLINE_MATH T PointLoss(T p, T t, T delta) {
   const T d = p - t;
@@ -73,6 +85,12 @@ BEAMLINE_MATH T PointLoss(T p, T t, T delta) {
     return a <= delta ? T(0.5) * d * d : delta * (a - T(0.5) * delta);
   }
   if constexpr (kKind == LossKind::kBinaryCrossEntropy) return Fma(-t, p, math::Softplus(p));
+  if constexpr (kKind == LossKind::kHinge) {
+    return math::Max(Fma(-Fma(T(2), t, T(-1)), p, T(1)), T(0));
+  }
+  if constexpr (kKind == LossKind::kFocal) {
+    return Fma(t, Focal(p, delta), (T(1) - t) * Focal(-p, delta));
+  }
   return T(0);
 }
 template <LossKind kKind, typename T>
@@ -86,6 +104,13 @@ BEAMLINE_MATH T PointLossSlope(T p, T t, T delta) {
     return d > delta ? delta : (d < -delta ? -delta : d);
   }
   if constexpr (kKind == LossKind::kBinaryCrossEntropy) return math::Sigmoid(p) - t;
+  if constexpr (kKind == LossKind::kHinge) {
+    const T sign = Fma(T(2), t, T(-1));
+    return sign * p < T(1) ? -sign : T(0);
+  }
+  if constexpr (kKind == LossKind::kFocal) {
+    return Fma(t, FocalSlope(p, delta), -(T(1) - t) * FocalSlope(-p, delta));
+  }
   return T(0);
 }
 
@@ -171,7 +196,7 @@ template <LossKind kKind>
 struct LossTag {
   static constexpr LossKind kLoss = kKind;
 };
-// Calls body(LossTag<kind>()); not for kCrossEntropy.
+// Calls body(LossTag<kind>()) for the losses that are means over outputs.
 template <typename Body>
 BEAMLINE_MATH void ForPointLoss(LossKind kind, const Body& body) {
   switch (kind) {
@@ -183,7 +208,11 @@ BEAMLINE_MATH void ForPointLoss(LossKind kind, const Body& body) {
       return body(LossTag<LossKind::kHuber>());
     case LossKind::kBinaryCrossEntropy:
       return body(LossTag<LossKind::kBinaryCrossEntropy>());
-    case LossKind::kCrossEntropy:
+    case LossKind::kHinge:
+      return body(LossTag<LossKind::kHinge>());
+    case LossKind::kFocal:
+      return body(LossTag<LossKind::kFocal>());
+    default:
       return;
   }
 }

@@ -81,6 +81,16 @@ Value Graph::CodesConstant(const std::string& name, const Shape& shape,
   return value;
 }
 
+Value Graph::SharedConstant(const std::string& name, std::shared_ptr<const Tensor> elements) {
+  if (elements->dtype() != DType::kInt32 && elements->dtype() != real_) {
+    const std::span<const float> numbers = elements->values<float>();
+    return Constant(name, elements->shape(), std::vector<double>(numbers.begin(), numbers.end()));
+  }
+  const Value value = Named(name, elements->shape(), elements->dtype(), Role::kConstant, {});
+  values_[Check(value)].constant = std::move(elements);
+  return value;
+}
+
 void Graph::RequireVector(const std::string& name, std::string_view what, Value value,
                           int64_t length) const {
   if (shape(value) != Shape({length})) {

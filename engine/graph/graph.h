@@ -85,6 +85,8 @@ class Graph {
   // that of the shape.
   Value Constant(const std::string& name, const Shape& shape, std::span<const double> numbers);
   Value CodesConstant(const std::string& name, const Shape& shape, std::span<const int32_t> codes);
+  // As above for elements that several graphs share: float32 or int32. A float64 graph gets a copy.
+  Value SharedConstant(const std::string& name, std::shared_ptr<const Tensor> elements);
 
   // --- Layers. x: [rows, n] unless said otherwise.
   // activation(x W + b) over the last axis; W [n, units]; b [units] or no value.
@@ -142,20 +144,123 @@ class Graph {
   // [rows, ...] -> [rows, rest].
   Value Flatten(const std::string& name, Value x);
 
+  // --- Graph networks (engine/graph/sparse.cc). The edges as compressed sparse rows, and those of
+  // the transpose: edge k of row i leads to columns[k].
+  struct Adjacency {
+    Value offsets;             // [rows + 1]
+    Value columns;             // [edges]
+    Value transposed_offsets;  // [nodes + 1]
+    Value transposed_columns;  // [edges]
+    Value transposed_edges;    // [edges]: which edge of the first order each is
+  };
+  // y_i = sum over edges k of row i of weights_k x_columns[k]. x [nodes, heads * f],
+  // weights [edges, heads] -> [rows, heads * f]
+  Value SparseMatMul(const std::string& name, Value x, Value weights, const Adjacency& adjacency);
+  // a_i + b_columns[k] for each edge k of row i. a [rows, heads], b [nodes, heads] -> [edges,
+  // heads]
+  Value EdgeAdd(const std::string& name, Value a, Value b, const Adjacency& adjacency);
+  // Softmax over the edges of each row. [edges, heads] -> the same
+  Value EdgeSoftmax(const std::string& name, Value scores, const Adjacency& adjacency);
+  // Of each head, the sum of its columns of x times `a`. x [n, heads * f], a [heads * f] ->
+  // [n, heads]
+  Value HeadDot(const std::string& name, Value x, Value a, int64_t heads);
+  // --- Sequences, [rows, steps, n].
+  struct RecurrentOptions {
+    RecurrentCell cell = RecurrentCell::kTanh;
+    // From the last step (within the row's length) to the first.
+    bool reverse = false;
+    // Keeps what the gradient needs; without it the layer cannot be trained through.
+    bool training = true;
+  };
+  // States before the first step, [rows, n]; no value: zeros. cell: LSTM, with state.
+  struct RecurrentInitial {
+    Value state;
+    Value cell;
+  };
+  // All states of a recurrent layer: formulas at RecurrentCell. gates: x W + b, [rows, steps,
+  // Gates() * n]; weight: [n, Gates() * n]; candidate_bias: [n], GRU only; lengths: codes [rows],
+  // each from 1 to steps, or no value: beyond it the states are zeros and carry no gradient.
+  // -> [rows, steps, n]
+  Value Recurrent(const std::string& name, Value gates, Value weight, Value candidate_bias,
+                  const RecurrentInitial& initial, Value lengths, const RecurrentOptions& options);
+  // The state after the last step: the last one within the row's length, or in reverse the first.
+  // -> [rows, n]
+  Value SequenceLast(const std::string& name, Value y, Value lengths, bool reverse);
+  // x [rows, n] at each of `steps` steps.
+  Value Repeat(const std::string& name, Value x, int64_t steps);
+  // Sum over the steps. -> [rows, n]
+  Value StepSum(const std::string& name, Value x);
+  // --- Images x [batch, height, width, channels]; sequences [batch, steps, channels] are images of
+  // height 1 whose height is left out.
+  // activation(cross-correlation of x with the weight, plus bias): LeCun et al. 1989.
+  // y[b,i,j,n] = sum_klc x[b, i s + k d - low, j s + l d - low, c] W[k,l,c,n] + bias[n]; Window
+  // says what the places are. weight [kernel, kernel, channels / groups, units]: unit n sees the
+  // part of the channels that its place among the units says. With Window::flip the transposed
+  // convolution: weight [kernel, kernel, units / groups, channels].
+  Value Conv(const std::string& name, Value x, Value weight, Value bias, Activation activation,
+             const Window& window);
+  // Largest element, or mean, of each window, channel by channel. Padding never counts; every
+  // window must hold at least one place of x. No base dilation, groups or flip.
+  Value MaxPool(const std::string& name, Value x, const Window& window);
+  Value AveragePool(const std::string& name, Value x, const Window& window);
+  // All positions of a channel at once: [batch, ..., channels] -> [batch, channels].
+  Value Reduce(const std::string& name, Value x, Reduction reduction);
+  // Each example over the positions and channels of each of `groups` parts of the channels, then
+  // gamma y + beta by channel (Wu, He 2018). x [batch, ..., channels]
+  Value GroupNorm(const std::string& name, Value x, Value gamma, Value beta, int64_t groups,
+                  double epsilon);
+
   struct LossOptions {
     LossKind kind = LossKind::kMeanSquaredError;
     double delta = 1;
     double smoothing = 0;
+    // []: gamma, margin or temperature of the losses that TakesNumber.
+    Value number = Value();
   };
   struct LossValues {
     Value loss;        // []: sum w l / sum |w|
     Value weight_sum;  // []: sum |w|
     Value row_losses;  // [rows]: l, unweighted
   };
-  // target: labels [rows] (codes) for cross-entropy, else as p. weights: [rows] or no value;
-  // class_weights: [classes] or no value, cross-entropy ([2] for binary). Formulas: LossKind.
+  // target: labels [rows] (codes) where TakesLabels, else as p. weights: [rows] or no value;
+  // class_weights: [classes] or no value, for classes ([2] for binary). Formulas: LossKind.
   LossValues Loss(const std::string& name, Value p, Value target, Value weights,
                   Value class_weights, const LossOptions& options);
+  // Each row of x divided by its length; a row shorter than 1e-12 is divided by that. x: [rows, n]
+  Value UnitRows(const std::string& name, Value x);
+  // Losses that compare each row i of p: [rows, n] with the others, by labels: [rows]. P are the
+  // other rows of its label, N those of other labels; rows of weight 0 are in neither.
+  //   triplet  mean over P x N of max(0, m + |p_i - p_P|^2 - |p_i - p_N|^2), m = margin
+  //            (Schroff et al. 2015; all triplets of a batch, as Ding et al. 2015: no choice of
+  //            hard ones that could collapse or depend on order)
+  //   InfoNCE  mean over j in P of -log(exp(p_i p_j / T) / sum over k != i of exp(p_i p_k / T)),
+  //            T = temperature (van den Oord et al. 2018; NT-Xent of Chen et al. 2020 where each
+  //            label is there twice; Khosla et al. 2020 for more)
+  // A row without P, or without N for the triplet, has loss 0 and counts in no sum. Its cost grows
+  // with the square of the rows (the triplet's up to the cube). Formulas assume unit rows.
+  LossValues PairLoss(const std::string& name, Value p, Value labels, Value weights,
+                      Value class_weights, const LossOptions& options);
+
+  // --- Noise, and losses that layers add to the main one.
+  // Standard normal numbers times `scale` (a Number). They depend on (seed, step, order of the
+  // noise in the graph, element), as what Dropout drops. -> shape
+  Value Gaussian(const std::string& name, Value scale, const Shape& shape);
+  // Sets each value to 0 with probability `rate` (a Number) and leaves the others as they are.
+  Value Mask(const std::string& name, Value x, Value rate);
+  // mean + exp(log_variance / 2) * noise, x being [mean, log_variance] (Kingma, Welling 2014).
+  // x: [rows, 2 k], noise: [rows, k] -> [rows, k]
+  Value Sample(const std::string& name, Value x, Value noise);
+  // Mean over rows, weighted as in Loss, of the divergence of N(mean, variance) from N(0, 1):
+  // -1/2 sum_j (1 + log_variance_j - mean_j^2 - exp(log_variance_j)). x: [rows, 2 k]; weights:
+  // [rows] or no value. -> []
+  Value LatentLoss(const std::string& name, Value x, Value weights);
+  // Without target: sum over rows of |w| sum_j |x_j| / sum |w|. With target (a Number) r:
+  // sum_j (r log(r / m_j) + (1 - r) log((1 - r) / (1 - m_j))), m_j the mean of column j weighted by
+  // |w| and kept within [1e-6, 1 - 1e-6] (Ng 2011). x: [batch, ..., n]; weights: [batch] or no
+  // value. -> []
+  Value ActivityLoss(const std::string& name, Value x, Value weights, Value target);
+  // l1 sum |w| + l2 sum w^2. l1, l2: Numbers. -> []
+  Value WeightPenalty(const std::string& name, Value w, Value l1, Value l2);
 
   // Keeps `value` until the end of a run, for the caller to read.
   void MarkOutput(Value value) { values_[Check(value)].output = true; }
@@ -179,14 +284,22 @@ class Graph {
   Value Named(const std::string& name, const Shape& shape, DType dtype, Role role, Initial initial);
   Value AppendAttention(const std::string& name, std::vector<Value> inputs, int64_t width,
                         int64_t keys, const AttentionOptions& options);
+  void RequireSequence(const std::string& name, Value x) const;
+  void RequireLengths(const std::string& name, Value lengths, int64_t rows) const;
   void RequireVector(const std::string& name, std::string_view what, Value value,
                      int64_t length) const;
+  Value Pool(const std::string& name, Value x, const Window& window, OpKind op);
+  void RequireTarget(const std::string& name, Value p, Value target,
+                     const LossOptions& options) const;
+  void AddLossInputs(const std::string& name, int64_t rows, int64_t classes, Value weights,
+                     Value class_weights, const LossOptions& options, std::vector<Value>* inputs,
+                     Attributes* attributes) const;
 
   DType real_;
   std::vector<ValueInfo> values_;
   std::vector<Node> nodes_;
   std::unordered_map<std::string, int32_t> named_;
-  uint64_t dropouts_ = 0;
+  uint64_t dropouts_ = 0;  // of noise too
 };
 
 }  // namespace beamline::engine

@@ -37,10 +37,41 @@ enum class LossKind : uint8_t {
   kBinaryCrossEntropy,  // softplus(p) - t p, p the logit: mean over outputs
   kCrossEntropy,        // log sum_j exp(p_j) - p_label (with smoothing s: the target distribution
                         // is 1 - s at the label plus s / classes everywhere)
+  kHinge,               // mean over outputs of max(0, 1 - (2 t - 1) p) (Cortes, Vapnik 1995)
+  kMultiClassHinge,     // max(0, 1 + max over j != label of p_j - p_label) (Crammer, Singer 2001)
+  kFocal,               // mean over outputs of t f(p) + (1 - t) f(-p), p the logit and
+                        // f(z) = -(1 - q)^gamma log q, q = sigmoid(z) (Lin et al. 2017)
+  kFocalCrossEntropy,   // -(1 - q)^gamma log q, q = softmax(p)_label
+  kKullbackLeibler,     // sum_j t_j (log t_j - log softmax(p)_j); t_j >= 0, 0 log 0 = 0
+  kTriplet,             // of pairs of rows: Graph::PairLoss
+  kInfoNce,             // idem
 };
 std::string_view Name(LossKind loss);
 // The target is a class label and not numbers.
 bool TakesLabels(LossKind loss);
+// Compares rows of a batch with each other, by their labels.
+bool ComparesRows(LossKind loss);
+// The formula has a number: gamma of focal losses, margin of triplets, temperature of InfoNCE.
+bool TakesNumber(LossKind loss);
+// Of one output per class, or of two classes: what class weights are for.
+bool IsForClasses(LossKind loss);
+
+// What a recurrent layer computes at each step. s is the logistic sigmoid, * the product of
+// elements, h the state before the step; x W + b is given for all steps, in blocks of n columns.
+enum class RecurrentCell : uint8_t {
+  kTanh,  // h' = tanh(x W + b + h U) (Elman 1990)
+  kRelu,  // h' = max(0, x W + b + h U)
+  // Blocks input i, forget f, candidate g, output o (Hochreiter, Schmidhuber 1997; Gers et al.
+  // 2000): i, f, o = s(x W + b + h U), g = tanh(x W + b + h U), c' = f * c + i * g, h' = o *
+  // tanh(c')
+  kLstm,
+  // Blocks reset r, update z, candidate g (Cho et al. 2014, the reset after the product):
+  // r, z = s(x W + b + h U), g = tanh(x W + b + r * (h U + q)), h' = (1 - z) * g + z * h
+  kGru,
+};
+std::string_view Name(RecurrentCell cell);
+// Blocks of n columns in W and U.
+int64_t Gates(RecurrentCell cell);
 
 // kMatMul, kBiasAdd, ...: ops.def says what each takes and gives.
 enum class OpKind : uint8_t {
@@ -59,6 +90,28 @@ std::string_view Name(OpKind op);
 inline constexpr int kUpdateNumbers = 8;
 enum class UpdateRule : uint8_t { kSgd, kMomentum, kNesterov, kAdam, kAdamW, kRmsProp, kAdaGrad };
 
+// How a window slides over images [batch, height, width, channels], or over sequences
+// [batch, steps, channels], whose height is 1. Of each pair the first is for the height. Tap k of
+// output position i looks at place i * stride + k * dilation - low of the input, between whose
+// neighbours base - 1 zeros stand: place p holds input p / base, or nothing. A kind of windows that
+// is closed under differentiation, as in XLA.
+struct Window {
+  int64_t kernel[2] = {1, 1};
+  int64_t stride[2] = {1, 1};
+  // Places added before and after the input; taken away if negative.
+  int64_t low[2] = {0, 0};
+  int64_t high[2] = {0, 0};
+  int64_t dilation[2] = {1, 1};
+  int64_t base[2] = {1, 1};
+  // The channels are split into so many parts that do not see each other.
+  int64_t groups = 1;
+  // The kernel is read back to front and its channels and units change places.
+  bool flip = false;
+};
+
+// What kReduce makes of all positions of a channel. Of equal maxima the first one counts.
+enum class Reduction : uint8_t { kMean, kMax, kSum, kLast };
+
 // Numbers of a node that are fixed when the graph is built. Those that differ between trials
 // (rates, decay, dropout) are values of the graph instead. Each op uses the few it needs.
 struct Attributes {
@@ -67,15 +120,25 @@ struct Attributes {
   UpdateRule rule = UpdateRule::kSgd;
   bool transpose_a = false;
   bool transpose_b = false;
-  // kMatMul: input 2 is a bias.
+  // kMatMul, kConv: input 2 is a bias.
   bool has_bias = false;
-  // kMatMul: the last input is y (or x) of `activation`, whose gradient multiplies the product.
+  // kMatMul, kConv: the last input is y (or x) of `activation`, whose gradient multiplies the
+  // product.
   bool activation_grad = false;
   // kLoss, kLossGrad: which optional inputs are there.
   bool has_weights = false;
   bool has_class_weights = false;
-  // kUpdate, kLossGrad: an input [] scales the gradient.
+  // Losses and their gradients: an input [] is the formula's number.
+  bool has_number = false;
+  // kUpdate, gradients of losses: an input [] scales the gradient.
   bool has_scale = false;
+  // kRecurrent and what belongs to it: the kind, from the last step to the first, which optional
+  // inputs are there. Steps beyond a row's length are zeros and carry no gradient; backwards begins
+  // at the last step within the length.
+  RecurrentCell cell = RecurrentCell::kTanh;
+  bool reverse = false;
+  bool has_initial = false;
+  bool has_lengths = false;
   double alpha = 0.01;
   double epsilon = 1e-5;
   double momentum = 0.9;
@@ -85,13 +148,20 @@ struct Attributes {
   int64_t begin = 0;
   // kAttention, kRotary: parts of the columns that are treated by themselves.
   int64_t heads = 1;
-  // kAttention: query i sees keys 0 to i. Which optional input is there.
+  // kAttention: query i sees keys 0 to i. `has_lengths` as above.
   bool causal = false;
-  bool has_lengths = false;
   // kRotary: turns back.
   bool inverse = false;
-  // kDropout: distinguishes the dropouts of one graph.
+  // kConv, kConvWeightGrad, pools and their gradients.
+  Window window;
+  // kGroupNorm and its gradient.
+  int64_t groups = 1;
+  // kReduce, kReduceGrad.
+  Reduction reduction = Reduction::kMean;
+  // kDropout, kGaussian: distinguishes those of one graph.
   uint64_t stream = 0;
+  // kDropout.
+  bool rescale = true;
   // kEmbedding: first row of the table for each code column.
   std::vector<int64_t> offsets;
 };

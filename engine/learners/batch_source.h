@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
+
+#include "engine/nn/node_graph.h"
 
 namespace beamline::engine {
 
@@ -19,6 +22,8 @@ struct BatchLayout {
   int64_t classes = 0;
   // Rows carry event weights; without them each weighs 1.
   bool has_weights = false;
+  // The graph whose nodes (or small graphs) the codes name; null if the data has none.
+  std::shared_ptr<const NodeGraph> nodes;
 };
 
 // Memory for some rows, owned by the caller; a pointer is null where the layout has no such part

@@ -17,19 +17,26 @@ struct StepReport {
   int64_t step = 0;           // steps done so far, this one included
   int64_t epoch = 0;          // the epoch of this step, from 0
   int64_t examples_seen = 0;  // rows used so far, repetitions included
-  double loss = 0;            // of this batch, before the update
-  double learning_rate = 0;   // used by this step
+  // Of this batch, before the update: what training minimises, penalties of layers and weights
+  // included; and the loss of the outputs alone. The same if there are no penalties.
+  double loss = 0;
+  double main_loss = 0;
+  double learning_rate = 0;  // used by this step
 
   // The fields below are set on the last step of an epoch.
   bool epoch_end = false;
   double training_loss = 0;    // over the epoch's batches, each before its update
   double validation_loss = 0;  // NaN without validation rows
-  bool improved = false;       // the watched metric is the best so far (early stopping on "loss")
+  double training_main_loss = 0;
+  double validation_main_loss = 0;
+  bool improved = false;  // the watched metric is the best so far (early stopping on "loss")
 };
 
 // Loss over a data set: sum of w l over sum of |w|, w being event weight times class weight.
+// Penalties, and losses that compare rows, are those of batches of up to 512 rows.
 struct Evaluation {
-  double loss = 0;
+  double loss = 0;        // penalties of layers and weights included
+  double main_loss = 0;   // of the outputs alone
   double weight_sum = 0;  // sum of |w|
   int64_t rows = 0;
 };
@@ -37,9 +44,13 @@ struct Evaluation {
 struct Predictions {
   // [rows, outputs]: the last layer. Next token: [rows, steps, vocabulary].
   Tensor outputs;
-  // The same shape: sigmoid of the outputs for binary cross-entropy, softmax of them for
-  // cross-entropy, else the outputs themselves.
+  // The same shape: sigmoid of the outputs for binary cross-entropy (focal, hinge: a score above a
+  // half where class 1 is chosen, no probability), softmax of them for cross-entropy, rows of unit
+  // length for losses that compare rows, else the outputs themselves.
   Tensor probabilities;
+  // [rows]: how far each row is from its reconstruction, by the main loss; where features are the
+  // target, else empty. Large for rows unlike those of the training.
+  Tensor row_losses;
 };
 
 // Not thread-safe: one thread at a time. Every method throws Error on what the caller can put

@@ -15,6 +15,7 @@ void NetworkLearner::Save(std::string* bytes) const {
   out.Integer(static_cast<uint64_t>(progress_.position));
   out.Integer(static_cast<uint64_t>(progress_.examples_seen));
   out.Number(progress_.epoch_loss);
+  out.Number(progress_.epoch_main_loss);
   out.Number(progress_.epoch_weight);
   out.Integer(progress_.awaiting_metric ? 1 : 0);
   out.Integer(progress_.stopped ? 1 : 0);
@@ -51,6 +52,7 @@ void NetworkLearner::Load(std::string_view bytes) {
   progress.position = in.Count();
   progress.examples_seen = in.Count();
   progress.epoch_loss = in.Number();
+  progress.epoch_main_loss = in.Number();
   progress.epoch_weight = in.Number();
   progress.awaiting_metric = in.Integer() != 0;
   progress.stopped = in.Integer() != 0;

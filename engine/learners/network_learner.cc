@@ -138,6 +138,7 @@ bool NetworkLearner::Step(StepReport* report) {
   progress_.position += runner.batch();
   progress_.examples_seen += runner.batch();
   progress_.epoch_loss += loss * runner.weight_sum();
+  progress_.epoch_main_loss += runner.main_loss() * runner.weight_sum();
   progress_.epoch_weight += runner.weight_sum();
   ++progress_.step;
   *report = StepReport();
@@ -145,6 +146,7 @@ bool NetworkLearner::Step(StepReport* report) {
   report->epoch = progress_.epoch;
   report->examples_seen = progress_.examples_seen;
   report->loss = loss;
+  report->main_loss = runner.main_loss();
   report->learning_rate = rate;
   if (progress_.position == training_->rows()) EndEpoch(report);
   return true;
@@ -154,11 +156,17 @@ void NetworkLearner::EndEpoch(StepReport* report) {
   report->epoch_end = true;
   report->training_loss =
       progress_.epoch_weight > 0 ? progress_.epoch_loss / progress_.epoch_weight : 0;
-  report->validation_loss = validation_ != nullptr ? Evaluate(*validation_).loss
-                                                   : std::numeric_limits<double>::quiet_NaN();
+  report->training_main_loss =
+      progress_.epoch_weight > 0 ? progress_.epoch_main_loss / progress_.epoch_weight : 0;
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  const Evaluation validation =
+      validation_ != nullptr ? Evaluate(*validation_) : Evaluation{kNone, kNone, 0, 0};
+  report->validation_loss = validation.loss;
+  report->validation_main_loss = validation.main_loss;
   ++progress_.epoch;
   progress_.position = 0;
   progress_.epoch_loss = 0;
+  progress_.epoch_main_loss = 0;
   progress_.epoch_weight = 0;
   order_drawn_ = false;
   if (spec_.early_stopping.patience == 0) return;
@@ -220,6 +228,7 @@ Evaluation NetworkLearner::Evaluate(const BatchSource& source) {
       RunnerFor(NetworkMode::kEvaluation, EvaluationBatch(source.rows(), largest_evaluation_));
   std::vector<int64_t> rows;
   double sum = 0;
+  double main_sum = 0;
   for (int64_t first = 0; first < source.rows(); first += runner.batch()) {
     rows.clear();
     const int64_t last = std::min(source.rows(), first + runner.batch());
@@ -227,9 +236,11 @@ Evaluation NetworkLearner::Evaluate(const BatchSource& source) {
     runner.Feed(source, rows);
     runner.Run(0);
     sum += runner.loss() * runner.weight_sum();
+    main_sum += runner.main_loss() * runner.weight_sum();
     evaluation.weight_sum += runner.weight_sum();
   }
   evaluation.loss = evaluation.weight_sum > 0 ? sum / evaluation.weight_sum : 0;
+  evaluation.main_loss = evaluation.weight_sum > 0 ? main_sum / evaluation.weight_sum : 0;
   return evaluation;
 }
 
@@ -244,9 +255,13 @@ Predictions NetworkLearner::Predict(const BatchSource& source, std::span<const i
     }
   }
   const auto count = static_cast<int64_t>(rows.size());
-  const int64_t outputs = OutputShape(spec_, layout_, 1).NumElements();
-  const Shape shape = OutputShape(spec_, layout_, count);
-  Predictions predictions{Tensor(shape, DType::kFloat32), Tensor(shape, DType::kFloat32)};
+  const int64_t largest =
+      std::min(LargestPowerOfTwo(std::max<int64_t>(count, 1)), largest_evaluation_);
+  const NetworkRunner& any = RunnerFor(NetworkMode::kPrediction, largest);
+  const int64_t outputs = static_cast<int64_t>(any.output().size()) / largest;
+  const Shape shape = any.OutputShape(count);
+  Predictions predictions{Tensor(shape, DType::kFloat32), Tensor(shape, DType::kFloat32),
+                          Tensor({any.row_losses().empty() ? 0 : count}, DType::kFloat32)};
   for (int64_t first = 0; first < count;) {
     // Full batches only: a row that pads costs as much as one that is asked for.
     const int64_t size = std::min(LargestPowerOfTwo(count - first), largest_evaluation_);
@@ -258,6 +273,8 @@ Predictions NetworkLearner::Predict(const BatchSource& source, std::span<const i
     };
     copy(runner.output(), &predictions.outputs);
     copy(runner.probabilities(), &predictions.probabilities);
+    std::copy_n(runner.row_losses().begin(), runner.row_losses().size(),
+                predictions.row_losses.values<float>().begin() + first);
     first += size;
   }
   return predictions;

@@ -47,6 +47,7 @@ class NetworkLearner : public Learner {
     int64_t position = 0;  // rows of this epoch that are done
     int64_t examples_seen = 0;
     double epoch_loss = 0;  // sums over this epoch's batches
+    double epoch_main_loss = 0;
     double epoch_weight = 0;
     // Early stopping.
     bool awaiting_metric = false;

@@ -5,13 +5,23 @@
 namespace beamline::engine {
 namespace {
 
+// What a gather layer may look up: nodes, or graphs where there is a layer that pools.
+int64_t RowsToGather(const NetworkSpec& spec, const BatchLayout& layout) {
+  for (const LayerSpec& layer : spec.layers) {
+    if (layer.kind == LayerKind::kGraphPool) return layout.nodes->graphs;
+  }
+  return layout.nodes->nodes;
+}
+
 // Categories of each code column: the smallest that any embedding allows.
 std::vector<int64_t> CategoriesOf(const NetworkSpec& spec, const BatchLayout& layout) {
   std::vector<int64_t> categories(static_cast<size_t>(layout.code_columns));
   for (const LayerSpec& layer : spec.layers) {
-    if (layer.kind != LayerKind::kEmbedding) continue;
+    const bool gathers = layer.kind == LayerKind::kGather;
+    if (layer.kind != LayerKind::kEmbedding && !gathers) continue;
     for (size_t c = 0; c < categories.size(); ++c) {
-      const int64_t allowed = layer.categories[layer.categories.size() == 1 ? 0 : c];
+      const int64_t allowed = gathers ? RowsToGather(spec, layout)
+                                      : layer.categories[layer.categories.size() == 1 ? 0 : c];
       categories[c] = categories[c] == 0 ? allowed : std::min(categories[c], allowed);
     }
   }
@@ -40,9 +50,13 @@ NetworkRunner::NetworkRunner(const NetworkSpec& spec, const BatchLayout& layout,
   numbers_ = numbers(network_.update.numbers);
   clip_ = numbers(network_.update.clip_limit);
   loss_ = numbers(network_.loss);
+  main_loss_ = numbers(network_.main_loss);
   weight_sum_ = numbers(network_.weight_sum);
   if (mode != NetworkMode::kTraining) output_ = numbers(network_.output);
   probabilities_ = numbers(network_.probabilities);
+  row_losses_ = numbers(network_.row_losses);
+  shares_ = spec.objective == Objective::kReconstruct &&
+            spec.loss.kind == LossKind::kBinaryCrossEntropy && mode != NetworkMode::kPrediction;
   if (network_.codes.valid()) codes_ = executor_.Data<int32_t>(network_.codes);
   if (network_.labels.valid()) labels_ = executor_.Data<int32_t>(network_.labels);
   for (const auto& [value, rate] : network_.rates) {
@@ -73,6 +87,7 @@ void NetworkRunner::Feed(const BatchSource& source, std::span<const int64_t> row
     view.targets = label_buffer_.empty() ? targets_.data() : nullptr;
     source.Gather(rows, view);
     if (!codes_.empty()) CheckCodes(rows, codes_);
+    if (shares_) CheckShares(rows);
     if (mode_ != NetworkMode::kPrediction) FeedTarget(rows);
   }
   if (!weights_.empty() && tokens_.empty()) {
@@ -94,6 +109,16 @@ void NetworkRunner::CheckCodes(std::span<const int64_t> rows,
       Fail("row ", rows[i / columns] + 1, ", code column ", i % columns + 1, ": code ", codes[i],
            " is not below the embedding's ", allowed, " categories: raise categories");
     }
+  }
+}
+
+void NetworkRunner::CheckShares(std::span<const int64_t> rows) const {
+  const size_t columns = features_.size() / static_cast<size_t>(batch_);
+  for (size_t i = 0; i < rows.size() * columns; ++i) {
+    if (features_[i] >= 0 && features_[i] <= 1) continue;
+    Fail("row ", rows[i / columns] + 1, ", feature ", i % columns + 1, " is ", features_[i],
+         ": binary cross-entropy reconstructs features from 0 to 1: scale them, or use mean "
+         "squared error");
   }
 }
 
@@ -129,6 +154,13 @@ void NetworkRunner::FeedTokens(size_t rows, bool weighted) {
       weights_[first + step] = label < 0 ? 0.0f : weight;
     }
   }
+}
+
+Shape NetworkRunner::OutputShape(int64_t rows) const {
+  const Shape& batch = network_.graph.shape(network_.output);
+  std::vector<int64_t> extents(batch.extents().begin(), batch.extents().end());
+  extents.front() = rows;
+  return Shape(extents);
 }
 
 void NetworkRunner::SetUpdate(const std::array<double, kUpdateNumbers>& numbers) {

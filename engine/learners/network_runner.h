@@ -30,14 +30,19 @@ class NetworkRunner {
   void Run(uint64_t step) { executor_.Run(step); }
 
   double loss() const { return loss_[0]; }
+  double main_loss() const { return main_loss_[0]; }
   double weight_sum() const { return weight_sum_[0]; }
   std::span<const float> output() const { return output_; }
+  // Of the outputs of `rows` rows.
+  Shape OutputShape(int64_t rows) const;
   std::span<const float> probabilities() const { return probabilities_; }
+  std::span<const float> row_losses() const { return row_losses_; }
 
  private:
   void CheckCodes(std::span<const int64_t> rows, std::span<const int32_t> codes) const;
   void FeedTarget(std::span<const int64_t> rows);
   void FeedTokens(size_t rows, bool weighted);
+  void CheckShares(std::span<const int64_t> rows) const;
 
   const int64_t batch_;
   const NetworkMode mode_;
@@ -54,7 +59,8 @@ class NetworkRunner {
   std::span<float> features_, targets_, weights_, class_weights_, numbers_, clip_;
   std::span<int32_t> codes_, labels_;
   std::vector<std::pair<std::span<float>, float>> rates_;
-  std::span<float> loss_, weight_sum_, output_, probabilities_;
+  std::span<float> loss_, main_loss_, weight_sum_, output_, probabilities_, row_losses_;
+  bool shares_ = false;  // the features are what binary cross-entropy reconstructs
 };
 
 }  // namespace beamline::engine

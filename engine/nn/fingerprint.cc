@@ -18,14 +18,20 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
         << ' ' << layer.epsilon;
     for (const int64_t categories : layer.categories) out << " c" << categories;
     for (const int64_t extent : layer.shape) out << " s" << extent;
+    out << ' ' << static_cast<int>(layer.graph_conv) << ' ' << layer.mean;
     out << ' ' << layer.tokens << ' ' << layer.heads << ' ' << layer.causal << ' ' << layer.rotary
         << ' ' << layer.padding << ' ' << static_cast<int>(layer.positions) << ' ' << layer.begin;
+    out << ' ' << layer.deviation << ' ' << layer.beta << ' ' << layer.l1 << ' '
+        << layer.sparsity_weight << ' ' << layer.sparsity_target;
     out << '\n';
   }
   out << "objective " << static_cast<int>(spec.objective) << '\n';
   out << "loss " << static_cast<int>(spec.loss.kind) << ' ' << spec.loss.delta << ' '
       << spec.loss.label_smoothing;
   for (const double weight : spec.loss.class_weights) out << ' ' << weight;
+  out << "\nobjective " << static_cast<int>(spec.objective) << ' ' << spec.loss.gamma << ' '
+      << spec.loss.margin << ' ' << spec.loss.temperature << ' ' << spec.weight_l1 << ' '
+      << spec.weight_l2;
   const OptimizerSpec& o = spec.optimizer;
   out << "\noptimizer " << static_cast<int>(o.kind) << ' ' << o.learning_rate << ' ' << o.momentum
       << ' ' << o.nesterov << ' ' << o.beta1 << ' ' << o.beta2 << ' ' << o.decay << ' ' << o.epsilon

@@ -62,6 +62,12 @@ void CheckNumbers(const NetworkSpec& spec) {
   if (!(spec.loss.label_smoothing >= 0 && spec.loss.label_smoothing < 1)) {
     Fail("loss: label_smoothing must be at least 0 and below 1, got ", spec.loss.label_smoothing);
   }
+  if (!(spec.loss.gamma >= 0) || !(spec.loss.margin > 0) || !(spec.loss.temperature > 0)) {
+    Fail("loss: gamma must not be negative, margin and temperature must be positive");
+  }
+  if (!(spec.weight_l1 >= 0) || !(spec.weight_l2 >= 0)) {
+    Fail("weight_penalty: l1 and l2 must not be negative");
+  }
   for (const double weight : spec.loss.class_weights) {
     if (!std::isfinite(weight) || weight < 0) {
       Fail("loss: class weights must not be negative, got ", weight);

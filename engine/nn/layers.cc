@@ -26,9 +26,16 @@ constexpr Entry kEntries[] = {
     {LayerKind::kAdd, {BuildAdd, 2, kAny}},
     {LayerKind::kMultiply, {BuildMultiply, 2, kAny}},
     {LayerKind::kReshape, {BuildReshape}},
+
+    {LayerKind::kGraphConv, {BuildGraphConv}},
+    {LayerKind::kGraphPool, {BuildGraphPool}},
+    {LayerKind::kGather, {BuildGather, 2, 2}},
     {LayerKind::kSlice, {BuildSlice}},
     {LayerKind::kAttention, {BuildAttention, 1, 2}},
     {LayerKind::kPositions, {BuildPositions}},
+    {LayerKind::kNoise, {BuildNoise}},
+    {LayerKind::kLatent, {BuildLatent}},
+    {LayerKind::kActivityPenalty, {BuildActivityPenalty}},
 };
 
 }  // namespace
@@ -57,6 +64,10 @@ Value LayerContext::Number(const std::string& what, double number) const {
   const Value value = graph.Number(name + "." + what);
   rates.emplace_back(value, number);
   return value;
+}
+
+void LayerContext::AddLoss(Value loss, const std::string& what, double factor) const {
+  losses.push_back(graph.Multiply(name, loss, Number(what, factor)));
 }
 
 }  // namespace beamline::engine

@@ -26,6 +26,14 @@ struct LayerContext {
   int64_t default_units;
   // Numbers that the runner writes before each run (Network::rates).
   std::vector<std::pair<Value, double>>& rates;
+  // Of graph networks; null if the data has none.
+  const NodeGraph* nodes;
+  // Event weights [batch]; no value in prediction, or where each row weighs 1.
+  Value weights;
+  // How many outputs the main loss is a mean over; 1 for losses of classes.
+  int64_t outputs_averaged;
+  // What is added to the main loss.
+  std::vector<Value>& losses;
 
   Value x() const { return inputs[0]; }
   const Shape& shape() const { return graph.shape(inputs[0]); }
@@ -37,6 +45,8 @@ struct LayerContext {
   // An input [] of the graph, "<name>.<what>", that holds `number`: rates may differ between
   // trials that share a graph.
   Value Number(const std::string& what, double number) const;
+  // Adds `factor` (a Number "<name>.<what>") times `loss` to the main loss.
+  void AddLoss(Value loss, const std::string& what, double factor) const;
   // "<name>.<what>".
   Value Parameter(const std::string& what, const Shape& shape, Initial initial) const {
     return graph.Parameter(name + "." + what, shape, initial);
@@ -69,5 +79,13 @@ Value BuildReshape(const LayerContext& context);
 Value BuildSlice(const LayerContext& context);
 Value BuildAttention(const LayerContext& context);
 Value BuildPositions(const LayerContext& context);
+
+Value BuildGraphConv(const LayerContext& context);
+Value BuildGraphPool(const LayerContext& context);
+Value BuildGather(const LayerContext& context);
+
+Value BuildNoise(const LayerContext& context);
+Value BuildLatent(const LayerContext& context);
+Value BuildActivityPenalty(const LayerContext& context);
 
 }  // namespace beamline::engine

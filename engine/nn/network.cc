@@ -9,12 +9,38 @@
 #include "engine/nn/layers.h"
 #include "engine/passes/autodiff.h"
 #include "engine/passes/fusion.h"
-#include "engine/passes/memory_plan.h"
 
 namespace beamline::engine {
 namespace {
 
 constexpr int64_t kMaxLayers = 10'000;
+
+// What turns outputs into probabilities. Hinge losses promise none: there it gives scores that are
+// above a half, or largest, for the class that is chosen.
+Activation LinkOf(LossKind loss) {
+  switch (loss) {
+    case LossKind::kBinaryCrossEntropy:
+    case LossKind::kHinge:
+    case LossKind::kFocal:
+      return Activation::kSigmoid;
+    case LossKind::kCrossEntropy:
+    case LossKind::kMultiClassHinge:
+    case LossKind::kFocalCrossEntropy:
+    case LossKind::kKullbackLeibler:
+      return Activation::kSoftmax;
+    default:
+      return Activation::kLinear;
+  }
+}
+
+bool IsMeanOverOutputs(LossKind loss) {
+  return !TakesLabels(loss) && loss != LossKind::kKullbackLeibler;
+}
+
+double NumberOf(const LossSpec& loss) {
+  if (loss.kind == LossKind::kTriplet) return loss.margin;
+  return loss.kind == LossKind::kInfoNce ? loss.temperature : loss.gamma;
+}
 
 class Wiring {
  public:
@@ -28,6 +54,11 @@ class Wiring {
     if (spec_.layers.size() > kMaxLayers) {
       Fail("the network has ", spec_.layers.size(), " layers: at most ", kMaxLayers,
            " are allowed");
+    }
+    if (mode_ == NetworkMode::kEvaluation ||
+        (mode_ == NetworkMode::kTraining &&
+         (layout_.has_weights || spec_.objective == Objective::kNextToken))) {
+      network_.weights = graph().Input("weights", {LossRows()});
     }
     for (size_t i = 0; i < spec_.layers.size(); ++i) AddLayer(i);
     network_.output = previous_;
@@ -65,11 +96,21 @@ class Wiring {
     return network_.codes;
   }
 
+  Value Nodes(const std::string& layer) {
+    if (layout_.nodes == nullptr) {
+      Fail("layer \"", layer, "\" takes \"nodes\" but the data has no graph: give it one");
+    }
+    const Value found = graph().Find(kNodesInput);
+    if (found.valid()) return found;
+    return graph().SharedConstant(kNodesInput, layout_.nodes->features);
+  }
+
   Value InputNamed(const std::string& layer, const std::string& name) {
     const auto found = by_name_.find(name);
     if (found != by_name_.end()) return found->second;
     if (name == kFeaturesInput) return Features(layer);
     if (name == kCodesInput) return Codes(layer);
+    if (name == kNodesInput) return Nodes(layer);
     Fail("layer \"", layer, "\" takes \"", name,
          "\", but no layer of that name stands before it: "
          "use \"features\", \"codes\" or an earlier layer");
@@ -80,14 +121,17 @@ class Wiring {
     for (const std::string& input : layer.inputs) inputs.push_back(InputNamed(name, input));
     if (!inputs.empty()) return inputs;
     if (layer.kind == LayerKind::kEmbedding) return {Codes(name)};
+    if (layer.kind == LayerKind::kGather && previous_.valid()) return {previous_, Codes(name)};
     if (previous_.valid()) return {previous_};
+    if (layer.kind == LayerKind::kGraphConv) return {Nodes(name)};
     return {Features(name)};
   }
 
   void AddLayer(size_t index) {
     const LayerSpec& layer = spec_.layers[index];
     const std::string name = layer.name.empty() ? Concat("layer", index) : layer.name;
-    if (name == kFeaturesInput || name == kCodesInput || by_name_.contains(name)) {
+    if (name == kFeaturesInput || name == kCodesInput || name == kNodesInput ||
+        by_name_.contains(name)) {
       Fail("layer ", index, ": the name \"", name, "\" is taken: choose another");
     }
     if (name.find('/') != std::string::npos) {
@@ -104,74 +148,124 @@ class Wiring {
     }
     const bool last = index + 1 == spec_.layers.size();
     const int64_t default_units = last ? OutputShape(spec_, layout_, batch_).Columns() : 0;
+    const int64_t averaged = IsMeanOverOutputs(spec_.loss.kind) ? OutputsNeeded(spec_, layout_) : 1;
+    const bool per_row = spec_.objective != Objective::kNextToken;
     previous_ =
-        rule.build({graph(), layer, name, inputs, mode_, batch_, default_units, network_.rates});
+        rule.build({graph(), layer, name, inputs, mode_, batch_, default_units, network_.rates,
+                    layout_.nodes.get(), per_row ? network_.weights : Value(), averaged, losses_});
     by_name_[name] = previous_;
   }
 
   void FinishOutput() {
     const LayerSpec& last = spec_.layers.back();
-    const bool logits = spec_.loss.kind == LossKind::kBinaryCrossEntropy ||
-                        spec_.loss.kind == LossKind::kCrossEntropy;
+    const LossKind loss = spec_.loss.kind;
+    const Activation link = LinkOf(loss);
     const bool activates = last.kind == LayerKind::kDense || last.kind == LayerKind::kActivation;
     const bool squashes =
         last.activation == Activation::kSigmoid || last.activation == Activation::kSoftmax;
-    if (logits && activates && squashes) {
-      Fail("the last layer has activation ", Name(last.activation), ", but the loss ",
-           Name(spec_.loss.kind), " applies it itself: set its activation to linear");
+    if (link != Activation::kLinear && activates && squashes) {
+      Fail("the last layer has activation ", Name(last.activation), ", but the loss ", Name(loss),
+           " applies it itself: set its activation to linear");
     }
     if (graph().info(network_.output).dtype != graph().real()) {
       Fail("the last layer gives codes and not numbers: end with a dense layer");
     }
-    const Shape needed = OutputShape(spec_, layout_, batch_);
-    const Shape& shape = graph().shape(network_.output);
-    if (shape != needed) {
-      Fail("the last layer has outputs of shape ", shape, " but the loss ", Name(spec_.loss.kind),
-           " and the target need ", needed, ": set its units to ", needed.Columns());
-    }
+    RequireOutputs();
     if (mode_ != NetworkMode::kPrediction) return;
-    network_.probabilities = network_.output;
-    if (logits) {
-      network_.probabilities = graph().Activate(
-          "probabilities", network_.output,
-          spec_.loss.kind == LossKind::kCrossEntropy ? Activation::kSoftmax : Activation::kSigmoid);
-    }
+    network_.probabilities = ComparesRows(loss)
+                                 ? graph().UnitRows("unit", network_.output)
+                                 : graph().Activate("probabilities", network_.output, link);
     graph().MarkOutput(network_.probabilities);
+    if (spec_.objective != Objective::kReconstruct) return;
+    network_.row_losses = BuildLoss(Features("loss")).row_losses;
+    graph().MarkOutput(network_.row_losses);
+  }
+
+  // Rows that the loss judges: those of the batch, or every step of them.
+  int64_t LossRows() const {
+    return spec_.objective == Objective::kNextToken ? OutputShape(spec_, layout_, batch_).Rows()
+                                                    : batch_;
+  }
+
+  void RequireOutputs() {
+    const Shape needed = OutputShape(spec_, layout_, batch_);
+    const Shape shape = graph().shape(network_.output);
+    const bool any = needed.Columns() == 0 && shape.rank() == 2;
+    if (any || shape == needed) return;
+    if (spec_.objective == Objective::kReconstruct) {
+      if (shape.rank() > 2 && shape.NumElements() == needed.NumElements()) {
+        network_.output = graph().Flatten("reconstruction", network_.output);
+        return;
+      }
+      Fail("the last layer has outputs of shape ", shape, " but reconstructs ", needed.Columns(),
+           " features: set its units to ", needed.Columns());
+    }
+    Fail("the last layer has outputs of shape ", shape, " but the loss ", Name(spec_.loss.kind),
+         " and the target need ", needed, ": set its units to ", needed.Columns());
+  }
+
+  // Of the outputs; without event weights in prediction.
+  Graph::LossValues BuildLoss(Value target) {
+    const LossSpec& loss = spec_.loss;
+    Graph::LossOptions options = {loss.kind, loss.delta, loss.label_smoothing};
+    if (TakesNumber(loss.kind)) {
+      options.number = graph().Number("loss/number");
+      network_.rates.emplace_back(options.number, NumberOf(loss));
+    }
+    Value p = network_.output;
+    if (ComparesRows(loss.kind)) p = graph().UnitRows("unit", p);
+    return graph().Loss(std::string(Name(loss.kind)), p, target, network_.weights,
+                        network_.class_weights, options);
+  }
+
+  Value Target() {
+    if (spec_.objective == Objective::kReconstruct) return Features("loss");
+    if (TakesLabels(spec_.loss.kind)) {
+      return network_.labels = graph().CodesInput("labels", {LossRows()});
+    }
+    return network_.targets = graph().Input("targets", graph().shape(network_.output));
   }
 
   void AddLoss() {
-    const LossSpec& loss = spec_.loss;
-    const int64_t rows = graph().shape(network_.output).Rows();
-    Value target;
-    if (TakesLabels(loss.kind)) {
-      target = network_.labels = graph().CodesInput("labels", {rows});
-    } else {
-      target = network_.targets = graph().Input("targets", graph().shape(network_.output));
-    }
-    if (layout_.has_weights || mode_ == NetworkMode::kEvaluation ||
-        spec_.objective == Objective::kNextToken) {
-      network_.weights = graph().Input("weights", {rows});
-    }
-    if (!loss.class_weights.empty()) {
-      const auto classes = static_cast<int64_t>(loss.class_weights.size());
+    const Value target = Target();
+    if (!spec_.loss.class_weights.empty()) {
+      const auto classes = static_cast<int64_t>(spec_.loss.class_weights.size());
       network_.class_weights = graph().Input("class_weights", {classes});
     }
-    const Graph::LossValues values =
-        graph().Loss(std::string(Name(loss.kind)), network_.output, target, network_.weights,
-                     network_.class_weights, {loss.kind, loss.delta, loss.label_smoothing});
-    network_.loss = values.loss;
+    const Graph::LossValues values = BuildLoss(target);
+    network_.main_loss = network_.loss = values.loss;
     network_.weight_sum = values.weight_sum;
-    graph().MarkOutput(values.loss);
-    graph().MarkOutput(values.weight_sum);
+    AddWeightPenalties();
+    for (const Value loss : losses_) network_.loss = graph().Add("total", network_.loss, loss);
+    graph().MarkOutput(network_.loss);
+    graph().MarkOutput(network_.main_loss);
+    graph().MarkOutput(network_.weight_sum);
   }
 
-  void AddTraining() {
+  void AddWeightPenalties() {
+    if (spec_.weight_l1 == 0 && spec_.weight_l2 == 0) return;
+    const Value l1 = graph().Number("weight_penalty/l1");
+    const Value l2 = graph().Number("weight_penalty/l2");
+    network_.rates.emplace_back(l1, spec_.weight_l1);
+    network_.rates.emplace_back(l2, spec_.weight_l2);
+    for (const Value parameter : Parameters()) {
+      if (graph().shape(parameter).rank() < 2) continue;  // biases, normalisation
+      losses_.push_back(graph().WeightPenalty(graph().info(parameter).name, parameter, l1, l2));
+    }
+  }
+
+  std::vector<Value> Parameters() {
     std::vector<Value> parameters;
     for (size_t i = 0; i < graph().values().size(); ++i) {
       if (graph().values()[i].role == Role::kParameter) {
         parameters.push_back({static_cast<int32_t>(i)});
       }
     }
+    return parameters;
+  }
+
+  void AddTraining() {
+    const std::vector<Value> parameters = Parameters();
     const std::vector<Value> gradients = AppendGradients(&graph(), network_.loss, parameters);
     network_.update = AppendUpdates(&graph(), parameters, gradients, RuleOf(spec_.optimizer),
                                     spec_.clip_norm > 0);
@@ -184,34 +278,8 @@ class Wiring {
   Network network_;
   std::map<std::string, Value> by_name_;
   Value previous_;
+  std::vector<Value> losses_;  // what layers and weights add to the main loss
 };
-
-// Of the two products of a kAttention node, each of [queries, keys, units]; the gradient has five.
-int64_t AttentionFlops(const Graph& graph, const Node& node) {
-  const bool gradient = node.op == OpKind::kAttentionGrad;
-  const size_t first = gradient ? 1 : 0;
-  const Shape& q = graph.shape(node.inputs[first]);
-  const size_t behind = (gradient ? 2 : 0) + (node.attributes.has_lengths ? 1 : 0);
-  const Shape& kv = graph.shape(node.inputs[node.inputs.size() - 1 - behind]);
-  const int64_t units = node.inputs.size() - first - behind == 1 ? q.dim(2) / 3 : q.dim(2);
-  const int64_t keys = kv.dim(1);
-  const int64_t pairs = node.attributes.causal ? keys * (keys + 1) / 2 : q.dim(1) * keys;
-  return (gradient ? 5 : 2) * 2 * q.dim(0) * pairs * units;
-}
-
-int64_t ProductFlops(const Graph& graph) {
-  int64_t flops = 0;
-  for (const Node& node : graph.nodes()) {
-    if (node.op == OpKind::kAttention || node.op == OpKind::kAttentionGrad) {
-      flops += AttentionFlops(graph, node);
-    }
-    if (node.op != OpKind::kMatMul) continue;
-    const Shape& a = graph.shape(node.inputs[0]);
-    const int64_t inner = node.attributes.transpose_a ? a.Rows() : a.Columns();
-    flops += 2 * inner * graph.shape(node.outputs[0]).NumElements();
-  }
-  return flops;
-}
 
 }  // namespace
 
@@ -219,69 +287,8 @@ Network BuildNetwork(const NetworkSpec& spec, const BatchLayout& layout, int64_t
                      NetworkMode mode) {
   CheckNumbers(spec);
   if (batch < 1) Fail("a batch has at least one row");
+  if (layout.nodes != nullptr) CheckNodeGraph(*layout.nodes);
   return Wiring(spec, layout, batch, mode).Build();
-}
-
-int64_t OutputsNeeded(const LossSpec& loss, const BatchLayout& layout) {
-  switch (loss.kind) {
-    case LossKind::kCrossEntropy:
-      if (layout.classes < 2) {
-        Fail(
-            "cross-entropy needs a class as target, but the target is numeric: make the target "
-            "categorical, or use mean squared error");
-      }
-      return layout.classes;
-    case LossKind::kBinaryCrossEntropy:
-      if (layout.classes != 0 && layout.classes != 2) {
-        Fail("binary cross-entropy needs a target of two classes, but there are ", layout.classes,
-             ": use cross-entropy");
-      }
-      return layout.classes == 2 ? 1 : std::max<int64_t>(layout.targets, 1);
-    default:
-      if (layout.classes > 0) {
-        Fail("the loss ", Name(loss.kind),
-             " needs a numeric target, but the target is a class: "
-             "use cross-entropy");
-      }
-      return std::max<int64_t>(layout.targets, 1);
-  }
-}
-
-Shape OutputShape(const NetworkSpec& spec, const BatchLayout& layout, int64_t batch) {
-  if (spec.objective != Objective::kNextToken) return {batch, OutputsNeeded(spec.loss, layout)};
-  if (spec.loss.kind != LossKind::kCrossEntropy) {
-    Fail("the next token is a class, but the loss is ", Name(spec.loss.kind),
-         ": use cross-entropy");
-  }
-  if (layout.code_columns < 2) {
-    Fail("the next token needs rows of at least two codes, but there are ", layout.code_columns);
-  }
-  int64_t vocabulary = 0;
-  for (const LayerSpec& layer : spec.layers) {
-    if (layer.kind != LayerKind::kEmbedding) continue;
-    for (const int64_t categories : layer.categories) {
-      vocabulary = vocabulary == 0 ? categories : std::min(vocabulary, categories);
-    }
-  }
-  if (vocabulary < 2) {
-    Fail(
-        "the next token needs a vocabulary of at least two: add an embedding of \"codes\" with "
-        "its number of categories");
-  }
-  return {batch, layout.code_columns - 1, vocabulary};
-}
-
-NetworkCost EstimateCost(const NetworkSpec& spec, const BatchLayout& layout) {
-  NetworkCost cost;
-  const Network training = BuildNetwork(spec, layout, spec.batch_size, NetworkMode::kTraining);
-  const Network prediction = BuildNetwork(spec, layout, 1, NetworkMode::kPrediction);
-  for (const ValueInfo& info : training.graph.values()) {
-    if (info.role == Role::kParameter) cost.parameters += info.shape.NumElements();
-  }
-  cost.peak_bytes = PlanMemory(training.graph).peak_bytes();
-  cost.flops_per_step = ProductFlops(training.graph);
-  cost.flops_per_row = ProductFlops(prediction.graph);
-  return cost;
 }
 
 }  // namespace beamline::engine

@@ -25,18 +25,20 @@ struct Network {
   // Inputs, to be written before each run.
   Value features;       // [batch, features]
   Value codes;          // [batch, code columns]; kNextToken: [batch, steps], one less
-  Value labels;         // [batch], codes: cross-entropy; kNextToken: [batch * steps]
-  Value targets;        // [batch, outputs]: all other losses
+  Value labels;         // [batch], codes: losses that TakesLabels; kNextToken: [batch * steps]
+  Value targets;        // [batch, outputs]: all other losses; none where features are the target
   Value weights;        // as labels; kNextToken: always there
   Value class_weights;  // [classes]
-  // Dropout rates by number input.
+  // Numbers of layers and loss by number input: rates, penalties, gamma.
   std::vector<std::pair<Value, double>> rates;
   UpdateInputs update;
   // Outputs.
-  Value loss;           // []
+  Value loss;           // []: what training minimises: main loss and what layers add
+  Value main_loss;      // []: of the outputs alone
   Value weight_sum;     // []
   Value output;         // the last layer: OutputShape()
   Value probabilities;  // the same shape; kPrediction
+  Value row_losses;     // [batch]: main loss of each row; kPrediction with kReconstruct
 };
 
 // Parameters are called "<layer>.weight", ".bias", ".gamma", ".beta", ".table", running statistics
@@ -47,9 +49,11 @@ struct Network {
 Network BuildNetwork(const NetworkSpec& spec, const BatchLayout& layout, int64_t batch,
                      NetworkMode mode);
 
-// The outputs that loss and layout need: classes, 1, or targets. Throws Error if they do not fit
-// each other.
+// The outputs that loss and layout need: classes, 1, targets, or 0 for any number (losses that
+// compare rows). Throws Error if they do not fit each other.
 int64_t OutputsNeeded(const LossSpec& loss, const BatchLayout& layout);
+// The same of a network: as many as features where they are the target.
+int64_t OutputsNeeded(const NetworkSpec& spec, const BatchLayout& layout);
 
 // Of the network's output: [batch, OutputsNeeded()], or for kNextToken [batch, code columns - 1,
 // vocabulary]. Throws Error if spec and layout do not fit each other.

@@ -23,10 +23,23 @@ enum class LayerKind : uint8_t {
   kAdd,        // sum of its inputs
   kMultiply,   // product of its inputs, element by element
   kReshape,    // [batch, shape...]; an empty shape flattens to [batch, features]
+
+  kGraphConv,  // [nodes, n] -> [nodes, units]: from each node and its neighbours
+  kGraphPool,  // [nodes, n] -> [graphs, n]: sum or mean over the nodes of each graph
+  kGather,  // (x [nodes or graphs, n], "codes" [batch, columns]) -> [batch, columns * n]: the rows
+            // of x that the codes name, side by side
   kAttention,  // of a sequence [batch, steps, features] to itself, or of the first input to the
                // second
   kPositions,  // adds to each step of a sequence what tells its position
   kSlice,      // `units` features from `begin`
+  // In training adds normal noise of `deviation`, then sets values to 0 with probability `rate`.
+  kNoise,
+  // [batch, 2 n], means and log variances -> [batch, n]: a sample of them in training, else the
+  // means. Adds beta times their divergence from N(0, 1) to the loss (Kingma, Welling 2014).
+  kLatent,
+  // The identity; adds l1 * sum |x| and sparsity_weight * the divergence of the mean activity of
+  // each feature from sparsity_target (Ng 2011) to the loss.
+  kActivityPenalty,
 };
 
 enum class PositionKind : uint8_t {
@@ -34,10 +47,11 @@ enum class PositionKind : uint8_t {
   kSinusoidal,  // sin and cos at wavelengths from 2 pi to 10,000 * 2 pi (Vaswani et al. 2017)
 };
 
-// What the network is to predict.
+// What the output is compared with.
 enum class Objective : uint8_t {
   kTarget,     // the target of each row
   kNextToken,  // of the codes in each row, at each of the first code_columns - 1 the one behind it
+  kReconstruct,  // the features, as they were before any layer; the data needs no target
 };
 
 enum class Initializer : uint8_t {
@@ -49,9 +63,26 @@ enum class Initializer : uint8_t {
   kZeros,
 };
 
+// With A the arcs, d_i the number of arcs into node i, N(i) where they come from:
+enum class GraphConvKind : uint8_t {
+  // activation(sum_j x_j W / sqrt(d_i d_j) + b) over N(i) and i itself, which d counts (Kipf,
+  // Welling 2017)
+  kGcn,
+  // activation(x_i W + mean_N(i)(x_j) V + b) (GraphSAGE: Hamilton et al. 2017)
+  kSage,
+  // activation(sum_j a_ij x_j W + b), a_ij = softmax_j(leaky_relu(s.(x_i W) + t.(x_j W))) over N(i)
+  // and i, in `heads` parts of the units with s, t and a of their own; `rate` drops from a in
+  // training (Velickovic et al. 2018)
+  kGat,
+  // activation((x_i + sum_N(i) x_j) W + b): a dense layer behind it makes the paper's two-layer
+  // perceptron (GIN-0: Xu et al. 2019)
+  kGin,
+};
+
 // Names that layers may take as inputs beside those of earlier layers.
 inline constexpr char kFeaturesInput[] = "features";
 inline constexpr char kCodesInput[] = "codes";
+inline constexpr char kNodesInput[] = "nodes";  // features of all nodes of the graph
 
 struct LayerSpec {
   LayerKind kind = LayerKind::kDense;
@@ -78,11 +109,15 @@ struct LayerSpec {
   std::vector<int64_t> categories;
   // Reshape: extents after the batch.
   std::vector<int64_t> shape;
+  // Graph convolution.
+  GraphConvKind graph_conv = GraphConvKind::kGcn;
+  // Graph pool: mean, else sum.
+  bool mean = true;
   // Embedding: the code columns are the steps of a sequence and share one table: [batch, steps,
   // units].
   bool tokens = false;
   // Attention; its units are the width of its result and of all heads together, 0: that of its
-  // first input.
+  // first input. Graph attention too: parts of the units.
   int64_t heads = 1;
   bool causal = false;
   bool rotary = false;
@@ -91,6 +126,14 @@ struct LayerSpec {
   PositionKind positions = PositionKind::kLearned;
   // Slice.
   int64_t begin = 0;
+  // Noise: standard deviation of what is added; `rate`: share of values set to 0, not rescaled.
+  double deviation = 0;
+  // Latent. With 1 the loss is the negative evidence lower bound over the outputs' number.
+  double beta = 1;
+  // Activity penalty; 0: none. The target is in (0, 1), for sigmoid activities.
+  double l1 = 0;
+  double sparsity_weight = 0;
+  double sparsity_target = 0.05;
 };
 
 struct LossSpec {
@@ -101,6 +144,9 @@ struct LossSpec {
   double label_smoothing = 0;
   // Weight of each class; empty: 1 each. For classes (binary: two weights) only.
   std::vector<double> class_weights;
+  double gamma = 2;          // focal
+  double margin = 0.2;       // triplet
+  double temperature = 0.1;  // InfoNCE
 };
 
 enum class OptimizerKind : uint8_t { kSgd, kAdam, kAdamW, kRmsProp, kAdaGrad };
@@ -148,6 +194,9 @@ struct NetworkSpec {
   std::vector<LayerSpec> layers;
   Objective objective = Objective::kTarget;
   LossSpec loss;
+  // Adds l1 sum |w| + l2 sum w^2 over all weights but biases and those of normalisation.
+  double weight_l1 = 0;
+  double weight_l2 = 0;
   OptimizerSpec optimizer;
   ScheduleSpec schedule;
   // Gradients are scaled down to this global L2 norm; 0: no limit.

@@ -19,18 +19,21 @@ std::vector<bool> FindNeeded(const Graph& graph, std::span<const Value> paramete
   return needed;
 }
 
-void LossGradient(GradientContext& context, const Node& node, const Cotangent& dy) {
+// The gradient of a loss takes the loss's inputs, its weight sum (if it has one) and what scales
+// it.
+void LossGradient(GradientContext& context, const Node& node, const Cotangent& dy,
+                  OpKind gradient) {
   if (!context.Needed(node.inputs[0])) return;
   std::vector<Value> inputs = node.inputs;
-  inputs.push_back(node.outputs[1]);
+  if (node.outputs.size() > 1) inputs.push_back(node.outputs[1]);
   Attributes attributes = node.attributes;
   if (dy.kind == Cotangent::Kind::kValue) {
     attributes.has_scale = true;
     inputs.push_back(dy.value);
   }
   const Shape shape = context.shape(node.inputs[0]);
-  context.Accumulate(node.inputs[0],
-                     context.Append(OpKind::kLossGrad, node, inputs, shape, attributes), node);
+  context.Accumulate(node.inputs[0], context.Append(gradient, node, inputs, shape, attributes),
+                     node);
 }
 
 void MultiplyGradient(GradientContext& context, const Node& node, const Cotangent& dy) {
@@ -54,7 +57,15 @@ void Differentiate(GradientContext& context, const Node& node) {
   if (dy.kind == Cotangent::Kind::kNone || !context.Needed(node.outputs[0])) return;
   switch (node.op) {
     case OpKind::kLoss:
-      return LossGradient(context, node, dy);
+      return LossGradient(context, node, dy, OpKind::kLossGrad);
+    case OpKind::kLatentLoss:
+      return LossGradient(context, node, dy, OpKind::kLatentLossGrad);
+    case OpKind::kActivityLoss:
+      return LossGradient(context, node, dy, OpKind::kActivityLossGrad);
+    case OpKind::kWeightPenalty:
+      return LossGradient(context, node, dy, OpKind::kWeightPenaltyGrad);
+    case OpKind::kPairLoss:
+      return LossGradient(context, node, dy, OpKind::kPairLossGrad);
     case OpKind::kAdd:
       context.Pass(node.inputs[0], dy, node);
       return context.Pass(node.inputs[1], dy, node);

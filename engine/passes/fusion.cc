@@ -25,9 +25,25 @@ std::vector<int> CountReads(const Graph& graph, const std::vector<Node>& nodes) 
   return reads;
 }
 
-// True if `next` does to `product`'s result something that the product can do by itself; the
+bool IsProduct(OpKind op) { return op == OpKind::kMatMul || op == OpKind::kConv; }
+
+// A node may follow batch norm only by its activation: the rest has other places for its inputs.
+bool AbsorbActivation(Node* norm, const Node& next) {
+  Attributes& attributes = norm->attributes;
+  if (next.op != OpKind::kActivate || attributes.activation != Activation::kLinear ||
+      next.attributes.activation == Activation::kSoftmax) {
+    return false;
+  }
+  attributes.activation = next.attributes.activation;
+  attributes.alpha = next.attributes.alpha;
+  norm->outputs[0] = next.outputs[0];
+  return true;
+}
+
+// True if `next` does to the result of `product` something that the product can do by itself; the
 // product then does it.
 bool Absorb(Node* product, const Node& next) {
+  if (!IsProduct(product->op)) return AbsorbActivation(product, next);
   Attributes& attributes = product->attributes;
   const bool activated = attributes.activation != Activation::kLinear;
   switch (next.op) {
@@ -72,10 +88,10 @@ void RemoveDeadNodes(Graph* graph) {
   graph->SetNodes(std::move(kept));
 }
 
-void FuseIntoMatMul(Graph* graph) {
+void FuseIntoProducts(Graph* graph) {
   std::vector<Node> nodes = graph->nodes();
   const std::vector<int> reads = CountReads(*graph, nodes);
-  // The product, if any, whose sole result this value is.
+  // The product or norm, if any, whose result this value is.
   std::vector<int> product_of(graph->values().size(), -1);
   // The place in `kept` of the node that makes each value.
   std::vector<int> made_at(graph->values().size(), -1);
@@ -93,10 +109,41 @@ void FuseIntoMatMul(Graph* graph) {
     for (const Value output : node.outputs) {
       made_at[Index(output)] = static_cast<int>(kept.size());
     }
-    if (node.op == OpKind::kMatMul) {
+    if (IsProduct(node.op) || node.op == OpKind::kBatchNorm ||
+        node.op == OpKind::kBatchNormInference) {
       product_of[Index(node.outputs[0])] = static_cast<int>(kept.size());
     }
     kept.push_back(std::move(node));
+  }
+  graph->SetNodes(std::move(kept));
+}
+
+void FuseIntoBatchNormGrad(Graph* graph) {
+  std::vector<Node> nodes = graph->nodes();
+  const std::vector<int> reads = CountReads(*graph, nodes);
+  std::vector<int> slope_at(graph->values().size(), -1);
+  std::vector<bool> gone(nodes.size());
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    Node& node = nodes[i];
+    if (node.op == OpKind::kActivationGrad) {
+      slope_at[Index(node.outputs[0])] = static_cast<int>(i);
+      continue;
+    }
+    if (node.op != OpKind::kBatchNormGrad || node.attributes.activation_grad) continue;
+    const Value dy = node.inputs[0];
+    const int slope = slope_at[Index(dy)];
+    if (slope < 0 || reads[Index(dy)] != 1) continue;
+    const Node& before = nodes[static_cast<size_t>(slope)];
+    node.inputs[0] = before.inputs[0];
+    node.inputs.push_back(before.inputs[1]);
+    node.attributes.activation_grad = true;
+    node.attributes.activation = before.attributes.activation;
+    node.attributes.alpha = before.attributes.alpha;
+    gone[static_cast<size_t>(slope)] = true;
+  }
+  std::vector<Node> kept;
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    if (!gone[i]) kept.push_back(std::move(nodes[i]));
   }
   graph->SetNodes(std::move(kept));
 }
@@ -127,7 +174,8 @@ void HoistUpdates(Graph* graph) {
 
 void Optimize(Graph* graph) {
   RemoveDeadNodes(graph);
-  FuseIntoMatMul(graph);
+  FuseIntoProducts(graph);
+  FuseIntoBatchNormGrad(graph);
   HoistUpdates(graph);
 }
 

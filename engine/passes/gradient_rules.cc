@@ -25,6 +25,22 @@ constexpr RuleTable MakeRules() {
   set(OpKind::kConcat, ConcatRule);
   set(OpKind::kSlice, SliceRule);
   set(OpKind::kReshape, ReshapeRule);
+
+  set(OpKind::kSparseMatMul, SparseMatMulRule);
+  set(OpKind::kEdgeAdd, EdgeAddRule);
+  set(OpKind::kEdgeSoftmax, EdgeSoftmaxRule);
+  set(OpKind::kHeadDot, HeadDotRule);
+  set(OpKind::kRecurrent, RecurrentRule);
+  set(OpKind::kSequenceLast, SequenceLastRule);
+  set(OpKind::kRepeat, RepeatRule);
+  set(OpKind::kStepSum, StepSumRule);
+  set(OpKind::kConv, ConvRule);
+  set(OpKind::kMaxPool, MaxPoolRule);
+  set(OpKind::kAveragePool, AveragePoolRule);
+  set(OpKind::kReduce, ReduceRule);
+  set(OpKind::kGroupNorm, GroupNormRule);
+  set(OpKind::kUnitRows, UnitRowsRule);
+  set(OpKind::kSample, SampleRule);
   return rules;
 }
 

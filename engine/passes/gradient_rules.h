@@ -68,4 +68,20 @@ void ConcatRule(GradientContext& context, const Node& node, Value dy);
 void SliceRule(GradientContext& context, const Node& node, Value dy);
 void ReshapeRule(GradientContext& context, const Node& node, Value dy);
 
+void SparseMatMulRule(GradientContext& context, const Node& node, Value dy);
+void EdgeAddRule(GradientContext& context, const Node& node, Value dy);
+void EdgeSoftmaxRule(GradientContext& context, const Node& node, Value dy);
+void HeadDotRule(GradientContext& context, const Node& node, Value dy);
+void RecurrentRule(GradientContext& context, const Node& node, Value dy);
+void SequenceLastRule(GradientContext& context, const Node& node, Value dy);
+void RepeatRule(GradientContext& context, const Node& node, Value dy);
+void StepSumRule(GradientContext& context, const Node& node, Value dy);
+void ConvRule(GradientContext& context, const Node& node, Value dy);
+void MaxPoolRule(GradientContext& context, const Node& node, Value dy);
+void AveragePoolRule(GradientContext& context, const Node& node, Value dy);
+void ReduceRule(GradientContext& context, const Node& node, Value dy);
+void GroupNormRule(GradientContext& context, const Node& node, Value dy);
+void UnitRowsRule(GradientContext& context, const Node& node, Value dy);
+void SampleRule(GradientContext& context, const Node& node, Value dy);
+
 }  // namespace beamline::engine

@@ -94,7 +94,26 @@ TEST_F(RunsTest, RunsAreListedNewestFirstByFilter) {
   EXPECT_TRUE(
       ListRuns(Read(), "optics", {.state = v1::RUN_STATE_FAILED, .pipeline = ""}, INT64_MAX, 10)
           ->empty());
+}
+
+TEST_F(RunsTest, RunsAreCountedAsTheyChange) {
+  Create("r-1");
+  Create("r-2");
   EXPECT_EQ(*CountRuns(Read(), "optics", v1::RUN_STATE_QUEUED), 2);
+  EXPECT_EQ(*CountRuns(Read(), "acoustics", v1::RUN_STATE_QUEUED), 0);
+  v1::Run run = GetRun(Read(), "r-1")->message;
+  run.set_state(v1::RUN_STATE_RUNNING);
+  ASSERT_TRUE(Write([&](Writer& w) { return UpdateRun(w, run); }).ok());
+  ASSERT_TRUE(Write([&](Writer& w) { return UpdateRun(w, run); }).ok());
+  EXPECT_EQ(*CountRuns(Read(), "optics", v1::RUN_STATE_QUEUED), 1);
+  EXPECT_EQ(*CountRuns(Read(), "optics", v1::RUN_STATE_RUNNING), 1);
+  EXPECT_FALSE(Write([&](Writer& w) {
+                 run.set_state(v1::RUN_STATE_FAILED);
+                 EXPECT_TRUE(UpdateRun(w, run).ok());
+                 return absl::AbortedError("no");
+               }).ok());
+  EXPECT_EQ(*CountRuns(Read(), "optics", v1::RUN_STATE_RUNNING), 1);
+  EXPECT_EQ(*CountRuns(Read(), "optics", v1::RUN_STATE_FAILED), 0);
 }
 
 TEST_F(RunsTest, EventsAreNumberedWithoutGapsEvenIfACommandFails) {

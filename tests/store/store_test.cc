@@ -86,5 +86,24 @@ TEST_F(StoreTest, AMigrationThatFailsLeavesTheVersionBefore) {
   EXPECT_TRUE((*connection)->Execute("INSERT INTO two VALUES (1)").ok());
 }
 
+TEST_F(StoreTest, RunsOfAnOlderSchemaAreCounted) {
+  auto connection = Connection::Open(folder_.path() + "/old.db", Connection::Mode::kReadWrite);
+  ASSERT_TRUE(connection.ok());
+  ASSERT_TRUE(Migrate(**connection, Migrations().first(1)).ok());
+  ASSERT_TRUE((*connection)
+                  ->Script("PRAGMA foreign_keys = OFF;"
+                           "INSERT INTO runs (id, project, pipeline, state, last_sequence, message,"
+                           " definition) VALUES ('a', 'p', 'x', 1, 0, x'', x''),"
+                           " ('b', 'p', 'x', 1, 0, x'', x''), ('c', 'q', 'x', 3, 0, x'', x'')")
+                  .ok());
+  ASSERT_TRUE(Migrate(**connection, Migrations()).ok());
+  std::vector<int64_t> counts;
+  ASSERT_TRUE((*connection)
+                  ->Query("SELECT runs FROM run_counts ORDER BY project",
+                          [&](const Row& row) { counts.push_back(row.Int(0)); })
+                  .ok());
+  EXPECT_EQ(counts, (std::vector<int64_t>{2, 1}));
+}
+
 }  // namespace
 }  // namespace beamline::store

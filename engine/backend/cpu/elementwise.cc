@@ -1,6 +1,6 @@
 // Ops that treat each element, or each row, by itself.
-#include "engine/backend/cpu/kernels.h"
-#include "engine/backend/cpu/vector.h"
+#include "engine/backend/cpu/columns.h"
+#include "engine/backend/cpu/random.h"
 #include "engine/backend/functors.h"
 #include "engine/core/philox.h"
 
@@ -66,56 +66,54 @@ void SoftmaxGrad(const KernelCall& call, const RunState& run) {
   });
 }
 
-// Each column is one chain over the rows in order.
+// [chunks, columns]
+Scratch ColumnSumScratch(const KernelCall& call) {
+  const int64_t sums = ChunksOf(call.inputs[0].rows) * call.inputs[0].columns;
+  return {sums * static_cast<int64_t>(sizeof(float)), 0};
+}
+
 void ColumnSum(const KernelCall& call, const RunState& run) {
-  constexpr int64_t kBlock = 4 * Vector::kWidth;
   const int64_t rows = call.inputs[0].rows;
   const int64_t columns = call.inputs[0].columns;
-  const float* x = In(call, 0);
-  float* y = Out(call, 0);
-  ForTiles(run, (columns + kBlock - 1) / kBlock, rows * columns, [&](int64_t block) {
-    const int64_t first = block * kBlock;
-    if (first + kBlock <= columns) {
-      Vector sum[4] = {Broadcast(0), Broadcast(0), Broadcast(0), Broadcast(0)};
-      for (int64_t i = 0; i < rows; ++i) {
-        const float* from = x + i * columns + first;
-        for (int v = 0; v < 4; ++v) sum[v] = Plus(sum[v], Load(from + v * Vector::kWidth));
-      }
-      for (int v = 0; v < 4; ++v) Store(y + first + v * Vector::kWidth, sum[v]);
-      return;
-    }
-    float sum[kBlock] = {};
-    for (int64_t i = 0; i < rows; ++i) {
-      for (int64_t j = first; j < columns; ++j) sum[j - first] += x[i * columns + j];
-    }
-    for (int64_t j = first; j < columns; ++j) y[j] = sum[j - first];
+  float* sums = SharedScratch(run);
+  if (rows == 0) return Fill(Out(call, 0), 0, columns, [](int64_t) { return 0.0f; });
+  ForChunks(run, rows, columns, 1, [&](const Chunk& chunk) {
+    const float* x = In(call, 0) + chunk.row * columns + chunk.column;
+    float* to = sums + chunk.index * columns + chunk.column;
+    ForVectors(
+        chunk.columns, [&](int64_t j, auto load, auto store) __attribute__((always_inline)) {
+          Vector sum = Broadcast(0.0f);
+          for (int64_t i = 0; i < chunk.rows; ++i) sum = Plus(sum, load(x + i * columns + j));
+          store(to + j, sum);
+        });
   });
+  AddChunks(sums, ChunksOf(rows), columns, columns, Out(call, 0));
 }
 
 // Element i is kept if word i % 4 of Philox block (i / 4, stream, step) gives at least `rate`.
 void Dropout(const KernelCall& call, const RunState& run) {
-  constexpr int kBlocks = 16;  // of Philox, side by side
+  constexpr int64_t kAtOnce = 4 * kPhiloxBlocks;
+  constexpr int64_t kTile = 64 * kAtOnce;
   const float rate = In(call, 1)[0];
-  const float scale = 1.0f / (1.0f - rate);
+  const float scale = call.attributes->rescale ? 1.0f / (1.0f - rate) : 1.0f;
   const float* x = In(call, 0);
   float* y = Out(call, 0);
   const int64_t elements = call.outputs[0].elements;
   const auto stream = static_cast<uint32_t>(call.attributes->stream);
-  ForTiles(run, (elements + 4 * kBlocks - 1) / (4 * kBlocks), elements * 8, [&](int64_t tile) {
-    float uniform[4][kBlocks];
-#pragma GCC ivdep
-    for (int b = 0; b < kBlocks; ++b) {
-      const PhiloxBlock block =
-          Philox4x32(static_cast<uint32_t>(run.seed), static_cast<uint32_t>(run.seed >> 32),
-                     static_cast<uint32_t>(tile * kBlocks + b), stream,
-                     static_cast<uint32_t>(run.step), static_cast<uint32_t>(run.step >> 32));
-      for (int w = 0; w < 4; ++w) uniform[w][b] = UniformFromBits(block.word[w]);
-    }
-    const int64_t begin = tile * 4 * kBlocks;
-    const int64_t end = begin + 4 * kBlocks < elements ? begin + 4 * kBlocks : elements;
-    for (int64_t i = begin; i < end; ++i) {
-      const float drawn = uniform[i % 4][(i - begin) / 4];
-      y[i] = drawn >= rate ? x[i] * scale : 0.0f;
+  ForTiles(run, (elements + kTile - 1) / kTile, elements * 8, [&](int64_t tile) {
+    const int64_t end = (tile + 1) * kTile < elements ? (tile + 1) * kTile : elements;
+    for (int64_t first = tile * kTile; first < end; first += kAtOnce) {
+      alignas(64) uint32_t words[4][kPhiloxBlocks];
+      PhiloxWords(run.seed, static_cast<uint32_t>(first / 4), stream,
+                  static_cast<uint32_t>(run.step), static_cast<uint32_t>(run.step >> 32), words);
+      alignas(64) float drawn[kAtOnce];
+      for (int i = 0; i < kAtOnce; ++i) drawn[i] = UniformFromBits(words[i % 4][i / 4]);
+      if (first + kAtOnce <= end) {
+        Fill(y + first, 0, kAtOnce,
+             [&](int64_t i) { return drawn[i] >= rate ? x[first + i] * scale : 0.0f; });
+        continue;
+      }
+      for (int64_t i = first; i < end; ++i) y[i] = drawn[i - first] >= rate ? x[i] * scale : 0.0f;
     }
   });
 }

@@ -1,12 +1,11 @@
-// The inner loops of matrix products, for every kernel that has products in it.
+// Packing, and the products of whole panels, for every kernel that has products in it.
 #pragma once
 
-#include "engine/backend/cpu/vector.h"
+#include "engine/backend/cpu/micro_kernel.h"
 
 namespace beamline::engine::cpu::BEAMLINE_ISA {
 
-// Columns that a micro-kernel computes.
-inline constexpr int kPanel = 2 * Vector::kWidth;
+// How far ahead of itself Pack() fetches.
 inline constexpr int64_t kPrefetchRows = 16;
 
 // c[rows, kPanel] (+)= a[rows, inner] b[inner, kPanel]; a is [inner, rows] if transposed. An
@@ -16,26 +15,9 @@ template <int kRows, bool kTransposeA>
 void MicroKernel(int64_t inner, const float* a, int64_t lda, const float* b, int64_t ldb, float* c,
                  int64_t ldc, bool accumulate) {
   Vector sum[kRows][2];
-#pragma GCC unroll 12
-  for (int r = 0; r < kRows; ++r) {
-    sum[r][0] = accumulate ? Load(c + r * ldc) : Broadcast(0.0f);
-    sum[r][1] = accumulate ? Load(c + r * ldc + Vector::kWidth) : Broadcast(0.0f);
-  }
-  for (int64_t k = 0; k < inner; ++k) {
-    const Vector b0 = Load(b + k * ldb);
-    const Vector b1 = Load(b + k * ldb + Vector::kWidth);
-#pragma GCC unroll 12
-    for (int r = 0; r < kRows; ++r) {
-      const Vector x = Broadcast(kTransposeA ? a[k * lda + r] : a[r * lda + k]);
-      sum[r][0] = MulAdd(x, b0, sum[r][0]);
-      sum[r][1] = MulAdd(x, b1, sum[r][1]);
-    }
-  }
-#pragma GCC unroll 12
-  for (int r = 0; r < kRows; ++r) {
-    Store(c + r * ldc, sum[r][0]);
-    Store(c + r * ldc + Vector::kWidth, sum[r][1]);
-  }
+  Begin<kRows, 2>(sum, c, ldc, accumulate);
+  MultiplyInto<kRows, 2, kTransposeA>(sum, inner, a, lda, b, ldb);
+  End<kRows, 2>(sum, c, ldc);
 }
 
 using MicroFn = void (*)(int64_t, const float*, int64_t, const float*, int64_t, float*, int64_t,

@@ -22,9 +22,20 @@ namespace beamline::engine::cpu::BEAMLINE_ISA {
 // What the ops that need memory ask for.
 Scratch AttentionScratch(const KernelCall& call);
 Scratch AttentionGradScratch(const KernelCall& call);
+// What ops ask for.
+Scratch RecurrentScratch(const KernelCall& call);
+Scratch RecurrentGradScratch(const KernelCall& call);
 
 const KernelTable& Table();
 Scratch ScratchOf(OpKind op, const KernelCall& call);
+// Of single ops, beside their kernels.
+Scratch ConvScratch(const KernelCall& call);
+Scratch ConvWeightGradScratch(const KernelCall& call);
+Scratch GroupNormGradScratch(const KernelCall& call);
+Scratch ColumnSumScratch(const KernelCall& call);
+Scratch BatchNormScratch(const KernelCall& call);
+Scratch BatchNormInferenceScratch(const KernelCall& call);
+Scratch BatchNormGradScratch(const KernelCall& call);
 
 inline __attribute__((always_inline)) float* In(const KernelCall& call, int i) {
   return static_cast<float*>(call.inputs[i].data);

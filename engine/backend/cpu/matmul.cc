@@ -8,8 +8,7 @@
 // A tile of work is one panel of kPanel columns of b by up to kRowChunk rows of a. Its thread packs
 // the panel (once for all its rows), so no thread waits for another.
 #include "engine/backend/cpu/gemm.h"
-#include "engine/backend/cpu/kernels.h"
-#include "engine/backend/functors.h"
+#include "engine/backend/cpu/micro_kernel.h"
 
 namespace beamline::engine::cpu::BEAMLINE_ISA {
 namespace {
@@ -44,44 +43,16 @@ struct Problem {
 };
 
 // Bias, then activation or its gradient, on y[first_row.., first_column..].
-template <Activation kKind>
-inline __attribute__((always_inline)) void FinishAs(const Problem& p, int64_t first_row,
-                                                    int64_t rows, int64_t first_column,
-                                                    int64_t columns) {
-  for (int64_t i = first_row; i < first_row + rows; ++i) {
-    float* __restrict y = p.y + i * p.n + first_column;
-    if (p.saved != nullptr) {
-      const float* saved = p.saved + i * p.n + first_column;
-#pragma GCC ivdep
-      for (int64_t j = 0; j < columns; ++j) y[j] *= functors::Slope<kKind>(saved[j], p.alpha);
-    } else if (p.bias != nullptr && p.scalar_bias) {
-      const float bias = p.bias[0];
-#pragma GCC ivdep
-      for (int64_t j = 0; j < columns; ++j) y[j] = functors::Activate<kKind>(y[j] + bias, p.alpha);
-    } else if (p.bias != nullptr) {
-      const float* bias = p.bias + first_column;
-#pragma GCC ivdep
-      for (int64_t j = 0; j < columns; ++j) {
-        y[j] = functors::Activate<kKind>(y[j] + bias[j], p.alpha);
-      }
-    } else {
-#pragma GCC ivdep
-      for (int64_t j = 0; j < columns; ++j) y[j] = functors::Activate<kKind>(y[j], p.alpha);
-    }
-  }
-}
-
 void Finish(const Problem& p, int64_t first_row, int64_t rows, int64_t first_column,
             int64_t columns) {
-  if (p.bias == nullptr && p.activation == Activation::kLinear) return;
-  functors::ForActivation(p.activation, [&](auto tag) {
-    constexpr Activation kKind = decltype(tag)::kActivation;
-    if (columns == kPanel) {
-      FinishAs<kKind>(p, first_row, rows, first_column, kPanel);
-    } else {
-      FinishAs<kKind>(p, first_row, rows, first_column, columns);
-    }
-  });
+  Epilogue epilogue;
+  epilogue.bias = p.bias == nullptr || p.scalar_bias ? p.bias : p.bias + first_column;
+  epilogue.scalar_bias = p.scalar_bias;
+  const int64_t first = first_row * p.n + first_column;
+  epilogue.saved = p.saved == nullptr ? nullptr : p.saved + first;
+  epilogue.activation = p.activation;
+  epilogue.alpha = p.alpha;
+  Finish(epilogue, rows, columns, p.y + first, p.n, p.n);
 }
 
 // Rows [first_row, last_row) of the panel that begins at first_column.

@@ -19,6 +19,35 @@ Scratch ScratchOf(OpKind op, const KernelCall& call) {
       return AttentionScratch(call);
     case OpKind::kAttentionGrad:
       return AttentionGradScratch(call);
+    case OpKind::kRecurrent:
+      return RecurrentScratch(call);
+    case OpKind::kRecurrentGrad:
+      return RecurrentGradScratch(call);
+    case OpKind::kConv:
+      return ConvScratch(call);
+    case OpKind::kConvWeightGrad:
+      return ConvWeightGradScratch(call);
+    case OpKind::kGroupNormGrad:
+      return GroupNormGradScratch(call);
+    case OpKind::kColumnSum:
+      return ColumnSumScratch(call);
+    case OpKind::kBatchNorm:
+      return BatchNormScratch(call);
+    case OpKind::kBatchNormInference:
+      return BatchNormInferenceScratch(call);
+    case OpKind::kBatchNormGrad:
+      return BatchNormGradScratch(call);
+    case OpKind::kActivityLoss:
+    case OpKind::kActivityLossGrad: {
+      const Operand& x = call.inputs[0];
+      const int64_t numbers = x.extents[0] > x.columns ? x.extents[0] : x.columns;
+      return {numbers * static_cast<int64_t>(sizeof(float)), 0};
+    }
+    case OpKind::kPairLoss:
+    case OpKind::kPairLossGrad: {
+      const auto row_bytes = call.inputs[0].rows * static_cast<int64_t>(sizeof(float));
+      return {op == OpKind::kPairLoss ? row_bytes : row_bytes * call.inputs[0].rows, 2 * row_bytes};
+    }
     default:
       return {};
   }

@@ -23,6 +23,14 @@ BEAMLINE_VECTOR Vector MulAdd(Vector a, Vector b, Vector c) {
   return {_mm512_fmadd_ps(a.v, b.v, c.v)};
 }
 BEAMLINE_VECTOR Vector Plus(Vector a, Vector b) { return {_mm512_add_ps(a.v, b.v)}; }
+BEAMLINE_VECTOR Vector Minus(Vector a, Vector b) { return {_mm512_sub_ps(a.v, b.v)}; }
+BEAMLINE_VECTOR Vector Times(Vector a, Vector b) { return {_mm512_mul_ps(a.v, b.v)}; }
+BEAMLINE_VECTOR void StoreFirst(float* p, Vector x, int count) {
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1), x.v);
+}
+BEAMLINE_VECTOR Vector LoadFirst(const float* p, int count) {
+  return {_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), p)};
+}
 inline constexpr int kTileRows = 12;
 #elif defined(__AVX2__)
 struct Vector {
@@ -36,6 +44,17 @@ BEAMLINE_VECTOR Vector MulAdd(Vector a, Vector b, Vector c) {
   return {_mm256_fmadd_ps(a.v, b.v, c.v)};
 }
 BEAMLINE_VECTOR Vector Plus(Vector a, Vector b) { return {_mm256_add_ps(a.v, b.v)}; }
+BEAMLINE_VECTOR Vector Minus(Vector a, Vector b) { return {_mm256_sub_ps(a.v, b.v)}; }
+BEAMLINE_VECTOR Vector Times(Vector a, Vector b) { return {_mm256_mul_ps(a.v, b.v)}; }
+BEAMLINE_VECTOR __m256i FirstMask(int count) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+BEAMLINE_VECTOR void StoreFirst(float* p, Vector x, int count) {
+  _mm256_maskstore_ps(p, FirstMask(count), x.v);
+}
+BEAMLINE_VECTOR Vector LoadFirst(const float* p, int count) {
+  return {_mm256_maskload_ps(p, FirstMask(count))};
+}
 inline constexpr int kTileRows = 6;
 #else
 struct Vector {
@@ -56,6 +75,25 @@ BEAMLINE_VECTOR Vector Plus(Vector a, Vector b) {
   Vector y;
   for (int i = 0; i < 4; ++i) y.v[i] = a.v[i] + b.v[i];
   return y;
+}
+BEAMLINE_VECTOR Vector Minus(Vector a, Vector b) {
+  Vector y;
+  for (int i = 0; i < 4; ++i) y.v[i] = a.v[i] - b.v[i];
+  return y;
+}
+BEAMLINE_VECTOR Vector Times(Vector a, Vector b) {
+  Vector y;
+  for (int i = 0; i < 4; ++i) y.v[i] = a.v[i] * b.v[i];
+  return y;
+}
+// The first `count` elements alone, from 1 to kWidth; loaded with zeros behind them.
+BEAMLINE_VECTOR void StoreFirst(float* p, Vector x, int count) {
+  for (int i = 0; i < count; ++i) p[i] = x.v[i];
+}
+BEAMLINE_VECTOR Vector LoadFirst(const float* p, int count) {
+  Vector x = {};
+  for (int i = 0; i < count; ++i) x.v[i] = p[i];
+  return x;
 }
 inline constexpr int kTileRows = 4;
 #endif

@@ -83,7 +83,7 @@ BEAMLINE_INSTANTIATE(ColumnSum)
 template <typename T>
 void Dropout(const KernelCall& call, const RunState& run) {
   const float rate = static_cast<float>(In<T>(call, 1)[0]);
-  const T scale = T(1) / (T(1) - In<T>(call, 1)[0]);
+  const T scale = call.attributes->rescale ? T(1) / (T(1) - In<T>(call, 1)[0]) : T(1);
   for (int64_t i = 0; i < call.outputs[0].elements; ++i) {
     const PhiloxBlock block =
         Philox4x32(static_cast<uint32_t>(run.seed), static_cast<uint32_t>(run.seed >> 32),

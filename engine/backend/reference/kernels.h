@@ -27,6 +27,9 @@ T* Out(const KernelCall& call, int i) {
   template void Name<float>(const KernelCall&, const RunState&); \
   template void Name<double>(const KernelCall&, const RunState&);
 
+// What a call needs in scratch memory, for either precision.
+Scratch ScratchOf(OpKind op, const KernelCall& call);
+
 const KernelTable& TableFloat32();
 const KernelTable& TableFloat64();
 

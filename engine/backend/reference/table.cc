@@ -18,6 +18,17 @@ KernelTable Make() {
 
 }  // namespace
 
+Scratch ScratchOf(OpKind op, const KernelCall& call) {
+  switch (op) {
+    case OpKind::kRecurrent:
+      return {call.outputs[0].columns * static_cast<int64_t>(sizeof(double)), 0};
+    case OpKind::kRecurrentGrad:
+      return {4 * call.inputs[0].columns * static_cast<int64_t>(sizeof(double)), 0};
+    default:
+      return {};
+  }
+}
+
 const KernelTable& TableFloat32() {
   static const KernelTable kTable = Make<float>();
   return kTable;

@@ -1,0 +1,50 @@
+// What a training costs, from its graph alone.
+#include "engine/nn/network.h"
+#include "engine/passes/memory_plan.h"
+
+namespace beamline::engine {
+namespace {
+
+// Of the two products of a kAttention node, each of [queries, keys, units]; the gradient has five.
+int64_t AttentionFlops(const Graph& graph, const Node& node) {
+  const bool gradient = node.op == OpKind::kAttentionGrad;
+  const size_t first = gradient ? 1 : 0;
+  const Shape& q = graph.shape(node.inputs[first]);
+  const size_t behind = (gradient ? 2 : 0) + (node.attributes.has_lengths ? 1 : 0);
+  const Shape& kv = graph.shape(node.inputs[node.inputs.size() - 1 - behind]);
+  const int64_t units = node.inputs.size() - first - behind == 1 ? q.dim(2) / 3 : q.dim(2);
+  const int64_t keys = kv.dim(1);
+  const int64_t pairs = node.attributes.causal ? keys * (keys + 1) / 2 : q.dim(1) * keys;
+  return (gradient ? 5 : 2) * 2 * q.dim(0) * pairs * units;
+}
+
+int64_t ProductFlops(const Graph& graph) {
+  int64_t flops = 0;
+  for (const Node& node : graph.nodes()) {
+    if (node.op == OpKind::kAttention || node.op == OpKind::kAttentionGrad) {
+      flops += AttentionFlops(graph, node);
+    }
+    if (node.op != OpKind::kMatMul) continue;
+    const Shape& a = graph.shape(node.inputs[0]);
+    const int64_t inner = node.attributes.transpose_a ? a.Rows() : a.Columns();
+    flops += 2 * inner * graph.shape(node.outputs[0]).NumElements();
+  }
+  return flops;
+}
+
+}  // namespace
+
+NetworkCost EstimateCost(const NetworkSpec& spec, const BatchLayout& layout) {
+  NetworkCost cost;
+  const Network training = BuildNetwork(spec, layout, spec.batch_size, NetworkMode::kTraining);
+  const Network prediction = BuildNetwork(spec, layout, 1, NetworkMode::kPrediction);
+  for (const ValueInfo& info : training.graph.values()) {
+    if (info.role == Role::kParameter) cost.parameters += info.shape.NumElements();
+  }
+  cost.peak_bytes = PlanMemory(training.graph).peak_bytes();
+  cost.flops_per_step = ProductFlops(training.graph);
+  cost.flops_per_row = ProductFlops(prediction.graph);
+  return cost;
+}
+
+}  // namespace beamline::engine

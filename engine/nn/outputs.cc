@@ -1,0 +1,76 @@
+// What shape a network's output must have for its loss, its objective and its data.
+#include <algorithm>
+
+#include "engine/core/error.h"
+#include "engine/nn/network.h"
+
+namespace beamline::engine {
+
+int64_t OutputsNeeded(const LossSpec& loss, const BatchLayout& layout) {
+  if (ComparesRows(loss.kind)) {
+    if (layout.classes < 2) {
+      Fail("the loss ", Name(loss.kind), " needs a class as target: it says which rows are alike");
+    }
+    return 0;
+  }
+  if (TakesLabels(loss.kind)) {
+    const char* name = loss.kind == LossKind::kCrossEntropy ? "cross-entropy" : "this loss";
+    if (layout.classes < 2) {
+      Fail(name,
+           " needs a class as target, but the target is numeric: make the target categorical, or "
+           "use mean squared error");
+    }
+    return layout.classes;
+  }
+  if (IsForClasses(loss.kind)) {
+    if (layout.classes != 0 && layout.classes != 2) {
+      Fail("binary cross-entropy, hinge and focal need a target of two classes, but there are ",
+           layout.classes, ": use cross-entropy");
+    }
+    return layout.classes == 2 ? 1 : std::max<int64_t>(layout.targets, 1);
+  }
+  if (layout.classes > 0) {
+    Fail("the loss ", Name(loss.kind),
+         " needs a numeric target, but the target is a class: "
+         "use cross-entropy");
+  }
+  return std::max<int64_t>(layout.targets, 1);
+}
+
+int64_t OutputsNeeded(const NetworkSpec& spec, const BatchLayout& layout) {
+  if (spec.objective == Objective::kTarget) return OutputsNeeded(spec.loss, layout);
+  const LossKind loss = spec.loss.kind;
+  if (TakesLabels(loss) || loss == LossKind::kHinge || loss == LossKind::kFocal ||
+      loss == LossKind::kKullbackLeibler || !spec.loss.class_weights.empty()) {
+    Fail("features are reconstructed by mse, mae, huber or bce, without class weights, not by ",
+         Name(loss));
+  }
+  if (layout.features < 1) Fail("there are no numeric features to reconstruct");
+  return layout.features;
+}
+
+Shape OutputShape(const NetworkSpec& spec, const BatchLayout& layout, int64_t batch) {
+  if (spec.objective != Objective::kNextToken) return {batch, OutputsNeeded(spec, layout)};
+  if (spec.loss.kind != LossKind::kCrossEntropy) {
+    Fail("the next token is a class, but the loss is ", Name(spec.loss.kind),
+         ": use cross-entropy");
+  }
+  if (layout.code_columns < 2) {
+    Fail("the next token needs rows of at least two codes, but there are ", layout.code_columns);
+  }
+  int64_t vocabulary = 0;
+  for (const LayerSpec& layer : spec.layers) {
+    if (layer.kind != LayerKind::kEmbedding) continue;
+    for (const int64_t categories : layer.categories) {
+      vocabulary = vocabulary == 0 ? categories : std::min(vocabulary, categories);
+    }
+  }
+  if (vocabulary < 2) {
+    Fail(
+        "the next token needs a vocabulary of at least two: add an embedding of \"codes\" with "
+        "its number of categories");
+  }
+  return {batch, layout.code_columns - 1, vocabulary};
+}
+
+}  // namespace beamline::engine
