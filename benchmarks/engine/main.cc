@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "benchmarks/engine/transformer_workloads.h"
 #include "engine/core/error.h"
 #include "engine/core/philox.h"
 #include "engine/learners/registry.h"
@@ -104,7 +105,9 @@ void Report(const Options& options, const std::string& name, const char* metric,
   std::fflush(stdout);
 }
 
-void Training(const Options& options, const std::string& name, NetworkSpec spec, MemoryBatch data) {
+// A row of data counts as so many units of the metric.
+void Training(const Options& options, const std::string& name, NetworkSpec spec, MemoryBatch data,
+              const char* metric = "samples_per_s", int64_t units = 1) {
   if (!options.only.empty() && options.only != name) return;
   spec.threads = options.threads;
   spec.backend = options.backend;
@@ -113,8 +116,8 @@ void Training(const Options& options, const std::string& name, NetworkSpec spec,
   const auto learner = MakeLearner("network", config);
   StepReport report;
   const double rate =
-      Rate(options, static_cast<double>(spec.batch_size), [&] { learner->Step(&report); });
-  Report(options, name, "samples_per_s", rate);
+      Rate(options, static_cast<double>(spec.batch_size * units), [&] { learner->Step(&report); });
+  Report(options, name, metric, rate);
 }
 
 void Inference(const Options& options, const std::string& name, int64_t batch) {
@@ -146,6 +149,8 @@ int Run(int argc, char** argv) {
   Training(options, "higgs-b100", Higgs(100), Data(200'000, 28, 2));
   Training(options, "higgs-b1024", Higgs(1024), Data(200'000, 28, 2));
   Training(options, "mlp-b32", Small(), Data(4096, 30, 2));
+  Training(options, "transformer-b16", benchmark::CausalLanguageModel(), benchmark::TokenRows(1024),
+           "tokens_per_s", benchmark::kLanguageModelSteps);
   Inference(options, "higgs-infer-b1", 1);
   Inference(options, "higgs-infer-b256", 256);
   return 0;

@@ -5,6 +5,9 @@
 
 namespace beamline::engine::cpu::BEAMLINE_ISA {
 
+// How far ahead of itself Pack() fetches.
+inline constexpr int64_t kPrefetchRows = 16;
+
 // c[rows, kPanel] (+)= a[rows, inner] b[inner, kPanel]; a is [inner, rows] if transposed. An
 // element is one chain of fused multiply-adds over `inner` in order, from zero or from what c
 // holds.
@@ -50,6 +53,9 @@ inline void Pack(const float* b, int64_t ldb, bool transpose_b, int64_t first_k,
     const float* from = b + first_k * ldb + first_column;
     if (columns == kPanel) {
       for (int64_t k = 0; k < inner; ++k, from += ldb, packed += kPanel) {
+        // Rows are far apart: the hardware does not see the next one coming.
+        __builtin_prefetch(from + kPrefetchRows * ldb);
+        __builtin_prefetch(from + kPrefetchRows * ldb + kPanel - 1);
         Store(packed, Load(from));
         Store(packed + Vector::kWidth, Load(from + Vector::kWidth));
       }

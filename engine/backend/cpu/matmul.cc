@@ -13,8 +13,13 @@
 namespace beamline::engine::cpu::BEAMLINE_ISA {
 namespace {
 
-constexpr int64_t kInner = 384;     // a packed panel stays in the first-level cache
-constexpr int64_t kRowChunk = 240;  // a multiple of every kTileRows
+constexpr int64_t kInner = 384;  // a packed panel stays close
+// Rows of a tile of work, at most, and a multiple of every kTileRows. The longer, the less is packed
+// twice; where that leaves fewer tiles than this, threads would wait for each other.
+constexpr int64_t kLongChunk = 480;
+constexpr int64_t kShortChunk = 240;
+constexpr int64_t kRowStep = 12;
+constexpr int64_t kEnoughTiles = 32;
 // With so few rows, or with so small a b (in elements: it stays in the first-level cache), packing
 // costs more than it gains.
 constexpr int64_t kDirectRows = 8;
@@ -104,6 +109,17 @@ Problem Swapped(const Problem& p) {
   return swapped;
 }
 
+// Rows are shared out evenly, so that no tile has only a few for a whole packed panel.
+int64_t RowsPerTile(int64_t m, int64_t panels) {
+  const auto split = [m](int64_t most) {
+    const int64_t chunks = (m + most - 1) / most;
+    const int64_t even = (m + chunks - 1) / chunks;
+    return (even + kRowStep - 1) / kRowStep * kRowStep;
+  };
+  const int64_t rows = split(kLongChunk);
+  return panels * ((m + rows - 1) / rows) >= kEnoughTiles ? rows : split(kShortChunk);
+}
+
 }  // namespace
 
 void MatMul(const KernelCall& call, const RunState& run) {
@@ -129,10 +145,11 @@ void MatMul(const KernelCall& call, const RunState& run) {
   if (p.n == 1 && p.m > 1) p = Swapped(p);
 
   const int64_t panels = (p.n + kPanel - 1) / kPanel;
-  const int64_t chunks = (p.m + kRowChunk - 1) / kRowChunk;
+  const int64_t rows = RowsPerTile(p.m, panels);
+  const int64_t chunks = (p.m + rows - 1) / rows;
   ForTiles(run, panels * chunks, p.m * p.n * p.k, [&](int64_t tile) {
-    const int64_t first_row = tile / panels * kRowChunk;
-    const int64_t last_row = first_row + kRowChunk < p.m ? first_row + kRowChunk : p.m;
+    const int64_t first_row = tile / panels * rows;
+    const int64_t last_row = first_row + rows < p.m ? first_row + rows : p.m;
     Panel(p, first_row, last_row, tile % panels * kPanel);
   });
 }
