@@ -18,11 +18,18 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
         << ' ' << layer.epsilon;
     for (const int64_t categories : layer.categories) out << " c" << categories;
     for (const int64_t extent : layer.shape) out << " s" << extent;
-    out << ' ' << static_cast<int>(layer.graph_conv) << ' ' << layer.mean;
+    out << ' ' << static_cast<int>(layer.graph_conv);
     out << ' ' << layer.tokens << ' ' << layer.heads << ' ' << layer.causal << ' ' << layer.rotary
-        << ' ' << layer.padding << ' ' << static_cast<int>(layer.positions) << ' ' << layer.begin;
+        << ' ' << layer.mask_padding << ' ' << static_cast<int>(layer.positions) << ' '
+        << layer.begin;
     out << ' ' << layer.deviation << ' ' << layer.beta << ' ' << layer.l1 << ' '
         << layer.sparsity_weight << ' ' << layer.sparsity_target;
+    for (const int64_t extent : layer.kernel) out << " k" << extent;
+    for (const int64_t step : layer.stride) out << " t" << step;
+    for (const int64_t zeros : layer.pad) out << " p" << zeros;
+    for (const int64_t distance : layer.dilation) out << " d" << distance;
+    out << ' ' << static_cast<int>(layer.padding) << ' ' << layer.groups << ' '
+        << static_cast<int>(layer.reduction);
     out << '\n';
   }
   out << "objective " << static_cast<int>(spec.objective) << '\n';

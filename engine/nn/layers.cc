@@ -36,6 +36,12 @@ constexpr Entry kEntries[] = {
     {LayerKind::kNoise, {BuildNoise}},
     {LayerKind::kLatent, {BuildLatent}},
     {LayerKind::kActivityPenalty, {BuildActivityPenalty}},
+    {LayerKind::kConv, {BuildConv}},
+    {LayerKind::kConvTranspose, {BuildConvTranspose}},
+    {LayerKind::kMaxPool, {BuildMaxPool}},
+    {LayerKind::kAveragePool, {BuildAveragePool}},
+    {LayerKind::kGlobalPool, {BuildGlobalPool}},
+    {LayerKind::kGroupNorm, {BuildGroupNorm}},
 };
 
 }  // namespace

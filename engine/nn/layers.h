@@ -88,4 +88,11 @@ Value BuildNoise(const LayerContext& context);
 Value BuildLatent(const LayerContext& context);
 Value BuildActivityPenalty(const LayerContext& context);
 
+Value BuildConv(const LayerContext& context);
+Value BuildConvTranspose(const LayerContext& context);
+Value BuildMaxPool(const LayerContext& context);
+Value BuildAveragePool(const LayerContext& context);
+Value BuildGlobalPool(const LayerContext& context);
+Value BuildGroupNorm(const LayerContext& context);
+
 }  // namespace beamline::engine

@@ -40,6 +40,13 @@ enum class LayerKind : uint8_t {
   // The identity; adds l1 * sum |x| and sparsity_weight * the divergence of the mean activity of
   // each feature from sparsity_target (Ng 2011) to the loss.
   kActivityPenalty,
+  // Images [batch, height, width, channels] or sequences [batch, steps, channels].
+  kConv,           // activation(cross-correlation with the kernel + b) (LeCun et al. 1989)
+  kConvTranspose,  // its transpose, which enlarges: [batch, height * stride, ...] with kSame
+  kMaxPool,        // largest element of each window
+  kAveragePool,    // mean of each window
+  kGlobalPool,     // [batch, ..., channels] -> [batch, channels]
+  kGroupNorm,      // (Wu, He 2018)
 };
 
 enum class PositionKind : uint8_t {
@@ -79,6 +86,12 @@ enum class GraphConvKind : uint8_t {
   kGin,
 };
 
+// What is put around the input of a window.
+enum class Padding : uint8_t {
+  kValid,  // nothing: the window stays inside
+  kSame,   // zeros: the output has ceil(input / stride) positions; the odd one goes to the end
+};
+
 // Names that layers may take as inputs beside those of earlier layers.
 inline constexpr char kFeaturesInput[] = "features";
 inline constexpr char kCodesInput[] = "codes";
@@ -92,7 +105,7 @@ struct LayerSpec {
   // "features", for an embedding "codes".
   std::vector<std::string> inputs;
   // Dense: width of the output; 0, in the last layer only, is what the loss needs. Embedding:
-  // numbers per code column.
+  // numbers per code column. Convolution: channels of the output.
   int64_t units = 0;
   // Dense: features that the input must have; 0 takes what comes.
   int64_t expected_inputs = 0;
@@ -103,7 +116,7 @@ struct LayerSpec {
   double rate = 0;
   // Batch norm: running = momentum * running + (1 - momentum) * batch.
   double momentum = 0.9;
-  // Batch and layer norm.
+  // Batch, layer and group norm.
   double epsilon = 1e-5;
   // Embedding: number of categories of each code column; one number serves all columns.
   std::vector<int64_t> categories;
@@ -111,8 +124,6 @@ struct LayerSpec {
   std::vector<int64_t> shape;
   // Graph convolution.
   GraphConvKind graph_conv = GraphConvKind::kGcn;
-  // Graph pool: mean, else sum.
-  bool mean = true;
   // Embedding: the code columns are the steps of a sequence and share one table: [batch, steps,
   // units].
   bool tokens = false;
@@ -122,7 +133,7 @@ struct LayerSpec {
   bool causal = false;
   bool rotary = false;
   // Attention: steps behind the last known code of a row are padding that nobody sees.
-  bool padding = false;
+  bool mask_padding = false;
   PositionKind positions = PositionKind::kLearned;
   // Slice.
   int64_t begin = 0;
@@ -134,6 +145,21 @@ struct LayerSpec {
   double l1 = 0;
   double sparsity_weight = 0;
   double sparsity_target = 0.05;
+  // Convolution and pools: one number for all axes, or one per axis (height, width; or steps).
+  // Extent of the kernel or pool's window.
+  std::vector<int64_t> kernel;
+  // Empty: 1, of a pool the window's extent.
+  std::vector<int64_t> stride;
+  Padding padding = Padding::kValid;
+  // Convolution: zeros on both ends, instead of `padding`.
+  std::vector<int64_t> pad;
+  // Convolution: distance between the kernel's taps; empty: 1.
+  std::vector<int64_t> dilation;
+  // Convolution: parts of the channels that do not see each other. Group norm: parts of the
+  // channels that are normalised together.
+  int64_t groups = 1;
+  // Global pool; graph pool: mean or sum.
+  Reduction reduction = Reduction::kMean;
 };
 
 struct LossSpec {

@@ -49,10 +49,10 @@ void Finish(const Problem& p, int64_t first_row, int64_t rows, int64_t first_col
   epilogue.bias = p.bias == nullptr || p.scalar_bias ? p.bias : p.bias + first_column;
   epilogue.scalar_bias = p.scalar_bias;
   const int64_t first = first_row * p.n + first_column;
-  epilogue.saved = p.saved == nullptr ? nullptr : p.saved + first;
   epilogue.activation = p.activation;
   epilogue.alpha = p.alpha;
-  Finish(epilogue, rows, columns, p.y + first, p.n, p.n);
+  Finish(epilogue, rows, columns, p.y + first, p.n, p.saved == nullptr ? nullptr : p.saved + first,
+         p.n);
 }
 
 // Rows [first_row, last_row) of the panel that begins at first_column.
