@@ -197,6 +197,11 @@ class ServiceTest(harness.ClusterTest):
         self.assertIn('version 2', self.cluster.cli('pipeline', 'create', path, check=0).out)
         shown = self.cluster.cli('pipeline', 'show', 'stored', '--json', check=0).json()
         self.assertEqual(shown['version'], 2)
+        yaml = self.cluster.cli('pipeline', 'show', 'stored', '--version', '1', check=0).out
+        self.assertTrue(yaml.startswith('name: stored\n'), yaml)
+        self.assertIn('activation: relu\n', yaml)
+        path = self.cluster.write('shown.yaml', yaml.replace('epochs: 5', 'epochs: 6'))
+        self.assertIn('version 2', self.cluster.cli('pipeline', 'create', path, check=0).out)
         points = self.cluster.path('points.csv')
         self.cluster.cli('run', 'create', 'stored', '--input', f'points={points}', '--watch',
                          check=0)
