@@ -233,7 +233,7 @@ Predictions NetworkLearner::Predict(const BatchSource& source, std::span<const i
       Fail("there is no row ", row, ": the data has ", source.rows(), " rows");
     }
   }
-  const int64_t outputs = OutputsNeeded(spec_.loss, layout_);
+  const int64_t outputs = OutputsNeeded(spec_, layout_);
   const auto count = static_cast<int64_t>(rows.size());
   Predictions predictions{Tensor({count, outputs}, DType::kFloat32),
                           Tensor({count, outputs}, DType::kFloat32)};

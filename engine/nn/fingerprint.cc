@@ -20,6 +20,9 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
     for (const int64_t extent : layer.shape) out << " s" << extent;
     out << '\n';
   }
+  if (spec.objective != Objective::kPredict) {
+    out << "objective " << static_cast<int>(spec.objective) << '\n';
+  }
   out << "loss " << static_cast<int>(spec.loss.kind) << ' ' << spec.loss.delta << ' '
       << spec.loss.label_smoothing;
   for (const double weight : spec.loss.class_weights) out << ' ' << weight;

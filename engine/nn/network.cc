@@ -102,7 +102,7 @@ class Wiring {
            " but has ", inputs.size(), ": join them with a concat or add layer first");
     }
     const bool last = index + 1 == spec_.layers.size();
-    const int64_t default_units = last ? OutputsNeeded(spec_.loss, layout_) : 0;
+    const int64_t default_units = last ? OutputsNeeded(spec_, layout_) : 0;
     previous_ =
         rule.build({graph(), layer, name, inputs, mode_, batch_, default_units, network_.rates});
     by_name_[name] = previous_;
@@ -122,7 +122,7 @@ class Wiring {
     if (graph().info(network_.output).dtype != graph().real()) {
       Fail("the last layer gives codes and not numbers: end with a dense layer");
     }
-    const int64_t needed = OutputsNeeded(spec_.loss, layout_);
+    const int64_t needed = OutputsNeeded(spec_, layout_);
     const Shape& shape = graph().shape(network_.output);
     if (shape != Shape({batch_, needed})) {
       Fail("the last layer has outputs of shape ", shape, " but the loss ", Name(spec_.loss.kind),
@@ -141,7 +141,9 @@ class Wiring {
   void AddLoss() {
     const LossSpec& loss = spec_.loss;
     Value target;
-    if (TakesLabels(loss.kind)) {
+    if (spec_.objective == Objective::kReconstruct) {
+      target = Features("loss");
+    } else if (TakesLabels(loss.kind)) {
       target = network_.labels = graph().CodesInput("labels", {batch_});
     } else {
       target = network_.targets = graph().Input("targets", graph().shape(network_.output));
@@ -203,7 +205,23 @@ Network BuildNetwork(const NetworkSpec& spec, const BatchLayout& layout, int64_t
   return Wiring(spec, layout, batch, mode).Build();
 }
 
-int64_t OutputsNeeded(const LossSpec& loss, const BatchLayout& layout) {
+namespace {
+
+int64_t FeaturesToReconstruct(const LossSpec& loss, const BatchLayout& layout) {
+  if (TakesLabels(loss.kind) || !loss.class_weights.empty()) {
+    Fail("the loss ", Name(loss.kind), loss.class_weights.empty() ? "" : " with class weights",
+         " is for classes, but the network reconstructs its features: use mean squared error, or "
+         "binary cross-entropy for features in [0, 1]");
+  }
+  if (layout.features < 1) Fail("there are no features to reconstruct: all columns are codes");
+  return layout.features;
+}
+
+}  // namespace
+
+int64_t OutputsNeeded(const NetworkSpec& spec, const BatchLayout& layout) {
+  const LossSpec& loss = spec.loss;
+  if (spec.objective == Objective::kReconstruct) return FeaturesToReconstruct(loss, layout);
   switch (loss.kind) {
     case LossKind::kCrossEntropy:
       if (layout.classes < 2) {

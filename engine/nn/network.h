@@ -47,9 +47,9 @@ struct Network {
 Network BuildNetwork(const NetworkSpec& spec, const BatchLayout& layout, int64_t batch,
                      NetworkMode mode);
 
-// The outputs that loss and layout need: classes, 1, or targets. Throws Error if they do not fit
-// each other.
-int64_t OutputsNeeded(const LossSpec& loss, const BatchLayout& layout);
+// The outputs that objective, loss and layout need: features, classes, 1, or targets. Throws Error
+// if they do not fit each other.
+int64_t OutputsNeeded(const NetworkSpec& spec, const BatchLayout& layout);
 
 // What one training of the network costs, known without running it.
 struct NetworkCost {

@@ -115,7 +115,14 @@ struct EarlyStoppingSpec {
   bool restore_best = true;
 };
 
+// What the last layer is compared with.
+enum class Objective : uint8_t {
+  kPredict,      // the target: labels or numbers
+  kReconstruct,  // the features that the network takes: autoencoders
+};
+
 struct NetworkSpec {
+  Objective objective = Objective::kPredict;
   // In order; a layer may take only what stands before it. The last one is the output.
   std::vector<LayerSpec> layers;
   LossSpec loss;
