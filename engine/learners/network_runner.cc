@@ -45,6 +45,7 @@ NetworkRunner::NetworkRunner(const NetworkSpec& spec, const BatchLayout& layout,
   probabilities_ = numbers(network_.probabilities);
   if (network_.codes.valid()) codes_ = executor_.Data<int32_t>(network_.codes);
   if (network_.labels.valid()) labels_ = executor_.Data<int32_t>(network_.labels);
+  if (network_.lengths.valid()) lengths_ = executor_.Data<int32_t>(network_.lengths);
   for (const auto& [value, rate] : network_.rates) {
     rates_.emplace_back(numbers(value), static_cast<float>(rate));
   }
@@ -60,7 +61,9 @@ void NetworkRunner::Feed(const BatchSource& source, std::span<const int64_t> row
   view.weights = source.layout().has_weights ? weights_.data() : nullptr;
   view.labels = label_buffer_.empty() ? labels_.data() : label_buffer_.data();
   view.targets = label_buffer_.empty() ? targets_.data() : nullptr;
+  view.lengths = lengths_.data();
   source.Gather(rows, view);
+  if (!lengths_.empty()) FeedLengths(rows);
   if (!codes_.empty()) CheckCodes(rows);
   if (mode_ != NetworkMode::kPrediction) FeedTarget(rows);
   if (!weights_.empty()) {
@@ -82,6 +85,16 @@ void NetworkRunner::CheckCodes(std::span<const int64_t> rows) const {
            " is not below the embedding's ", allowed, " categories: raise categories");
     }
   }
+}
+
+void NetworkRunner::FeedLengths(std::span<const int64_t> rows) {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (lengths_[i] >= 1 && (network_.steps == 0 || lengths_[i] <= network_.steps)) continue;
+    Fail("row ", rows[i] + 1, ": its length is ", lengths_[i], ", but the network reads from 1 to ",
+         network_.steps, " steps: cut the row, or reshape to more steps");
+  }
+  // Rows that only fill the batch.
+  std::fill(lengths_.begin() + static_cast<ptrdiff_t>(rows.size()), lengths_.end(), 1);
 }
 
 void NetworkRunner::FeedTarget(std::span<const int64_t> rows) {

@@ -22,8 +22,8 @@ class NetworkRunner {
   const MemoryPlan& plan() const { return executor_.plan(); }
 
   // Copies the rows into the inputs. Fewer rows than the batch: the rest weighs 0 (evaluation) or
-  // is arbitrary (prediction). Throws Error, naming the row, for a label or code that is out of
-  // range.
+  // is arbitrary (prediction). Throws Error, naming the row, for a label, code or length that is
+  // out of range.
   void Feed(const BatchSource& source, std::span<const int64_t> rows);
   // kTraining: the numbers of this step's update.
   void SetUpdate(const std::array<double, kUpdateNumbers>& numbers);
@@ -36,6 +36,7 @@ class NetworkRunner {
 
  private:
   void CheckCodes(std::span<const int64_t> rows) const;
+  void FeedLengths(std::span<const int64_t> rows);
   void FeedTarget(std::span<const int64_t> rows);
 
   const int64_t batch_;
@@ -48,7 +49,7 @@ class NetworkRunner {
   int64_t classes_ = 0;
   std::vector<int32_t> label_buffer_;  // labels that become numbers (binary cross-entropy)
   std::span<float> features_, targets_, weights_, class_weights_, numbers_, clip_;
-  std::span<int32_t> codes_, labels_;
+  std::span<int32_t> codes_, labels_, lengths_;
   std::vector<std::pair<std::span<float>, float>> rates_;
   std::span<float> loss_, weight_sum_, output_, probabilities_;
 };

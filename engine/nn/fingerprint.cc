@@ -18,6 +18,9 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
         << ' ' << layer.epsilon;
     for (const int64_t categories : layer.categories) out << " c" << categories;
     for (const int64_t extent : layer.shape) out << " s" << extent;
+    if (layer.sequence) out << " sequence";
+    if (layer.bidirectional) out << " bidirectional";
+    if (layer.steps != 0) out << " steps " << layer.steps;
     out << '\n';
   }
   out << "loss " << static_cast<int>(spec.loss.kind) << ' ' << spec.loss.delta << ' '
@@ -37,6 +40,7 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
       << spec.seed;
   out << "\nlayout " << layout.features << ' ' << layout.code_columns << ' ' << layout.targets
       << ' ' << layout.classes << ' ' << layout.has_weights;
+  if (layout.has_lengths) out << " lengths";
   return out.str();
 }
 

@@ -26,6 +26,11 @@ constexpr Entry kEntries[] = {
     {LayerKind::kAdd, {BuildAdd, 2, kAny}},
     {LayerKind::kMultiply, {BuildMultiply, 2, kAny}},
     {LayerKind::kReshape, {BuildReshape}},
+
+    {LayerKind::kRnn, {BuildRnn}},
+    {LayerKind::kLstm, {BuildLstm}},
+    {LayerKind::kGru, {BuildGru}},
+    {LayerKind::kRepeat, {BuildRepeat}},
 };
 
 }  // namespace

@@ -26,6 +26,8 @@ struct LayerContext {
   int64_t default_units;
   // Numbers that the runner writes before each run (Network::rates).
   std::vector<std::pair<Value, double>>& rates;
+  // Steps of each row, codes [batch]; no value if all rows have all steps.
+  Value lengths = Value();
 
   Value x() const { return inputs[0]; }
   const Shape& shape() const { return graph.shape(inputs[0]); }
@@ -66,5 +68,10 @@ Value BuildConcat(const LayerContext& context);
 Value BuildAdd(const LayerContext& context);
 Value BuildMultiply(const LayerContext& context);
 Value BuildReshape(const LayerContext& context);
+
+Value BuildRnn(const LayerContext& context);
+Value BuildLstm(const LayerContext& context);
+Value BuildGru(const LayerContext& context);
+Value BuildRepeat(const LayerContext& context);
 
 }  // namespace beamline::engine

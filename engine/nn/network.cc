@@ -29,7 +29,9 @@ class Wiring {
       Fail("the network has ", spec_.layers.size(), " layers: at most ", kMaxLayers,
            " are allowed");
     }
+    if (layout_.has_lengths) network_.lengths = graph().CodesInput("lengths", {batch_});
     for (size_t i = 0; i < spec_.layers.size(); ++i) AddLayer(i);
+    FindSteps();
     network_.output = previous_;
     FinishOutput();
     if (mode_ != NetworkMode::kPrediction) AddLoss();
@@ -103,9 +105,23 @@ class Wiring {
     }
     const bool last = index + 1 == spec_.layers.size();
     const int64_t default_units = last ? OutputsNeeded(spec_.loss, layout_) : 0;
-    previous_ =
-        rule.build({graph(), layer, name, inputs, mode_, batch_, default_units, network_.rates});
+    previous_ = rule.build({graph(), layer, name, inputs, mode_, batch_, default_units,
+                            network_.rates, network_.lengths});
     by_name_[name] = previous_;
+  }
+
+  // All layers that read the lengths must see sequences of as many steps.
+  void FindSteps() {
+    for (const Node& node : graph().nodes()) {
+      if (node.op != OpKind::kRecurrent || !node.attributes.has_lengths) continue;
+      const int64_t steps = graph().shape(node.inputs[0]).dim(1);
+      if (network_.steps != 0 && steps != network_.steps) {
+        Fail("layer \"", node.name, "\" reads sequences of ", steps, " steps, but the rows have ",
+             "lengths of up to ", network_.steps, ": do not change the number of steps between ",
+             "recurrent layers, or cut the rows to one length");
+      }
+      network_.steps = steps;
+    }
   }
 
   void FinishOutput() {
@@ -183,9 +199,20 @@ class Wiring {
   Value previous_;
 };
 
+// Of the products with a recurrent weight; 0 for other ops.
+int64_t RecurrentFlops(const Graph& graph, const Node& node) {
+  const bool forward = node.op == OpKind::kRecurrent;
+  const bool backward =
+      node.op == OpKind::kRecurrentGrad || node.op == OpKind::kRecurrentWeightGrad;
+  if (!forward && !backward) return 0;
+  const Shape& states = graph.shape(forward ? node.outputs[0] : node.inputs[0]);
+  return 2 * states.NumElements() * Gates(node.attributes.cell) * states.Columns();
+}
+
 int64_t MatMulFlops(const Graph& graph) {
   int64_t flops = 0;
   for (const Node& node : graph.nodes()) {
+    flops += RecurrentFlops(graph, node);
     if (node.op != OpKind::kMatMul) continue;
     const Shape& a = graph.shape(node.inputs[0]);
     const int64_t inner = node.attributes.transpose_a ? a.Rows() : a.Columns();
