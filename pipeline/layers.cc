@@ -1,5 +1,7 @@
 #include "pipeline/layers.h"
 
+#include <utility>
+
 #include "engine/core/error.h"
 
 namespace beamline::pipeline {
@@ -16,6 +18,15 @@ static_assert(static_cast<int>(engine::Activation::kSoftmax) == v1::ACTIVATION_S
 static_assert(static_cast<int>(engine::Initializer::kDefault) == v1::INITIALIZER_UNSPECIFIED);
 static_assert(static_cast<int>(engine::Initializer::kLecunNormal) == v1::INITIALIZER_LECUN_NORMAL);
 static_assert(static_cast<int>(engine::Initializer::kZeros) == v1::INITIALIZER_ZEROS);
+
+LayerSpec ToRecurrent(const v1::Recurrent& recurrent, LayerKind kind, LayerSpec spec) {
+  spec.kind = kind;
+  spec.units = recurrent.units();
+  spec.activation = ToActivation(recurrent.activation());
+  spec.sequence = recurrent.sequence();
+  spec.bidirectional = recurrent.bidirectional();
+  return spec;
+}
 
 }  // namespace
 
@@ -75,6 +86,19 @@ LayerSpec ToLayer(const v1::Layer& layer, const NetworkFacts& facts) {
     case v1::Layer::kReshape:
       spec.kind = LayerKind::kReshape;
       spec.shape.assign(layer.reshape().shape().begin(), layer.reshape().shape().end());
+      break;
+    case v1::Layer::kRnn:
+      spec = ToRecurrent(layer.rnn(), LayerKind::kRnn, std::move(spec));
+      break;
+    case v1::Layer::kLstm:
+      spec = ToRecurrent(layer.lstm(), LayerKind::kLstm, std::move(spec));
+      break;
+    case v1::Layer::kGru:
+      spec = ToRecurrent(layer.gru(), LayerKind::kGru, std::move(spec));
+      break;
+    case v1::Layer::kRepeat:
+      spec.kind = LayerKind::kRepeat;
+      spec.steps = layer.repeat().steps();
       break;
     default:
       if (SetConvLayer(layer, &spec)) break;

@@ -45,7 +45,7 @@ int64_t EvaluationBatch(int64_t rows, int64_t largest) {
 
 bool SameLayout(const BatchLayout& a, const BatchLayout& b) {
   return a.features == b.features && a.code_columns == b.code_columns && a.targets == b.targets &&
-         a.classes == b.classes;
+         a.classes == b.classes && a.has_lengths == b.has_lengths;
 }
 
 void CopyElements(const Tensor& from, Tensor* to) {
@@ -93,6 +93,10 @@ NetworkLearner::NetworkLearner(const LearnerConfig& config)
 
 void NetworkLearner::RequireLayout(const BatchSource& source) const {
   if (SameLayout(source.layout(), layout_)) return;
+  if (source.layout().has_lengths != layout_.has_lengths) {
+    Fail("the network was made for rows with", layout_.has_lengths ? "" : "out",
+         " lengths of their own: give it such rows");
+  }
   Fail("the data has ", source.layout().features, " features, ", source.layout().code_columns,
        " code columns, ", source.layout().targets, " targets and ", source.layout().classes,
        " classes, but the network was made for ", layout_.features, ", ", layout_.code_columns,
@@ -246,7 +250,8 @@ Evaluation NetworkLearner::Evaluate(const BatchSource& source) {
 
 Predictions NetworkLearner::Predict(const BatchSource& source, std::span<const int64_t> rows) {
   if (source.layout().features != layout_.features ||
-      source.layout().code_columns != layout_.code_columns) {
+      source.layout().code_columns != layout_.code_columns ||
+      source.layout().has_lengths != layout_.has_lengths) {
     RequireLayout(source);
   }
   for (const int64_t row : rows) {

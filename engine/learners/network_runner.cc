@@ -59,6 +59,7 @@ NetworkRunner::NetworkRunner(const NetworkSpec& spec, const BatchLayout& layout,
             spec.loss.kind == LossKind::kBinaryCrossEntropy && mode != NetworkMode::kPrediction;
   if (network_.codes.valid()) codes_ = executor_.Data<int32_t>(network_.codes);
   if (network_.labels.valid()) labels_ = executor_.Data<int32_t>(network_.labels);
+  if (network_.lengths.valid()) lengths_ = executor_.Data<int32_t>(network_.lengths);
   for (const auto& [value, rate] : network_.rates) {
     rates_.emplace_back(numbers(value), static_cast<float>(rate));
   }
@@ -76,6 +77,7 @@ void NetworkRunner::Feed(const BatchSource& source, std::span<const int64_t> row
   view.features = features_.data();
   view.codes = codes_.data();
   view.weights = source.layout().has_weights ? weights_.data() : nullptr;
+  view.lengths = lengths_.data();
   if (!tokens_.empty()) {
     view.codes = tokens_.data();
     if (view.weights != nullptr) view.weights = token_weights_.data();
@@ -90,6 +92,7 @@ void NetworkRunner::Feed(const BatchSource& source, std::span<const int64_t> row
     if (shares_) CheckShares(rows);
     if (mode_ != NetworkMode::kPrediction) FeedTarget(rows);
   }
+  if (!lengths_.empty()) FeedLengths(rows);
   if (!weights_.empty() && tokens_.empty()) {
     if (view.weights == nullptr) std::fill_n(weights_.begin(), rows.size(), 1.0f);
     std::fill(weights_.begin() + static_cast<ptrdiff_t>(rows.size()), weights_.end(), 0.0f);
@@ -120,6 +123,16 @@ void NetworkRunner::CheckShares(std::span<const int64_t> rows) const {
          ": binary cross-entropy reconstructs features from 0 to 1: scale them, or use mean "
          "squared error");
   }
+}
+
+void NetworkRunner::FeedLengths(std::span<const int64_t> rows) {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (lengths_[i] >= 1 && (network_.steps == 0 || lengths_[i] <= network_.steps)) continue;
+    Fail("row ", rows[i] + 1, ": its length is ", lengths_[i], ", but the network reads from 1 to ",
+         network_.steps, " steps: cut the row, or reshape to more steps");
+  }
+  // Rows that only fill the batch.
+  std::fill(lengths_.begin() + static_cast<ptrdiff_t>(rows.size()), lengths_.end(), 1);
 }
 
 void NetworkRunner::FeedTarget(std::span<const int64_t> rows) {

@@ -30,6 +30,9 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
     for (const int64_t distance : layer.dilation) out << " d" << distance;
     out << ' ' << static_cast<int>(layer.padding) << ' ' << layer.groups << ' '
         << static_cast<int>(layer.reduction);
+    if (layer.sequence) out << " sequence";
+    if (layer.bidirectional) out << " bidirectional";
+    if (layer.steps != 0) out << " steps " << layer.steps;
     out << '\n';
   }
   out << "objective " << static_cast<int>(spec.objective) << '\n';
@@ -53,6 +56,7 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
       << spec.seed;
   out << "\nlayout " << layout.features << ' ' << layout.code_columns << ' ' << layout.targets
       << ' ' << layout.classes << ' ' << layout.has_weights;
+  if (layout.has_lengths) out << " lengths";
   return out.str();
 }
 

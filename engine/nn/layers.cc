@@ -42,6 +42,10 @@ constexpr Entry kEntries[] = {
     {LayerKind::kAveragePool, {BuildAveragePool}},
     {LayerKind::kGlobalPool, {BuildGlobalPool}},
     {LayerKind::kGroupNorm, {BuildGroupNorm}},
+    {LayerKind::kRnn, {BuildRnn}},
+    {LayerKind::kLstm, {BuildLstm}},
+    {LayerKind::kGru, {BuildGru}},
+    {LayerKind::kRepeat, {BuildRepeat}},
 };
 
 }  // namespace

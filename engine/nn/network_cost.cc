@@ -30,9 +30,20 @@ int64_t ConvProducts(const Graph& graph, const Node& node) {
   return (flip ? enlarged : image).Rows() * weight.NumElements();
 }
 
+// Of the products with a recurrent weight; 0 for other ops.
+int64_t RecurrentFlops(const Graph& graph, const Node& node) {
+  const bool forward = node.op == OpKind::kRecurrent;
+  const bool backward =
+      node.op == OpKind::kRecurrentGrad || node.op == OpKind::kRecurrentWeightGrad;
+  if (!forward && !backward) return 0;
+  const Shape& states = graph.shape(forward ? node.outputs[0] : node.inputs[0]);
+  return 2 * states.NumElements() * Gates(node.attributes.cell) * states.Columns();
+}
+
 int64_t ProductFlops(const Graph& graph) {
   int64_t flops = 0;
   for (const Node& node : graph.nodes()) {
+    flops += RecurrentFlops(graph, node);
     if (node.op == OpKind::kAttention || node.op == OpKind::kAttentionGrad) {
       flops += AttentionFlops(graph, node);
     }

@@ -47,6 +47,12 @@ enum class LayerKind : uint8_t {
   kAveragePool,    // mean of each window
   kGlobalPool,     // [batch, ..., channels] -> [batch, channels]
   kGroupNorm,      // (Wu, He 2018)
+  // Over [batch, steps, features]; formulas: RecurrentCell. The rows' lengths count where the
+  // layout has them.
+  kRnn,
+  kLstm,
+  kGru,
+  kRepeat,  // [batch, features] -> [batch, steps, features]
 };
 
 enum class PositionKind : uint8_t {
@@ -104,8 +110,8 @@ struct LayerSpec {
   // Layers before this one, "features" or "codes". Default: the layer before; for the first layer
   // "features", for an embedding "codes".
   std::vector<std::string> inputs;
-  // Dense: width of the output; 0, in the last layer only, is what the loss needs. Embedding:
-  // numbers per code column. Convolution: channels of the output.
+  // Rnn, lstm, gru: width of the state. Dense: width of the output; 0, in the last layer only, is
+  // what the loss needs. Embedding: numbers per code column. Convolution: channels of the output.
   int64_t units = 0;
   // Dense: features that the input must have; 0 takes what comes.
   int64_t expected_inputs = 0;
@@ -120,6 +126,12 @@ struct LayerSpec {
   double epsilon = 1e-5;
   // Embedding: number of categories of each code column; one number serves all columns.
   std::vector<int64_t> categories;
+  // Rnn, lstm, gru: all steps, [batch, steps, units]; without it the last one, [batch, units].
+  bool sequence = false;
+  // Rnn, lstm, gru: a second layer reads backwards; the outputs are joined: units doubles.
+  bool bidirectional = false;
+  // Repeat.
+  int64_t steps = 0;
   // Reshape: extents after the batch.
   std::vector<int64_t> shape;
   // Graph convolution.
