@@ -71,7 +71,17 @@ std::string_view Name(OpKind op);
 
 // What kUpdate does; the formulas are in engine/optim/optimizer.h.
 inline constexpr int kUpdateNumbers = 8;
-enum class UpdateRule : uint8_t { kSgd, kMomentum, kNesterov, kAdam, kAdamW, kRmsProp, kAdaGrad };
+enum class UpdateRule : uint8_t {
+  kSgd,
+  kMomentum,
+  kNesterov,
+  kAdam,
+  kAdamW,
+  kRmsProp,
+  kAdaGrad,
+  kRmsPropMomentum,
+  kLamb,
+};
 
 // Numbers of a node that are fixed when the graph is built. Those that differ between trials
 // (rates, decay, dropout) are values of the graph instead. Each op uses the few it needs.
