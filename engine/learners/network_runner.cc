@@ -37,6 +37,8 @@ NetworkRunner::NetworkRunner(const NetworkSpec& spec, const BatchLayout& layout,
       network_(BuildNetwork(spec, layout, batch, mode)),
       executor_(network_.graph, FindBackend(spec.backend), variables, pool, spec.seed),
       clip_limit_(spec.clip_norm),
+      value_limit_(spec.clip_value),
+      rule_(RuleOf(spec.optimizer)),
       class_weight_values_(spec.loss.class_weights.begin(), spec.loss.class_weights.end()),
       categories_(CategoriesOf(spec, layout)),
       classes_(layout.classes) {
@@ -48,7 +50,9 @@ NetworkRunner::NetworkRunner(const NetworkSpec& spec, const BatchLayout& layout,
   weights_ = numbers(network_.weights);
   class_weights_ = numbers(network_.class_weights);
   numbers_ = numbers(network_.update.numbers);
+  undecayed_ = numbers(network_.update.undecayed);
   clip_ = numbers(network_.update.clip_limit);
+  value_clip_ = numbers(network_.update.value_limit);
   loss_ = numbers(network_.loss);
   main_loss_ = numbers(network_.main_loss);
   weight_sum_ = numbers(network_.weight_sum);
@@ -178,7 +182,12 @@ Shape NetworkRunner::OutputShape(int64_t rows) const {
 
 void NetworkRunner::SetUpdate(const std::array<double, kUpdateNumbers>& numbers) {
   std::copy(numbers.begin(), numbers.end(), numbers_.begin());
+  if (!undecayed_.empty()) {
+    const auto undecayed = WithoutDecay(numbers, rule_);
+    std::copy(undecayed.begin(), undecayed.end(), undecayed_.begin());
+  }
   if (!clip_.empty()) clip_[0] = static_cast<float>(clip_limit_);
+  if (!value_clip_.empty()) value_clip_[0] = static_cast<float>(value_limit_);
 }
 
 }  // namespace beamline::engine

@@ -50,6 +50,8 @@ class NetworkRunner {
   Network network_;
   Executor executor_;
   double clip_limit_;
+  double value_limit_;
+  UpdateRule rule_;
   std::vector<float> class_weight_values_;
   std::vector<int64_t> categories_;  // per code column; 0: no embedding reads it
   int64_t classes_ = 0;
@@ -58,6 +60,7 @@ class NetworkRunner {
   std::vector<int32_t> tokens_;
   std::vector<float> token_weights_;
   std::span<float> features_, targets_, weights_, class_weights_, numbers_, clip_;
+  std::span<float> undecayed_, value_clip_;
   std::span<int32_t> codes_, labels_, lengths_;
   std::vector<std::pair<std::span<float>, float>> rates_;
   std::span<float> loss_, main_loss_, weight_sum_, output_, probabilities_, row_losses_;

@@ -46,9 +46,14 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
   out << "\noptimizer " << static_cast<int>(o.kind) << ' ' << o.learning_rate << ' ' << o.momentum
       << ' ' << o.nesterov << ' ' << o.beta1 << ' ' << o.beta2 << ' ' << o.decay << ' ' << o.epsilon
       << ' ' << o.weight_decay;
+  out << ' ' << o.decay_matrices_only << ' ' << spec.clip_value;
   const ScheduleSpec& s = spec.schedule;
   out << "\nschedule " << static_cast<int>(s.kind) << ' ' << s.warmup_steps << ' ' << s.every_epochs
       << ' ' << s.factor << ' ' << s.final_fraction;
+  out << ' ' << s.power << ' ' << s.initial_fraction << ' ' << s.rising_share << ' '
+      << s.plateau_patience << ' ' << static_cast<int>(s.batch_scaling) << ' ' << s.base_batch_size;
+  const AveragingSpec& a = spec.averaging;
+  out << "\naveraging " << static_cast<int>(a.kind) << ' ' << a.decay << ' ' << a.start_epoch;
   const EarlyStoppingSpec& e = spec.early_stopping;
   out << "\nstop " << e.patience << ' ' << e.metric << ' ' << e.larger_is_better << ' '
       << e.min_delta << ' ' << e.restore_best;

@@ -284,8 +284,12 @@ class Wiring {
   void AddTraining() {
     const std::vector<Value> parameters = Parameters();
     const std::vector<Value> gradients = AppendGradients(&graph(), network_.loss, parameters);
-    network_.update = AppendUpdates(&graph(), parameters, gradients, RuleOf(spec_.optimizer),
-                                    spec_.clip_norm > 0);
+    UpdateOptions options;
+    options.rule = RuleOf(spec_.optimizer);
+    options.clip_norm = spec_.clip_norm > 0;
+    options.clip_value = spec_.clip_value > 0;
+    options.decay_matrices_only = spec_.optimizer.decay_matrices_only;
+    network_.update = AppendUpdates(&graph(), parameters, gradients, options);
   }
 
   const NetworkSpec& spec_;

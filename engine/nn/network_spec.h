@@ -187,22 +187,40 @@ struct LossSpec {
   double temperature = 0.1;  // InfoNCE
 };
 
-enum class OptimizerKind : uint8_t { kSgd, kAdam, kAdamW, kRmsProp, kAdaGrad };
+enum class OptimizerKind : uint8_t { kSgd, kAdam, kAdamW, kRmsProp, kAdaGrad, kLamb };
 
 // Formulas: engine/optim/optimizer.h.
 struct OptimizerSpec {
   OptimizerKind kind = OptimizerKind::kSgd;
   double learning_rate = 0.01;
-  double momentum = 0;  // SGD
+  double momentum = 0;  // SGD, RMSProp
   bool nesterov = false;
-  double beta1 = 0.9;  // Adam, AdamW
+  double beta1 = 0.9;  // Adam, AdamW, LAMB
   double beta2 = 0.999;
   double decay = 0.9;  // RMSProp
   double epsilon = 1e-8;
-  double weight_decay = 0;  // SGD, Adam: L2 in the gradient; AdamW: decoupled
+  double weight_decay = 0;  // AdamW, LAMB: decoupled; all others: L2 in the gradient
+  // Biases, and scales and shifts of normalisation, do not decay: parameters of one dimension.
+  bool decay_matrices_only = false;
 };
 
-enum class ScheduleKind : uint8_t { kConstant, kStep, kExponential, kCosine };
+enum class ScheduleKind : uint8_t {
+  kConstant,
+  kStep,
+  kExponential,
+  kCosine,
+  kLinear,
+  kPolynomial,
+  kOneCycle,
+  kPlateau,
+};
+
+// How the learning rate grows with the batch.
+enum class BatchScaling : uint8_t {
+  kNone,
+  kLinear,      // rate * batch_size / base_batch_size (Goyal et al. 2017)
+  kSquareRoot,  // rate * sqrt(batch_size / base_batch_size) (Krizhevsky 2014; You et al. 2020)
+};
 
 // Formulas: engine/optim/schedule.h.
 struct ScheduleSpec {
@@ -210,8 +228,27 @@ struct ScheduleSpec {
   // Steps over which the rate rises linearly from 0, before the schedule begins.
   int64_t warmup_steps = 0;
   int64_t every_epochs = 1;   // step
-  double factor = 0.1;        // step, exponential
-  double final_fraction = 0;  // cosine
+  double factor = 0.1;        // step, exponential, plateau
+  double final_fraction = 0;  // cosine, linear, polynomial, one-cycle, plateau
+  double power = 1;           // polynomial
+  // One-cycle: where the cycle begins, and the share of the steps that the rate rises.
+  double initial_fraction = 0.04;
+  double rising_share = 0.3;
+  // Plateau: epochs without improvement of the watched metric (EarlyStoppingSpec::metric,
+  // min_delta) after which the rate is multiplied by `factor`.
+  int64_t plateau_patience = 10;
+  BatchScaling batch_scaling = BatchScaling::kNone;
+  int64_t base_batch_size = 256;
+};
+
+enum class AveragingKind : uint8_t { kNone, kExponential, kStochastic };
+
+// Averages of the weights, which evaluation, prediction and the finished model then use; training
+// goes on from the weights themselves. Formulas: engine/optim/averaging.h.
+struct AveragingSpec {
+  AveragingKind kind = AveragingKind::kNone;
+  double decay = 0.999;     // exponential
+  int64_t start_epoch = 0;  // stochastic: the first epoch, from 0, whose end is averaged
 };
 
 struct EarlyStoppingSpec {
@@ -239,6 +276,9 @@ struct NetworkSpec {
   ScheduleSpec schedule;
   // Gradients are scaled down to this global L2 norm; 0: no limit.
   double clip_norm = 0;
+  // Before that each gradient is kept within [-clip_value, clip_value]; 0: no limit.
+  double clip_value = 0;
+  AveragingSpec averaging;
   // Rows in one step; the last step of an epoch has what is left.
   int64_t batch_size = 32;
   int64_t epochs = 10;

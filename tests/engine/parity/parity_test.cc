@@ -23,6 +23,7 @@ struct Case {
   LossSpec loss;
   OptimizerSpec optimizer;
   double clip_norm = 0;
+  double clip_value = 0;
 };
 
 void PrintTo(const Case& test, std::ostream* out) { *out << test.name; }
@@ -51,6 +52,19 @@ std::vector<Case> Cases() {
   momentum.momentum = 0.9;
   OptimizerSpec adagrad = optimizer(OptimizerKind::kAdaGrad, 0.05);
   adagrad.epsilon = 1e-10;
+  OptimizerSpec lamb = optimizer(OptimizerKind::kLamb, 0.01);
+  lamb.weight_decay = 0.1;
+  OptimizerSpec split_lamb = optimizer(OptimizerKind::kLamb, 0.02);
+  split_lamb.weight_decay = 0.3;
+  split_lamb.decay_matrices_only = true;
+  OptimizerSpec split_adamw = optimizer(OptimizerKind::kAdamW, 0.01);
+  split_adamw.weight_decay = 0.2;
+  split_adamw.decay_matrices_only = true;
+  OptimizerSpec rmsprop = optimizer(OptimizerKind::kRmsProp, 0.003);
+  rmsprop.momentum = 0.8;
+  rmsprop.weight_decay = 0.05;
+  OptimizerSpec decaying_adagrad = adagrad;
+  decaying_adagrad.weight_decay = 0.1;
   return {
       {"adam_ce_relu", Activation::kRelu, 0, loss(LossKind::kCrossEntropy),
        optimizer(OptimizerKind::kAdam, 0.01)},
@@ -63,6 +77,15 @@ std::vector<Case> Cases() {
       {"rmsprop_huber_silu", Activation::kSilu, 0, loss(LossKind::kHuber),
        optimizer(OptimizerKind::kRmsProp, 0.003)},
       {"adagrad_mse_elu", Activation::kElu, 0, loss(LossKind::kMeanSquaredError), adagrad},
+      {"lamb_ce_tanh", Activation::kTanh, 0, loss(LossKind::kCrossEntropy), lamb},
+      {"lamb_mse_relu_split_decay", Activation::kRelu, 0, loss(LossKind::kMeanSquaredError),
+       split_lamb},
+      {"adamw_ce_relu_split_decay", Activation::kRelu, 0, loss(LossKind::kCrossEntropy),
+       split_adamw},
+      {"rmsprop_mse_tanh_momentum", Activation::kTanh, 0, loss(LossKind::kMeanSquaredError),
+       rmsprop},
+      {"adagrad_mse_tanh_value_clip", Activation::kTanh, 0, loss(LossKind::kMeanSquaredError),
+       decaying_adagrad, 0, 0.05},
   };
 }
 
@@ -87,6 +110,7 @@ NetworkSpec SpecOf(const Case& test) {
   spec.loss = test.loss;
   spec.optimizer = test.optimizer;
   spec.clip_norm = test.clip_norm;
+  spec.clip_value = test.clip_value;
   return spec;
 }
 
