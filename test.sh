@@ -30,6 +30,8 @@ fi
 # gRPC and protobuf are not instrumented: what only they do is no finding of ours.
 export TSAN_OPTIONS=${TSAN_OPTIONS:-ignore_noninstrumented_modules=1 second_deadlock_stack=1}
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1}
+export LSAN_OPTIONS=${LSAN_OPTIONS:-print_suppressions=0 suppressions=$root/tests/lsan.supp}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 
 say "[1/3] Packages"
 install_packages
