@@ -8,6 +8,7 @@
 #include "pipeline/dependencies.h"
 #include "pipeline/execute_internal.h"
 #include "pipeline/measure.h"
+#include "pipeline/reconstruction.h"
 #include "pipeline/schema.h"
 #include "pipeline/text_value.h"
 #include "pipeline/training.h"
@@ -66,6 +67,18 @@ bool Wants(const v1::EvaluateStep& evaluate, const std::string& metric) {
          std::count(evaluate.metrics().begin(), evaluate.metrics().end(), metric) > 0;
 }
 
+std::vector<int32_t> AnomaliesOf(const v1::EvaluateStep& evaluate, const Chosen& chosen) {
+  if (!evaluate.has_anomaly()) return {};
+  return ReadAnomalies(chosen.dataset.table, evaluate.anomaly(), chosen.rows);
+}
+
+// What is known of a registered model only now.
+void CheckModel(const v1::EvaluateStep& evaluate, const v1::ModelCard& card) {
+  if (!evaluate.has_anomaly() || Reconstructs(card.data())) return;
+  engine::Fail("anomaly is for models that reconstruct, but this one predicts \"", card.target(),
+               "\": remove it");
+}
+
 }  // namespace
 
 void RunEvaluate(Task& task, v1::TaskEnd* end) {
@@ -81,6 +94,7 @@ void RunEvaluate(Task& task, v1::TaskEnd* end) {
                       path);
   }
   At(path, [&] {
+    CheckModel(evaluate, model.card);
     const Truth truth =
         ReadTruth(chosen.dataset.table, inference.target, model.card.data().weight(), chosen.rows);
     const RowSource source(inference.transforms, chosen.dataset.table, chosen.rows,
@@ -88,9 +102,15 @@ void RunEvaluate(Task& task, v1::TaskEnd* end) {
     const auto learner =
         engine::MakeLearner("network", {.network = &inference.spec, .layout = inference.layout});
     learner->SetWeights(model.tensors);
-    const Said said = ToSaid(learner->Predict(source), model.card);
-    v1::Evaluation evaluation =
-        Measure(said, truth, model.card, {evaluate.metrics().begin(), evaluate.metrics().end()});
+    v1::Evaluation evaluation;
+    const std::vector<std::string> names(evaluate.metrics().begin(), evaluate.metrics().end());
+    if (Reconstructs(model.card.data())) {
+      const std::vector<int32_t> anomalies = AnomaliesOf(evaluate, chosen);
+      evaluation = MeasureReconstruction(ReconstructionErrors(*learner, source), anomalies,
+                                         truth.weights, names);
+    } else {
+      evaluation = Measure(ToSaid(learner->Predict(source), model.card), truth, model.card, names);
+    }
     if (Wants(evaluate, "loss")) {
       (*evaluation.mutable_metrics())["loss"] = learner->Evaluate(source).loss;
     }

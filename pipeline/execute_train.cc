@@ -10,6 +10,8 @@
 #include "engine/learners/registry.h"
 #include "pipeline/execute_internal.h"
 #include "pipeline/measure.h"
+#include "pipeline/reconstruction.h"
+#include "pipeline/schema.h"
 #include "pipeline/training.h"
 #include "pipeline/units.h"
 
@@ -169,6 +171,10 @@ class TrainRun {
   std::map<std::string, double> ValidationMetrics() {
     std::vector<std::string> names(train_.metrics().begin(), train_.metrics().end());
     if (WatchesMetric() && !names.empty()) names.push_back(Watched());
+    if (Reconstructs(training_.card.data())) {
+      return MeasureErrors(ReconstructionErrors(*learner_, *training_.validation), {},
+                           training_.validation_truth.weights, names);
+    }
     const Said said = ToSaid(learner_->Predict(*training_.validation), training_.card);
     return Metrics(said, training_.validation_truth, names);
   }

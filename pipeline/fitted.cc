@@ -40,9 +40,11 @@ TransformSpec ToSpec(const v1::Transform& transform) {
   switch (transform.kind_case()) {
     case v1::Transform::kStandardize:
       spec.kind = TransformSpec::Kind::kStandardize;
+      spec.whole = transform.standardize().whole();
       break;
     case v1::Transform::kMinMaxScale:
       spec.kind = TransformSpec::Kind::kMinMax;
+      spec.whole = transform.min_max_scale().whole();
       break;
     case v1::Transform::kImpute:
       SetImpute(transform.impute(), &spec);
@@ -63,6 +65,11 @@ TransformSpec ToSpec(const v1::Transform& transform) {
       spec.low = transform.clip().min();
       spec.high = transform.clip().max();
       break;
+    case v1::Transform::kScale:
+      spec.kind = TransformSpec::Kind::kScale;
+      spec.factor = transform.scale().factor() != 0 ? transform.scale().factor() : 1.0 / 255;
+      spec.offset = transform.scale().offset();
+      break;
     case v1::Transform::KIND_NOT_SET:
       Fail("a transform does not say what it does");
   }
@@ -72,13 +79,13 @@ TransformSpec ToSpec(const v1::Transform& transform) {
 }  // namespace
 
 std::vector<TransformSpec> ToTransformSpecs(const v1::TrainingData& data,
-                                            const std::vector<std::string>& features) {
+                                            const std::vector<v1::Column>& features) {
   std::vector<TransformSpec> specs;
   TransformSpec select;
   select.kind = TransformSpec::Kind::kSelect;
-  select.columns = features;
+  for (const v1::Column& column : features) select.columns.push_back(column.name());
   specs.push_back(std::move(select));
-  for (const v1::Transform& transform : TransformsOf(data)) {
+  for (const v1::Transform& transform : TransformsOf(data, features)) {
     // Without columns and strategy it fills in whatever there is: numbers by their mean,
     // categories by the most frequent one.
     const bool fills_all = transform.has_impute() && transform.columns_size() == 0 &&
@@ -230,6 +237,14 @@ v1::ColumnType ToProto(engine::data::ColumnType type) {
       return v1::COLUMN_TYPE_CATEGORICAL;
   }
   return v1::COLUMN_TYPE_UNSPECIFIED;
+}
+
+v1::Column ToProto(const engine::data::Column& column) {
+  v1::Column out;
+  out.set_name(column.name());
+  out.set_type(ToProto(column.type()));
+  for (const int64_t extent : column.item_shape()) out.add_item_shape(extent);
+  return out;
 }
 
 }  // namespace beamline::pipeline

@@ -17,7 +17,7 @@ namespace beamline::pipeline {
 // What the engine fits for data.transforms on the feature columns. Throws engine::Error for a
 // transform without a kind.
 std::vector<engine::data::TransformSpec> ToTransformSpecs(const v1::TrainingData& data,
-                                                          const std::vector<std::string>& features);
+                                                          const std::vector<v1::Column>& features);
 
 // What the engine splits by. `has_split` is false if all rows train.
 struct SplitChoice {
@@ -35,5 +35,7 @@ engine::data::FittedTransforms FromCard(const v1::ModelCard& card);
 engine::data::FittedTarget TargetFromCard(const v1::ModelCard& card);
 
 v1::ColumnType ToProto(engine::data::ColumnType type);
+// Name, type and item shape; no statistics.
+v1::Column ToProto(const engine::data::Column& column);
 
 }  // namespace beamline::pipeline

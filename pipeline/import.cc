@@ -67,13 +67,16 @@ v1::ColumnStatistics ToProto(const data::ColumnStatistics& from, bool numeric) {
   return to;
 }
 
-IngestOptions ToIngestOptions(const v1::ImportOptions& options, int threads, int64_t max_bytes) {
+IngestOptions ToIngestOptions(const v1::ImportOptions& options, int threads, int64_t max_bytes,
+                              int files) {
   IngestOptions ingest;
   ingest.threads = threads;
+  ingest.files = files;
   ingest.max_expanded_bytes = max_bytes;
   if (options.format() == v1::ImportOptions::FORMAT_CSV) ingest.format = FileFormat::kCsv;
   if (options.format() == v1::ImportOptions::FORMAT_NPY) ingest.format = FileFormat::kNpy;
   if (options.format() == v1::ImportOptions::FORMAT_NPZ) ingest.format = FileFormat::kNpz;
+  if (options.format() == v1::ImportOptions::FORMAT_IDX) ingest.format = FileFormat::kIdx;
   if (options.header() == v1::ImportOptions::HEADER_PRESENT) {
     ingest.csv.header = data::CsvHeader::kPresent;
   } else if (options.header() == v1::ImportOptions::HEADER_ABSENT) {
@@ -97,10 +100,11 @@ absl::Status CheckImportOptions(const v1::ImportOptions& options) {
   Violations missing;
   if (!v1::ImportOptions::Format_IsValid(options.format())) {
     wrong.Add("options.format", "is no format");
-  } else if (options.format() > v1::ImportOptions::FORMAT_NPZ) {
+  } else if (options.format() == v1::ImportOptions::FORMAT_HDF5 ||
+             options.format() == v1::ImportOptions::FORMAT_LIBSVM) {
     missing.Add("options.format",
-                "HDF5, IDX and LIBSVM files are not read by this version yet: "
-                "convert the file to CSV, NPY or NPZ");
+                "HDF5 and LIBSVM files are not read by this version yet: "
+                "convert the file to CSV, NPY, NPZ or IDX");
   }
   if (!v1::ImportOptions::Header_IsValid(options.header())) {
     wrong.Add("options.header", "is neither present nor absent");
@@ -120,10 +124,11 @@ absl::Status CheckImportOptions(const v1::ImportOptions& options) {
 
 absl::StatusOr<v1::Dataset> ImportFile(const std::string& input, std::string_view display_name,
                                        const v1::ImportOptions& options, int threads,
-                                       int64_t max_bytes, const std::string& output) {
+                                       int64_t max_bytes, const std::string& output, int files) {
   RETURN_IF_ERROR(CheckImportOptions(options));
-  ASSIGN_OR_RETURN(const Ingested ingested, Ingest(input, display_name, output,
-                                                   ToIngestOptions(options, threads, max_bytes)));
+  ASSIGN_OR_RETURN(
+      const Ingested ingested,
+      Ingest(input, display_name, output, ToIngestOptions(options, threads, max_bytes, files)));
   v1::Dataset dataset;
   dataset.set_row_count(ingested.dataset.table.rows());
   *dataset.mutable_options() = options;

@@ -1,5 +1,7 @@
 #include "pipeline/layers.h"
 
+#include <utility>
+
 #include "engine/core/error.h"
 
 namespace beamline::pipeline {
@@ -17,12 +19,21 @@ static_assert(static_cast<int>(engine::Initializer::kDefault) == v1::INITIALIZER
 static_assert(static_cast<int>(engine::Initializer::kLecunNormal) == v1::INITIALIZER_LECUN_NORMAL);
 static_assert(static_cast<int>(engine::Initializer::kZeros) == v1::INITIALIZER_ZEROS);
 
+LayerSpec ToRecurrent(const v1::Recurrent& recurrent, LayerKind kind, LayerSpec spec) {
+  spec.kind = kind;
+  spec.units = recurrent.units();
+  spec.activation = ToActivation(recurrent.activation());
+  spec.sequence = recurrent.sequence();
+  spec.bidirectional = recurrent.bidirectional();
+  return spec;
+}
+
+}  // namespace
+
 engine::Activation ToActivation(v1::Activation activation) {
   if (activation == v1::ACTIVATION_UNSPECIFIED) return engine::Activation::kLinear;
   return static_cast<engine::Activation>(activation - 1);
 }
-
-}  // namespace
 
 LayerSpec ToLayer(const v1::Layer& layer, const NetworkFacts& facts) {
   LayerSpec spec;
@@ -76,7 +87,21 @@ LayerSpec ToLayer(const v1::Layer& layer, const NetworkFacts& facts) {
       spec.kind = LayerKind::kReshape;
       spec.shape.assign(layer.reshape().shape().begin(), layer.reshape().shape().end());
       break;
+    case v1::Layer::kRnn:
+      spec = ToRecurrent(layer.rnn(), LayerKind::kRnn, std::move(spec));
+      break;
+    case v1::Layer::kLstm:
+      spec = ToRecurrent(layer.lstm(), LayerKind::kLstm, std::move(spec));
+      break;
+    case v1::Layer::kGru:
+      spec = ToRecurrent(layer.gru(), LayerKind::kGru, std::move(spec));
+      break;
+    case v1::Layer::kRepeat:
+      spec.kind = LayerKind::kRepeat;
+      spec.steps = layer.repeat().steps();
+      break;
     default:
+      if (SetConvLayer(layer, &spec)) break;
       engine::Fail("layer \"", layer.name(), "\" is of a kind that this version does not have yet");
   }
   return spec;

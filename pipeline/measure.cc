@@ -1,5 +1,6 @@
 #include "pipeline/measure.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "engine/metrics/metrics.h"
@@ -88,19 +89,23 @@ v1::Evaluation Measure(const Said& said, const Truth& truth, const v1::ModelCard
     evaluation.add_confusion(cell);
   }
   if (said.classes != 2) return evaluation;
-  const auto curve = metrics::ThinCurve(metrics::RocCurve(said.values, truth.labels, truth.weights),
-                                        kMaxRocPoints);
+  AddRoc(said.values, truth.labels, truth.weights, &evaluation);
+  return evaluation;
+}
+
+void AddRoc(std::span<const float> scores, std::span<const int32_t> labels,
+            std::span<const float> weights, v1::Evaluation* evaluation) {
+  const auto curve = metrics::ThinCurve(metrics::RocCurve(scores, labels, weights), kMaxRocPoints);
+  const double above = std::max(1.0F, *std::max_element(scores.begin(), scores.end())) + 1.0;
   for (const metrics::RocPoint& point : curve) {
     if (!std::isfinite(point.false_positive_rate) || !std::isfinite(point.true_positive_rate)) {
       continue;  // Only one class among the rows.
     }
-    v1::CurvePoint& out = *evaluation.add_roc();
+    v1::CurvePoint& out = *evaluation->add_roc();
     out.set_x(point.false_positive_rate);
     out.set_y(point.true_positive_rate);
-    // The first point lies above every probability.
-    out.set_threshold(std::isfinite(point.threshold) ? point.threshold : 2.0);
+    out.set_threshold(std::isfinite(point.threshold) ? point.threshold : above);
   }
-  return evaluation;
 }
 
 }  // namespace beamline::pipeline

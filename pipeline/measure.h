@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -36,5 +37,10 @@ std::vector<v1::Prediction> ToPredictions(const Said& said, const v1::ModelCard&
 // Everything: metrics, ROC of two classes, confusion matrix.
 v1::Evaluation Measure(const Said& said, const Truth& truth, const v1::ModelCard& card,
                        const std::vector<std::string>& metrics);
+
+// Adds the ROC curve of scores, thinned. The first point, which lies above every score, has a
+// threshold above the largest.
+void AddRoc(std::span<const float> scores, std::span<const int32_t> labels,
+            std::span<const float> weights, v1::Evaluation* evaluation);
 
 }  // namespace beamline::pipeline

@@ -15,6 +15,7 @@ constexpr MetricName kMetrics[] = {
     {.name = "precision"},
     {.name = "recall"},
     {.name = "mae", .larger_is_better = false, .for_classes = false},
+    {.name = "mse", .larger_is_better = false, .for_classes = false, .reconstruction_only = true},
     {.name = "r2", .for_classes = false},
     {.name = "rmse", .larger_is_better = false, .for_classes = false},
 };
@@ -33,10 +34,16 @@ const MetricName* FindMetricName(std::string_view name) {
 std::vector<std::string> MetricsFor(int64_t classes) {
   std::vector<std::string> names;
   for (const MetricName& metric : kMetrics) {
+    if (metric.reconstruction_only) continue;
     if (metric.for_classes != (classes > 0) || (metric.binary_only && classes != 2)) continue;
     names.emplace_back(metric.name);
   }
   return names;
+}
+
+std::vector<std::string> ReconstructionMetrics(bool anomalies) {
+  if (anomalies) return {"mse", "mae", "auc", "pr_auc"};
+  return {"mse", "mae"};
 }
 
 }  // namespace beamline::pipeline

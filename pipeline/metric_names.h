@@ -15,6 +15,8 @@ struct MetricName {
   bool larger_is_better = true;
   bool for_classes = true;
   bool binary_only = false;
+  // For models that reconstruct, and no others.
+  bool reconstruction_only = false;
 };
 
 // Ascending within classification, then regression.
@@ -23,5 +25,8 @@ std::span<const MetricName> AllMetrics();
 const MetricName* FindMetricName(std::string_view name);
 // Names of those that fit a target. `classes` 0: a number.
 std::vector<std::string> MetricsFor(int64_t classes);
+
+// Names of those for models that reconstruct; `anomalies`: rows are labelled as anomalies or not.
+std::vector<std::string> ReconstructionMetrics(bool anomalies);
 
 }  // namespace beamline::pipeline

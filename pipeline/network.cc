@@ -135,7 +135,9 @@ v1::NetworkLearner Complete(const v1::NetworkLearner& network, const NetworkFact
   v1::Layer& last = *complete.mutable_layers(complete.layers_size() - 1);
   if (last.has_dense() && last.dense().units() == 0) {
     const bool per_class = loss.has_cross_entropy();
-    last.mutable_dense()->set_units(per_class ? static_cast<int32_t>(facts.classes.size()) : 1);
+    last.mutable_dense()->set_units(facts.reconstructs ? static_cast<int32_t>(facts.features)
+                                    : per_class        ? static_cast<int32_t>(facts.classes.size())
+                                                       : 1);
   }
   if (complete.optimizer().kind_case() == v1::Optimizer::KIND_NOT_SET) {
     complete.mutable_optimizer()->mutable_adam();
@@ -145,6 +147,7 @@ v1::NetworkLearner Complete(const v1::NetworkLearner& network, const NetworkFact
 
 NetworkSpec ToNetworkSpec(const v1::NetworkLearner& network, const NetworkFacts& facts) {
   NetworkSpec spec;
+  if (facts.reconstructs) spec.objective = engine::Objective::kReconstruct;
   for (const v1::Layer& layer : network.layers()) spec.layers.push_back(ToLayer(layer, facts));
   spec.loss = ToLoss(network.loss(), facts);
   spec.optimizer = ToOptimizer(network.optimizer());
@@ -163,16 +166,17 @@ NetworkSpec ToNetworkSpec(const v1::NetworkLearner& network, const NetworkFacts&
   return spec;
 }
 
-engine::BatchLayout ToLayout(const v1::NetworkLearner& network, int64_t features,
-                             int64_t code_columns, int64_t classes, bool has_weights) {
+engine::BatchLayout ToLayout(const v1::NetworkLearner& network, const NetworkFacts& facts,
+                             bool has_weights) {
   engine::BatchLayout layout;
-  layout.features = features;
-  layout.code_columns = code_columns;
+  layout.features = facts.features;
+  layout.code_columns = static_cast<int64_t>(facts.code_sizes.size());
+  layout.has_weights = has_weights;
+  if (facts.reconstructs) return layout;
   // Binary cross-entropy compares one output with 0 or 1: to the engine a number.
   const bool labels = network.loss().has_cross_entropy();
   layout.targets = labels ? 0 : 1;
-  layout.classes = labels ? classes : 0;
-  layout.has_weights = has_weights;
+  layout.classes = labels ? static_cast<int64_t>(facts.classes.size()) : 0;
   return layout;
 }
 

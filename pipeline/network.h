@@ -20,6 +20,10 @@ struct NetworkFacts {
   std::vector<int64_t> class_rows;
   // Categories of each code column.
   std::vector<int64_t> code_sizes;
+  // Numbers that a row has as features.
+  int64_t features = 0;
+  // The features are to be reconstructed: there is no target.
+  bool reconstructs = false;
 };
 
 // `network` with nothing left open: loss, optimiser, names of layers, width of the last layer.
@@ -30,7 +34,7 @@ v1::NetworkLearner Complete(const v1::NetworkLearner& network, const NetworkFact
 engine::NetworkSpec ToNetworkSpec(const v1::NetworkLearner& network, const NetworkFacts& facts);
 
 // What a row looks like to a network with such a loss.
-engine::BatchLayout ToLayout(const v1::NetworkLearner& network, int64_t features,
-                             int64_t code_columns, int64_t classes, bool has_weights);
+engine::BatchLayout ToLayout(const v1::NetworkLearner& network, const NetworkFacts& facts,
+                             bool has_weights);
 
 }  // namespace beamline::pipeline

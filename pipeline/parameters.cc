@@ -189,6 +189,7 @@ std::vector<v1::Violation> ApplyInputs(
       continue;
     }
     found->second.clear_options();
+    found->second.clear_files();
     found->second.set_dataset(dataset);
   }
   return violations.list();

@@ -6,12 +6,15 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <span>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "engine/core/error.h"
 #include "engine/learners/registry.h"
 #include "pipeline/measure.h"
 #include "pipeline/model_file.h"
+#include "pipeline/reconstruction.h"
 #include "pipeline/schema.h"
 #include "pipeline/training.h"
 #include "pipeline/violation.h"
@@ -68,14 +71,30 @@ const Value& FieldOf(const Struct& row, const v1::Column& column, int index) {
   return found->second;
 }
 
-// The values of one row of a column whose rows hold several numbers.
+// Appends a list of numbers nested as `shape` says; false if it is not.
+bool AppendNested(const Value& value, std::span<const int64_t> shape, const v1::Column& column,
+                  int row, std::vector<double>* values) {
+  const auto& items = value.list_value().values();
+  if (value.kind_case() != Value::kListValue || items.size() != shape[0]) return false;
+  return std::all_of(items.begin(), items.end(), [&](const Value& item) {
+    if (shape.size() > 1) return AppendNested(item, shape.subspan(1), column, row, values);
+    values->push_back(ToNumber(item, column, row));
+    return true;
+  });
+}
+
+// The values of one row of a column whose rows hold several numbers: a flat list, or lists nested
+// as the item's shape.
 void AppendItem(const Value& value, const v1::Column& column, int row, int64_t size,
                 std::vector<double>* values) {
   const auto& items = value.list_value().values();
-  if (value.kind_case() != Value::kListValue || items.size() != size) {
-    engine::Fail(Place(row, column.name()), "expected a list of ", size, " numbers");
-  }
-  for (const Value& item : items) values->push_back(ToNumber(item, column, row));
+  const bool nested = !items.empty() && items[0].kind_case() == Value::kListValue;
+  const std::vector<int64_t> flat = {size};
+  const std::vector<int64_t> shape(column.item_shape().begin(), column.item_shape().end());
+  if (AppendNested(value, nested ? shape : flat, column, row, values)) return;
+  engine::Fail(
+      Place(row, column.name()), "expected a list of ", size, " numbers",
+      shape.size() > 1 ? absl::StrCat(", or lists nested as ", absl::StrJoin(shape, " x ")) : "");
 }
 
 // A column of whole numbers with a validity bit for each row.
@@ -201,7 +220,8 @@ absl::StatusOr<std::unique_ptr<Predictor>> Predictor::Load(std::string_view mode
   state->model = *std::move(model);
   const v1::ModelCard& card = state->model.card;
   for (const v1::Column& column : card.columns()) state->column_names.push_back(column.name());
-  state->ignored = {card.target(), card.data().weight(), card.data().split().column().column()};
+  state->ignored = {card.target(), card.data().weight(), card.data().split().column().column(),
+                    card.data().train_on().column()};
   state->ignored.insert(card.data().exclude().begin(), card.data().exclude().end());
   try {
     state->inference = PrepareInference(card);
@@ -212,12 +232,23 @@ absl::StatusOr<std::unique_ptr<Predictor>> Predictor::Load(std::string_view mode
   return std::unique_ptr<Predictor>(new Predictor(std::move(state)));
 }
 
-absl::StatusOr<std::vector<v1::Prediction>> Predictor::Predict(const Rows& rows) const {
+absl::StatusOr<std::vector<v1::Prediction>> Predictor::Predict(const Rows& rows,
+                                                               bool reconstruction) const {
   if (rows.size() > kMaxPredictRows) {
     return absl::InvalidArgumentError(absl::StrCat("there are ", rows.size(), " rows; at most ",
                                                    kMaxPredictRows, " are answered at once"));
   }
   if (rows.empty()) return std::vector<v1::Prediction>{};
+  if (reconstruction && !Reconstructs(card().data())) {
+    return absl::InvalidArgumentError(
+        "reconstruction: the model predicts and reconstructs nothing");
+  }
+  const int64_t most = kMaxReconstructionNumbers / std::max(card().features_size(), 1);
+  if (reconstruction && rows.size() > std::max<int64_t>(most, 1)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("there are ", rows.size(), " rows; reconstructions of at most ",
+                     std::max<int64_t>(most, 1), " are given at once by this model"));
+  }
   try {
     state_->CheckFields(rows);
     std::vector<engine::data::Column> columns;
@@ -226,9 +257,15 @@ absl::StatusOr<std::vector<v1::Prediction>> Predictor::Predict(const Rows& rows)
     const RowSource source(state_->inference.transforms, table, engine::data::AllRows(table),
                            state_->inference.layout, {}, std::numeric_limits<int64_t>::max());
     std::unique_ptr<engine::Learner> learner = state_->Take();
-    const Said said = ToSaid(learner->Predict(source), card());
+    std::vector<v1::Prediction> predictions;
+    if (Reconstructs(card().data())) {
+      predictions =
+          PredictReconstruction(*learner, source, state_->inference.transforms, reconstruction);
+    } else {
+      predictions = ToPredictions(ToSaid(learner->Predict(source), card()), card());
+    }
     state_->Return(std::move(learner));
-    return ToPredictions(said, card());
+    return predictions;
   } catch (const engine::Error& error) {
     return absl::InvalidArgumentError(error.what());
   }

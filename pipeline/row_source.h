@@ -21,13 +21,14 @@ struct Truth {
   std::vector<float> weights;   // empty: each weighs 1
 };
 
-// Reads target and (if not empty) weight of `rows`. Throws engine::Error naming the row for a
-// label or weight that is missing or unknown.
+// Reads target (if it has a column) and weight (if not empty) of `rows`. Throws engine::Error
+// naming the row for a label or weight that is missing or unknown.
 Truth ReadTruth(const engine::data::Table& table, const engine::data::FittedTarget& target,
                 const std::string& weight_column, const std::vector<int64_t>& rows);
 
 // Some rows of a table. Thread-safe: immutable. Holds features in memory if they are no larger than
-// `memory_bytes`, else reads them from the table batch by batch; the numbers are the same.
+// `memory_bytes`, else reads them from the table batch by batch; the numbers are the same. Arrays
+// of bytes (images) stay bytes in the table and become numbers when they are gathered.
 class RowSource : public engine::BatchSource {
  public:
   // Throws engine::Error, naming row and column, for a value that the transforms do not accept, if
@@ -48,7 +49,17 @@ class RowSource : public engine::BatchSource {
   std::vector<int32_t> labels_;
   std::vector<float> targets_;
   std::vector<float> weights_;
+  // A piece of a row's features that is held in memory.
+  struct Piece {
+    int64_t first = 0;
+    int64_t size = 0;
+  };
+  void CopyFeatures(std::span<const int64_t> rows, float* out) const;
+
   bool in_memory_ = false;
+  bool has_byte_columns_ = false;
+  std::vector<Piece> pieces_;
+  int64_t held_ = 0;  // features of a row in memory
   std::vector<float> features_;
   std::vector<int32_t> codes_;
 };

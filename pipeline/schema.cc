@@ -45,12 +45,17 @@ bool TargetIsClass(const v1::TrainingData& data, const v1::Loss& loss, v1::Colum
          (IsInteger(type) && distinct <= kMaxInferredClasses);
 }
 
+bool Reconstructs(const v1::TrainingData& data) {
+  return data.objective() == v1::OBJECTIVE_RECONSTRUCT;
+}
+
 std::vector<std::string> FeatureColumns(const v1::TrainingData& data,
                                         const std::vector<std::string>& columns) {
   if (data.features_size() > 0) return {data.features().begin(), data.features().end()};
   std::set<std::string> left_out(data.exclude().begin(), data.exclude().end());
   left_out.insert(data.target());
   left_out.insert(data.weight());
+  left_out.insert(data.train_on().column());
   if (data.split().has_column()) left_out.insert(data.split().column().column());
   std::vector<std::string> features;
   std::copy_if(columns.begin(), columns.end(), std::back_inserter(features),
@@ -58,13 +63,34 @@ std::vector<std::string> FeatureColumns(const v1::TrainingData& data,
   return features;
 }
 
-std::vector<v1::Transform> TransformsOf(const v1::TrainingData& data) {
+int64_t ItemSize(const v1::Column& column) {
+  int64_t size = 1;
+  for (const int64_t extent : column.item_shape()) size *= std::max<int64_t>(extent, 1);
+  return size;
+}
+
+std::vector<v1::Transform> TransformsOf(const v1::TrainingData& data,
+                                        const std::vector<v1::Column>& features) {
   if (data.transforms_size() > 0) return {data.transforms().begin(), data.transforms().end()};
-  std::vector<v1::Transform> transforms(3);
-  transforms[0].mutable_impute();
-  transforms[1].mutable_one_hot();
-  transforms[2].mutable_standardize();
-  return transforms;
+  v1::Transform impute, one_hot, scale, standardize;
+  impute.mutable_impute();
+  one_hot.mutable_one_hot();
+  scale.mutable_scale();
+  standardize.mutable_standardize();
+  for (const v1::Column& column : features) {
+    if (column.type() == v1::COLUMN_TYPE_UINT8 && ItemSize(column) > 1) {
+      scale.add_columns(column.name());
+    } else if (!IsText(column.type())) {
+      standardize.add_columns(column.name());
+    }
+  }
+  if (scale.columns_size() == 0) {
+    standardize.clear_columns();
+    return {impute, one_hot, standardize};
+  }
+  if (scale.columns_size() == static_cast<int>(features.size())) return {scale};
+  if (standardize.columns_size() == 0) return {impute, one_hot, scale};
+  return {impute, one_hot, scale, standardize};
 }
 
 bool HasValidationRows(const v1::Split& split) {

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "engine/core/philox.h"
 #include "pipeline/fitted.h"
 #include "pipeline/network.h"
 #include "pipeline/schema.h"
@@ -15,6 +16,9 @@ using engine::data::Column;
 using engine::data::Dataset;
 using engine::data::FittedTarget;
 using engine::data::TargetKind;
+
+// Of the seed: which rows a limit keeps.
+constexpr uint64_t kLimitStream = 0x6C696D6974;
 
 // How many different values the column has, from the table's statistics.
 int64_t DistinctOf(const Dataset& dataset, const std::string& name) {
@@ -54,12 +58,38 @@ void AddColumns(const engine::data::Table& table, const engine::data::FittedTran
   std::set<std::string> used;
   for (const auto& column : fitted.columns) used.insert(column.column);
   for (const Column& column : table.columns()) {
-    if (!used.contains(column.name())) continue;
-    v1::Column& out = *card->add_columns();
-    out.set_name(column.name());
-    out.set_type(ToProto(column.type()));
-    for (const int64_t extent : column.item_shape()) out.add_item_shape(extent);
+    if (used.contains(column.name())) *card->add_columns() = ToProto(column);
   }
+}
+
+std::vector<v1::Column> FeaturesOf(const engine::data::Table& table, const v1::TrainingData& data) {
+  std::vector<std::string> names;
+  for (const Column& column : table.columns()) names.push_back(column.name());
+  std::vector<v1::Column> features;
+  for (const std::string& name : FeatureColumns(data, names)) {
+    features.push_back(ToProto(table.Get(name)));
+  }
+  return features;
+}
+
+// Removes rows that the filter leaves out. Throws engine::Error if a value that it names is in no
+// row at all.
+void Filter(const engine::data::Table& table, const v1::RowFilter& filter,
+            std::vector<int64_t>* rows) {
+  const Column& column = table.Get(filter.column());
+  const std::set<std::string> values(filter.values().begin(), filter.values().end());
+  std::erase_if(*rows, [&](int64_t row) { return !values.contains(column.Text(row)); });
+}
+
+// Keeps `limit` rows drawn at random, in their order.
+void Limit(int64_t limit, uint64_t seed, std::vector<int64_t>* rows) {
+  if (limit == 0 || static_cast<int64_t>(rows->size()) <= limit) return;
+  std::vector<int64_t> order(rows->size());
+  engine::Philox(seed, kLimitStream).Permute(order);
+  order.resize(static_cast<size_t>(limit));
+  std::sort(order.begin(), order.end());
+  for (int64_t& place : order) place = (*rows)[static_cast<size_t>(place)];
+  *rows = std::move(order);
 }
 
 NetworkFacts FactsOf(const v1::ModelCard& card, std::vector<int64_t> class_rows) {
@@ -67,6 +97,8 @@ NetworkFacts FactsOf(const v1::ModelCard& card, std::vector<int64_t> class_rows)
   facts.classes.assign(card.classes().begin(), card.classes().end());
   facts.class_rows = std::move(class_rows);
   facts.code_sizes.assign(card.code_sizes().begin(), card.code_sizes().end());
+  facts.features = card.features_size();
+  facts.reconstructs = Reconstructs(card.data());
   return facts;
 }
 
@@ -75,9 +107,21 @@ NetworkFacts FactsOf(const v1::ModelCard& card, std::vector<int64_t> class_rows)
 engine::data::Split SplitRows(const engine::data::Table& table, const v1::TrainingData& data,
                               uint64_t seed) {
   const SplitChoice choice = ToSplitSpec(data, seed);
-  if (choice.has_split) return engine::data::MakeSplit(table, choice.spec);
   engine::data::Split split;
-  split.train = engine::data::AllRows(table);
+  if (choice.has_split) {
+    split = engine::data::MakeSplit(table, choice.spec);
+  } else {
+    split.train = engine::data::AllRows(table);
+  }
+  if (data.has_train_on()) {
+    Filter(table, data.train_on(), &split.train);
+    Filter(table, data.train_on(), &split.validation);
+    if (split.train.empty()) {
+      engine::Fail("train_on leaves no training rows: no row has one of its values in column \"",
+                   data.train_on().column(), "\"");
+    }
+  }
+  Limit(data.limit(), seed, &split.train);
   return split;
 }
 
@@ -95,36 +139,38 @@ Training PrepareTraining(const Dataset& dataset, const v1::TrainStep& train, uin
 
   const engine::data::Split split =
       At(absl::StrCat(at, ".split"), [&] { return SplitRows(table, data, seed); });
-  const FittedTarget target =
-      At(absl::StrCat(at, ".target"), [&] { return FitTargetOf(dataset, split.train, train); });
-  for (const std::string& name : target.classes) card.add_classes(name);
-  card.set_target_offset(target.mean);
-  card.set_target_scale(target.scale);
-
-  std::vector<std::string> names;
-  for (const Column& column : table.columns()) names.push_back(column.name());
+  FittedTarget target;
+  if (!Reconstructs(data)) {
+    target =
+        At(absl::StrCat(at, ".target"), [&] { return FitTargetOf(dataset, split.train, train); });
+    for (const std::string& name : target.classes) card.add_classes(name);
+    card.set_target_offset(target.mean);
+    card.set_target_scale(target.scale);
+  }
   const auto fitted = At(absl::StrCat(at, ".transforms"), [&] {
     return engine::data::FitTransforms(table, split.train,
-                                       ToTransformSpecs(data, FeatureColumns(data, names)));
+                                       ToTransformSpecs(data, FeaturesOf(table, data)));
   });
   ToCard(fitted, &card);
   AddColumns(table, fitted, &card);
 
-  const Truth truth = At(absl::StrCat(at, ".target"),
-                         [&] { return ReadTruth(table, target, data.weight(), split.train); });
+  const std::string truth_at = absl::StrCat(at, Reconstructs(data) ? ".weight" : ".target");
+  const auto read_truth = [&](const std::vector<int64_t>& rows) {
+    return At(truth_at, [&] { return ReadTruth(table, target, data.weight(), rows); });
+  };
+  const Truth truth = read_truth(split.train);
   const NetworkFacts facts =
       FactsOf(card, target.classes.empty() ? std::vector<int64_t>{}
                                            : CountClasses(truth, target.classes.size()));
   *card.mutable_network() = Complete(train.network(), facts);
   out.spec = ToNetworkSpec(card.network(), facts);
   out.spec.seed = seed;
-  out.layout = ToLayout(card.network(), fitted.features(), fitted.codes(),
-                        static_cast<int64_t>(facts.classes.size()), !data.weight().empty());
+  out.layout = ToLayout(card.network(), facts, !data.weight().empty());
+  if (!split.validation.empty()) out.validation_truth = read_truth(split.validation);
   At(absl::StrCat(at, ".transforms"), [&] {
     out.training =
         std::make_unique<RowSource>(fitted, table, split.train, out.layout, truth, memory_bytes);
     if (split.validation.empty()) return;
-    out.validation_truth = ReadTruth(table, target, data.weight(), split.validation);
     out.validation = std::make_unique<RowSource>(fitted, table, split.validation, out.layout,
                                                  out.validation_truth, memory_bytes);
   });
@@ -142,9 +188,7 @@ Inference PrepareInference(const v1::ModelCard& card) {
   inference.spec.early_stopping = {};
   inference.transforms = FromCard(card);
   inference.target = TargetFromCard(card);
-  inference.layout =
-      ToLayout(card.network(), inference.transforms.features(), inference.transforms.codes(),
-               card.classes_size(), !card.data().weight().empty());
+  inference.layout = ToLayout(card.network(), facts, !card.data().weight().empty());
   return inference;
 }
 

@@ -37,7 +37,8 @@ auto At(const std::string& field, const Body& body) {
   }
 }
 
-// The parts of a table; without a split all rows train.
+// The parts of a table; without a split all rows train. train_on and limit are obeyed. Throws
+// engine::Error if no training rows are left.
 engine::data::Split SplitRows(const engine::data::Table& table, const v1::TrainingData& data,
                               uint64_t seed);
 

@@ -31,6 +31,35 @@ std::string StepPath(const Context& context, int index) {
   return absl::StrCat("steps.", by_name ? name : absl::StrCat(index));
 }
 
+// Where an input comes from: exactly one of file, files and dataset.
+void CheckSource(Context& context, const std::string& path, const v1::Input& input,
+                 const ValidateOptions& options) {
+  const bool several = input.files_size() > 0;
+  if (several && input.source_case() != v1::Input::SOURCE_NOT_SET) {
+    context.errors.Add(path, "only one of file, files and dataset may be given");
+    return;
+  }
+  if (!several && input.source_case() == v1::Input::SOURCE_NOT_SET) {
+    context.errors.Add(path, "says none of \"file\", \"files\" and \"dataset\": give one of them");
+    return;
+  }
+  if (input.has_dataset()) return;
+  const std::string at = absl::StrCat(path, several ? ".files" : ".file");
+  std::vector<std::string> files(input.files().begin(), input.files().end());
+  if (!several) files.push_back(input.file());
+  if (options.for_run) {
+    context.errors.Add(at, absl::StrCat("\"", absl::StrJoin(files, "\", \""),
+                                        several ? "\" are local files: upload them"
+                                                : "\" is a local file: upload it",
+                                        " and give the dataset's name for this input"));
+    return;
+  }
+  for (size_t i = 0; i < files.size(); ++i) {
+    if (!files[i].empty()) continue;
+    context.errors.Add(several ? absl::StrCat(at, ".", i) : at, "is empty: give a path");
+  }
+}
+
 void CheckInputs(Context& context, const ValidateOptions& options) {
   const std::map<std::string, v1::Input> inputs(context.definition.inputs().begin(),
                                                 context.definition.inputs().end());
@@ -40,29 +69,13 @@ void CheckInputs(Context& context, const ValidateOptions& options) {
     if (name.empty() || name.size() > 63 || name.find_first_of("/ \t\n") != std::string::npos) {
       context.errors.Add(path, "an input's name is 1 to 63 characters without '/' and spaces");
     }
-    switch (input.source_case()) {
-      case v1::Input::SOURCE_NOT_SET:
-        context.errors.Add(path, "says neither \"file\" nor \"dataset\": give one of them");
-        break;
-      case v1::Input::kFile:
-        if (options.for_run) {
-          context.errors.Add(absl::StrCat(path, ".file"),
-                             absl::StrCat("\"", input.file(),
-                                          "\" is a local file: upload it and give the dataset's "
-                                          "name for this input"));
-        } else if (input.file().empty()) {
-          context.errors.Add(absl::StrCat(path, ".file"), "is empty: give a path");
-        }
-        break;
-      case v1::Input::kDataset:
-        if (!options.datasets) break;
-        context.inputs[name] = options.datasets(input.dataset());
-        if (context.inputs[name] == nullptr) {
-          context.errors.Add(absl::StrCat(path, ".dataset"),
-                             absl::StrCat("there is no dataset \"", input.dataset(),
-                                          "\" in this project: upload it first"));
-        }
-        break;
+    CheckSource(context, path, input, options);
+    if (input.source_case() != v1::Input::kDataset || !options.datasets) continue;
+    context.inputs[name] = options.datasets(input.dataset());
+    if (context.inputs[name] == nullptr) {
+      context.errors.Add(absl::StrCat(path, ".dataset"),
+                         absl::StrCat("there is no dataset \"", input.dataset(),
+                                      "\" in this project: upload it first"));
     }
   }
 }

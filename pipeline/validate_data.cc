@@ -104,7 +104,7 @@ void CheckFeatureNames(Context& context, const std::string& path, const v1::Trai
     const std::string at = absl::StrCat(path, ".features.", i);
     if (!seen.insert(name).second) {
       context.errors.Add(at, absl::StrCat("\"", name, "\" is listed twice"));
-    } else if (name == data.target()) {
+    } else if (!data.target().empty() && name == data.target()) {
       context.errors.Add(at, absl::StrCat("\"", name,
                                           "\" is the target: a model that sees it "
                                           "learns nothing else"));
@@ -156,6 +156,10 @@ void CheckOtherInput(Context& context, const std::string& path, const v1::Datase
 
 TargetFacts FactsOfTarget(const Context& context, const v1::TrainStep& train) {
   TargetFacts facts;
+  if (Reconstructs(train.data())) {
+    facts.known = facts.reconstructs = true;
+    return facts;
+  }
   const auto input = context.inputs.find(train.data().input());
   if (input == context.inputs.end() || input->second == nullptr) return facts;
   const v1::Column* column = FindColumn(*input->second, train.data().target());
@@ -187,11 +191,16 @@ FeatureFacts CheckData(Context& context, const std::string& path, const v1::Trai
                        const TargetFacts& target) {
   const v1::TrainingData& data = train.data();
   const v1::Dataset* dataset = CheckInput(context, path + ".input", data.input());
-  if (data.target().empty()) {
-    context.errors.Add(path + ".target", "is missing: name the column to be predicted");
+  if (target.reconstructs) {
+    CheckReconstruction(context, path, data);
+  } else if (data.target().empty()) {
+    context.errors.Add(path + ".target",
+                       "is missing: name the column to be predicted, or learn without one by "
+                       "objective: reconstruct");
   } else if (dataset != nullptr) {
     CheckTarget(context, path, train, *dataset, target);
   }
+  CheckRows(context, path, data, dataset);
   if (!data.weight().empty() && data.weight() == data.target()) {
     context.errors.Add(path + ".weight", "is the target: name another column");
   } else if (dataset != nullptr) {
@@ -214,6 +223,19 @@ FeatureFacts CheckData(Context& context, const std::string& path, const v1::Trai
   }
   return facts;
 }
+
+namespace {
+
+// The dataset with the rows of a model's own split that are measured; null if it is not known.
+const v1::Dataset* MeasuredDataset(const Context& context, const v1::EvaluateStep& evaluate,
+                                   const v1::TrainingData& data) {
+  const bool other = data.split().has_input() && (evaluate.part() == v1::DATA_PART_TEST ||
+                                                  evaluate.part() == v1::DATA_PART_UNSPECIFIED);
+  const auto found = context.inputs.find(other ? data.split().input().test() : data.input());
+  return found == context.inputs.end() ? nullptr : found->second;
+}
+
+}  // namespace
 
 void CheckEvaluate(Context& context, const std::string& path, const v1::EvaluateStep& evaluate) {
   const v1::TrainStep* train = context.FindTrain(evaluate.model());
@@ -258,7 +280,12 @@ void CheckEvaluate(Context& context, const std::string& path, const v1::Evaluate
     if (dataset != nullptr && trained_on != context.inputs.end() && trained_on->second != nullptr) {
       CheckOtherInput(context, path + ".input", *dataset, train->data(), *trained_on->second);
     }
+    if (dataset == nullptr && evaluate.input().empty()) {
+      dataset = MeasuredDataset(context, evaluate, train->data());
+    }
   }
+  CheckAnomaly(context, path + ".anomaly", evaluate, train, dataset);
+  target.anomalies = evaluate.has_anomaly();
   for (int i = 0; i < evaluate.metrics_size(); ++i) {
     CheckMetric(context, absl::StrCat(path, ".metrics.", i), evaluate.metrics(i), target, true);
   }

@@ -20,6 +20,8 @@ NetworkFacts FactsFor(const TargetFacts& target, const FeatureFacts& features) {
   }
   facts.class_rows.assign(facts.classes.size(), 1);
   facts.code_sizes = features.code_sizes;
+  facts.features = features.features;
+  facts.reconstructs = target.reconstructs;
   return facts;
 }
 
@@ -35,9 +37,7 @@ void CheckGraph(Context& context, const std::string& path, const v1::TrainStep& 
   if (!target.known || features.features + features.code_columns == 0) return;
   const NetworkFacts facts = FactsFor(target, features);
   const v1::NetworkLearner network = Complete(train.network(), facts);
-  const engine::BatchLayout layout =
-      ToLayout(network, features.features, features.code_columns,
-               static_cast<int64_t>(facts.classes.size()), !train.data().weight().empty());
+  const engine::BatchLayout layout = ToLayout(network, facts, !train.data().weight().empty());
   try {
     const engine::NetworkCost cost = engine::EstimateCost(ToNetworkSpec(network, facts), layout);
     if (cost.peak_bytes <= memory_bytes) return;

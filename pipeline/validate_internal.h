@@ -36,6 +36,10 @@ struct TargetFacts {
   int64_t classes = 0;
   // Names of classes as they are written, if all are known.
   std::vector<std::string> class_names;
+  // There is no target: the features are to be reconstructed. `known`, and no class.
+  bool reconstructs = false;
+  // Where a model is measured: its rows are labelled as anomalies or not.
+  bool anomalies = false;
 };
 
 // Numbers and codes that the network sees; 0 if not known.
@@ -51,6 +55,13 @@ TargetFacts FactsOfTarget(const Context& context, const v1::TrainStep& train);
 // Each adds what is wrong with one part of a definition; `path` is the part's field path.
 FeatureFacts CheckData(Context& context, const std::string& path, const v1::TrainStep& train,
                        const TargetFacts& target);
+// What data says of the target if there is none, and of the rows to learn from.
+void CheckReconstruction(Context& context, const std::string& path, const v1::TrainingData& data);
+void CheckRows(Context& context, const std::string& path, const v1::TrainingData& data,
+               const v1::Dataset* dataset);
+// `train` is null for a registered model; `dataset` has the rows to be measured, null if not known.
+void CheckAnomaly(Context& context, const std::string& path, const v1::EvaluateStep& evaluate,
+                  const v1::TrainStep* train, const v1::Dataset* dataset);
 void CheckSplit(Context& context, const std::string& path, const v1::TrainingData& data,
                 const v1::Dataset* dataset, const TargetFacts& target);
 // Returns whether the transforms are all right in themselves.
@@ -76,6 +87,8 @@ struct LayerFacts {
 };
 // Adds what is wrong with the layer's own numbers.
 LayerFacts CheckLayerNumbers(Context& context, const LayerPlace& place);
+// Of convolutions, pools and group norm.
+LayerFacts CheckConvLayer(Context& context, const LayerPlace& place);
 // Builds the graph; only to be called if nothing else is wrong with the step.
 void CheckGraph(Context& context, const std::string& path, const v1::TrainStep& train,
                 const TargetFacts& target, const FeatureFacts& features, int64_t memory_bytes);

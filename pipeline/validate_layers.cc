@@ -92,6 +92,28 @@ LayerFacts CheckActivation(Context& context, const LayerPlace& place) {
   return {place.inputs[0]};
 }
 
+LayerFacts CheckRecurrent(Context& context, const LayerPlace& place, const std::string& kind,
+                          const v1::Recurrent& recurrent, int gates) {
+  const std::string at = place.at + "." + kind;
+  CheckRange(context, at + ".units", recurrent.units(), 1, 65536, false);
+  const v1::Activation activation = recurrent.activation();
+  const bool given = activation != v1::ACTIVATION_UNSPECIFIED;
+  if (given && !place.layer.has_rnn()) {
+    context.errors.Add(at + ".activation", "is for rnn only: the gates of this layer are fixed");
+  } else if (given && activation != v1::ACTIVATION_TANH && activation != v1::ACTIVATION_RELU) {
+    context.errors.Add(at + ".activation", "must be tanh or relu");
+  }
+  const int64_t units = std::max(recurrent.units(), 0);
+  const int64_t directions = recurrent.bidirectional() ? 2 : 1;
+  const double per_unit = static_cast<double>(place.inputs[0]) + static_cast<double>(units) + 1;
+  return {directions * units, static_cast<double>(directions * gates * units) * per_unit};
+}
+
+LayerFacts CheckRepeat(Context& context, const LayerPlace& place) {
+  CheckRange(context, place.at + ".repeat.steps", place.layer.repeat().steps(), 1, 65536, false);
+  return {place.inputs[0]};
+}
+
 LayerFacts NotBuilt(Context& context, const LayerPlace& place) {
   context.unimplemented.Add(place.at, "layers of this kind are not built yet");
   return {};
@@ -119,6 +141,21 @@ LayerFacts CheckLayerNumbers(Context& context, const LayerPlace& place) {
       return CheckEqualWidths(context, place);
     case v1::Layer::kReshape:
       return CheckReshape(context, place);
+    case v1::Layer::kConv:
+    case v1::Layer::kConvTranspose:
+    case v1::Layer::kMaxPool:
+    case v1::Layer::kAveragePool:
+    case v1::Layer::kGlobalPool:
+    case v1::Layer::kGroupNorm:
+      return CheckConvLayer(context, place);
+    case v1::Layer::kRnn:
+      return CheckRecurrent(context, place, "rnn", place.layer.rnn(), 1);
+    case v1::Layer::kLstm:
+      return CheckRecurrent(context, place, "lstm", place.layer.lstm(), 4);
+    case v1::Layer::kGru:
+      return CheckRecurrent(context, place, "gru", place.layer.gru(), 3);
+    case v1::Layer::kRepeat:
+      return CheckRepeat(context, place);
     case v1::Layer::KIND_NOT_SET:
       context.errors.Add(place.at,
                          "does not say what it is: give one of dense, conv, lstm, attention, ... "

@@ -149,6 +149,7 @@ class NetworkCheck {
 
   // Width that loss and target need; 0 if not known.
   int64_t OutputsNeeded() const {
+    if (target_.reconstructs) return features_.features;
     if (network_.loss().has_binary_cross_entropy()) return 1;
     if (!target_.known) return 0;
     if (!target_.is_class) return 1;
@@ -162,17 +163,20 @@ class NetworkCheck {
     const int64_t needed = OutputsNeeded();
     if (width > 0 && needed > 0 && width != needed) {
       const std::string why =
-          target_.is_class ? absl::StrCat(target_.classes, " classes") : "one number";
+          target_.reconstructs ? absl::StrCat("there are ", needed, " features to reconstruct")
+          : target_.is_class   ? absl::StrCat("the target has ", target_.classes, " classes")
+                               : "the target has one number";
       context_.errors.Add(
           layer.has_dense() ? At(last) + ".dense.units" : At(last),
-          absl::StrCat("the last layer gives ", width, width == 1 ? " number" : " numbers",
-                       " but the target has ", why, ": ",
+          absl::StrCat("the last layer gives ", width, width == 1 ? " number" : " numbers", " but ",
+                       why, ": ",
                        layer.has_dense() ? absl::StrCat("set units to ", needed, " or leave it out")
                                          : "add \"- dense: {}\" after it"));
     }
-    const bool numbers = network_.loss().has_mean_squared_error() ||
-                         network_.loss().has_mean_absolute_error() || network_.loss().has_huber() ||
-                         (target_.known && !target_.is_class);
+    const bool numbers =
+        network_.loss().has_mean_squared_error() || network_.loss().has_mean_absolute_error() ||
+        network_.loss().has_huber() ||
+        (target_.known && !target_.is_class && !network_.loss().has_binary_cross_entropy());
     const bool activated =
         layer.has_activation() ||
         (layer.has_dense() && layer.dense().activation() != v1::ACTIVATION_UNSPECIFIED &&
@@ -202,7 +206,11 @@ void CheckLoss(Context& context, const std::string& path, const v1::TrainStep& t
   const v1::TargetKind kind = train.data().target_kind();
   const bool for_classes = loss.has_binary_cross_entropy() || loss.has_cross_entropy();
   const bool for_numbers = !for_classes && loss.kind_case() != v1::Loss::KIND_NOT_SET;
-  if (for_classes && kind == v1::TARGET_KIND_REGRESSION) {
+  if (target.reconstructs && loss.has_cross_entropy()) {
+    context.errors.Add(path + ".cross_entropy",
+                       "is for classes, but the features are reconstructed: use "
+                       "mean_squared_error, or binary_cross_entropy for features in [0, 1]");
+  } else if (for_classes && kind == v1::TARGET_KIND_REGRESSION) {
     context.errors.Add(path,
                        "this loss is for classes, but target_kind is regression: use "
                        "mean_squared_error");
@@ -221,7 +229,10 @@ void CheckLoss(Context& context, const std::string& path, const v1::TrainStep& t
   CheckRange(context, path + ".huber.delta", loss.huber().delta(), 1e-9, 1e9);
   if (loss.class_weights().empty() && !loss.balanced()) return;
   if (for_numbers || (target.known && !target.is_class)) {
-    context.errors.Add(path, "class weights are for classes, but the target is a number");
+    context.errors.Add(path, target.reconstructs
+                                 ? "class weights are for classes, but the features are "
+                                   "reconstructed: remove them"
+                                 : "class weights are for classes, but the target is a number");
     return;
   }
   if (loss.balanced() && !loss.class_weights().empty()) {

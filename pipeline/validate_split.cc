@@ -33,7 +33,7 @@ void CheckColumnSplit(Context& context, const std::string& path, const v1::Colum
     context.errors.Add(path + ".column", "is missing: name the column that tells the rows apart");
     return;
   }
-  if (split.column() == data.target()) {
+  if (!data.target().empty() && split.column() == data.target()) {
     context.errors.Add(path + ".column",
                        "is the target: test rows would have classes that "
                        "training rows lack");
@@ -75,6 +75,7 @@ bool AppliesTo(const v1::Transform& transform, v1::ColumnType type) {
     case v1::Transform::kMinMaxScale:
     case v1::Transform::kLog1P:
     case v1::Transform::kClip:
+    case v1::Transform::kScale:
       return !IsText(type);
     case v1::Transform::kImpute:
       return !IsText(type) || transform.impute().strategy() == v1::Impute::STRATEGY_UNSPECIFIED ||
@@ -110,7 +111,9 @@ class TransformCheck {
   }
 
   void Run(FeatureFacts* facts) {
-    const std::vector<v1::Transform> transforms = TransformsOf(data_);
+    std::vector<v1::Column> features;
+    for (const auto& [name, progress] : columns_) features.push_back(*progress.column);
+    const std::vector<v1::Transform> transforms = TransformsOf(data_, features);
     for (size_t i = 0; i < transforms.size(); ++i) {
       const std::string at = absl::StrCat(path_, ".", i);
       CheckNumbers(at, transforms[i]);
@@ -124,8 +127,10 @@ class TransformCheck {
     if (transform.kind_case() == v1::Transform::KIND_NOT_SET) {
       context_.errors.Add(at,
                           "does not say what it does: give one of standardize, min_max_scale, "
-                          "impute, one_hot, ordinal, log1p, clip");
+                          "impute, one_hot, ordinal, log1p, clip, scale");
     }
+    CheckRange(context_, at + ".scale.factor", transform.scale().factor(), -1e9, 1e9);
+    CheckRange(context_, at + ".scale.offset", transform.scale().offset(), -1e9, 1e9);
     if (transform.has_clip() && transform.clip().min() >= transform.clip().max()) {
       context_.errors.Add(at + ".clip", "needs min < max");
     }
@@ -196,15 +201,14 @@ class TransformCheck {
       context_.errors.Add(path_, absl::StrCat("column \"", name, "\" has ", statistics.missing(),
                                               " missing values: add impute, or exclude it"));
     }
-    int64_t size = 1;
-    for (const int64_t extent : progress.column->item_shape()) size *= std::max<int64_t>(extent, 1);
+    const int64_t size = ItemSize(*progress.column);
     if (progress.code) {
       ++facts->code_columns;
       facts->code_sizes.push_back(statistics.distinct() + 1);
     } else {
       facts->features += progress.encoded ? std::max<int64_t>(statistics.distinct(), 1) : size;
     }
-    facts->features += progress.indicators;
+    facts->features += progress.indicators * size;
   }
 
   Context& context_;
@@ -224,7 +228,11 @@ void CheckSplit(Context& context, const std::string& path, const v1::TrainingDat
       break;
     case v1::Split::kStratified:
       CheckRandom(context, path + ".stratified", split.stratified());
-      if (target.known && !target.is_class) {
+      if (target.reconstructs) {
+        context.errors.Add(path + ".stratified",
+                           "there is no target whose classes could be kept in proportion: use "
+                           "random");
+      } else if (target.known && !target.is_class) {
         context.errors.Add(path + ".stratified",
                            "the target is a number: only classes can be stratified, use random");
       }
@@ -252,7 +260,11 @@ void CheckSplit(Context& context, const std::string& path, const v1::TrainingDat
         context.errors.Add(path + ".input.test",
                            "is the input that trains: the test would say nothing");
       }
-      if (split.input().stratified() && target.known && !target.is_class) {
+      if (split.input().stratified() && target.reconstructs) {
+        context.errors.Add(path + ".input.stratified",
+                           "there is no target whose classes could be kept in proportion: remove "
+                           "it");
+      } else if (split.input().stratified() && target.known && !target.is_class) {
         context.errors.Add(path + ".input.stratified",
                            "the target is a number: only classes can be stratified");
       }

@@ -82,7 +82,9 @@ void CheckMetric(Context& context, const std::string& path, const std::string& n
                  const TargetFacts& target, bool allow_loss) {
   if (allow_loss && name == "loss") return;
   std::vector<std::string> fitting;
-  if (target.known) {
+  if (target.reconstructs) {
+    fitting = ReconstructionMetrics(target.anomalies);
+  } else if (target.known) {
     fitting = MetricsFor(target.is_class ? std::max<int64_t>(target.classes, 2) : 0);
   } else {
     for (const MetricName& metric : AllMetrics()) fitting.emplace_back(metric.name);
@@ -91,7 +93,13 @@ void CheckMetric(Context& context, const std::string& path, const std::string& n
   if (std::count(fitting.begin(), fitting.end(), name) > 0) return;
   const MetricName* metric = FindMetricName(name);
   std::string why = "there is no such metric";
-  if (metric != nullptr && !metric->for_classes) {
+  if (metric != nullptr && target.reconstructs) {
+    why = metric->binary_only && !target.anomalies
+              ? "needs to know which rows are anomalies: give the evaluate step anomaly: {column}"
+              : "is for predictions, but the model reconstructs its features";
+  } else if (metric != nullptr && metric->reconstruction_only) {
+    why = "is for models that reconstruct, but this one predicts";
+  } else if (metric != nullptr && !metric->for_classes) {
     why = "is for numbers, but the target is classes";
   } else if (metric != nullptr && !target.is_class) {
     why = "is for classes, but the target is a number";
@@ -145,7 +153,7 @@ void CheckPublish(Context& context, const std::string& path, const v1::PublishSt
   } else if (const absl::Status status = CheckUserId(publish.name()); !status.ok()) {
     context.errors.Add(path + ".name", S(status.message()));
   }
-  const TargetFacts target = train == nullptr ? TargetFacts{} : FactsOfTarget(context, *train);
+  TargetFacts target = train == nullptr ? TargetFacts{} : FactsOfTarget(context, *train);
   for (int i = 0; i < publish.requirements_size(); ++i) {
     const v1::Requirement& requirement = publish.requirements(i);
     const std::string at = absl::StrCat(path, ".requirements.", i);
@@ -158,6 +166,7 @@ void CheckPublish(Context& context, const std::string& path, const v1::PublishSt
                                       Hint(requirement.evaluation(), context.StepNames())));
     } else {
       const v1::EvaluateStep& evaluate = found->second->evaluate();
+      target.anomalies = evaluate.has_anomaly();
       if (evaluate.model() != publish.model()) {
         context.errors.Add(at + ".evaluation",
                            absl::StrCat("step \"", requirement.evaluation(), "\" measures \"",

@@ -8,7 +8,7 @@ namespace beamline::server {
 namespace {
 
 absl::Status StoppingStatus() {
-  return absl::UnavailableError("the server is stopping: watch again when it is back");
+  return absl::UnavailableError("the server is stopping: watch again from the last event seen");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "benchmarks/engine/conv_workloads.h"
 #include "benchmarks/engine/transformer_workloads.h"
 #include "engine/core/error.h"
 #include "engine/core/philox.h"
@@ -151,6 +152,8 @@ int Run(int argc, char** argv) {
   Training(options, "mlp-b32", Small(), Data(4096, 30, 2));
   Training(options, "transformer-b16", benchmark::CausalLanguageModel(), benchmark::TokenRows(1024),
            "tokens_per_s", benchmark::kLanguageModelSteps);
+  Training(options, "lenet-b64", Lenet5(), Data(8192, 784, 10));
+  Training(options, "resnet20-b128", Resnet20(), Data(2048, 3072, 10));
   Inference(options, "higgs-infer-b1", 1);
   Inference(options, "higgs-infer-b256", 256);
   return 0;

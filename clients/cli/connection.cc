@@ -122,7 +122,8 @@ class GrpcStream : public Stream {
     if (malformed_) {
       return absl::InternalError("the server's answer cannot be read; is it of another version?");
     }
-    if (interrupted_) return InterruptedError();
+    // What was answered in spite of it has happened.
+    if (interrupted_ && !status.ok()) return InterruptedError();
     return FromGrpc(status, address_);
   }
 
@@ -131,17 +132,17 @@ class GrpcStream : public Stream {
   bool Wait() {
     void* tag = nullptr;
     bool ok = false;
-    while (queue_.AsyncNext(&tag, &ok, After(kInterruptPollMs)) == grpc::CompletionQueue::TIMEOUT) {
-      if (InterruptCount() > interrupts_at_start_ && !interrupted_) {
+    do {
+      if (InterruptCount() > 0 && !interrupted_) {
         interrupted_ = true;
         context_.TryCancel();
       }
-    }
+    } while (queue_.AsyncNext(&tag, &ok, After(kInterruptPollMs)) ==
+             grpc::CompletionQueue::TIMEOUT);
     return ok;
   }
 
   const std::string address_;
-  const int interrupts_at_start_ = InterruptCount();
   grpc::ClientContext context_;
   grpc::CompletionQueue queue_;
   std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;

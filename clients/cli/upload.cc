@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -29,31 +30,37 @@ absl::Status CannotRead(const std::string& path, const std::string& why) {
   return absl::InvalidArgumentError(absl::StrFormat("cannot read %s: %s", path, why));
 }
 
-// A local file that is read piece by piece.
+// Local files that are read piece by piece, as if they were one.
 class Source {
  public:
-  static absl::StatusOr<Source> Open(const std::string& path) {
+  static absl::StatusOr<Source> Open(const std::vector<std::string>& paths) {
     Source source;
-    source.path_ = path;
-    source.fd_ = UniqueFd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    struct stat info = {};
-    if (!source.fd_ || fstat(source.fd_.get(), &info) != 0) {
-      return CannotRead(path, std::strerror(errno));
+    for (const std::string& path : paths) {
+      Part part{path, UniqueFd(open(path.c_str(), O_RDONLY | O_CLOEXEC)), source.size_, 0};
+      struct stat info = {};
+      if (!part.fd || fstat(part.fd.get(), &info) != 0) {
+        return CannotRead(path, std::strerror(errno));
+      }
+      if (!S_ISREG(info.st_mode)) return CannotRead(path, "it is not a plain file");
+      part.size = info.st_size;
+      source.size_ += part.size;
+      source.parts_.push_back(std::move(part));
     }
-    if (!S_ISREG(info.st_mode)) return CannotRead(path, "it is not a plain file");
-    source.size_ = info.st_size;
+    RETURN_IF_ERROR(source.CheckTogether());
     return source;
   }
 
   int64_t size() const { return size_; }
 
-  // At most kChunkBytes from `offset` on; fewer at the end.
+  // At most kChunkBytes from `offset` on, all of one file; none at the end.
   absl::Status ReadAt(int64_t offset, std::string* bytes) const {
-    bytes->resize(kChunkBytes);
-    const ssize_t count = pread(fd_.get(), bytes->data(), bytes->size(), offset);
-    if (count < 0) return CannotRead(path_, std::strerror(errno));
-    bytes->resize(static_cast<size_t>(count));
-    return absl::OkStatus();
+    const auto after = std::upper_bound(
+        parts_.begin(), parts_.end(), offset,
+        [](int64_t position, const Part& part) { return position < part.begin + part.size; });
+    bytes->clear();
+    if (after == parts_.end()) return absl::OkStatus();
+    const int64_t left = after->begin + after->size - offset;
+    return ReadPart(*after, offset - after->begin, std::min(kChunkBytes, left), bytes);
   }
 
   absl::StatusOr<std::string> Digest() const {
@@ -62,7 +69,7 @@ class Source {
     for (int64_t offset = 0; offset < size_;) {
       if (InterruptCount() > 0) return InterruptedError();
       RETURN_IF_ERROR(ReadAt(offset, &bytes));
-      if (bytes.empty()) return CannotRead(path_, "it shrinks while it is read");
+      if (bytes.empty()) return CannotRead(parts_[0].path, "it shrinks while it is read");
       digest.Update(bytes);
       offset += static_cast<int64_t>(bytes.size());
     }
@@ -70,12 +77,54 @@ class Source {
   }
 
  private:
-  std::string path_;
-  UniqueFd fd_;
+  struct Part {
+    std::string path;
+    UniqueFd fd;
+    int64_t begin = 0;  // of its bytes among all
+    int64_t size = 0;
+  };
+
+  static absl::Status ReadPart(const Part& part, int64_t offset, int64_t size, std::string* bytes) {
+    bytes->resize(static_cast<size_t>(size));
+    const ssize_t count = pread(part.fd.get(), bytes->data(), bytes->size(), offset);
+    if (count < 0) return CannotRead(part.path, std::strerror(errno));
+    bytes->resize(static_cast<size_t>(count));
+    return absl::OkStatus();
+  }
+
+  // Only arrays can be joined, and only if they are compressed in one way. What is inside
+  // compressed files the server finds out.
+  absl::Status CheckTogether() const {
+    if (parts_.size() < 2) return absl::OkStatus();
+    std::string first_kind;
+    for (const Part& part : parts_) {
+      std::string head;
+      RETURN_IF_ERROR(ReadPart(part, 0, 6, &head));
+      const std::string kind = head.starts_with("\x1F\x8B")           ? "compressed by gzip"
+                               : head.starts_with("\x28\xB5\x2F\xFD") ? "compressed by zstd"
+                                                                      : "not compressed";
+      const bool is_array = head.starts_with("\x93NUMPY") || head.starts_with(std::string(2, '\0'));
+      if (kind == "not compressed" && !is_array) {
+        return absl::InvalidArgumentError(absl::StrFormat(
+            "%s is neither IDX nor NPY: only such files are joined, each an array that becomes a "
+            "column; join the rows of other files into one file first",
+            part.path));
+      }
+      if (first_kind.empty()) first_kind = kind;
+      if (kind != first_kind) {
+        return absl::InvalidArgumentError(
+            absl::StrFormat("%s is %s, but %s is %s: compress all in one way, or none", part.path,
+                            kind, parts_[0].path, first_kind));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  std::vector<Part> parts_;
   int64_t size_ = 0;
 };
 
-// Sends one file over as many calls as it takes.
+// Sends the bytes over as many calls as it takes.
 class Sender {
  public:
   Sender(Invocation& invocation, Connection& server, const Source& source, std::string name)
@@ -163,10 +212,18 @@ class Sender {
   int64_t drawn_ms_ = 0;
 };
 
+// "a.gz", or "a.gz + 1 more".
+std::string DisplayName(const FileUpload& file) {
+  if (!file.display_name.empty()) return file.display_name;
+  const std::string first = std::filesystem::path(file.paths[0]).filename().string();
+  if (file.paths.size() == 1) return first;
+  return absl::StrFormat("%s + %d more", first, file.paths.size() - 1);
+}
+
 }  // namespace
 
 absl::StatusOr<v1::Dataset> UploadFile(Invocation& invocation, const FileUpload& file) {
-  ASSIGN_OR_RETURN(const Source source, Source::Open(file.path));
+  ASSIGN_OR_RETURN(const Source source, Source::Open(file.paths));
   ASSIGN_OR_RETURN(Connection* const server, invocation.Server());
   v1::BeginUploadRequest begin;
   ASSIGN_OR_RETURN(std::string project, invocation.Project());
@@ -175,9 +232,8 @@ absl::StatusOr<v1::Dataset> UploadFile(Invocation& invocation, const FileUpload&
   begin.mutable_source()->set_digest(std::move(digest));
   begin.mutable_source()->set_size_bytes(source.size());
   *begin.mutable_options() = file.options;
-  begin.set_display_name(file.display_name.empty()
-                             ? std::filesystem::path(file.path).filename().string()
-                             : file.display_name);
+  begin.set_display_name(DisplayName(file));
+  if (file.paths.size() > 1) begin.set_file_count(static_cast<int32_t>(file.paths.size()));
   ASSIGN_OR_RETURN(v1::BeginUploadResponse begun, server->Call(kBeginUpload, begin));
   if (begun.has_dataset()) {
     invocation.Note(absl::StrFormat("%s is there already (%d rows)\n", begin.display_name(),

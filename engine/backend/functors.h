@@ -124,6 +124,7 @@ enum UpdateNumber {
   kStepSize = 5,        // Adam: rate / (1 - beta1^t)
   kRootCorrection = 6,  // Adam: 1 / sqrt(1 - beta2^t)
   kShrink = 7,          // AdamW: 1 - rate * decay
+  // LAMB has its decay in kShrink, and in kStepSize 1 / (1 - beta1^t).
 };
 
 // New parameter w; `first` and `second` are the states of the rule, changed in place.
@@ -150,11 +151,33 @@ BEAMLINE_MATH T Update(T w, T gradient, const T* numbers, T& first, T& second) {
     first = Fma(numbers[kSecond], first, (T(1) - numbers[kSecond]) * g * g);
     return Fma(-numbers[kRate], g / (math::Sqrt(first) + numbers[kEpsilon]), w);
   }
+  if constexpr (kRule == UpdateRule::kRmsPropMomentum) {
+    first = Fma(numbers[kSecond], first, (T(1) - numbers[kSecond]) * g * g);
+    second = Fma(numbers[kFirst], second, g / (math::Sqrt(first) + numbers[kEpsilon]));
+    return Fma(-numbers[kRate], second, w);
+  }
+  if constexpr (kRule == UpdateRule::kLamb) {
+    first = Fma(numbers[kFirst], first, (T(1) - numbers[kFirst]) * g);
+    second = Fma(numbers[kSecond], second, (T(1) - numbers[kSecond]) * g * g);
+    return w;  // moves in a second pass: LambDirection
+  }
   if constexpr (kRule == UpdateRule::kAdaGrad) {
     first = Fma(g, g, first);
     return Fma(-numbers[kRate], g / (math::Sqrt(first) + numbers[kEpsilon]), w);
   }
   return w;
+}
+
+// What LAMB moves a parameter along, from its moments.
+template <typename T>
+BEAMLINE_MATH T LambDirection(T w, const T* numbers, T first, T second) {
+  const T root = Fma(math::Sqrt(second), numbers[kRootCorrection], numbers[kEpsilon]);
+  return Fma(numbers[kShrink], w, numbers[kStepSize] * first / root);
+}
+// How far: the length of the parameter over that of its direction; 1 where one has none.
+BEAMLINE_MATH double LambRatio(double squared_weight, double squared_direction) {
+  if (!(squared_weight > 0 && squared_direction > 0)) return 1;
+  return math::Sqrt(squared_weight) / math::Sqrt(squared_direction);
 }
 
 // --- Choosing a formula once per call and not once per element.
@@ -238,6 +261,10 @@ BEAMLINE_MATH void ForRule(UpdateRule rule, const Body& body) {
       return body(RuleTag<UpdateRule::kRmsProp>());
     case UpdateRule::kAdaGrad:
       return body(RuleTag<UpdateRule::kAdaGrad>());
+    case UpdateRule::kRmsPropMomentum:
+      return body(RuleTag<UpdateRule::kRmsPropMomentum>());
+    case UpdateRule::kLamb:
+      return body(RuleTag<UpdateRule::kLamb>());
   }
 }
 

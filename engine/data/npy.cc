@@ -249,9 +249,8 @@ constexpr TypeRow kTypes[] = {
     {"<u8", 8, Unsigned64},
 };
 
-}  // namespace
-
-Column ReadNpy(std::string_view name, std::string_view bytes) {
+// Reads the array that `bytes` begin with, and takes it off.
+Column TakeNpy(std::string_view name, std::string_view& bytes) {
   const Header header = ReadHeader(name, bytes);
   const auto* const found =
       std::find_if(std::begin(kTypes), std::end(kTypes),
@@ -276,10 +275,44 @@ Column ReadNpy(std::string_view name, std::string_view bytes) {
     }
     array.count *= size;
   }
-  if (array.bytes.size() != static_cast<size_t>(array.count) * found->bytes) {
-    Fail(Quoted(name), " is longer than its header says: save it again");
-  }
+  array.bytes = array.bytes.substr(0, static_cast<size_t>(array.count) * found->bytes);
+  bytes.remove_prefix(header.data_offset + array.bytes.size());
   return found->read(array);
+}
+
+[[noreturn]] void FailLonger(std::string_view name) {
+  Fail(Quoted(name), " is longer than its header says: save it again");
+}
+
+}  // namespace
+
+Column ReadNpy(std::string_view name, std::string_view bytes) {
+  Column column = TakeNpy(name, bytes);
+  if (!bytes.empty()) FailLonger(name);
+  return column;
+}
+
+Table ReadNpyFiles(std::string_view name, const std::vector<std::string>& names,
+                   std::string_view bytes) {
+  std::vector<Column> columns;
+  while (columns.empty() || !bytes.empty()) {
+    const size_t i = columns.size();
+    if (i > 0 && !bytes.starts_with("\x93NUMPY")) FailLonger(columns.back().name());
+    columns.push_back(TakeNpy(i < names.size() ? std::string_view(names[i])
+                              : i == 0         ? name
+                                               : Cat("array", i),
+                              bytes));
+    if (columns[i].rows() != columns[0].rows()) {
+      Fail("array ", i + 1, " has ", columns[i].rows(), " rows, but array 1 has ",
+           columns[0].rows(), ": give files that belong together");
+    }
+  }
+  if (!names.empty() && names.size() != columns.size()) {
+    Fail("there are ", names.size(), " column names for ", columns.size(),
+         " arrays: give one for each");
+  }
+  if (names.empty() && columns.size() > 1) columns[0] = columns[0].Renamed("array0");
+  return Table(std::move(columns));
 }
 
 Table ReadArrays(const std::vector<NamedArray>& arrays) {

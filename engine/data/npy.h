@@ -17,6 +17,12 @@ namespace beamline::engine::data {
 // malformed header, a bool that is neither 0 nor 1, a u8 value above 2^63 - 1.
 Column ReadNpy(std::string_view name, std::string_view bytes);
 
+// Several NPY files one after the other as the columns of a table, in their order. `names` has one
+// for each; empty: `name` if there is one array, else "array0", "array1", ... Throws Error as
+// ReadNpy does, and if rows differ or names are too few or too many.
+Table ReadNpyFiles(std::string_view name, const std::vector<std::string>& names,
+                   std::string_view bytes);
+
 // Arrays of one length as a table, in the order of their names.
 struct NamedArray {
   std::string name;

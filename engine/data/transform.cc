@@ -23,6 +23,9 @@ int64_t FeaturesOf(const FittedColumn& column) {
 // Rows per turn of the loops below: their numbers stay in the first-level cache.
 constexpr size_t kBlock = 256;
 
+// Items of fewer bytes are not worth a look-up table.
+constexpr int64_t kLookUpItem = 16;
+
 }  // namespace
 
 void FailLog1p(const std::string& place, double x) {
@@ -93,6 +96,8 @@ struct FeatureReader::Bound {
   int32_t fill = -1;
   std::vector<int32_t> by_code;
   std::unordered_map<int64_t, int32_t> by_number;
+  // The feature of each byte, if they are looked up; else empty.
+  std::vector<float> by_byte;
 
   Bound(const FittedColumn& fitted_column, const Table& table)
       : fitted(fitted_column), column(table.Get(fitted_column.column)) {
@@ -105,6 +110,7 @@ struct FeatureReader::Bound {
       Fail("column ", Quoted(fitted.column),
            " holds text, but the transforms were fitted on numbers: correct its values");
     }
+    if (fitted.output == Output::kNumbers) TabulateBytes();
     if (!encoded) return;
     std::unordered_map<std::string, int32_t> index;
     for (const std::string& category : fitted.categories) {
@@ -123,6 +129,36 @@ struct FeatureReader::Bound {
       } else if (const int64_t value = std::atoll(text.c_str()); std::to_string(value) == text) {
         by_number.emplace(value, number);
       }
+    }
+  }
+
+  void TabulateBytes() {
+    const auto varies = [](const FittedStep& step) {
+      // The logarithm is not defined for every number, and is an error only for those that occur.
+      return step.kind == FittedStep::Kind::kLog1p || step.a.size() > 1 || step.b.size() > 1;
+    };
+    if (column.type() != ColumnType::kUint8 || column.validity() != nullptr ||
+        fitted.item_size < kLookUpItem ||
+        std::any_of(fitted.steps.begin(), fitted.steps.end(), varies)) {
+      return;
+    }
+    double x[256];
+    for (size_t i = 0; i < std::size(x); ++i) x[i] = static_cast<double>(i);
+    RunSteps(fitted.steps, 0, 1, x, [](size_t) { return std::string(); });
+    by_byte.assign(std::begin(x), std::end(x));
+    if (!std::all_of(by_byte.begin(), by_byte.end(), [](float y) { return std::isfinite(y); })) {
+      by_byte.clear();
+    }
+  }
+
+  void LookUp(std::span<const int64_t> rows, float* out, int64_t stride) const {
+    const uint8_t* const bytes = column.values<uint8_t>().data();
+    const float* const table = by_byte.data();
+    const int64_t item = fitted.item_size;
+    for (const int64_t row : rows) {
+      const uint8_t* const from = bytes + row * item;
+      for (int64_t k = 0; k < item; ++k) out[k] = table[from[k]];
+      out += stride;
     }
   }
 
@@ -162,6 +198,7 @@ struct FeatureReader::Bound {
   // Numbers and indicators of `rows` into `out`, whose rows are `stride` apart.
   void ReadNumbers(std::span<const int64_t> rows, float* out, int64_t stride,
                    bool keep_missing) const {
+    if (!by_byte.empty()) return LookUp(rows, out, stride);
     double x[kBlock];
     const int64_t item = fitted.item_size;
     const auto total = static_cast<int64_t>(rows.size()) * item;
@@ -201,17 +238,41 @@ FeatureReader::FeatureReader(const FittedTransforms& fitted, const Table& table,
   columns_.reserve(fitted.columns.size());
   for (const FittedColumn& column : fitted.columns) {
     columns_.emplace_back(column, table);
+    first_features_.push_back(features_);
     const bool code = column.output == Output::kCode;
     columns_.back().first = code ? codes_ : features_;
     if (code) ++codes_;
     features_ += FeaturesOf(column);
   }
+  first_features_.push_back(features_);
 }
 FeatureReader::~FeatureReader() = default;
 FeatureReader::FeatureReader(FeatureReader&&) noexcept = default;
 
 int64_t FeatureReader::features() const { return features_; }
 int64_t FeatureReader::codes() const { return codes_; }
+
+void FeatureReader::CheckRows(std::span<const int64_t> rows) const {
+  for (const int64_t row : rows) {
+    if (row < 0 || row >= table_rows_) {
+      Fail(RowName(row), " is outside the table of ", table_rows_, " rows");
+    }
+  }
+}
+
+bool FeatureReader::ReadsBytes(size_t i) const { return !columns_[i].by_byte.empty(); }
+
+void FeatureReader::ReadByteColumns(std::span<const int64_t> rows,
+                                    std::span<float> features) const {
+  if (features.size() != rows.size() * static_cast<size_t>(features_)) {
+    Fail("the buffer for ", rows.size(), " rows of ", features_, " features holds ",
+         features.size());
+  }
+  CheckRows(rows);
+  for (const Bound& bound : columns_) {
+    if (!bound.by_byte.empty()) bound.LookUp(rows, features.data() + bound.first, features_);
+  }
+}
 
 void FeatureReader::Read(std::span<const int64_t> rows, std::span<float> features,
                          std::span<int32_t> codes) const {
@@ -220,11 +281,7 @@ void FeatureReader::Read(std::span<const int64_t> rows, std::span<float> feature
     Fail("the buffers for ", rows.size(), " rows of ", features_, " features and ", codes_,
          " codes hold ", features.size(), " and ", codes.size());
   }
-  for (const int64_t row : rows) {
-    if (row < 0 || row >= table_rows_) {
-      Fail(RowName(row), " is outside the table of ", table_rows_, " rows");
-    }
-  }
+  CheckRows(rows);
   for (size_t begin = 0; begin < rows.size(); begin += kBlock) {
     const std::span<const int64_t> block =
         rows.subspan(begin, std::min(kBlock, rows.size() - begin));

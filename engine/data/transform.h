@@ -26,6 +26,7 @@ struct TransformSpec {
     kClip,         // to [low, high]
     kOneHot,       // one feature per category, bool or integer value seen in training
     kOrdinal,      // an int32 code column for an embedding: 1.. for values seen, 0 for others
+    kScale,        // factor x + offset
   };
   enum class Impute { kMeanOrMostFrequent, kMean, kMedian, kMostFrequent, kConstant };
   enum class Unknown { kZeros, kError };
@@ -33,14 +34,19 @@ struct TransformSpec {
   Kind kind = Kind::kStandardize;
   // Empty: every column the transform can apply to. One-hot, ordinal: the categorical ones; impute
   // kMean and kMedian, scaling, log1p, clip: the numeric ones; other imputing: all, but
-  // kConstant: the numeric ones if the constant is a number, else the categorical ones.
+  // kConstant: the numeric ones if the constant is a number, else the categorical ones; imputing
+  // leaves out arrays of integers, which have no missing values.
   std::vector<std::string> columns;
 
   // kMeanOrMostFrequent: the mean for numbers, the most frequent category for categories.
   Impute impute = Impute::kMeanOrMostFrequent;
   std::string constant;    // for kConstant: a number, or a category for categorical columns
   bool indicator = false;  // kImpute: adds a feature "NAME:missing", 1 where the value was missing
-  double low = 0, high = 1;           // for kMinMax and kClip
+  double low = 0, high = 1;       // for kMinMax and kClip
+  double factor = 1, offset = 0;  // for kScale
+  // kStandardize, kMinMax of columns of arrays: one statistic for all their values instead of one
+  // for each place of the item.
+  bool whole = false;
   Unknown unknown = Unknown::kZeros;  // for kOneHot, kOrdinal: a value not seen in training
   int64_t max_categories = 100'000;   // for kOneHot, kOrdinal
 };
@@ -119,9 +125,21 @@ class FeatureReader {
   void Read(std::span<const int64_t> rows, std::span<float> features,
             std::span<int32_t> codes = {}) const;
 
+  // Whether column `i` of the transforms holds arrays of uint8 whose values all go through the same
+  // steps (images): its features are looked up byte by byte, as fast as numbers in memory are
+  // copied, so that there is no use in keeping them as numbers of four bytes.
+  bool ReadsBytes(size_t i) const;
+  // The first feature of column `i`; features() for i = the number of columns.
+  int64_t FirstFeature(size_t i) const { return first_features_[i]; }
+  // As Read, but writes the features of columns that ReadsBytes is true for, and no others.
+  void ReadByteColumns(std::span<const int64_t> rows, std::span<float> features) const;
+
  private:
   struct Bound;
+  void CheckRows(std::span<const int64_t> rows) const;
+
   std::vector<Bound> columns_;
+  std::vector<int64_t> first_features_;
   int64_t features_ = 0;
   int64_t codes_ = 0;
   int64_t table_rows_ = 0;

@@ -35,6 +35,8 @@ const char* KindName(Kind kind) {
       return "one_hot";
     case Kind::kOrdinal:
       return "ordinal";
+    case Kind::kScale:
+      return "scale";
   }
   return "unknown";
 }
@@ -159,6 +161,12 @@ class Fitter {
     return numeric ? "is categorical: impute most_frequent or a constant" : "";
   }
 
+  // Rows of arrays are there or not as a whole, and integers have no NaN: steps that fill them in
+  // would only cost time and, for images, much room in the model.
+  static bool NeverMisses(const Column& column) {
+    return column.item_size() > 1 && IsInteger(column.type()) && column.validity() == nullptr;
+  }
+
   std::vector<Draft*> Targets(const TransformSpec& spec) {
     std::vector<Draft*> out;
     for (const std::string& name : spec.columns) {
@@ -176,6 +184,7 @@ class Fitter {
       if (draft.indicator || !Obstacle(spec, draft).empty()) continue;
       if (encodes && draft.column->is_numeric()) continue;
       if (constant && draft.column->is_numeric() != number) continue;
+      if (spec.kind == Kind::kImpute && NeverMisses(*draft.column)) continue;
       out.push_back(&draft);
     }
     return out;
@@ -191,7 +200,7 @@ class Fitter {
   }
 
   TrainingColumn Training(const TransformSpec& spec, const Draft& draft) const {
-    return {KindName(spec.kind), *draft.column, train_, draft.fitted.steps};
+    return {KindName(spec.kind), *draft.column, train_, draft.fitted.steps, spec.whole};
   }
 
   void AddStep(const TransformSpec& spec, Draft& draft) const {
@@ -218,6 +227,18 @@ class Fitter {
         }
         break;
       }
+      case Kind::kScale:
+        if (spec.factor == 0 || !std::isfinite(spec.factor) || !std::isfinite(spec.offset)) {
+          Fail("scale: factor (", spec.factor, ") and offset (", spec.offset,
+               ") must be finite, and factor not 0");
+        }
+        step.a = {0};
+        step.b = {spec.factor};
+        if (spec.offset == 0) break;
+        draft.fitted.steps.push_back(step);
+        step.a = {-spec.offset};
+        step.b = {1};
+        break;
       case Kind::kClip:
         step.kind = FittedStep::Kind::kClip;
         step.a = {spec.low};

@@ -16,14 +16,10 @@ void CheckFinite(const TrainingColumn& training, double x) {
   }
 }
 
-size_t ItemSize(const TrainingColumn& training) {
-  return static_cast<size_t>(training.column.item_size());
-}
-
 // The mean of term(k, x), for each place k.
 template <typename Term>
 std::vector<double> MeanOf(const TrainingColumn& training, const Term& term) {
-  const size_t item = ItemSize(training);
+  const size_t item = training.places();
   std::vector<double> total(item), part(item);
   std::vector<int64_t> count(item);
   training.ForEach([&](size_t k, double x) {
@@ -41,7 +37,7 @@ std::vector<double> MeanOf(const TrainingColumn& training, const Term& term) {
 
 // The present values of each place, ascending.
 std::vector<std::vector<double>> Sorted(const TrainingColumn& training) {
-  std::vector<std::vector<double>> values(ItemSize(training));
+  std::vector<std::vector<double>> values(training.places());
   training.ForEach([&](size_t k, double x) {
     if (!std::isnan(x)) values[k].push_back(x);
   });
@@ -71,8 +67,8 @@ MeanAndDeviation FitMeanAndDeviation(const TrainingColumn& training) {
 Range FitRange(const TrainingColumn& training) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   Range out;
-  out.least.assign(ItemSize(training), kInfinity);
-  out.most.assign(ItemSize(training), -kInfinity);
+  out.least.assign(training.places(), kInfinity);
+  out.most.assign(training.places(), -kInfinity);
   training.ForEach([&](size_t k, double x) {
     if (std::isnan(x)) return;
     CheckFinite(training, x);

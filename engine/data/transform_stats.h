@@ -20,8 +20,12 @@ struct TrainingColumn {
   const Column& column;
   std::span<const int64_t> rows;
   const std::vector<FittedStep>& steps;
+  // All values of an item count as one place.
+  bool whole = false;
 
-  // Calls use(k, x) for every value, row by row, where k is its place in the item.
+  size_t places() const { return whole ? 1 : static_cast<size_t>(column.item_size()); }
+
+  // Calls use(k, x) for every value, row by row, where k is its place in the item, below places().
   template <typename Use>
   void ForEach(const Use& use) const {
     constexpr int64_t kBlock = 256;
@@ -40,7 +44,7 @@ struct TrainingColumn {
         return Cat(RowName(rows[row]), ", column ", Quoted(column.name()));
       });
       for (int64_t i = 0; i < size; ++i) {
-        use(item == 1 ? size_t{0} : static_cast<size_t>((begin + i) % item), x[i]);
+        use(item == 1 || whole ? size_t{0} : static_cast<size_t>((begin + i) % item), x[i]);
       }
     }
   }

@@ -1,5 +1,7 @@
 #include "engine/executor/variables.h"
 
+#include "engine/executor/orthogonal.h"
+
 #include "engine/core/error.h"
 #include "engine/core/philox.h"
 
@@ -16,12 +18,16 @@ uint64_t StreamOf(std::string_view name) {
 float Element(const Initial& initial, const Philox& random, uint64_t i) {
   const auto scale = static_cast<float>(initial.scale);
   switch (initial.kind) {
-    case Initial::Kind::kConstant:
-      return scale;
+    case Initial::Kind::kConstant: {
+      const auto at = static_cast<int64_t>(i);
+      return initial.end == 0 || (at >= initial.begin && at < initial.end) ? scale : 0.0f;
+    }
     case Initial::Kind::kUniform:
       return scale * (2.0f * random.Uniform(i) - 1.0f);
     case Initial::Kind::kNormal:
       return scale * random.Normal(i);
+    case Initial::Kind::kOrthogonal:
+      break;  // not made element by element
   }
   return 0;
 }
@@ -30,6 +36,14 @@ template <typename T>
 void FillInitial(const ValueInfo& info, uint64_t seed, Tensor* tensor) {
   const Philox random(seed, StreamOf(info.name));
   const std::span<T> values = tensor->values<T>();
+  if (info.initial.kind == Initial::Kind::kOrthogonal) {
+    const std::vector<double> drawn =
+        OrthogonalBlocks(info.shape.dim(0), info.shape.dim(1), random);
+    for (size_t i = 0; i < values.size(); ++i) {
+      values[i] = static_cast<float>(info.initial.scale * drawn[i]);
+    }
+    return;
+  }
   for (size_t i = 0; i < values.size(); ++i) values[i] = Element(info.initial, random, i);
 }
 

@@ -36,10 +36,16 @@ enum class Role : uint8_t {
 
 // How a parameter or state begins. Elements are drawn by (seed, name of the value, index).
 struct Initial {
-  enum class Kind : uint8_t { kConstant, kUniform, kNormal };
+  // kOrthogonal, [n, blocks * n]: each block is orthogonal, drawn evenly from all such matrices
+  // (Saxe et al. 2014).
+  enum class Kind : uint8_t { kConstant, kUniform, kNormal, kOrthogonal };
   Kind kind = Kind::kConstant;
-  // The constant, the half-width of the uniform range about 0, or the standard deviation.
+  // The constant, the half-width of the uniform range about 0, the standard deviation, or what the
+  // orthogonal matrix is multiplied by.
   double scale = 0;
+  // kConstant: of elements begin to end - 1 only, the others are 0; all if end is 0.
+  int64_t begin = 0;
+  int64_t end = 0;
 };
 
 struct ValueInfo {

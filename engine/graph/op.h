@@ -88,7 +88,17 @@ std::string_view Name(OpKind op);
 
 // What kUpdate does; the formulas are in engine/optim/optimizer.h.
 inline constexpr int kUpdateNumbers = 8;
-enum class UpdateRule : uint8_t { kSgd, kMomentum, kNesterov, kAdam, kAdamW, kRmsProp, kAdaGrad };
+enum class UpdateRule : uint8_t {
+  kSgd,
+  kMomentum,
+  kNesterov,
+  kAdam,
+  kAdamW,
+  kRmsProp,
+  kAdaGrad,
+  kRmsPropMomentum,
+  kLamb,
+};
 
 // How a window slides over images [batch, height, width, channels], or over sequences
 // [batch, steps, channels], whose height is 1. Of each pair the first is for the height. Tap k of

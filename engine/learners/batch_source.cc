@@ -52,6 +52,11 @@ MemoryBatchSource::MemoryBatchSource(MemoryBatch batch) : batch_(std::move(batch
   if (layout.has_weights && !batch_.weights.empty()) {
     RequireLength("weights", batch_.weights.size(), batch_.rows, 1);
   }
+  RequireLength("lengths", batch_.lengths.size(), batch_.rows, layout.has_lengths ? 1 : 0);
+  for (size_t i = 0; i < batch_.lengths.size(); ++i) {
+    if (batch_.lengths[i] >= 1) continue;
+    Fail("lengths: row ", i + 1, " has ", batch_.lengths[i], " steps: a row has at least 1");
+  }
   RequireFinite("features", batch_.features, layout.features);
   RequireFinite("targets", batch_.targets, layout.targets);
   RequireFinite("weights", batch_.weights, 1);
@@ -70,6 +75,7 @@ void MemoryBatchSource::Gather(std::span<const int64_t> rows, const BatchView& o
   GatherRows(batch_.targets, layout.targets, rows, out.targets);
   GatherRows(batch_.labels, 1, rows, out.labels);
   GatherRows(batch_.weights, 1, rows, out.weights);
+  GatherRows(batch_.lengths, 1, rows, out.lengths);
 }
 
 }  // namespace beamline::engine

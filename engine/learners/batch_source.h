@@ -24,16 +24,20 @@ struct BatchLayout {
   bool has_weights = false;
   // The graph whose nodes (or small graphs) the codes name; null if the data has none.
   std::shared_ptr<const NodeGraph> nodes;
+  // The features of a row are a sequence that may end early: rows carry the number of steps that
+  // count. What the network's reshape says is the largest number of steps.
+  bool has_lengths = false;
 };
 
 // Memory for some rows, owned by the caller; a pointer is null where the layout has no such part
 // or the caller does not want it. Row-major.
 struct BatchView {
-  float* features = nullptr;  // [rows, features]
-  int32_t* codes = nullptr;   // [rows, code_columns]; negative: unknown category
-  float* targets = nullptr;   // [rows, targets]
-  int32_t* labels = nullptr;  // [rows]
-  float* weights = nullptr;   // [rows]
+  float* features = nullptr;   // [rows, features]
+  int32_t* codes = nullptr;    // [rows, code_columns]; negative: unknown category
+  float* targets = nullptr;    // [rows, targets]
+  int32_t* labels = nullptr;   // [rows]
+  float* weights = nullptr;    // [rows]
+  int32_t* lengths = nullptr;  // [rows]; at least 1
 };
 
 // A data set as rows that are addressed by index. Immutable while learners use it; Gather may be
@@ -59,13 +63,14 @@ struct MemoryBatch {
   std::vector<float> targets;
   std::vector<int32_t> labels;
   std::vector<float> weights;
+  std::vector<int32_t> lengths;
 };
 
 // A source over arrays that it owns. Thread-safe: immutable.
 class MemoryBatchSource : public BatchSource {
  public:
   // Throws Error if an array has another length than rows and layout say, a label is not in
-  // [0, classes), or a number is not finite.
+  // [0, classes), a row has fewer steps than 1, or a number is not finite.
   explicit MemoryBatchSource(MemoryBatch batch);
 
   int64_t rows() const override { return batch_.rows; }

@@ -33,6 +33,17 @@ void NetworkLearner::Save(std::string* bytes) const {
     out.Text(name);
     out.Elements(tensor);
   }
+  out.Number(progress_.plateau_scale);
+  out.Integer(progress_.plateau_has_best ? 1 : 0);
+  out.Number(progress_.plateau_best);
+  out.Integer(static_cast<uint64_t>(progress_.plateau_epochs));
+  out.Integer(static_cast<uint64_t>(average_.updates()));
+  out.Integer(average_.active() ? average_.averages().size() : 0);
+  for (const auto& [name, tensor] : average_.averages()) {
+    if (!average_.active()) break;
+    out.Text(name);
+    out.Elements(tensor);
+  }
   out.Finish();
 }
 
@@ -77,9 +88,20 @@ void NetworkLearner::Load(std::string_view bytes) {
   };
   const std::map<std::string, Tensor> variables = read();
   std::map<std::string, Tensor> best = read();
+  progress.plateau_scale = in.Number();
+  progress.plateau_has_best = in.Integer() != 0;
+  progress.plateau_best = in.Number();
+  progress.plateau_epochs = in.Count();
+  const int64_t updates = in.Count();
+  const std::map<std::string, Tensor> averages = read();
   in.Finish();
   if (variables.size() != variables_.all().size()) {
     Fail("the checkpoint lacks variables of the network: it belongs to another one");
+  }
+  if (updates > 0) {
+    average_.Restore(updates, averages);
+  } else {
+    average_.Reset();
   }
   for (const auto& [name, tensor] : variables) {
     Tensor& to = variables_.Get(name);

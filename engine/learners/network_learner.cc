@@ -45,12 +45,24 @@ int64_t EvaluationBatch(int64_t rows, int64_t largest) {
 
 bool SameLayout(const BatchLayout& a, const BatchLayout& b) {
   return a.features == b.features && a.code_columns == b.code_columns && a.targets == b.targets &&
-         a.classes == b.classes;
+         a.classes == b.classes && a.has_lengths == b.has_lengths;
 }
 
 void CopyElements(const Tensor& from, Tensor* to) {
   std::memcpy(to->raw(), from.raw(), static_cast<size_t>(from.size_bytes()));
 }
+
+// While it lives, the averages of the weights stand in their place.
+class Averaged {
+ public:
+  explicit Averaged(WeightAverage* average) : average_(average) { average_->Swap(); }
+  ~Averaged() { average_->Swap(); }
+  Averaged(const Averaged&) = delete;
+  Averaged& operator=(const Averaged&) = delete;
+
+ private:
+  WeightAverage* average_;
+};
 
 }  // namespace
 
@@ -72,10 +84,12 @@ NetworkLearner::NetworkLearner(const LearnerConfig& config)
   RequireLayout(*training_);
   const int64_t rows = training_->rows();
   if (rows < 1) Fail("there are no training rows");
-  if (spec_.early_stopping.patience > 0 && Watches("loss") && validation_ == nullptr) {
-    Fail(
-        "early_stopping watches the validation loss but there are no validation rows: add a "
-        "validation split or remove early_stopping");
+  if (Watches() && Watches("loss") && validation_ == nullptr) {
+    const bool stops = spec_.early_stopping.patience > 0;
+    Fail(stops ? "early_stopping" : "the plateau schedule",
+         " watches the validation loss but there are no validation rows: add a validation split "
+         "or remove ",
+         stops ? "early_stopping" : "the schedule");
   }
   const int64_t batch = std::min(spec_.batch_size, rows);
   const auto make = [&](int64_t size) {
@@ -84,6 +98,7 @@ NetworkLearner::NetworkLearner(const LearnerConfig& config)
   };
   full_ = make(batch);
   if (rows % batch != 0) remainder_ = make(rows % batch);
+  average_ = WeightAverage(spec_.averaging, &variables_, WeightNames());
   steps_per_epoch_ = (rows + batch - 1) / batch;
   order_.resize(static_cast<size_t>(rows));
   if (validation_ != nullptr) {
@@ -93,6 +108,10 @@ NetworkLearner::NetworkLearner(const LearnerConfig& config)
 
 void NetworkLearner::RequireLayout(const BatchSource& source) const {
   if (SameLayout(source.layout(), layout_)) return;
+  if (source.layout().has_lengths != layout_.has_lengths) {
+    Fail("the network was made for rows with", layout_.has_lengths ? "" : "out",
+         " lengths of their own: give it such rows");
+  }
   Fail("the data has ", source.layout().features, " features, ", source.layout().code_columns,
        " code columns, ", source.layout().targets, " targets and ", source.layout().classes,
        " classes, but the network was made for ", layout_.features, ", ", layout_.code_columns,
@@ -101,6 +120,16 @@ void NetworkLearner::RequireLayout(const BatchSource& source) const {
 
 bool NetworkLearner::Watches(std::string_view metric) const {
   return spec_.early_stopping.metric == metric;
+}
+
+bool NetworkLearner::Watches() const {
+  return spec_.early_stopping.patience > 0 || spec_.schedule.kind == ScheduleKind::kPlateau;
+}
+
+double NetworkLearner::RateNow() const {
+  const double base = ScaledRate(spec_.schedule, spec_.optimizer.learning_rate, spec_.batch_size);
+  return progress_.plateau_scale *
+         LearningRate(spec_.schedule, base, progress_.step, steps_per_epoch_, total_steps());
 }
 
 bool NetworkLearner::done() const {
@@ -125,8 +154,7 @@ bool NetworkLearner::Step(StepReport* report) {
   NetworkRunner& runner = left >= full_->batch() ? *full_ : *remainder_;
   const std::span<const int64_t> rows(order_.data() + progress_.position,
                                       static_cast<size_t>(runner.batch()));
-  const double rate = LearningRate(spec_.schedule, spec_.optimizer.learning_rate, progress_.step,
-                                   steps_per_epoch_, total_steps());
+  const double rate = RateNow();
   runner.Feed(*training_, rows);
   runner.SetUpdate(UpdateNumbers(spec_.optimizer, rate, progress_.step));
   runner.Run(static_cast<uint64_t>(progress_.step));
@@ -135,6 +163,7 @@ bool NetworkLearner::Step(StepReport* report) {
     Fail("the loss is not a finite number after ", progress_.step,
          " steps: lower the learning rate, clip gradients, or standardise the features");
   }
+  average_.AfterStep(&pool_);
   progress_.position += runner.batch();
   progress_.examples_seen += runner.batch();
   progress_.epoch_loss += loss * runner.weight_sum();
@@ -154,6 +183,7 @@ bool NetworkLearner::Step(StepReport* report) {
 
 void NetworkLearner::EndEpoch(StepReport* report) {
   report->epoch_end = true;
+  average_.AfterEpoch(progress_.epoch, &pool_);
   report->training_loss =
       progress_.epoch_weight > 0 ? progress_.epoch_loss / progress_.epoch_weight : 0;
   report->training_main_loss =
@@ -169,7 +199,7 @@ void NetworkLearner::EndEpoch(StepReport* report) {
   progress_.epoch_main_loss = 0;
   progress_.epoch_weight = 0;
   order_drawn_ = false;
-  if (spec_.early_stopping.patience == 0) return;
+  if (!Watches()) return;
   if (Watches("loss")) {
     report->improved = Judge(report->validation_loss);
   } else {
@@ -188,7 +218,9 @@ bool NetworkLearner::ReportMetric(std::string_view name, double value) {
 
 // Takes the watched metric's value of the epoch that ended. A NaN is never an improvement.
 bool NetworkLearner::Judge(double value) {
+  if (spec_.schedule.kind == ScheduleKind::kPlateau) JudgePlateau(value);
   const EarlyStoppingSpec& rule = spec_.early_stopping;
+  if (rule.patience == 0) return false;
   const double gain = rule.larger_is_better ? value - progress_.best : progress_.best - value;
   const bool improved = !std::isnan(value) && (!progress_.has_best || gain > rule.min_delta);
   if (improved) {
@@ -197,7 +229,7 @@ bool NetworkLearner::Judge(double value) {
     progress_.epochs_without_improvement = 0;
     for (const std::string& name : WeightNames()) {
       if (!rule.restore_best) break;
-      best_[name] = variables_.Get(name).Clone();
+      best_[name] = Current(name).Clone();
     }
   } else if (++progress_.epochs_without_improvement >= rule.patience) {
     progress_.stopped = true;
@@ -206,9 +238,24 @@ bool NetworkLearner::Judge(double value) {
   return improved;
 }
 
+void NetworkLearner::JudgePlateau(double value) {
+  const EarlyStoppingSpec& rule = spec_.early_stopping;
+  const double gain =
+      rule.larger_is_better ? value - progress_.plateau_best : progress_.plateau_best - value;
+  if (!std::isnan(value) && (!progress_.plateau_has_best || gain > rule.min_delta)) {
+    progress_.plateau_has_best = true;
+    progress_.plateau_best = value;
+    progress_.plateau_epochs = 0;
+  } else if (++progress_.plateau_epochs >= spec_.schedule.plateau_patience) {
+    progress_.plateau_scale = PlateauScale(spec_.schedule, progress_.plateau_scale);
+    progress_.plateau_epochs = 0;
+  }
+}
+
 void NetworkLearner::Finish() {
   if (progress_.restored || best_.empty()) return;
   for (const auto& [name, tensor] : best_) CopyElements(tensor, &variables_.Get(name));
+  average_.Reset();
   progress_.restored = true;
 }
 
@@ -222,6 +269,7 @@ NetworkRunner& NetworkLearner::RunnerFor(NetworkMode mode, int64_t batch) {
 
 Evaluation NetworkLearner::Evaluate(const BatchSource& source) {
   RequireLayout(source);
+  const Averaged averaged(&average_);
   Evaluation evaluation;
   evaluation.rows = source.rows();
   NetworkRunner& runner =
@@ -246,7 +294,8 @@ Evaluation NetworkLearner::Evaluate(const BatchSource& source) {
 
 Predictions NetworkLearner::Predict(const BatchSource& source, std::span<const int64_t> rows) {
   if (source.layout().features != layout_.features ||
-      source.layout().code_columns != layout_.code_columns) {
+      source.layout().code_columns != layout_.code_columns ||
+      source.layout().has_lengths != layout_.has_lengths) {
     RequireLayout(source);
   }
   for (const int64_t row : rows) {
@@ -254,6 +303,7 @@ Predictions NetworkLearner::Predict(const BatchSource& source, std::span<const i
       Fail("there is no row ", row, ": the data has ", source.rows(), " rows");
     }
   }
+  const Averaged averaged(&average_);
   const auto count = static_cast<int64_t>(rows.size());
   const int64_t largest =
       std::min(LargestPowerOfTwo(std::max<int64_t>(count, 1)), largest_evaluation_);
@@ -291,9 +341,15 @@ std::vector<std::string> NetworkLearner::WeightNames() const {
 std::vector<NamedTensor> NetworkLearner::Weights() const {
   std::vector<NamedTensor> weights;
   for (const std::string& name : WeightNames()) {
-    weights.push_back({name, variables_.Get(name).Clone()});
+    weights.push_back({name, Current(name).Clone()});
   }
   return weights;
+}
+
+const Tensor& NetworkLearner::Current(const std::string& name) const {
+  const auto found = average_.averages().find(name);
+  return average_.active() && found != average_.averages().end() ? found->second
+                                                                 : variables_.Get(name);
 }
 
 void NetworkLearner::SetWeights(const std::vector<NamedTensor>& weights) {
@@ -317,10 +373,11 @@ void NetworkLearner::SetWeights(const std::vector<NamedTensor>& weights) {
   for (const NamedTensor& weight : weights) {
     CopyElements(weight.tensor, &variables_.Get(weight.name));
   }
+  average_.Reset();
 }
 
 int64_t NetworkLearner::PeakBytes() const {
-  int64_t bytes = 0;
+  int64_t bytes = average_.size_bytes();
   for (const auto& [name, variable] : variables_.all()) {
     const bool kept_twice = spec_.early_stopping.patience > 0 &&
                             spec_.early_stopping.restore_best && !name.starts_with("optimizer/");

@@ -11,6 +11,7 @@
 #include "engine/learners/learner.h"
 #include "engine/learners/network_runner.h"
 #include "engine/learners/registry.h"
+#include "engine/optim/averaging.h"
 
 namespace beamline::engine {
 
@@ -56,16 +57,27 @@ class NetworkLearner : public Learner {
     bool has_best = false;
     double best = 0;
     int64_t epochs_without_improvement = 0;
+    // Plateau schedule.
+    double plateau_scale = 1;
+    bool plateau_has_best = false;
+    double plateau_best = 0;
+    int64_t plateau_epochs = 0;  // without improvement, since the last reduction
   };
 
   void RequireLayout(const BatchSource& source) const;
   void DrawOrder();
   void EndEpoch(StepReport* report);
+  double RateNow() const;
+  // Some metric is watched after each epoch: by early stopping, or by the schedule.
+  bool Watches() const;
   bool Judge(double value);
+  void JudgePlateau(double value);
   void Finish();
   bool Watches(std::string_view metric) const;
   NetworkRunner& RunnerFor(NetworkMode mode, int64_t batch);
   std::vector<std::string> WeightNames() const;
+  // The average of a weight where there is one, else the weight itself.
+  const Tensor& Current(const std::string& name) const;
 
   NetworkSpec spec_;
   BatchLayout layout_;
@@ -82,6 +94,7 @@ class NetworkLearner : public Learner {
   bool order_drawn_ = false;
   Progress progress_;
   std::map<std::string, Tensor> best_;
+  WeightAverage average_;
 };
 
 std::unique_ptr<Learner> MakeNetworkLearner(const LearnerConfig& config);

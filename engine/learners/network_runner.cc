@@ -37,6 +37,8 @@ NetworkRunner::NetworkRunner(const NetworkSpec& spec, const BatchLayout& layout,
       network_(BuildNetwork(spec, layout, batch, mode)),
       executor_(network_.graph, FindBackend(spec.backend), variables, pool, spec.seed),
       clip_limit_(spec.clip_norm),
+      value_limit_(spec.clip_value),
+      rule_(RuleOf(spec.optimizer)),
       class_weight_values_(spec.loss.class_weights.begin(), spec.loss.class_weights.end()),
       categories_(CategoriesOf(spec, layout)),
       classes_(layout.classes) {
@@ -48,7 +50,9 @@ NetworkRunner::NetworkRunner(const NetworkSpec& spec, const BatchLayout& layout,
   weights_ = numbers(network_.weights);
   class_weights_ = numbers(network_.class_weights);
   numbers_ = numbers(network_.update.numbers);
+  undecayed_ = numbers(network_.update.undecayed);
   clip_ = numbers(network_.update.clip_limit);
+  value_clip_ = numbers(network_.update.value_limit);
   loss_ = numbers(network_.loss);
   main_loss_ = numbers(network_.main_loss);
   weight_sum_ = numbers(network_.weight_sum);
@@ -59,6 +63,7 @@ NetworkRunner::NetworkRunner(const NetworkSpec& spec, const BatchLayout& layout,
             spec.loss.kind == LossKind::kBinaryCrossEntropy && mode != NetworkMode::kPrediction;
   if (network_.codes.valid()) codes_ = executor_.Data<int32_t>(network_.codes);
   if (network_.labels.valid()) labels_ = executor_.Data<int32_t>(network_.labels);
+  if (network_.lengths.valid()) lengths_ = executor_.Data<int32_t>(network_.lengths);
   for (const auto& [value, rate] : network_.rates) {
     rates_.emplace_back(numbers(value), static_cast<float>(rate));
   }
@@ -76,6 +81,7 @@ void NetworkRunner::Feed(const BatchSource& source, std::span<const int64_t> row
   view.features = features_.data();
   view.codes = codes_.data();
   view.weights = source.layout().has_weights ? weights_.data() : nullptr;
+  view.lengths = lengths_.data();
   if (!tokens_.empty()) {
     view.codes = tokens_.data();
     if (view.weights != nullptr) view.weights = token_weights_.data();
@@ -90,6 +96,7 @@ void NetworkRunner::Feed(const BatchSource& source, std::span<const int64_t> row
     if (shares_) CheckShares(rows);
     if (mode_ != NetworkMode::kPrediction) FeedTarget(rows);
   }
+  if (!lengths_.empty()) FeedLengths(rows);
   if (!weights_.empty() && tokens_.empty()) {
     if (view.weights == nullptr) std::fill_n(weights_.begin(), rows.size(), 1.0f);
     std::fill(weights_.begin() + static_cast<ptrdiff_t>(rows.size()), weights_.end(), 0.0f);
@@ -120,6 +127,16 @@ void NetworkRunner::CheckShares(std::span<const int64_t> rows) const {
          ": binary cross-entropy reconstructs features from 0 to 1: scale them, or use mean "
          "squared error");
   }
+}
+
+void NetworkRunner::FeedLengths(std::span<const int64_t> rows) {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (lengths_[i] >= 1 && (network_.steps == 0 || lengths_[i] <= network_.steps)) continue;
+    Fail("row ", rows[i] + 1, ": its length is ", lengths_[i], ", but the network reads from 1 to ",
+         network_.steps, " steps: cut the row, or reshape to more steps");
+  }
+  // Rows that only fill the batch.
+  std::fill(lengths_.begin() + static_cast<ptrdiff_t>(rows.size()), lengths_.end(), 1);
 }
 
 void NetworkRunner::FeedTarget(std::span<const int64_t> rows) {
@@ -165,7 +182,12 @@ Shape NetworkRunner::OutputShape(int64_t rows) const {
 
 void NetworkRunner::SetUpdate(const std::array<double, kUpdateNumbers>& numbers) {
   std::copy(numbers.begin(), numbers.end(), numbers_.begin());
+  if (!undecayed_.empty()) {
+    const auto undecayed = WithoutDecay(numbers, rule_);
+    std::copy(undecayed.begin(), undecayed.end(), undecayed_.begin());
+  }
   if (!clip_.empty()) clip_[0] = static_cast<float>(clip_limit_);
+  if (!value_clip_.empty()) value_clip_[0] = static_cast<float>(value_limit_);
 }
 
 }  // namespace beamline::engine

@@ -22,8 +22,8 @@ class NetworkRunner {
   const MemoryPlan& plan() const { return executor_.plan(); }
 
   // Copies the rows into the inputs. Fewer rows than the batch: the rest weighs 0 (evaluation) or
-  // is arbitrary (prediction). Throws Error, naming the row, for a label or code that is out of
-  // range.
+  // is arbitrary (prediction). Throws Error, naming the row, for a label, code or length that is
+  // out of range.
   void Feed(const BatchSource& source, std::span<const int64_t> rows);
   // kTraining: the numbers of this step's update.
   void SetUpdate(const std::array<double, kUpdateNumbers>& numbers);
@@ -40,6 +40,7 @@ class NetworkRunner {
 
  private:
   void CheckCodes(std::span<const int64_t> rows, std::span<const int32_t> codes) const;
+  void FeedLengths(std::span<const int64_t> rows);
   void FeedTarget(std::span<const int64_t> rows);
   void FeedTokens(size_t rows, bool weighted);
   void CheckShares(std::span<const int64_t> rows) const;
@@ -49,6 +50,8 @@ class NetworkRunner {
   Network network_;
   Executor executor_;
   double clip_limit_;
+  double value_limit_;
+  UpdateRule rule_;
   std::vector<float> class_weight_values_;
   std::vector<int64_t> categories_;  // per code column; 0: no embedding reads it
   int64_t classes_ = 0;
@@ -57,7 +60,8 @@ class NetworkRunner {
   std::vector<int32_t> tokens_;
   std::vector<float> token_weights_;
   std::span<float> features_, targets_, weights_, class_weights_, numbers_, clip_;
-  std::span<int32_t> codes_, labels_;
+  std::span<float> undecayed_, value_clip_;
+  std::span<int32_t> codes_, labels_, lengths_;
   std::vector<std::pair<std::span<float>, float>> rates_;
   std::span<float> loss_, main_loss_, weight_sum_, output_, probabilities_, row_losses_;
   bool shares_ = false;  // the features are what binary cross-entropy reconstructs

@@ -94,6 +94,54 @@ ClassScores MacroScores(std::span<const double> confusion, int64_t classes) {
   return {Ratio(sum.precision, occurring), Ratio(sum.recall, occurring), Ratio(sum.f1, occurring)};
 }
 
+ClassScores WeightedScores(std::span<const double> confusion, int64_t classes) {
+  RequireConfusion(confusion, classes);
+  ClassScores sum;
+  double all = 0;
+  for (int64_t c = 0; c < classes; ++c) {
+    const double weight = RowSum(confusion, classes, c);
+    if (weight == 0) continue;
+    const ClassScores scores = ScoresOf(confusion, classes, c);
+    sum.precision += weight * (std::isnan(scores.precision) ? 0 : scores.precision);
+    sum.recall += weight * scores.recall;
+    sum.f1 += weight * (std::isnan(scores.f1) ? 0 : scores.f1);
+    all += weight;
+  }
+  return {Ratio(sum.precision, all), Ratio(sum.recall, all), Ratio(sum.f1, all)};
+}
+
+ClassScores MicroScores(std::span<const double> confusion, int64_t classes) {
+  const double accuracy = Accuracy(confusion, classes);
+  return {accuracy, accuracy, accuracy};
+}
+
+double TopKAccuracy(std::span<const float> scores, std::span<const int32_t> labels, int64_t classes,
+                    int64_t k, Weights weights) {
+  if (k < 1) Fail("top-k accuracy needs k of at least 1, not ", k);
+  if (labels.empty() || classes < 1 ||
+      scores.size() != labels.size() * static_cast<size_t>(classes) ||
+      (!weights.empty() && weights.size() != labels.size())) {
+    Fail("metrics need at least one row, scores for each class and as many weights as labels: got ",
+         scores.size(), ", ", weights.size(), " and ", labels.size());
+  }
+  double right = 0;
+  double all = 0;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    if (labels[i] < 0 || labels[i] >= classes) {
+      Fail("row ", i + 1, ": label ", labels[i], " is not in 0 to ", classes - 1);
+    }
+    const float* row = scores.data() + i * static_cast<size_t>(classes);
+    int64_t before = 0;
+    for (int64_t c = 0; c < classes; ++c) {
+      before += row[c] > row[labels[i]] || (row[c] == row[labels[i]] && c < labels[i]) ? 1 : 0;
+    }
+    const double weight = weights.empty() ? 1.0 : static_cast<double>(weights[i]);
+    if (before < k) right += weight;
+    all += weight;
+  }
+  return Ratio(right, all);
+}
+
 std::vector<int32_t> ArgMax(std::span<const float> scores, int64_t classes) {
   if (classes < 1 || static_cast<int64_t>(scores.size()) % classes != 0) {
     Fail(scores.size(), " scores are not rows of ", classes, " classes");

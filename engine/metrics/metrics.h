@@ -34,6 +34,16 @@ struct ClassScores {
 ClassScores ScoresOf(std::span<const double> confusion, int64_t classes, int64_t positive);
 ClassScores MacroScores(std::span<const double> confusion, int64_t classes);
 
+// Each class counted by the weight of its rows; and all classes together, where precision, recall
+// and F1 are all the accuracy.
+ClassScores WeightedScores(std::span<const double> confusion, int64_t classes);
+ClassScores MicroScores(std::span<const double> confusion, int64_t classes);
+
+// Share of the weight whose label is among the `k` largest scores of its row [rows, classes]; of
+// equal scores the first counts as larger.
+double TopKAccuracy(std::span<const float> scores, std::span<const int32_t> labels, int64_t classes,
+                    int64_t k, Weights weights = {});
+
 // The class with the largest value in each row of scores [rows, classes]; the first of equals.
 std::vector<int32_t> ArgMax(std::span<const float> scores, int64_t classes);
 
@@ -57,6 +67,43 @@ std::vector<RocPoint> ThinCurve(const std::vector<RocPoint>& curve, size_t point
 double RocAuc(std::span<const float> scores, std::span<const int32_t> labels, Weights weights = {});
 // Average precision: sum over thresholds of (recall step) * precision.
 double PrAuc(std::span<const float> scores, std::span<const int32_t> labels, Weights weights = {});
+
+// Mean over the classes that occur of the ROC AUC of each against all others, from scores [rows,
+// classes].
+double RocAucOneVsRest(std::span<const float> scores, std::span<const int32_t> labels,
+                       int64_t classes, Weights weights = {});
+
+// Approximate median significance of the HiggsML challenge (Adam-Bourdarios et al. 2015):
+// sqrt(2 ((s + b + r) log(1 + s / (b + r)) - s)), s and b being the weights of the rows of label 1
+// and 0 with score >= threshold, r = regularisation. 0 if s <= 0, NaN if b + r <= 0.
+inline constexpr double kAmsRegularisation = 10;
+double AmsAt(std::span<const float> scores, std::span<const int32_t> labels, double threshold,
+             Weights weights = {}, double regularisation = kAmsRegularisation);
+struct Ams {
+  double value = 0;
+  double threshold = 0;
+};
+// The largest over all thresholds, and the first (highest) threshold that reaches it.
+Ams BestAms(std::span<const float> scores, std::span<const int32_t> labels, Weights weights = {},
+            double regularisation = kAmsRegularisation);
+
+// --- Calibration.
+
+// Rows whose probability p lies in [lower, upper), the last bin up to 1 included.
+struct ReliabilityBin {
+  double lower = 0, upper = 0;
+  double weight = 0;
+  double mean_probability = 0;  // NaN in an empty bin
+  double share = 0;             // of the weight that is right; NaN in an empty bin
+};
+// `probabilities` in [0, 1] of what `right` (0 or 1) says. Bins of equal width; at least 1.
+std::vector<ReliabilityBin> Reliability(std::span<const float> probabilities,
+                                        std::span<const int32_t> right, int64_t bins,
+                                        Weights weights = {});
+// Expected calibration error: mean over bins, by weight, of |mean probability - share| (Guo et al.
+// 2017).
+inline constexpr int64_t kCalibrationBins = 15;
+double CalibrationError(const std::vector<ReliabilityBin>& bins);
 
 // --- Probabilities [rows, classes], or [rows] for the probability of label 1 (classes 2).
 

@@ -101,4 +101,57 @@ double PrAuc(std::span<const float> scores, std::span<const int32_t> labels, Wei
   return area / positives;
 }
 
+double RocAucOneVsRest(std::span<const float> scores, std::span<const int32_t> labels,
+                       int64_t classes, Weights weights) {
+  if (classes < 2 || scores.size() != labels.size() * static_cast<size_t>(classes)) {
+    Fail(scores.size(), " scores are not rows of ", classes, " classes");
+  }
+  double sum = 0;
+  double occurring = 0;
+  std::vector<float> own(labels.size());
+  std::vector<int32_t> is_own(labels.size());
+  for (int64_t c = 0; c < classes; ++c) {
+    for (size_t i = 0; i < labels.size(); ++i) {
+      own[i] = scores[i * static_cast<size_t>(classes) + static_cast<size_t>(c)];
+      is_own[i] = labels[i] == c ? 1 : 0;
+    }
+    const double area = RocAuc(own, is_own, weights);
+    if (std::isnan(area)) continue;
+    sum += area;
+    occurring += 1;
+  }
+  return occurring > 0 ? sum / occurring : kNone;
+}
+
+namespace {
+
+double Significance(double signal, double background, double regularisation) {
+  const double b = background + regularisation;
+  if (!(b > 0)) return kNone;
+  if (!(signal > 0)) return 0;
+  return std::sqrt(2 * ((signal + b) * std::log1p(signal / b) - signal));
+}
+
+}  // namespace
+
+double AmsAt(std::span<const float> scores, std::span<const int32_t> labels, double threshold,
+             Weights weights, double regularisation) {
+  Count chosen;
+  for (const Count& count : CumulativeCounts(scores, labels, weights)) {
+    if (count.threshold < threshold) break;
+    chosen = count;
+  }
+  return Significance(chosen.positive, chosen.negative, regularisation);
+}
+
+Ams BestAms(std::span<const float> scores, std::span<const int32_t> labels, Weights weights,
+            double regularisation) {
+  Ams best = {kNone, std::numeric_limits<double>::infinity()};
+  for (const Count& count : CumulativeCounts(scores, labels, weights)) {
+    const double value = Significance(count.positive, count.negative, regularisation);
+    if (!std::isnan(value) && !(value <= best.value)) best = {value, count.threshold};
+  }
+  return best;
+}
+
 }  // namespace beamline::engine::metrics

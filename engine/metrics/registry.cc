@@ -1,4 +1,5 @@
 // Metrics by name.
+#include <cmath>
 #include <string>
 
 #include "engine/core/error.h"
@@ -40,6 +41,35 @@ std::vector<float> PositiveScores(const Outcome& outcome) {
   return scores;
 }
 
+// The probability of label 1 of two classes, else of the class that is chosen.
+double Calibration(const Outcome& outcome) {
+  if (outcome.classes == 2) {
+    const std::vector<float> scores = PositiveScores(outcome);
+    return CalibrationError(Reliability(scores, outcome.labels, kCalibrationBins, outcome.weights));
+  }
+  const std::vector<int32_t> chosen = ArgMax(outcome.probabilities, outcome.classes);
+  std::vector<float> confidence;
+  std::vector<int32_t> right;
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    confidence.push_back(outcome.probabilities[i * static_cast<size_t>(outcome.classes) +
+                                               static_cast<size_t>(chosen[i])]);
+    right.push_back(chosen[i] == outcome.labels[i] ? 1 : 0);
+  }
+  return CalibrationError(Reliability(confidence, right, kCalibrationBins, outcome.weights));
+}
+
+double AllClassesAuc(const Outcome& outcome) {
+  if (outcome.classes == 2) {
+    return RocAuc(PositiveScores(outcome), outcome.labels, outcome.weights);
+  }
+  return RocAucOneVsRest(outcome.probabilities, outcome.labels, outcome.classes, outcome.weights);
+}
+
+double TopK(const Outcome& outcome, int64_t k) {
+  if (k >= outcome.classes) return 1;
+  return TopKAccuracy(outcome.probabilities, outcome.labels, outcome.classes, k, outcome.weights);
+}
+
 }  // namespace
 
 const std::vector<MetricInfo>& Metrics() {
@@ -47,18 +77,32 @@ const std::vector<MetricInfo>& Metrics() {
   static const std::vector<MetricInfo> kMetrics = {
       {"accuracy", "share of rows whose class is right", true, true, false,
        [](O o) { return Accuracy(Confusion(o), o.classes); }},
+      {"ams", "approximate median significance at the best threshold", true, true, true,
+       [](O o) { return BestAms(PositiveScores(o), o.labels, o.weights).value; }},
       {"auc", "area under the ROC curve", true, true, true,
        [](O o) { return RocAuc(PositiveScores(o), o.labels, o.weights); }},
+      {"auc_macro", "mean over classes of the ROC AUC against all others", true, true, false,
+       [](O o) { return AllClassesAuc(o); }},
       {"balanced_accuracy", "mean over classes of the share found", true, true, false,
        [](O o) { return BalancedAccuracy(Confusion(o), o.classes); }},
+      {"calibration_error", "expected calibration error, 15 bins", false, true, false,
+       [](O o) { return Calibration(o); }},
       {"f1", "harmonic mean of precision and recall", true, true, false,
        [](O o) { return Scores(o).f1; }},
+      {"f1_macro", "mean over classes of F1", true, true, false,
+       [](O o) { return MacroScores(Confusion(o), o.classes).f1; }},
+      {"f1_micro", "F1 of all classes together", true, true, false,
+       [](O o) { return MicroScores(Confusion(o), o.classes).f1; }},
+      {"f1_weighted", "mean over classes, by their weight, of F1", true, true, false,
+       [](O o) { return WeightedScores(Confusion(o), o.classes).f1; }},
       {"log_loss", "mean of -log p(label)", false, true, false,
        [](O o) { return LogLoss(o.probabilities, o.labels, o.classes, o.weights); }},
       {"mae", "mean absolute error", false, false, false,
        [](O o) { return MeanAbsoluteError(o.probabilities, o.targets, o.weights); }},
       {"mse", "mean squared error", false, false, false,
        [](O o) { return MeanSquaredError(o.probabilities, o.targets, o.weights); }},
+      {"perplexity", "exp of log_loss", false, true, false,
+       [](O o) { return std::exp(LogLoss(o.probabilities, o.labels, o.classes, o.weights)); }},
       {"pr_auc", "average precision", true, true, true,
        [](O o) { return PrAuc(PositiveScores(o), o.labels, o.weights); }},
       {"precision", "share of predicted positives that are positive", true, true, false,
@@ -69,6 +113,10 @@ const std::vector<MetricInfo>& Metrics() {
        [](O o) { return Scores(o).recall; }},
       {"rmse", "root mean squared error", false, false, false,
        [](O o) { return RootMeanSquaredError(o.probabilities, o.targets, o.weights); }},
+      {"top_3_accuracy", "share of rows whose class is among the 3 likeliest", true, true, false,
+       [](O o) { return TopK(o, 3); }},
+      {"top_5_accuracy", "share of rows whose class is among the 5 likeliest", true, true, false,
+       [](O o) { return TopK(o, 5); }},
   };
   return kMetrics;
 }

@@ -18,11 +18,21 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
         << ' ' << layer.epsilon;
     for (const int64_t categories : layer.categories) out << " c" << categories;
     for (const int64_t extent : layer.shape) out << " s" << extent;
-    out << ' ' << static_cast<int>(layer.graph_conv) << ' ' << layer.mean;
+    out << ' ' << static_cast<int>(layer.graph_conv);
     out << ' ' << layer.tokens << ' ' << layer.heads << ' ' << layer.causal << ' ' << layer.rotary
-        << ' ' << layer.padding << ' ' << static_cast<int>(layer.positions) << ' ' << layer.begin;
+        << ' ' << layer.mask_padding << ' ' << static_cast<int>(layer.positions) << ' '
+        << layer.begin;
     out << ' ' << layer.deviation << ' ' << layer.beta << ' ' << layer.l1 << ' '
         << layer.sparsity_weight << ' ' << layer.sparsity_target;
+    for (const int64_t extent : layer.kernel) out << " k" << extent;
+    for (const int64_t step : layer.stride) out << " t" << step;
+    for (const int64_t zeros : layer.pad) out << " p" << zeros;
+    for (const int64_t distance : layer.dilation) out << " d" << distance;
+    out << ' ' << static_cast<int>(layer.padding) << ' ' << layer.groups << ' '
+        << static_cast<int>(layer.reduction);
+    if (layer.sequence) out << " sequence";
+    if (layer.bidirectional) out << " bidirectional";
+    if (layer.steps != 0) out << " steps " << layer.steps;
     out << '\n';
   }
   out << "objective " << static_cast<int>(spec.objective) << '\n';
@@ -36,9 +46,14 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
   out << "\noptimizer " << static_cast<int>(o.kind) << ' ' << o.learning_rate << ' ' << o.momentum
       << ' ' << o.nesterov << ' ' << o.beta1 << ' ' << o.beta2 << ' ' << o.decay << ' ' << o.epsilon
       << ' ' << o.weight_decay;
+  out << ' ' << o.decay_matrices_only << ' ' << spec.clip_value;
   const ScheduleSpec& s = spec.schedule;
   out << "\nschedule " << static_cast<int>(s.kind) << ' ' << s.warmup_steps << ' ' << s.every_epochs
       << ' ' << s.factor << ' ' << s.final_fraction;
+  out << ' ' << s.power << ' ' << s.initial_fraction << ' ' << s.rising_share << ' '
+      << s.plateau_patience << ' ' << static_cast<int>(s.batch_scaling) << ' ' << s.base_batch_size;
+  const AveragingSpec& a = spec.averaging;
+  out << "\naveraging " << static_cast<int>(a.kind) << ' ' << a.decay << ' ' << a.start_epoch;
   const EarlyStoppingSpec& e = spec.early_stopping;
   out << "\nstop " << e.patience << ' ' << e.metric << ' ' << e.larger_is_better << ' '
       << e.min_delta << ' ' << e.restore_best;
@@ -46,6 +61,7 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
       << spec.seed;
   out << "\nlayout " << layout.features << ' ' << layout.code_columns << ' ' << layout.targets
       << ' ' << layout.classes << ' ' << layout.has_weights;
+  if (layout.has_lengths) out << " lengths";
   return out.str();
 }
 

@@ -58,6 +58,13 @@ void CheckNumbers(const NetworkSpec& spec) {
   if (!(spec.clip_norm >= 0) || !std::isfinite(spec.clip_norm)) {
     Fail("clip_norm must not be negative, got ", spec.clip_norm);
   }
+  if (!(spec.clip_value >= 0) || !std::isfinite(spec.clip_value)) {
+    Fail("clip_value must not be negative, got ", spec.clip_value);
+  }
+  if (!(spec.averaging.decay >= 0 && spec.averaging.decay < 1)) {
+    Fail("averaging: decay must be at least 0 and below 1, got ", spec.averaging.decay);
+  }
+  if (spec.averaging.start_epoch < 0) Fail("averaging: start_epoch must not be negative");
   if (!(spec.loss.delta > 0)) Fail("loss: delta must be positive, got ", spec.loss.delta);
   if (!(spec.loss.label_smoothing >= 0 && spec.loss.label_smoothing < 1)) {
     Fail("loss: label_smoothing must be at least 0 and below 1, got ", spec.loss.label_smoothing);

@@ -36,6 +36,16 @@ constexpr Entry kEntries[] = {
     {LayerKind::kNoise, {BuildNoise}},
     {LayerKind::kLatent, {BuildLatent}},
     {LayerKind::kActivityPenalty, {BuildActivityPenalty}},
+    {LayerKind::kConv, {BuildConv}},
+    {LayerKind::kConvTranspose, {BuildConvTranspose}},
+    {LayerKind::kMaxPool, {BuildMaxPool}},
+    {LayerKind::kAveragePool, {BuildAveragePool}},
+    {LayerKind::kGlobalPool, {BuildGlobalPool}},
+    {LayerKind::kGroupNorm, {BuildGroupNorm}},
+    {LayerKind::kRnn, {BuildRnn}},
+    {LayerKind::kLstm, {BuildLstm}},
+    {LayerKind::kGru, {BuildGru}},
+    {LayerKind::kRepeat, {BuildRepeat}},
 };
 
 }  // namespace

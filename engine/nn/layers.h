@@ -34,6 +34,8 @@ struct LayerContext {
   int64_t outputs_averaged;
   // What is added to the main loss.
   std::vector<Value>& losses;
+  // Steps of each row, codes [batch]; no value if all rows have all steps.
+  Value lengths = Value();
 
   Value x() const { return inputs[0]; }
   const Shape& shape() const { return graph.shape(inputs[0]); }
@@ -87,5 +89,17 @@ Value BuildGather(const LayerContext& context);
 Value BuildNoise(const LayerContext& context);
 Value BuildLatent(const LayerContext& context);
 Value BuildActivityPenalty(const LayerContext& context);
+
+Value BuildConv(const LayerContext& context);
+Value BuildConvTranspose(const LayerContext& context);
+Value BuildMaxPool(const LayerContext& context);
+Value BuildAveragePool(const LayerContext& context);
+Value BuildGlobalPool(const LayerContext& context);
+Value BuildGroupNorm(const LayerContext& context);
+
+Value BuildRnn(const LayerContext& context);
+Value BuildLstm(const LayerContext& context);
+Value BuildGru(const LayerContext& context);
+Value BuildRepeat(const LayerContext& context);
 
 }  // namespace beamline::engine

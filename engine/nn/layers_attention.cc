@@ -61,7 +61,7 @@ Value Rotate(const LayerContext& context, const std::string& what, Value x, int6
 
 // How many keys of each row are no padding; no value if all may be seen.
 Value KeyLengths(const LayerContext& context, int64_t keys) {
-  if (!context.layer.padding) return {};
+  if (!context.layer.mask_padding) return {};
   const Value codes = context.graph.Find("codes");
   if (!codes.valid() || context.graph.shape(codes) != Shape({context.batch, keys})) {
     Fail("layer \"", context.name, "\" leaves out padding, which \"codes\" tell, but it has ", keys,

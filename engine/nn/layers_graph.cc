@@ -188,7 +188,11 @@ Value BuildGraphConv(const LayerContext& context) {
 Value BuildGraphPool(const LayerContext& context) {
   const SparseRows rows = NodesOfGraphs(GraphOf(context));
   const Graph::Adjacency adjacency = AddAdjacency(context, "graph.members", rows);
-  const bool mean = context.layer.mean;
+  const Reduction reduction = context.layer.reduction;
+  if (reduction != Reduction::kMean && reduction != Reduction::kSum) {
+    Fail("layer \"", context.name, "\" takes the mean or the sum over a graph: choose one");
+  }
+  const bool mean = reduction == Reduction::kMean;
   const Value weights = EdgeWeights(context, mean ? "graph.members.mean" : "graph.members.sum",
                                     RowWeights(rows, mean));
   return context.graph.SparseMatMul(context.name, context.x(), weights, adjacency);

@@ -60,7 +60,9 @@ class Wiring {
          (layout_.has_weights || spec_.objective == Objective::kNextToken))) {
       network_.weights = graph().Input("weights", {LossRows()});
     }
+    if (layout_.has_lengths) network_.lengths = graph().CodesInput("lengths", {batch_});
     for (size_t i = 0; i < spec_.layers.size(); ++i) AddLayer(i);
+    FindSteps();
     network_.output = previous_;
     FinishOutput();
     if (mode_ != NetworkMode::kPrediction) AddLoss();
@@ -152,8 +154,23 @@ class Wiring {
     const bool per_row = spec_.objective != Objective::kNextToken;
     previous_ =
         rule.build({graph(), layer, name, inputs, mode_, batch_, default_units, network_.rates,
-                    layout_.nodes.get(), per_row ? network_.weights : Value(), averaged, losses_});
+                    layout_.nodes.get(), per_row ? network_.weights : Value(), averaged, losses_,
+                    network_.lengths});
     by_name_[name] = previous_;
+  }
+
+  // All layers that read the lengths must see sequences of as many steps.
+  void FindSteps() {
+    for (const Node& node : graph().nodes()) {
+      if (node.op != OpKind::kRecurrent || !node.attributes.has_lengths) continue;
+      const int64_t steps = graph().shape(node.inputs[0]).dim(1);
+      if (network_.steps != 0 && steps != network_.steps) {
+        Fail("layer \"", node.name, "\" reads sequences of ", steps, " steps, but the rows have ",
+             "lengths of up to ", network_.steps, ": do not change the number of steps between ",
+             "recurrent layers, or cut the rows to one length");
+      }
+      network_.steps = steps;
+    }
   }
 
   void FinishOutput() {
@@ -267,8 +284,12 @@ class Wiring {
   void AddTraining() {
     const std::vector<Value> parameters = Parameters();
     const std::vector<Value> gradients = AppendGradients(&graph(), network_.loss, parameters);
-    network_.update = AppendUpdates(&graph(), parameters, gradients, RuleOf(spec_.optimizer),
-                                    spec_.clip_norm > 0);
+    UpdateOptions options;
+    options.rule = RuleOf(spec_.optimizer);
+    options.clip_norm = spec_.clip_norm > 0;
+    options.clip_value = spec_.clip_value > 0;
+    options.decay_matrices_only = spec_.optimizer.decay_matrices_only;
+    network_.update = AppendUpdates(&graph(), parameters, gradients, options);
   }
 
   const NetworkSpec& spec_;

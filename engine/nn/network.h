@@ -29,6 +29,8 @@ struct Network {
   Value targets;        // [batch, outputs]: all other losses; none where features are the target
   Value weights;        // as labels; kNextToken: always there
   Value class_weights;  // [classes]
+  Value lengths;        // [batch], codes: steps of each row, from 1 to `steps`
+  int64_t steps = 0;    // of the sequences that the lengths are about; 0: no layer reads them
   // Numbers of layers and loss by number input: rates, penalties, gamma.
   std::vector<std::pair<Value, double>> rates;
   UpdateInputs update;
@@ -41,8 +43,9 @@ struct Network {
   Value row_losses;     // [batch]: main loss of each row; kPrediction with kReconstruct
 };
 
-// Parameters are called "<layer>.weight", ".bias", ".gamma", ".beta", ".table", running statistics
-// "<layer>.running_mean" and ".running_variance".
+// Parameters are called "<layer>.weight", ".bias", ".gamma", ".beta", ".table"; of recurrent layers
+// also ".recurrent_weight", ".recurrent_bias", with ".reverse" behind them where read backwards;
+// running statistics "<layer>.running_mean" and ".running_variance".
 //
 // Throws Error, naming the layer and what to change, if the network cannot be wired, does not fit
 // the layout, or a number of the spec makes no sense.
@@ -63,7 +66,7 @@ Shape OutputShape(const NetworkSpec& spec, const BatchLayout& layout, int64_t ba
 struct NetworkCost {
   int64_t parameters = 0;      // trained numbers
   int64_t peak_bytes = 0;      // of the training graph: NetworkLearner::PeakBytes adds evaluation
-  int64_t flops_per_step = 0;  // of matrix products, a multiply-add counting 2
+  int64_t flops_per_step = 0;  // of matrix products and convolutions, a multiply-add counting 2
   int64_t flops_per_row = 0;   // of a prediction
 };
 NetworkCost EstimateCost(const NetworkSpec& spec, const BatchLayout& layout);

@@ -18,11 +18,37 @@ int64_t AttentionFlops(const Graph& graph, const Node& node) {
   return (gradient ? 5 : 2) * 2 * q.dim(0) * pairs * units;
 }
 
+// Multiply-adds of a convolution or one of its gradients, which all pair the same elements: each
+// position of the smaller image, or of the one that no zeros are put into, with each weight of a
+// group and unit. Taps that look at padding count.
+int64_t ConvProducts(const Graph& graph, const Node& node) {
+  const bool by_weight = node.op == OpKind::kConvWeightGrad;
+  const Shape& weight = graph.shape(by_weight ? node.outputs[0] : node.inputs[1]);
+  const Shape& image = graph.shape(by_weight ? node.inputs[1] : node.outputs[0]);
+  const Shape& enlarged = graph.shape(node.inputs[0]);
+  const bool flip = node.attributes.window.flip;
+  return (flip ? enlarged : image).Rows() * weight.NumElements();
+}
+
+// Of the products with a recurrent weight; 0 for other ops.
+int64_t RecurrentFlops(const Graph& graph, const Node& node) {
+  const bool forward = node.op == OpKind::kRecurrent;
+  const bool backward =
+      node.op == OpKind::kRecurrentGrad || node.op == OpKind::kRecurrentWeightGrad;
+  if (!forward && !backward) return 0;
+  const Shape& states = graph.shape(forward ? node.outputs[0] : node.inputs[0]);
+  return 2 * states.NumElements() * Gates(node.attributes.cell) * states.Columns();
+}
+
 int64_t ProductFlops(const Graph& graph) {
   int64_t flops = 0;
   for (const Node& node : graph.nodes()) {
+    flops += RecurrentFlops(graph, node);
     if (node.op == OpKind::kAttention || node.op == OpKind::kAttentionGrad) {
       flops += AttentionFlops(graph, node);
+    }
+    if (node.op == OpKind::kConv || node.op == OpKind::kConvWeightGrad) {
+      flops += 2 * ConvProducts(graph, node);
     }
     if (node.op != OpKind::kMatMul) continue;
     const Shape& a = graph.shape(node.inputs[0]);

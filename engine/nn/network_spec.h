@@ -40,6 +40,19 @@ enum class LayerKind : uint8_t {
   // The identity; adds l1 * sum |x| and sparsity_weight * the divergence of the mean activity of
   // each feature from sparsity_target (Ng 2011) to the loss.
   kActivityPenalty,
+  // Images [batch, height, width, channels] or sequences [batch, steps, channels].
+  kConv,           // activation(cross-correlation with the kernel + b) (LeCun et al. 1989)
+  kConvTranspose,  // its transpose, which enlarges: [batch, height * stride, ...] with kSame
+  kMaxPool,        // largest element of each window
+  kAveragePool,    // mean of each window
+  kGlobalPool,     // [batch, ..., channels] -> [batch, channels]
+  kGroupNorm,      // (Wu, He 2018)
+  // Over [batch, steps, features]; formulas: RecurrentCell. The rows' lengths count where the
+  // layout has them.
+  kRnn,
+  kLstm,
+  kGru,
+  kRepeat,  // [batch, features] -> [batch, steps, features]
 };
 
 enum class PositionKind : uint8_t {
@@ -79,6 +92,12 @@ enum class GraphConvKind : uint8_t {
   kGin,
 };
 
+// What is put around the input of a window.
+enum class Padding : uint8_t {
+  kValid,  // nothing: the window stays inside
+  kSame,   // zeros: the output has ceil(input / stride) positions; the odd one goes to the end
+};
+
 // Names that layers may take as inputs beside those of earlier layers.
 inline constexpr char kFeaturesInput[] = "features";
 inline constexpr char kCodesInput[] = "codes";
@@ -91,8 +110,8 @@ struct LayerSpec {
   // Layers before this one, "features" or "codes". Default: the layer before; for the first layer
   // "features", for an embedding "codes".
   std::vector<std::string> inputs;
-  // Dense: width of the output; 0, in the last layer only, is what the loss needs. Embedding:
-  // numbers per code column.
+  // Rnn, lstm, gru: width of the state. Dense: width of the output; 0, in the last layer only, is
+  // what the loss needs. Embedding: numbers per code column. Convolution: channels of the output.
   int64_t units = 0;
   // Dense: features that the input must have; 0 takes what comes.
   int64_t expected_inputs = 0;
@@ -103,16 +122,20 @@ struct LayerSpec {
   double rate = 0;
   // Batch norm: running = momentum * running + (1 - momentum) * batch.
   double momentum = 0.9;
-  // Batch and layer norm.
+  // Batch, layer and group norm.
   double epsilon = 1e-5;
   // Embedding: number of categories of each code column; one number serves all columns.
   std::vector<int64_t> categories;
+  // Rnn, lstm, gru: all steps, [batch, steps, units]; without it the last one, [batch, units].
+  bool sequence = false;
+  // Rnn, lstm, gru: a second layer reads backwards; the outputs are joined: units doubles.
+  bool bidirectional = false;
+  // Repeat.
+  int64_t steps = 0;
   // Reshape: extents after the batch.
   std::vector<int64_t> shape;
   // Graph convolution.
   GraphConvKind graph_conv = GraphConvKind::kGcn;
-  // Graph pool: mean, else sum.
-  bool mean = true;
   // Embedding: the code columns are the steps of a sequence and share one table: [batch, steps,
   // units].
   bool tokens = false;
@@ -122,7 +145,7 @@ struct LayerSpec {
   bool causal = false;
   bool rotary = false;
   // Attention: steps behind the last known code of a row are padding that nobody sees.
-  bool padding = false;
+  bool mask_padding = false;
   PositionKind positions = PositionKind::kLearned;
   // Slice.
   int64_t begin = 0;
@@ -134,6 +157,21 @@ struct LayerSpec {
   double l1 = 0;
   double sparsity_weight = 0;
   double sparsity_target = 0.05;
+  // Convolution and pools: one number for all axes, or one per axis (height, width; or steps).
+  // Extent of the kernel or pool's window.
+  std::vector<int64_t> kernel;
+  // Empty: 1, of a pool the window's extent.
+  std::vector<int64_t> stride;
+  Padding padding = Padding::kValid;
+  // Convolution: zeros on both ends, instead of `padding`.
+  std::vector<int64_t> pad;
+  // Convolution: distance between the kernel's taps; empty: 1.
+  std::vector<int64_t> dilation;
+  // Convolution: parts of the channels that do not see each other. Group norm: parts of the
+  // channels that are normalised together.
+  int64_t groups = 1;
+  // Global pool; graph pool: mean or sum.
+  Reduction reduction = Reduction::kMean;
 };
 
 struct LossSpec {
@@ -149,22 +187,40 @@ struct LossSpec {
   double temperature = 0.1;  // InfoNCE
 };
 
-enum class OptimizerKind : uint8_t { kSgd, kAdam, kAdamW, kRmsProp, kAdaGrad };
+enum class OptimizerKind : uint8_t { kSgd, kAdam, kAdamW, kRmsProp, kAdaGrad, kLamb };
 
 // Formulas: engine/optim/optimizer.h.
 struct OptimizerSpec {
   OptimizerKind kind = OptimizerKind::kSgd;
   double learning_rate = 0.01;
-  double momentum = 0;  // SGD
+  double momentum = 0;  // SGD, RMSProp
   bool nesterov = false;
-  double beta1 = 0.9;  // Adam, AdamW
+  double beta1 = 0.9;  // Adam, AdamW, LAMB
   double beta2 = 0.999;
   double decay = 0.9;  // RMSProp
   double epsilon = 1e-8;
-  double weight_decay = 0;  // SGD, Adam: L2 in the gradient; AdamW: decoupled
+  double weight_decay = 0;  // AdamW, LAMB: decoupled; all others: L2 in the gradient
+  // Biases, and scales and shifts of normalisation, do not decay: parameters of one dimension.
+  bool decay_matrices_only = false;
 };
 
-enum class ScheduleKind : uint8_t { kConstant, kStep, kExponential, kCosine };
+enum class ScheduleKind : uint8_t {
+  kConstant,
+  kStep,
+  kExponential,
+  kCosine,
+  kLinear,
+  kPolynomial,
+  kOneCycle,
+  kPlateau,
+};
+
+// How the learning rate grows with the batch.
+enum class BatchScaling : uint8_t {
+  kNone,
+  kLinear,      // rate * batch_size / base_batch_size (Goyal et al. 2017)
+  kSquareRoot,  // rate * sqrt(batch_size / base_batch_size) (Krizhevsky 2014; You et al. 2020)
+};
 
 // Formulas: engine/optim/schedule.h.
 struct ScheduleSpec {
@@ -172,8 +228,27 @@ struct ScheduleSpec {
   // Steps over which the rate rises linearly from 0, before the schedule begins.
   int64_t warmup_steps = 0;
   int64_t every_epochs = 1;   // step
-  double factor = 0.1;        // step, exponential
-  double final_fraction = 0;  // cosine
+  double factor = 0.1;        // step, exponential, plateau
+  double final_fraction = 0;  // cosine, linear, polynomial, one-cycle, plateau
+  double power = 1;           // polynomial
+  // One-cycle: where the cycle begins, and the share of the steps that the rate rises.
+  double initial_fraction = 0.04;
+  double rising_share = 0.3;
+  // Plateau: epochs without improvement of the watched metric (EarlyStoppingSpec::metric,
+  // min_delta) after which the rate is multiplied by `factor`.
+  int64_t plateau_patience = 10;
+  BatchScaling batch_scaling = BatchScaling::kNone;
+  int64_t base_batch_size = 256;
+};
+
+enum class AveragingKind : uint8_t { kNone, kExponential, kStochastic };
+
+// Averages of the weights, which evaluation, prediction and the finished model then use; training
+// goes on from the weights themselves. Formulas: engine/optim/averaging.h.
+struct AveragingSpec {
+  AveragingKind kind = AveragingKind::kNone;
+  double decay = 0.999;     // exponential
+  int64_t start_epoch = 0;  // stochastic: the first epoch, from 0, whose end is averaged
 };
 
 struct EarlyStoppingSpec {
@@ -201,6 +276,9 @@ struct NetworkSpec {
   ScheduleSpec schedule;
   // Gradients are scaled down to this global L2 norm; 0: no limit.
   double clip_norm = 0;
+  // Before that each gradient is kept within [-clip_value, clip_value]; 0: no limit.
+  double clip_value = 0;
+  AveragingSpec averaging;
   // Rows in one step; the last step of an epoch has what is left.
   int64_t batch_size = 32;
   int64_t epochs = 10;

@@ -42,10 +42,11 @@ int64_t OutputsNeeded(const NetworkSpec& spec, const BatchLayout& layout) {
   const LossKind loss = spec.loss.kind;
   if (TakesLabels(loss) || loss == LossKind::kHinge || loss == LossKind::kFocal ||
       loss == LossKind::kKullbackLeibler || !spec.loss.class_weights.empty()) {
-    Fail("features are reconstructed by mse, mae, huber or bce, without class weights, not by ",
-         Name(loss));
+    Fail("the loss ", Name(loss), spec.loss.class_weights.empty() ? "" : " with class weights",
+         " is for classes, but the network reconstructs its features: use mean squared error, or "
+         "binary cross-entropy for features in [0, 1]");
   }
-  if (layout.features < 1) Fail("there are no numeric features to reconstruct");
+  if (layout.features < 1) Fail("there are no features to reconstruct: all columns are codes");
   return layout.features;
 }
 

@@ -15,6 +15,8 @@ int StatesOf(UpdateRule rule) {
       return 0;
     case UpdateRule::kAdam:
     case UpdateRule::kAdamW:
+    case UpdateRule::kRmsPropMomentum:
+    case UpdateRule::kLamb:
       return 2;
     default:
       return 1;
@@ -65,19 +67,32 @@ UpdateRule RuleOf(const OptimizerSpec& optimizer) {
     case OptimizerKind::kAdamW:
       return UpdateRule::kAdamW;
     case OptimizerKind::kRmsProp:
-      return UpdateRule::kRmsProp;
+      return optimizer.momentum == 0 ? UpdateRule::kRmsProp : UpdateRule::kRmsPropMomentum;
     case OptimizerKind::kAdaGrad:
       return UpdateRule::kAdaGrad;
+    case OptimizerKind::kLamb:
+      return UpdateRule::kLamb;
   }
   return UpdateRule::kSgd;
 }
 
 UpdateInputs AppendUpdates(Graph* graph, std::span<const Value> parameters,
-                           std::span<const Value> gradients, UpdateRule rule, bool clip) {
+                           std::span<const Value> given, const UpdateOptions& options) {
   UpdateInputs inputs;
   inputs.numbers = graph->Input("optimizer/numbers", {kUpdateNumbers});
+  if (options.decay_matrices_only) {
+    inputs.undecayed = graph->Input("optimizer/numbers_without_decay", {kUpdateNumbers});
+  }
+  std::vector<Value> gradients(given.begin(), given.end());
+  if (options.clip_value) inputs.value_limit = graph->Number("optimizer/value_limit");
+  for (Value& gradient : gradients) {
+    if (!gradient.valid() || !options.clip_value) continue;
+    const Shape shape = graph->shape(gradient);
+    gradient =
+        graph->Append(OpKind::kClamp, "clip", {gradient, inputs.value_limit}, {shape}).outputs[0];
+  }
   Value scale;
-  if (clip) {
+  if (options.clip_norm) {
     std::vector<Value> norms;
     for (const Value gradient : gradients) {
       if (!gradient.valid()) continue;
@@ -89,15 +104,17 @@ UpdateInputs AppendUpdates(Graph* graph, std::span<const Value> parameters,
     scale = graph->Append(OpKind::kClipScale, "clip", norms, {Shape()}).outputs[0];
   }
   Attributes attributes;
-  attributes.rule = rule;
-  attributes.has_scale = clip;
+  attributes.rule = options.rule;
+  attributes.has_scale = options.clip_norm;
   for (size_t i = 0; i < parameters.size(); ++i) {
     if (!gradients[i].valid()) continue;
     const std::string name = graph->info(parameters[i]).name;
     const Shape shape = graph->shape(parameters[i]);
-    std::vector<Value> operands = {parameters[i], gradients[i], inputs.numbers};
-    if (clip) operands.push_back(scale);
-    for (int s = 0; s < StatesOf(rule); ++s) {
+    const bool decays = !options.decay_matrices_only || shape.rank() >= 2;
+    std::vector<Value> operands = {parameters[i], gradients[i],
+                                   decays ? inputs.numbers : inputs.undecayed};
+    if (options.clip_norm) operands.push_back(scale);
+    for (int s = 0; s < StatesOf(options.rule); ++s) {
       operands.push_back(graph->State(Concat("optimizer/", name, "/", s), shape, 0));
     }
     graph->Append(OpKind::kUpdate, name, operands, {}, attributes);
@@ -105,20 +122,28 @@ UpdateInputs AppendUpdates(Graph* graph, std::span<const Value> parameters,
   return inputs;
 }
 
+std::array<double, kUpdateNumbers> WithoutDecay(std::array<double, kUpdateNumbers> numbers,
+                                                UpdateRule rule) {
+  numbers[functors::kWeightDecay] = 0;
+  numbers[functors::kShrink] = rule == UpdateRule::kLamb ? 0 : 1;
+  return numbers;
+}
+
 std::array<double, kUpdateNumbers> UpdateNumbers(const OptimizerSpec& optimizer,
                                                  double learning_rate, int64_t step) {
   std::array<double, kUpdateNumbers> numbers{};
-  const bool adaptive =
-      optimizer.kind == OptimizerKind::kAdam || optimizer.kind == OptimizerKind::kAdamW;
-  const bool decoupled = optimizer.kind == OptimizerKind::kAdamW;
+  const bool lamb = optimizer.kind == OptimizerKind::kLamb;
+  const bool decoupled = optimizer.kind == OptimizerKind::kAdamW || lamb;
+  const bool adaptive = optimizer.kind == OptimizerKind::kAdam || decoupled;
   numbers[functors::kRate] = learning_rate;
   numbers[functors::kFirst] = adaptive ? optimizer.beta1 : optimizer.momentum;
   numbers[functors::kSecond] = adaptive ? optimizer.beta2 : optimizer.decay;
   numbers[functors::kEpsilon] = optimizer.epsilon;
   numbers[functors::kWeightDecay] = decoupled ? 0 : optimizer.weight_decay;
-  numbers[functors::kStepSize] = learning_rate / Correction(optimizer.beta1, step + 1);
+  numbers[functors::kStepSize] = (lamb ? 1 : learning_rate) / Correction(optimizer.beta1, step + 1);
   numbers[functors::kRootCorrection] = 1 / std::sqrt(Correction(optimizer.beta2, step + 1));
-  numbers[functors::kShrink] = 1 - learning_rate * optimizer.weight_decay;
+  numbers[functors::kShrink] =
+      lamb ? optimizer.weight_decay : 1 - learning_rate * optimizer.weight_decay;
   return numbers;
 }
 

@@ -16,8 +16,10 @@
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "engine/data/idx.h"
 #include "engine/data/npy.h"
 #include "pipeline/ingest/decompress.h"
+#include "pipeline/ingest/spill.h"
 #include "pipeline/ingest/zip.h"
 
 namespace beamline::pipeline {
@@ -131,7 +133,7 @@ void RefuseKnownFormats(std::string_view head) {
   for (const Row& row : kRows) {
     if (head.starts_with(row.magic)) {
       Fail("it is ", row.name,
-           ": convert it to CSV, NPY or NPZ, plain or compressed by gzip or "
+           ": convert it to CSV, NPY, NPZ or IDX, plain or compressed by gzip or "
            "zstd");
     }
   }
@@ -140,11 +142,14 @@ void RefuseKnownFormats(std::string_view head) {
 FileFormat DetectFormat(std::string_view head) {
   if (head.starts_with("\x93NUMPY")) return FileFormat::kNpy;
   if (head.starts_with("PK\x03\x04") || head.starts_with("PK\x05\x06")) return FileFormat::kNpz;
+  if (engine::data::IsIdx(head)) return FileFormat::kIdx;
   RefuseKnownFormats(head);
   return FileFormat::kCsv;
 }
 
-Table ReadTable(std::string_view bytes, std::string_view name, const IngestOptions& options) {
+// `folder` is for temporary files.
+Table ReadTable(std::string_view bytes, std::string_view name, const std::string& folder,
+                const IngestOptions& options) {
   if (bytes.empty()) throw Error("the file is empty");
   const ExpansionLimit limit(static_cast<int64_t>(bytes.size()), options.max_expanded_bytes,
                              options.max_expansion);
@@ -157,6 +162,20 @@ Table ReadTable(std::string_view bytes, std::string_view name, const IngestOptio
     format = DetectFormat({head, size});
     source->Rewind();
   }
+  if (options.files > 1 && format != FileFormat::kIdx && format != FileFormat::kNpy) {
+    Fail("the ", options.files,
+         " files make no table together: only IDX and NPY files are joined, each an array "
+         "that becomes a column; join the rows of other files into one file first");
+  }
+  if (format != FileFormat::kCsv && !options.csv.types.empty()) {
+    Fail("column_types is for CSV, but this file is not: its arrays have types of their own");
+  }
+  if (format == FileFormat::kIdx) {
+    return engine::data::ReadIdx(*source,
+                                 {.names = options.csv.names,
+                                  .max_array_bytes = options.max_expanded_bytes,
+                                  .store = [&] { return std::make_unique<SpillStore>(folder); }});
+  }
   if (format == FileFormat::kCsv) {
     engine::data::CsvOptions csv = options.csv;
     csv.threads = options.threads;
@@ -165,7 +184,9 @@ Table ReadTable(std::string_view bytes, std::string_view name, const IngestOptio
   std::string expanded;
   std::string_view content = source->Memory();
   if (content.data() == nullptr) content = expanded = ReadAll(*source);
-  if (format == FileFormat::kNpy) return Table({engine::data::ReadNpy(Stem(name), content)});
+  if (format == FileFormat::kNpy) {
+    return engine::data::ReadNpyFiles(Stem(name), options.csv.names, content);
+  }
   return engine::data::ReadArrays(ReadNpz(content, limit));
 }
 
@@ -198,7 +219,8 @@ absl::StatusOr<Ingested> Ingest(const std::string& input, std::string_view name,
   try {
     Ingested out;
     {
-      const Table table = ReadTable(file.bytes(), name, options);
+      const std::string folder = std::filesystem::absolute(output).parent_path().string();
+      const Table table = ReadTable(file.bytes(), name, folder, options);
       OutputFile result(output);
       RETURN_IF_ERROR(WriteTable(table, result, options.threads));
       out.size_bytes = result.size();

@@ -11,13 +11,17 @@
 
 namespace beamline::pipeline {
 
-enum class FileFormat { kDetect, kCsv, kNpy, kNpz };
+enum class FileFormat { kDetect, kCsv, kNpy, kNpz, kIdx };
 
 struct IngestOptions {
-  // kDetect: by the first bytes, seen through gzip and zstd; all that is not NPY or NPZ is CSV.
+  // kDetect: by the first bytes, seen through gzip and zstd; all that is not NPY, NPZ or IDX is
+  // CSV.
   FileFormat format = FileFormat::kDetect;
-  // How a CSV file is read. Its `threads` is overridden by the one below.
+  // How a CSV file is read. Its `names` serve NPY and IDX too; its `threads` is overridden by the
+  // one below.
   engine::data::CsvOptions csv;
+  // Of how many files the input consists, one after the other. More than one only of NPY or IDX.
+  int files = 1;
   // Unit: threads. The result does not depend on it.
   int threads = 1;
   // A file that becomes larger than this when decompressed is refused, as is one that grows by
@@ -34,11 +38,11 @@ struct Ingested {
 
 // Reads `input` and writes the columnar file to `output`, durably: under a temporary name, synced,
 // renamed. `name` is what the user calls the file: for messages, and for the name of the column of
-// an NPY file ("x" for x.npy).
-// InvalidArgument, naming line, row and column where there is one, if the input cannot be
-// read as a table; ResourceExhausted if it grows beyond the limits or the disk is full; NotFound or
-// Internal if files cannot be opened, read or written. On failure there is no output, and nothing
-// is left beside it.
+// an NPY file ("x" for x.npy). IDX files are read piece by piece: large ones take no more memory
+// than small ones, but room for a temporary file beside `output`. InvalidArgument, naming line, row
+// and column where there is one, if the input cannot be read as a table; ResourceExhausted if it
+// grows beyond the limits or the disk is full; NotFound or Internal if files cannot be opened, read
+// or written. On failure there is no output, and nothing is left beside it.
 absl::StatusOr<Ingested> Ingest(const std::string& input, std::string_view name,
                                 const std::string& output, const IngestOptions& options = {});
 

@@ -30,6 +30,8 @@ namespace beamline::server {
 namespace {
 
 constexpr size_t kMaxDisplayName = 256;
+// Of one dataset.
+constexpr int kMaxFiles = 1000;
 
 absl::Status CheckBeginUpload(const v1::BeginUploadRequest& request, const Limits& limits) {
   FieldErrors errors;
@@ -47,6 +49,9 @@ absl::Status CheckBeginUpload(const v1::BeginUploadRequest& request, const Limit
   }
   if (request.display_name().size() > kMaxDisplayName) {
     errors.Add("display_name", "must have at most 256 characters");
+  }
+  if (request.file_count() < 0 || request.file_count() > kMaxFiles) {
+    errors.Add("file_count", absl::StrCat("must be from 1 to ", kMaxFiles));
   }
   RETURN_IF_ERROR(errors.ToStatus());
   return pipeline::CheckImportOptions(request.options());
@@ -94,6 +99,7 @@ absl::StatusOr<v1::BeginUploadResponse> Begin(Transaction& transaction, const st
   *fresh.message.mutable_source() = request.source();
   *fresh.message.mutable_options() = request.options();
   fresh.message.set_display_name(request.display_name());
+  fresh.message.set_file_count(request.file_count());
   *fresh.message.mutable_expire_time() = store::ToProto(expiry);
   RETURN_IF_ERROR(store::InsertUpload(transaction.store(), fresh));
   *response.mutable_upload() = fresh.message;

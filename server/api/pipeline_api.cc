@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "pipeline/resolve.h"
+#include "pipeline/yaml.h"
 #include "server/api/answer.h"
 #include "server/coordinator.h"
 #include "server/dataset_lookup.h"
@@ -86,7 +87,10 @@ void PipelineApi::GetPipeline(const auth::Principal&, const v1::GetPipelineReque
     ASSIGN_OR_RETURN(const ChildName name, ParsePipelineName("name", request.name()));
     if (request.version() < 0) return BadField("version", "must not be negative");
     ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
-    return store::GetPipeline(reader, name.project, name.id, request.version());
+    ASSIGN_OR_RETURN(v1::Pipeline found,
+                     store::GetPipeline(reader, name.project, name.id, request.version()));
+    found.set_yaml(pipeline::WriteYaml(found.definition()));
+    return found;
   }());
 }
 

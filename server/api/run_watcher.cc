@@ -37,6 +37,7 @@ void RunWatcher::End(absl::Status why) {
   {
     const std::lock_guard lock(mutex_);
     end_.Update(why);
+    why = end_;
     waiting = std::exchange(waiting_, nullptr);
   }
   if (waiting) waiting(std::move(why));

@@ -145,7 +145,8 @@ absl::StatusOr<v1::Dataset> Make(const ApiContext& context, const store::StoredU
   ASSIGN_OR_RETURN(
       v1::Dataset dataset,
       pipeline::ImportFile(path, upload.message.display_name(), upload.message.options(), 2,
-                           context.limits.max_upload_bytes, output));
+                           context.limits.max_upload_bytes, output,
+                           std::max(upload.message.file_count(), 1)));
   ASSIGN_OR_RETURN(*dataset.mutable_table(), context.blobs.Adopt(output, ""));
   if (!moved) RETURN_IF_ERROR(context.blobs.Adopt(path, source.digest()).status());
   *dataset.mutable_source() = source;

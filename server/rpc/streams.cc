@@ -11,9 +11,6 @@ void Watch::NextPage() {
   // A hold of its own: this object may go while the watcher still answers.
   const std::shared_ptr<RunWatcher> watcher = watcher_;
   watcher->Next([this](absl::StatusOr<std::vector<v1::Event>> page) {
-    if (absl::IsCancelled(page.status()) && !left_) {
-      page = absl::UnavailableError("the server stops: watch again from the last event seen");
-    }
     if (!page.ok() || page->empty()) {
       Finish(Gate::Conclude(page.status(), method_, caller_));
       return;

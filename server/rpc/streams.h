@@ -79,10 +79,7 @@ class Watch : public grpc::ServerWriteReactor<v1::Event> {
   void NextPage();
   void NextEvent();
   void OnWriteDone(bool ok) override;
-  void OnCancel() override {
-    left_ = true;
-    watcher_->Cancel();
-  }
+  void OnCancel() override { watcher_->Cancel(); }
   void OnDone() override { std::unique_ptr<Watch> last(this); }
 
   const std::shared_ptr<RunWatcher> watcher_;
@@ -90,8 +87,6 @@ class Watch : public grpc::ServerWriteReactor<v1::Event> {
   const auth::Principal caller_;
   std::vector<v1::Event> page_;
   size_t next_ = 0;
-  // The client has gone.
-  std::atomic<bool> left_ = false;
 };
 
 // Takes bytes into a sink. The first message says whose they are and is what the gate admits.

@@ -1,13 +1,19 @@
 // The real table of commands, and a server that is not there.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <set>
 
+#include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "clients/cli/arguments.h"
 #include "clients/cli/connection.h"
 #include "clients/cli/help.h"
+#include "clients/cli/interrupt.h"
 #include "clients/cli/verbs/verbs.h"
 
 namespace beamline::cli {
@@ -65,6 +71,31 @@ TEST(Connection, NamesAnAddressThatDoesNotAnswer) {
   EXPECT_TRUE(absl::IsUnavailable(answer.status())) << answer.status();
   EXPECT_THAT(std::string(answer.status().message()),
               AllOf(HasSubstr("127.0.0.1:1"), HasSubstr("beamline dev")));
+}
+
+// Calls a server that takes connections and never answers, after Ctrl-C. Exits with 0 if the call
+// was interrupted.
+void CallAfterAnInterrupt() {
+  const UniqueFd listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  if (bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+      listen(listener.get(), 8) != 0 ||
+      getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    _exit(2);
+  }
+  CatchInterrupts();
+  raise(SIGINT);
+  auto server =
+      Connect({absl::StrCat("127.0.0.1:", ntohs(address.sin_port)), "", "bl_a_b", "default"});
+  _exit(absl::IsCancelled((*server)->Call(kGetServerInfo, {}, 10'000).status()) ? 0 : 1);
+}
+
+TEST(ConnectionDeathTest, AnInterruptBetweenCallsEndsTheNext) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(CallAfterAnInterrupt(), ::testing::ExitedWithCode(0), "");
 }
 
 TEST(Connection, RefusesAnAddressWithoutPortAndAMissingAuthority) {

@@ -26,9 +26,9 @@ class DevTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = folder.name
         self.ready = os.path.join(self.folder, 'ready.json')
-        self.environment = {'PATH': os.environ['PATH'], 'HOME': self.folder, 'LANG': 'C.UTF-8',
-                            'TMPDIR': self.folder,
-                            'BEAMLINE_CONFIG': os.path.join(self.folder, 'config.json')}
+        self.environment = {
+            **harness.environment(self.folder, os.path.join(self.folder, 'config.json')),
+            'TMPDIR': self.folder}
 
     def start(self, *flags):
         if os.path.exists(self.ready):
@@ -50,11 +50,12 @@ class DevTest(unittest.TestCase):
 
     def cli(self, *arguments):
         return subprocess.run([harness.program('beamline'), *arguments], env=self.environment,
-                              capture_output=True, text=True, check=False, timeout=60)
+                              capture_output=True, text=True, check=False,
+                              timeout=60 * harness.TIME_FACTOR)
 
     def stop(self, dev, info, number):
         dev.send_signal(number)
-        output = dev.communicate(timeout=60)[0]
+        output = dev.communicate(timeout=60 * harness.TIME_FACTOR)[0]
         self.assertEqual(dev.returncode, 0, output)
         wait_for(lambda: not alive(info['server_pid']) and not alive(info['worker_pid']),
                  'both daemons are gone')
@@ -93,7 +94,7 @@ class DevTest(unittest.TestCase):
             os.kill(int(info[which]), signal.SIGKILL)
         wait_for(lambda: '1 ready of' in self.cli('status').stdout, 'both are back')
         dev.send_signal(signal.SIGTERM)
-        output = dev.communicate(timeout=60)[0]
+        output = dev.communicate(timeout=60 * harness.TIME_FACTOR)[0]
         self.assertEqual(dev.returncode, 0, output)
         self.assertIn('died (killed by signal 9', output)
 

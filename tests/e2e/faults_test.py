@@ -92,7 +92,7 @@ class FaultsTest(unittest.TestCase):
         self.cluster.server.kill()
         self.cluster.start_server()
         self.check(name)
-        _, err = watch.communicate(timeout=60)
+        _, err = watch.communicate(timeout=60 * harness.TIME_FACTOR)
         self.assertEqual(watch.returncode, 0, err)
         with open(seen, encoding='utf-8') as lines:
             sequences = [harness.json.loads(line)['sequence'] for line in lines]

@@ -21,6 +21,8 @@ import grpc
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
 BIN = os.environ.get('BEAMLINE_BIN', os.path.join(ROOT, 'build', 'dev', 'bin'))
+# All time limits are multiplied by this: programs built with a sanitizer are slow.
+TIME_FACTOR = int(os.environ.get('BEAMLINE_TIME_FACTOR', '1'))
 START_TIMEOUT = 60
 RUN_TIMEOUT = 120
 
@@ -29,8 +31,16 @@ def program(name):
     return os.path.join(BIN, name)
 
 
+def environment(folder, config):
+    """Of a `beamline` whose home is `folder`. Of the test's own only what a sanitizer needs."""
+    passed = {name: value for name, value in os.environ.items()
+              if name == 'PATH' or name.endswith('SAN_OPTIONS')}
+    return {**passed, 'HOME': folder, 'BEAMLINE_CONFIG': config, 'LANG': 'C.UTF-8'}
+
+
 def wait_for(condition, what, timeout=START_TIMEOUT):
     """The first true value of `condition()`. Fails the test, saying `what` did not happen."""
+    timeout *= TIME_FACTOR
     deadline = time.monotonic() + timeout
     while True:
         value = condition()
@@ -94,7 +104,7 @@ class Process:
         """As an operator would end it; returns the exit code."""
         if self.alive():
             self.popen.terminate()
-        return self.popen.wait(timeout)
+        return self.popen.wait(timeout * TIME_FACTOR)
 
 
 class CliResult:
@@ -188,11 +198,10 @@ class Cluster:
 
     def cli(self, *arguments, user='admin', check=None, stdin='', timeout=RUN_TIMEOUT, env=None):
         """Runs `beamline`; fails the test unless its exit code is `check` (None: any)."""
-        environment = {'PATH': os.environ['PATH'], 'HOME': self.folder,
-                       'BEAMLINE_CONFIG': self.path(f'{user}.json'), 'LANG': 'C.UTF-8',
-                       **(env or {})}
-        result = subprocess.run([program('beamline'), *arguments], input=stdin, timeout=timeout,
-                                capture_output=True, text=True, env=environment, check=False)
+        result = subprocess.run(
+            [program('beamline'), *arguments], input=stdin, timeout=timeout * TIME_FACTOR,
+            capture_output=True, text=True, check=False,
+            env={**environment(self.folder, self.path(f'{user}.json')), **(env or {})})
         if check is not None and result.returncode != check:
             raise AssertionError(f'beamline {" ".join(arguments)}: exit code {result.returncode}, '
                                  f'not {check}\n{result.stdout}\n{result.stderr}\n{self.log_ends()}')
@@ -200,10 +209,9 @@ class Cluster:
 
     def cli_start(self, *arguments, user='admin', **options):
         """Starts `beamline` and returns its Popen."""
-        environment = {'PATH': os.environ['PATH'], 'HOME': self.folder,
-                       'BEAMLINE_CONFIG': self.path(f'{user}.json'), 'LANG': 'C.UTF-8'}
         return subprocess.Popen([program('beamline'), *arguments], stdin=subprocess.DEVNULL,
-                                env=environment, text=True, **options)
+                                env=environment(self.folder, self.path(f'{user}.json')),
+                                text=True, **options)
 
     def write(self, name, text):
         path = self.path(name)
@@ -241,7 +249,7 @@ class Cluster:
         """The first event of the run for which `wanted(event)` holds."""
         run_pb2 = STUBS['run'][0]
         for event in self.stubs['run'].WatchRun(run_pb2.WatchRunRequest(name=name),
-                                                timeout=timeout):
+                                                timeout=timeout * TIME_FACTOR):
             if wanted(event):
                 return event
         raise AssertionError(f'{name} ended before {what}\n{self.log_ends()}')
@@ -250,7 +258,7 @@ class Cluster:
         """All events of a run that has ended."""
         run_pb2 = STUBS['run'][0]
         request = run_pb2.WatchRunRequest(name=name, after_sequence=after)
-        return list(self.stubs['run'].WatchRun(request, timeout=RUN_TIMEOUT))
+        return list(self.stubs['run'].WatchRun(request, timeout=RUN_TIMEOUT * TIME_FACTOR))
 
     def model_digest(self, run):
         """Digest of the one model that the run published."""
@@ -281,12 +289,12 @@ class Cluster:
             return False
         return [pid for pid in parents if names[pid].startswith('beamline-task') and below(pid)]
 
-    def log_ends(self):
+    def log_ends(self, size=2500):
         text = ''
         for name in sorted(os.listdir(self.folder)):
             if name.endswith('.log'):
                 with open(self.path(name), encoding='utf-8', errors='replace') as file:
-                    text += f'--- {name}\n{file.read()[-2500:]}\n'
+                    text += f'--- {name}\n{file.read()[-size:]}\n'
         return text
 
     def stop(self):
@@ -302,7 +310,9 @@ class Cluster:
             with contextlib.suppress(OSError):
                 if os.readlink(f'/proc/{pid}/cwd').startswith(self.folder):
                     os.kill(int(pid), signal.SIGKILL)
+        logs = self.log_ends(100_000)
         shutil.rmtree(self.folder, ignore_errors=True)
+        assert 'Sanitizer: ' not in logs, logs
 
 
 class ClusterTest(unittest.TestCase):
@@ -318,7 +328,8 @@ class ClusterTest(unittest.TestCase):
     def assert_server_lives(self):
         cluster_pb2 = STUBS['cluster'][0]
         self.assertTrue(self.cluster.server.alive(), self.cluster.log_ends())
-        self.cluster.stubs['cluster'].GetServerInfo(cluster_pb2.GetServerInfoRequest(), timeout=10)
+        self.cluster.stubs['cluster'].GetServerInfo(cluster_pb2.GetServerInfoRequest(),
+                                                    timeout=10 * TIME_FACTOR)
 
     def assert_code(self, code, function, *arguments, **named):
         """The error that the call ends with, which must have the code."""

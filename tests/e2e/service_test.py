@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import time
 import unittest
 
 import harness
@@ -154,12 +152,15 @@ class ServiceTest(harness.ClusterTest):
 
     def test_ctrl_c_detaches_and_the_run_goes_on(self):
         name = self.cluster.create_run(self.slow)
-        watch = self.cluster.cli_start('run', 'watch', name, stdout=subprocess.PIPE,
-                                       stderr=subprocess.PIPE)
+        said = self.cluster.path('watched.txt')
+        with open(said, 'wb') as output:
+            watch = self.cluster.cli_start('run', 'watch', name, stdout=output, stderr=output)
         self.cluster.wait_for_event(name, lambda e: e.HasField('progress'), 'it trains')
-        time.sleep(0.5)
+        wait_for(lambda: os.path.getsize(said) > 0, 'an event was watched')
         watch.send_signal(signal.SIGINT)
-        _, err = watch.communicate(timeout=20)
+        watch.wait(20 * harness.TIME_FACTOR)
+        with open(said, encoding='utf-8') as file:
+            err = file.read()
         self.assertEqual(watch.returncode, 130, err)
         self.assertIn('beamline run watch', err)
         self.assertIn('beamline run cancel', err)
@@ -197,6 +198,11 @@ class ServiceTest(harness.ClusterTest):
         self.assertIn('version 2', self.cluster.cli('pipeline', 'create', path, check=0).out)
         shown = self.cluster.cli('pipeline', 'show', 'stored', '--json', check=0).json()
         self.assertEqual(shown['version'], 2)
+        yaml = self.cluster.cli('pipeline', 'show', 'stored', '--version', '1', check=0).out
+        self.assertTrue(yaml.startswith('name: stored\n'), yaml)
+        self.assertIn('activation: relu\n', yaml)
+        path = self.cluster.write('shown.yaml', yaml.replace('epochs: 5', 'epochs: 6'))
+        self.assertIn('version 2', self.cluster.cli('pipeline', 'create', path, check=0).out)
         points = self.cluster.path('points.csv')
         self.cluster.cli('run', 'create', 'stored', '--input', f'points={points}', '--watch',
                          check=0)

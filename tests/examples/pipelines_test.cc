@@ -1,4 +1,5 @@
-// The definitions that examples come with are understood.
+// The definitions that examples come with are understood, and written as they are read.
+#include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -20,6 +21,12 @@ TEST(Examples, EveryDefinitionIsUnderstood) {
     const pipeline::ParsedDefinition parsed = pipeline::ParseDefinition(*ReadFile(path));
     EXPECT_EQ(pipeline::FormatViolations(parsed.violations, path), "");
     EXPECT_GT(parsed.definition.steps_size(), 0) << path;
+    const std::string text = pipeline::WriteYaml(parsed.definition);
+    const pipeline::ParsedDefinition again = pipeline::ParseDefinition(text);
+    EXPECT_EQ(pipeline::FormatViolations(again.violations, path), "") << text;
+    EXPECT_TRUE(
+        google::protobuf::util::MessageDifferencer::Equals(again.definition, parsed.definition))
+        << text;
   }
   EXPECT_GT(found, 0);
 }

@@ -38,8 +38,15 @@ void Bench::AddTable(const std::string& input, const engine::data::Table& table)
   files_[input] = path;
 }
 
-void Bench::AddFile(const std::string& input, const std::string& path) {
+void Bench::AddFiles(const std::string& input, const std::vector<std::string>& paths) {
   IngestOptions options;
+  options.files = static_cast<int>(paths.size());
+  std::string path = paths[0];
+  if (paths.size() > 1) {
+    path = folder_.path() + "/" + input + ".joined";
+    std::ofstream joined(path, std::ios::binary);
+    for (const std::string& part : paths) joined << std::ifstream(part, std::ios::binary).rdbuf();
+  }
   const v1::ImportOptions& import = definition_.inputs().at(input).options();
   options.csv.names.assign(import.column_names().begin(), import.column_names().end());
   if (import.header() == v1::ImportOptions::HEADER_ABSENT) {

@@ -33,8 +33,9 @@ class Bench {
   explicit Bench(std::string_view yaml);
 
   void AddTable(const std::string& input, const engine::data::Table& table);
-  // Reads a CSV file by the input's options.
-  void AddFile(const std::string& input, const std::string& path);
+  // Reads a file, or several as one, by the input's options.
+  void AddFile(const std::string& input, const std::string& path) { AddFiles(input, {path}); }
+  void AddFiles(const std::string& input, const std::vector<std::string>& paths);
 
   // The attempt at a step, with results of those that ran before.
   v1::TaskStart Start(const std::string& step);

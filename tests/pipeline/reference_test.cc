@@ -12,12 +12,15 @@ using testing::Bench;
 using testing::DatasetFolder;
 using testing::SourceFile;
 
-// The evaluation of an example; its input files come from the data set of the same name.
+// The evaluation of an example; its input files are in `folder`.
 v1::Evaluation Evaluate(const std::string& name, const std::string& folder) {
   Bench bench(ReadFile(SourceFile("examples/" + name + "/pipeline.yaml")).value());
   bench.threads = 2;
   for (const auto& [input, source] : bench.definition().inputs()) {
-    bench.AddFile(input, folder + "/" + source.file());
+    std::vector<std::string> paths;
+    for (const std::string& file : source.files()) paths.push_back(folder + "/" + file);
+    if (paths.empty()) paths.push_back(folder + "/" + source.file());
+    bench.AddFiles(input, paths);
   }
   v1::TaskEnd end = bench.Run("train");
   EXPECT_EQ(end.result().failure().message(), "");
@@ -66,6 +69,30 @@ TEST(Reference, Higgs) {
   const v1::Evaluation evaluation = Evaluate("higgs", folder);
   EXPECT_EQ(evaluation.row_count(), 10978);
   EXPECT_GE(evaluation.metrics().at("auc"), 0.75);
+}
+
+TEST(Reference, MnistMlp) {
+  REQUIRE_DATASET(folder, "mnist");
+  const v1::Evaluation evaluation = Evaluate("mnist_mlp", folder);
+  EXPECT_EQ(evaluation.row_count(), 10'000);
+  EXPECT_GE(evaluation.metrics().at("accuracy"), 0.98);
+}
+
+// Principal components have 0.0168.
+TEST(Reference, MnistAutoencoder) {
+  REQUIRE_DATASET(folder, "mnist");
+  const v1::Evaluation evaluation = Evaluate("mnist_autoencoder", folder);
+  EXPECT_EQ(evaluation.row_count(), 10'000);
+  EXPECT_LE(evaluation.metrics().at("mse"), 0.012);
+}
+
+// Principal components have 0.956, an isolation forest 0.978.
+TEST(Reference, ThyroidAutoencoder) {
+  REQUIRE_DATASET(folder, "thyroid_anomaly");
+  const v1::Evaluation evaluation = Evaluate("thyroid_autoencoder", folder);
+  EXPECT_EQ(evaluation.row_count(), 755);
+  EXPECT_GE(evaluation.metrics().at("auc"), 0.98);
+  EXPECT_GT(evaluation.roc_size(), 10);
 }
 
 }  // namespace

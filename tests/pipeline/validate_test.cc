@@ -2,117 +2,17 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
 #include <string>
 
-#include "pipeline/parameters.h"
-#include "pipeline/text_value.h"
-#include "pipeline/yaml.h"
+#include "tests/pipeline/validate_fixture.h"
 
 namespace beamline::pipeline {
 namespace {
 
-constexpr char kBase[] = R"(
-name: base
-inputs: {table: {dataset: flowers}, other: {dataset: flowers2}}
-steps:
-  - name: train
-    train:
-      data:
-        input: table
-        target: species
-        features: [length, width, color]
-        split: {stratified: {validation: 0.2, test: 0.2}}
-      network:
-        layers:
-          - {name: hidden, dense: {units: 8, activation: relu}}
-          - {name: out, dense: {}}
-        loss: {cross_entropy: {}}
-        optimizer: {adam: {}}
-        early_stopping: {metric: accuracy}
-  - name: evaluate
-    evaluate: {model: train}
-  - name: publish
-    publish:
-      model: train
-      name: flower
-      requirements: [{evaluation: evaluate, metric: accuracy, at_least: 0.9}]
-)";
-
-void AddNumber(v1::Dataset& dataset, const std::string& name, double min, double max) {
-  v1::Column& column = *dataset.add_columns();
-  column.set_name(name);
-  column.set_type(v1::COLUMN_TYPE_FLOAT64);
-  v1::ColumnStatistics& statistics = *column.mutable_statistics();
-  statistics.set_count(150);
-  statistics.set_min(min);
-  statistics.set_max(max);
-  statistics.set_mean((min + max) / 2);
-  statistics.set_distinct(100);
-}
-
-void AddText(v1::Dataset& dataset, const std::string& name,
-             const std::vector<std::string>& categories) {
-  v1::Column& column = *dataset.add_columns();
-  column.set_name(name);
-  column.set_type(v1::COLUMN_TYPE_CATEGORICAL);
-  column.mutable_statistics()->set_count(150);
-  column.mutable_statistics()->set_distinct(static_cast<int64_t>(categories.size()));
-  for (const std::string& category : categories) {
-    column.mutable_statistics()->add_top_categories()->set_value(category);
-  }
-}
-
-v1::Dataset Flowers() {
-  v1::Dataset dataset;
-  dataset.set_row_count(150);
-  AddNumber(dataset, "length", 1, 7);
-  AddNumber(dataset, "width", -2, 3);
-  AddText(dataset, "color", {"blue", "red"});
-  AddText(dataset, "species", {"setosa", "versicolor", "virginica"});
-  AddText(dataset, "kind", {"only"});
-  AddNumber(dataset, "price", 0, 10);
-  AddNumber(dataset, "constant", 4, 4);
-  AddNumber(dataset, "weight", -1, 3);
-  AddNumber(dataset, "negative", -3, 1);
-  AddNumber(dataset, "holes", 0, 1);
-  dataset.mutable_columns(9)->mutable_statistics()->set_missing(7);
-  return dataset;
-}
-
-class ValidateTest : public testing::Test {
- protected:
-  ValidateTest() {
-    datasets_["flowers"] = Flowers();
-    datasets_["flowers2"] = Flowers();
-    datasets_["small"].set_row_count(10);
-    AddNumber(datasets_["small"], "length", 0, 1);
-    AddNumber(datasets_["small"], "color", 0, 1);
-    options_.datasets = [this](std::string_view name) -> const v1::Dataset* {
-      const auto found = datasets_.find(std::string(name));
-      return found == datasets_.end() ? nullptr : &found->second;
-    };
-    options_.for_run = true;
-  }
-
-  // What is wrong with the base definition after changes {path: value} in YAML.
-  std::string Check(const std::string& changes) {
-    v1::PipelineDefinition definition = ParseDefinition(kBase).definition;
-    TextValue value;
-    Violations violations;
-    EXPECT_TRUE(ReadYaml(changes, &value, &violations)) << changes;
-    EXPECT_EQ(
-        FormatViolations(ApplyParameters(ToProto(value).struct_value().fields(), &definition), ""),
-        "");
-    const Verdict verdict = Validate(definition, options_);
-    unimplemented_ = FormatViolations(verdict.unimplemented, "");
-    return FormatViolations(verdict.violations, "");
-  }
-
-  std::map<std::string, v1::Dataset> datasets_;
-  ValidateOptions options_;
-  std::string unimplemented_;
-};
+using testing::AddNumber;
+using testing::Case;
+using testing::kBase;
+using testing::ValidateTest;
 
 TEST_F(ValidateTest, AcceptsWhatIsRight) {
   EXPECT_EQ(Check("{}"), "");
@@ -123,11 +23,6 @@ TEST_F(ValidateTest, AcceptsWhatIsRight) {
   EXPECT_EQ(Check("steps.evaluate.evaluate: {model: train, input: other}"), "");
   EXPECT_EQ(Check("steps.train.train.data.split: {modulo: {divisor: 5, validation: 0.1}}"), "");
 }
-
-struct Case {
-  const char* changes;
-  const char* errors;
-};
 
 constexpr Case kDefinitionCases[] = {
     {"name: Bad Name", "name: "},
@@ -142,7 +37,14 @@ constexpr Case kDefinitionCases[] = {
     {"inputs.table: {file: a.csv}",
      "inputs.table.file: \"a.csv\" is a local file: upload it and give the dataset's name for this "
      "input\n"},
-    {"inputs.table: {}", "inputs.table: says neither \"file\" nor \"dataset\": give one of them\n"},
+    {"inputs.table: {}",
+     "inputs.table: says none of \"file\", \"files\" and \"dataset\": give one of "
+     "them\n"},
+    {"inputs.table: {dataset: flowers, files: [a, b]}",
+     "inputs.table: only one of file, files and dataset may be given\n"},
+    {"inputs.table: {files: [a.gz, b.gz]}",
+     "inputs.table.files: \"a.gz\", \"b.gz\" are local files: upload them and give the dataset's "
+     "name for this input\n"},
     {"steps.evaluate.after: [trian]",
      "steps.evaluate.after.0: there is no step \"trian\" (did you mean \"train\"?)\n"},
     {"steps.train.after: [publish]",
@@ -356,11 +258,13 @@ TEST_F(ValidateTest, FindsEverythingAtOnceWithPositions) {
   const ParsedDefinition parsed = ParseDefinition(text);
   options_.positions = &parsed.positions;
   const Verdict verdict = Validate(parsed.definition, options_);
-  EXPECT_EQ(FormatViolations(verdict.violations, "p"),
-            "p:27:5: steps.train2.train.data.input: is missing: name one of the inputs (other, "
-            "table)\n"
-            "p:27:5: steps.train2.train.data.target: is missing: name the column to be predicted\n"
-            "p:27:5: steps.train2.train.network: is missing: give the network to be trained\n");
+  EXPECT_EQ(
+      FormatViolations(verdict.violations, "p"),
+      "p:27:5: steps.train2.train.data.input: is missing: name one of the inputs (other, "
+      "table)\n"
+      "p:27:5: steps.train2.train.data.target: is missing: name the column to be predicted, or "
+      "learn without one by objective: reconstruct\n"
+      "p:27:5: steps.train2.train.network: is missing: give the network to be trained\n");
   EXPECT_EQ(verdict.ToStatus().code(), absl::StatusCode::kInvalidArgument);
 }
 

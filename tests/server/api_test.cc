@@ -127,6 +127,24 @@ TEST_F(ApiTest, PipelinesAreVersionedByWhatTheySay) {
       absl::IsNotFound(Call(server_->runs(), &RunApi::CreateRun, User("ada"), run).status()));
 }
 
+TEST_F(ApiTest, AStoredPipelineIsGivenAsTextThatMakesItAgain) {
+  v1::CreatePipelineRequest create;
+  create.set_parent("projects/optics");
+  create.mutable_source()->set_yaml(kPipeline);
+  const auto stored = Call(server_->pipelines(), &PipelineApi::CreatePipeline, User("ada"), create);
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  v1::GetPipelineRequest get;
+  get.set_name(stored->name());
+  const auto got = Call(server_->pipelines(), &PipelineApi::GetPipeline, User("ada"), get);
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(got->yaml().substr(0, 11), "name: tiny\n");
+  create.mutable_source()->set_yaml(got->yaml());
+  const auto again = Call(server_->pipelines(), &PipelineApi::CreatePipeline, User("ada"), create);
+  ASSERT_TRUE(again.ok()) << again.status() << "\n" << got->yaml();
+  EXPECT_EQ(again->version(), 1) << got->yaml();
+  EXPECT_EQ(again->digest(), got->digest());
+}
+
 TEST_F(ApiTest, EveryViolationOfADefinitionIsTold) {
   v1::CreateRunRequest run = RunRequest();
   run.mutable_source()->set_yaml("name: tiny\nsteps:\n  - name: fit\n    trian: {}\n");

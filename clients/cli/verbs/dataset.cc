@@ -70,12 +70,20 @@ absl::StatusOr<v1::ImportOptions> ParseOptions(const Arguments& args) {
 
 absl::StatusOr<ExitCode> Upload(Invocation& invocation) {
   ASSIGN_OR_RETURN(const v1::ImportOptions options, ParseOptions(invocation.args()));
-  if (invocation.args().Has("name") && invocation.args().positionals().size() > 1) {
-    return UsageError("--name names one file, but there are several");
+  const std::vector<std::string> files = invocation.args().positionals();
+  std::vector<std::vector<std::string>> datasets;
+  if (invocation.args().Has("join")) {
+    datasets.push_back(files);
+  } else {
+    for (const std::string& path : files) datasets.push_back({path});
   }
-  for (const std::string& path : invocation.args().positionals()) {
+  if (invocation.args().Has("name") && datasets.size() > 1) {
+    return UsageError(
+        "--name names one dataset, but each file becomes one; --join makes one of them all");
+  }
+  for (const std::vector<std::string>& paths : datasets) {
     ASSIGN_OR_RETURN(const v1::Dataset dataset,
-                     UploadFile(invocation, {path, invocation.args().Get("name"), options}));
+                     UploadFile(invocation, {paths, invocation.args().Get("name"), options}));
     if (invocation.json()) {
       invocation.PrintJsonLine(dataset);
     } else {
@@ -161,7 +169,10 @@ absl::StatusOr<ExitCode> Describe(Invocation& invocation) {
                {"VALUES"}});
   for (const v1::Column& column : dataset.columns()) {
     const v1::ColumnStatistics& s = column.statistics();
-    const std::string type = EnumWord(v1::ColumnType_Name(column.type()), "COLUMN_TYPE_");
+    std::string type = EnumWord(v1::ColumnType_Name(column.type()), "COLUMN_TYPE_");
+    if (column.item_shape_size() > 0) {
+      absl::StrAppend(&type, "[", absl::StrJoin(column.item_shape(), ", "), "]");
+    }
     if (column.type() == v1::COLUMN_TYPE_CATEGORICAL) {
       table.Add(
           {column.name(), type, absl::StrCat(s.missing()), "", "", "", "", CategoriesText(s)});
@@ -212,11 +223,12 @@ absl::StatusOr<ExitCode> Download(Invocation& invocation) {
 std::vector<Flag> UploadFlags() {
   return {
       {"name", "NAME", "What to call it (default: the file's name)"},
-      {"format", "FORMAT", "csv, npy or npz (default: by the file's first bytes)"},
+      {"join", "", "One dataset of all files: IDX or NPY, each a column"},
+      {"format", "FORMAT", "csv, npy, npz or idx (default: by the file's first bytes)"},
       {"header", "PRESENT", "CSV: present or absent (default: by the first row)"},
       {"delimiter", "CHARACTER", "CSV: default is the one of , ; and tab that fits"},
       {"missing", "TEXT", "CSV: a cell that means \"missing\"", Completion::kNone, true},
-      {"columns", "A,B,...", "CSV without header: names of the columns"},
+      {"columns", "A,B,...", "CSV without header, NPY, IDX: names of the columns"},
       {"type", "COLUMN=TYPE", "float64, int64, categorical, bool, ...", Completion::kNone, true},
   };
 }
@@ -229,7 +241,9 @@ std::vector<Command> DatasetCommands() {
        .summary = "Upload files as datasets, unless they are there already",
        .positionals = {{.name = "FILE", .repeated = true, .completion = Completion::kFile}},
        .flags = UploadFlags(),
-       .details = "An upload that was cut off goes on where it was when you repeat the command.",
+       .details =
+           "Each file becomes a dataset, or with --join all of them one: images and labels.\n"
+           "An upload that was cut off goes on where it was when you repeat the command.",
        .run = Upload},
       {.path = "dataset list",
        .summary = "List datasets, newest first",

@@ -23,6 +23,8 @@ namespace beamline::cli {
 namespace {
 
 constexpr size_t kRowsAtOnce = 1000;
+// Of rows whose reconstructions come back.
+constexpr size_t kReconstructed = 50;
 constexpr size_t kMaxRowsBytes = size_t{1} << 30;
 
 // "higgs/3" of ".../models/higgs/versions/3".
@@ -170,32 +172,59 @@ std::string ProbabilityText(const v1::Prediction& prediction) {
   return absl::StrFormat("%.4f", *std::ranges::max_element(prediction.probabilities()));
 }
 
+// How many rows from `first` on one call takes: rows of images are large.
+size_t RowsOfCall(const std::vector<google::protobuf::Struct>& rows, size_t first, size_t most) {
+  constexpr size_t kMaxCallBytes = size_t{2} << 20;
+  size_t count = 0, bytes = 0;
+  while (count < most && first + count < rows.size()) {
+    bytes += rows[first + count].ByteSizeLong();
+    if (count > 0 && bytes > kMaxCallBytes) break;
+    ++count;
+  }
+  return count;
+}
+
+std::vector<std::string> PredictionCells(const v1::Prediction& prediction, size_t row) {
+  if (!prediction.probabilities().empty()) {
+    return {absl::StrCat(row), prediction.label(), ProbabilityText(prediction)};
+  }
+  return {absl::StrCat(row), HumanNumber(prediction.value(), 6), ""};
+}
+
 absl::StatusOr<ExitCode> Predict(Invocation& invocation) {
   ASSIGN_OR_RETURN(const auto rows, RowsToPredict(invocation));
   v1::PredictRequest request;
   ASSIGN_OR_RETURN(const std::string name,
                    ResolveModel(invocation, invocation.args().Positional(0)));
   request.set_name(name);
+  const bool reconstruction = invocation.args().Has("reconstruction");
+  request.set_reconstruction(reconstruction);
+  if (reconstruction && !invocation.json()) {
+    return UsageError("--reconstruction gives many numbers a row: add --json");
+  }
   constexpr auto kRight = Table::Align::kRight;
-  Table table({{"ROW", kRight}, {"PREDICTION", kRight}, {"PROBABILITY", kRight}});
-  for (size_t first = 0; first < rows.size(); first += kRowsAtOnce) {
+  Table predicted({{"ROW", kRight}, {"PREDICTION", kRight}, {"PROBABILITY", kRight}});
+  Table reconstructed({{"ROW", kRight}, {"RECONSTRUCTION ERROR", kRight}});
+  bool reconstructs = false;
+  for (size_t first = 0; first < rows.size(); first += static_cast<size_t>(request.rows_size())) {
     request.clear_rows();
-    for (size_t i = first; i < std::min(rows.size(), first + kRowsAtOnce); ++i) {
-      *request.add_rows() = rows[i];
-    }
+    const size_t count = RowsOfCall(rows, first, reconstruction ? kReconstructed : kRowsAtOnce);
+    for (size_t i = first; i < first + count; ++i) *request.add_rows() = rows[i];
     ASSIGN_OR_RETURN(const v1::PredictResponse response, invocation.Call(kPredict, request));
     // All rows are for one version, even if another is published meanwhile.
     if (!response.model().empty()) request.set_name(response.model());
     for (int i = 0; i < response.predictions_size(); ++i) {
       const v1::Prediction& prediction = response.predictions(i);
+      const size_t row = first + static_cast<size_t>(i) + 1;
       if (invocation.json()) invocation.PrintJsonLine(prediction);
-      const bool is_class = !prediction.probabilities().empty();
-      table.Add({absl::StrCat(first + i + 1),
-                 is_class ? prediction.label() : HumanNumber(prediction.value(), 6),
-                 ProbabilityText(prediction)});
+      reconstructs = reconstructs || prediction.has_reconstruction_error();
+      predicted.Add(PredictionCells(prediction, row));
+      reconstructed.Add({absl::StrCat(row), HumanNumber(prediction.reconstruction_error(), 6)});
     }
   }
-  if (!invocation.json()) invocation.Print(table.Render(!invocation.quiet()));
+  if (!invocation.json()) {
+    invocation.Print((reconstructs ? reconstructed : predicted).Render(!invocation.quiet()));
+  }
   return ExitCode::kOk;
 }
 
@@ -230,7 +259,8 @@ std::vector<Command> ModelCommands() {
        .flags = {{"row", "JSON", "One row: '{\"pt1\": 3.2, \"jet\": \"b\"}'", Completion::kNone,
                   true},
                  {"rows", "FILE", "Rows as JSON lines or CSV; - for standard input",
-                  Completion::kFile}},
+                  Completion::kFile},
+                 {"reconstruction", "", "With --json: what an autoencoder makes of each row"}},
        .details = naming,
        .run = Predict},
   };

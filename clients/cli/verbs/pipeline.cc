@@ -78,17 +78,15 @@ absl::StatusOr<ExitCode> Show(Invocation& invocation) {
   ASSIGN_OR_RETURN(const int64_t version, invocation.args().Integer("version", 0, 1, INT32_MAX));
   request.set_version(static_cast<int32_t>(version));
   ASSIGN_OR_RETURN(const v1::Pipeline pipeline, invocation.Call(kGetPipeline, request));
-  if (!invocation.json()) {
-    invocation.Note(absl::StrFormat("%s version %d, created %s by %s\n", pipeline.name(),
-                                    pipeline.version(),
-                                    RelativeTime(TimeOf(pipeline.create_time()), invocation.Now()),
-                                    LastPart(pipeline.creator())));
-  }
   if (invocation.json()) {
     invocation.PrintJson(pipeline);
-  } else {
-    invocation.PrintJson(pipeline.definition());
+    return ExitCode::kOk;
   }
+  invocation.Note(absl::StrFormat("%s version %d, created %s by %s\n", pipeline.name(),
+                                  pipeline.version(),
+                                  RelativeTime(TimeOf(pipeline.create_time()), invocation.Now()),
+                                  LastPart(pipeline.creator())));
+  invocation.Print(pipeline.yaml());
   return ExitCode::kOk;
 }
 
@@ -119,7 +117,7 @@ std::vector<Command> PipelineCommands() {
        .summary = "Print a stored definition",
        .positionals = {{.name = "PIPELINE"}},
        .flags = {{"version", "N", "Which version (default: the latest)"}},
-       .details = "",
+       .details = "As YAML, from which pipeline create and run create read the same definition.",
        .run = Show},
   };
 }

@@ -1,7 +1,9 @@
 // run create.
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -44,41 +46,71 @@ bool IsFile(const std::string& path) {
   return fs::is_regular_file(path, error);
 }
 
-// Uploads what the inputs of the definition name as local files, and resolves what --input names.
-absl::Status FillInputs(Invocation& invocation, const fs::path& folder,
-                        const v1::PipelineDefinition& definition, v1::CreateRunRequest& request) {
-  ASSIGN_OR_RETURN(const auto chosen, Pairs(invocation.args(), "input"));
+// "--input NAME=VALUE" by name; a name that comes several times names the files of one input.
+// UsageError if there is no "=" or no such input.
+absl::StatusOr<std::map<std::string, std::vector<std::string>>> ChosenInputs(
+    const Arguments& args, const v1::PipelineDefinition& definition) {
   std::vector<std::string> names;
   for (const auto& [name, input] : definition.inputs()) names.push_back(name);
-  for (const auto& [name, text] : chosen) {
-    const auto input = definition.inputs().find(name);
-    if (input == definition.inputs().end()) {
+  std::map<std::string, std::vector<std::string>> chosen;
+  for (const std::string& text : args.All("input")) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return UsageError(absl::StrFormat("--input is \"%s\"; give NAME=DATASET", text));
+    }
+    const std::string name = text.substr(0, equals);
+    if (!definition.inputs().contains(name)) {
       const std::string nearest = DidYouMean(name, names);
       return UsageError(
           absl::StrFormat("the pipeline has no input \"%s\"%s", name,
                           nearest.empty() ? "" : "; did you mean \"" + nearest + "\"?"));
     }
-    std::string dataset;
-    if (IsFile(text)) {
-      ASSIGN_OR_RETURN(const v1::Dataset uploaded,
-                       UploadFile(invocation, {text, "", input->second.options()}));
-      dataset = uploaded.name();
-    } else {
-      ASSIGN_OR_RETURN(dataset, ResolveDataset(invocation, text));
-    }
-    (*request.mutable_inputs())[name] = dataset;
+    chosen[name].push_back(text.substr(equals + 1));
+  }
+  return chosen;
+}
+
+// The name of the dataset that is chosen for an input by --input; uploads local files.
+absl::StatusOr<std::string> ResolveChosen(Invocation& invocation, const std::string& name,
+                                          const std::vector<std::string>& values,
+                                          const v1::Input& input) {
+  const bool all_files = std::all_of(values.begin(), values.end(), IsFile);
+  if (!all_files && values.size() > 1) {
+    return UsageError(absl::StrFormat(
+        "--input gives %s %d times, which is for the files of one dataset, but not all are files",
+        name, values.size()));
+  }
+  if (!all_files) return ResolveDataset(invocation, values[0]);
+  ASSIGN_OR_RETURN(const v1::Dataset uploaded,
+                   UploadFile(invocation, {values, "", input.options()}));
+  return uploaded.name();
+}
+
+// Uploads what the inputs of the definition name as local files, and resolves what --input names.
+absl::Status FillInputs(Invocation& invocation, const fs::path& folder,
+                        const v1::PipelineDefinition& definition, v1::CreateRunRequest& request) {
+  ASSIGN_OR_RETURN(const auto chosen, ChosenInputs(invocation.args(), definition));
+  for (const auto& [name, values] : chosen) {
+    ASSIGN_OR_RETURN((*request.mutable_inputs())[name],
+                     ResolveChosen(invocation, name, values, definition.inputs().at(name)));
   }
   for (const auto& [name, input] : definition.inputs()) {
-    if (chosen.contains(name) || input.file().empty()) continue;
-    const std::string path = (folder / input.file()).string();
-    if (!IsFile(path)) {
-      return UsageError(absl::StrFormat(
-          "inputs.%s.file: there is no file %s; put it there, or choose another with --input "
-          "%s=FILE",
-          name, path, name));
+    if (chosen.contains(name)) continue;
+    std::vector<std::string> files(input.files().begin(), input.files().end());
+    if (!input.file().empty()) files.push_back(input.file());
+    if (files.empty()) continue;
+    for (size_t i = 0; i < files.size(); ++i) {
+      const std::string path = (folder / files[i]).string();
+      if (!IsFile(path)) {
+        return UsageError(absl::StrFormat(
+            "inputs.%s.%s: there is no file %s; put it there, or choose another with --input "
+            "%s=FILE",
+            name, input.file().empty() ? absl::StrCat("files.", i) : "file", path, name));
+      }
+      files[i] = path;
     }
     ASSIGN_OR_RETURN(const v1::Dataset uploaded,
-                     UploadFile(invocation, {path, "", input.options()}));
+                     UploadFile(invocation, {files, "", input.options()}));
     (*request.mutable_inputs())[name] = uploaded.name();
   }
   return absl::OkStatus();
@@ -164,7 +196,7 @@ std::vector<Command> RunCreateCommands() {
        .flags = {{"watch", "", "Follow it until it ends"},
                  {"set", "PATH=VALUE", "Override a parameter or a field of the definition",
                   Completion::kNone, true},
-                 {"input", "NAME=DATASET", "A dataset or a local file for an input",
+                 {"input", "NAME=DATASET", "A dataset or local file for an input; repeat for more",
                   Completion::kFile, true},
                  {"priority", "N", "From -100 to 100; higher goes first (default 0)"},
                  {"version", "N", "Of a stored pipeline (default: the latest)"},
@@ -172,8 +204,9 @@ std::vector<Command> RunCreateCommands() {
                  {"svg", "FILE", "With --watch: write the ROC curve as a picture",
                   Completion::kFile},
                  {"name-only", "", "Print the run's name and nothing else"}},
-       .details = "Local files that the definition names (inputs.*.file, relative to it) are "
-                  "uploaded first,\nunless the project has them already.",
+       .details =
+           "Local files that the definition names (inputs.*.file and files, relative to it) are "
+           "uploaded first,\nunless the project has them already.",
        .run = Create},
   };
 }

@@ -227,53 +227,58 @@ struct Rows {
   int64_t row_elements, channels;
 };
 
-// One row of outputs of a phase, for one panel of units.
+// The rows of outputs of a phase, for one panel of units.
 struct Line {
   Sweep sweep;
-  const float* a;
   int64_t lda;  // between outputs
   const float* b;
-  int64_t count;    // outputs
-  float* y;         // of the first output and the panel's first unit
+  int64_t count;    // outputs of a row
   int64_t ldy;      // between outputs
   int64_t columns;  // units
   Epilogue epilogue;
+  // A row is made in `tiles` tiles: the first `larger` of them of `tile` outputs, the others of one
+  // less.
+  int64_t tiles, tile, larger;
 };
 
-void RunLine(const Line& line) {
+// Outputs whose units do not fill vectors are made beside y.
+void RunPartialTile(const Line& line, SweepFn kernel, int64_t rows, const float* a, float* y,
+                    const float* saved) {
+  alignas(64) float edge[kTileRows * kPanel];
+  alignas(64) float edge_saved[kTileRows * kPanel];
+  const int64_t width = PackedColumns(line.columns);
+  const int64_t full = width - Vector::kWidth;
+  const int last = static_cast<int>(line.columns - full);
+  kernel(line.sweep, a, line.lda, line.b, width, edge, width, false);
+  for (int64_t r = 0; saved != nullptr && r < rows; ++r) {
+    const float* from = saved + r * line.ldy;
+    if (full > 0) Store(edge_saved + r * width, Load(from));
+    Store(edge_saved + r * width + full, LoadFirst(from + full, last));
+  }
+  Finish(line.epilogue, rows, width, edge, width, saved == nullptr ? nullptr : edge_saved, width);
+  for (int64_t r = 0; r < rows; ++r) {
+    float* to = y + r * line.ldy;
+    if (full > 0) Store(to, Load(edge + r * width));
+    StoreFirst(to + full, Load(edge + r * width + full), last);
+  }
+}
+
+// One row; a, y and `saved` (or null) are of its first output.
+void RunLine(const Line& line, const float* a, float* y, const float* saved) {
   const int64_t width = PackedColumns(line.columns);
   const SweepFn* kernels =
       VectorsOf(line.columns) == 1 ? SweepTable<1, false>::kFn : SweepTable<2, false>::kFn;
-  alignas(64) float edge[kTileRows * kPanel];
-  alignas(64) float saved[kTileRows * kPanel];
-  int64_t tiles = DivideUp(line.count, kTileRows);
-  for (int64_t i = 0; i < line.count; --tiles) {
-    const int64_t rows = DivideUp(line.count - i, tiles);
-    const float* a = line.a + i * line.lda;
-    float* y = line.y + i * line.ldy;
-    Epilogue epilogue = line.epilogue;
-    if (epilogue.saved != nullptr) epilogue.saved += i * line.ldy;
+  for (int64_t i = 0; i < line.tiles; ++i) {
+    const int64_t rows = i < line.larger ? line.tile : line.tile - 1;
     if (width == line.columns) {
       kernels[rows](line.sweep, a, line.lda, line.b, width, y, line.ldy, false);
-      Finish(epilogue, rows, width, y, line.ldy, line.ldy);
+      Finish(line.epilogue, rows, width, y, line.ldy, saved, line.ldy);
     } else {
-      const int last = static_cast<int>(line.columns - width + Vector::kWidth);
-      const int64_t full = width - Vector::kWidth;
-      kernels[rows](line.sweep, a, line.lda, line.b, width, edge, width, false);
-      for (int64_t r = 0; epilogue.saved != nullptr && r < rows; ++r) {
-        const float* from = epilogue.saved + r * line.ldy;
-        if (full > 0) Store(saved + r * width, Load(from));
-        Store(saved + r * width + full, LoadFirst(from + full, last));
-      }
-      if (epilogue.saved != nullptr) epilogue.saved = saved;
-      Finish(epilogue, rows, width, edge, width, width);
-      for (int64_t r = 0; r < rows; ++r) {
-        float* to = y + r * line.ldy;
-        if (full > 0) Store(to, Load(edge + r * width));
-        StoreFirst(to + full, Load(edge + r * width + full), last);
-      }
+      RunPartialTile(line, kernels[rows], rows, a, y, saved);
     }
-    i += rows;
+    a += rows * line.lda;
+    y += rows * line.ldy;
+    if (saved != nullptr) saved += rows * line.ldy;
   }
 }
 
@@ -292,6 +297,9 @@ void RunPhase(const Problem& p, const Rows& x, const Phase& rows, const Phase& c
   line.lda = p.axis[1].step * x.channels;
   line.ldy = p.axis[1].period * p.y.channels;
   line.count = columns.count;
+  line.tiles = DivideUp(line.count, kTileRows);
+  line.tile = line.tiles == 0 ? 0 : DivideUp(line.count, line.tiles);
+  line.larger = line.count - line.tiles * (line.tile - 1);
   line.epilogue.activation = p.activation;
   line.epilogue.alpha = p.alpha;
   alignas(64) float bias[kPanel];
@@ -308,14 +316,12 @@ void RunPhase(const Problem& p, const Rows& x, const Phase& rows, const Phase& c
     }
     for (int64_t i = begin; i < end; ++i) {
       const int64_t row = rows.offset + i * p.axis[0].step - x.first_row;
-      line.a = taps == 0
-                   ? x.data
-                   : x.data + row * x.row_elements + (columns.offset - x.first_column) * x.channels;
+      const float* a = taps == 0 ? x.data
+                                 : x.data + row * x.row_elements +
+                                       (columns.offset - x.first_column) * x.channels;
       const int64_t output = (rows.first + i * p.axis[0].period) * p.y.row_elements() +
                              columns.first * p.y.channels + unit;
-      line.y = y + output;
-      line.epilogue.saved = saved == nullptr ? nullptr : saved + output;
-      RunLine(line);
+      RunLine(line, a, y + output, saved == nullptr ? nullptr : saved + output);
     }
   }
 }

@@ -56,10 +56,10 @@ void Finish(const Problem& p, int64_t first_row, int64_t rows, int64_t first_col
       return epilogue.bias == nullptr ? y[j] : y[j] + epilogue.bias[p.scalar_bias ? 0 : j];
     });
   }
-  epilogue.saved = p.saved == nullptr ? nullptr : p.saved + first;
   epilogue.activation = p.activation;
   epilogue.alpha = p.alpha;
-  Finish(epilogue, rows, columns, p.y + first, p.n, p.n);
+  Finish(epilogue, rows, columns, p.y + first, p.n, p.saved == nullptr ? nullptr : p.saved + first,
+         p.n);
 }
 
 // Rows [first_row, last_row) of the panel that begins at first_column.

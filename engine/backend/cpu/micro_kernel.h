@@ -121,9 +121,8 @@ inline __attribute__((always_inline)) int64_t PackedColumns(int64_t columns) {
 // What is done to a tile while it is in cache: y = activation(y + bias), or y times the slope of
 // the activation at `saved`.
 struct Epilogue {
-  const float* bias = nullptr;   // of the first column; null: none
-  bool scalar_bias = false;      // bias[0] for every element
-  const float* saved = nullptr;  // of the first element; null: none
+  const float* bias = nullptr;  // of the first column; null: none
+  bool scalar_bias = false;     // bias[0] for every element
   Activation activation = Activation::kLinear;
   float alpha = 0;
 
@@ -133,11 +132,11 @@ struct Epilogue {
 template <Activation kKind>
 inline __attribute__((always_inline)) void FinishAs(const Epilogue& e, int64_t rows,
                                                     int64_t columns, float* to, int64_t ldy,
-                                                    int64_t lds) {
+                                                    const float* first_saved, int64_t lds) {
   for (int64_t i = 0; i < rows; ++i) {
     float* __restrict y = to + i * ldy;
-    if (e.saved != nullptr) {
-      const float* saved = e.saved + i * lds;
+    if (first_saved != nullptr) {
+      const float* saved = first_saved + i * lds;
 #pragma GCC ivdep
       for (int64_t j = 0; j < columns; ++j) y[j] *= functors::Slope<kKind>(saved[j], e.alpha);
     } else if (e.bias != nullptr && e.scalar_bias) {
@@ -157,18 +156,18 @@ inline __attribute__((always_inline)) void FinishAs(const Epilogue& e, int64_t r
   }
 }
 
-// y[rows, columns]; rows of y stand ldy apart, those of `saved` lds.
+// y[rows, columns] and `saved` (null: none); their rows stand ldy and lds apart.
 static inline void Finish(const Epilogue& e, int64_t rows, int64_t columns, float* y, int64_t ldy,
-                          int64_t lds) {
+                          const float* saved, int64_t lds) {
   if (e.empty()) return;
   functors::ForActivation(e.activation, [&](auto tag) {
     constexpr Activation kKind = decltype(tag)::kActivation;
     if (columns == kPanel) {
-      FinishAs<kKind>(e, rows, kPanel, y, ldy, lds);
+      FinishAs<kKind>(e, rows, kPanel, y, ldy, saved, lds);
     } else if (columns == Vector::kWidth) {
-      FinishAs<kKind>(e, rows, Vector::kWidth, y, ldy, lds);
+      FinishAs<kKind>(e, rows, Vector::kWidth, y, ldy, saved, lds);
     } else {
-      FinishAs<kKind>(e, rows, columns, y, ldy, lds);
+      FinishAs<kKind>(e, rows, columns, y, ldy, saved, lds);
     }
   });
 }

@@ -37,6 +37,58 @@ void ClipScale(const KernelCall& call, const RunState&) {
   Out(call, 0)[0] = static_cast<float>(norm > limit ? limit / norm : 1);
 }
 
+void Clamp(const KernelCall& call, const RunState& run) {
+  const float* x = In(call, 0);
+  const float limit = In(call, 1)[0];
+  ForRange(run, call.outputs[0].elements, 2, [&](int64_t begin, int64_t end) {
+    Fill(Out(call, 0), begin, end, [&](int64_t i) {
+      const float below = x[i] > limit ? limit : x[i];
+      return below < -limit ? -limit : below;
+    });
+  });
+}
+
+// The second pass of LAMB: norms in 64 pieces of 8 double lanes each, joined in order, then the
+// step.
+static void MoveByLamb(const RunState& run, int64_t elements, float* __restrict w,
+                       const float* numbers, const float* __restrict first,
+                       const float* __restrict second) {
+  constexpr int64_t kPieces = 64;
+  double of_weights[kPieces] = {};
+  double of_directions[kPieces] = {};
+  const int64_t size = (elements + kPieces - 1) / kPieces;
+  ForTiles(run, kPieces, elements * 8, [&](int64_t piece) {
+    const int64_t end = (piece + 1) * size < elements ? (piece + 1) * size : elements;
+    double lane[2][8] = {};
+    for (int64_t i = piece * size; i < end; i += 8) {
+      const int64_t width = i + 8 <= end ? 8 : end - i;
+      for (int64_t l = 0; l < width; ++l) {
+        const double x = w[i + l];
+        const double u = functors::LambDirection(w[i + l], numbers, first[i + l], second[i + l]);
+        lane[0][l] += x * x;
+        lane[1][l] += u * u;
+      }
+    }
+    for (int l = 0; l < 8; ++l) {
+      of_weights[piece] += lane[0][l];
+      of_directions[piece] += lane[1][l];
+    }
+  });
+  double sums[2] = {};
+  for (int64_t piece = 0; piece < kPieces; ++piece) {
+    sums[0] += of_weights[piece];
+    sums[1] += of_directions[piece];
+  }
+  const double ratio = functors::LambRatio(sums[0], sums[1]);
+  const auto step = static_cast<float>(static_cast<double>(numbers[functors::kRate]) * ratio);
+  ForRange(run, elements, 4, [&](int64_t begin, int64_t end) {
+#pragma GCC ivdep
+    for (int64_t i = begin; i < end; ++i) {
+      w[i] = math::Fma(-step, functors::LambDirection(w[i], numbers, first[i], second[i]), w[i]);
+    }
+  });
+}
+
 void Update(const KernelCall& call, const RunState& run) {
   const Attributes& attributes = *call.attributes;
   float* __restrict w = In(call, 0);
@@ -49,7 +101,8 @@ void Update(const KernelCall& call, const RunState& run) {
   float* __restrict second = states + 1 < call.inputs_count ? In(call, states + 1) : nullptr;
   functors::ForRule(attributes.rule, [&](auto tag) {
     constexpr UpdateRule kRule = decltype(tag)::kRule;
-    constexpr bool kTwo = kRule == UpdateRule::kAdam || kRule == UpdateRule::kAdamW;
+    constexpr bool kTwo = kRule == UpdateRule::kAdam || kRule == UpdateRule::kAdamW ||
+                          kRule == UpdateRule::kRmsPropMomentum || kRule == UpdateRule::kLamb;
     constexpr bool kOne = !kTwo && kRule != UpdateRule::kSgd;
     ForRange(run, call.inputs[0].elements, 4, [&](int64_t begin, int64_t end) {
 #pragma GCC ivdep
@@ -62,6 +115,9 @@ void Update(const KernelCall& call, const RunState& run) {
       }
     });
   });
+  if (attributes.rule == UpdateRule::kLamb) {
+    MoveByLamb(run, call.inputs[0].elements, w, numbers, first, second);
+  }
 }
 
 }  // namespace beamline::engine::cpu::BEAMLINE_ISA

@@ -26,6 +26,33 @@ void ClipScale(const KernelCall& call, const RunState&) {
 BEAMLINE_INSTANTIATE(ClipScale)
 
 template <typename T>
+void Clamp(const KernelCall& call, const RunState&) {
+  const T limit = In<T>(call, 1)[0];
+  for (int64_t i = 0; i < call.outputs[0].elements; ++i) {
+    const T x = In<T>(call, 0)[i];
+    Out<T>(call, 0)[i] = x > limit ? limit : (x < -limit ? -limit : x);
+  }
+}
+BEAMLINE_INSTANTIATE(Clamp)
+
+template <typename T>
+static void MoveByLamb(const KernelCall& call, const T* numbers, const T* first, const T* second) {
+  T* w = In<T>(call, 0);
+  double sums[2] = {};
+  for (int64_t i = 0; i < call.inputs[0].elements; ++i) {
+    const double x = w[i];
+    const double u = functors::LambDirection(w[i], numbers, first[i], second[i]);
+    sums[0] += x * x;
+    sums[1] += u * u;
+  }
+  const double ratio = functors::LambRatio(sums[0], sums[1]);
+  const T step = static_cast<T>(static_cast<double>(numbers[functors::kRate]) * ratio);
+  for (int64_t i = 0; i < call.inputs[0].elements; ++i) {
+    w[i] = math::Fma(-step, functors::LambDirection(w[i], numbers, first[i], second[i]), w[i]);
+  }
+}
+
+template <typename T>
 void Update(const KernelCall& call, const RunState&) {
   const Attributes& attributes = *call.attributes;
   T* parameter = In<T>(call, 0);
@@ -43,6 +70,7 @@ void Update(const KernelCall& call, const RunState&) {
           second != nullptr ? second[i] : unused);
     }
   });
+  if (attributes.rule == UpdateRule::kLamb) MoveByLamb(call, numbers, first, second);
 }
 BEAMLINE_INSTANTIATE(Update)
 

@@ -127,7 +127,8 @@ TEST_P(ConvTest, ConvolvesInEveryWindow) {
 
 TEST_P(ConvTest, FusesEveryActivation) {
   for (int kind = 0; kind <= static_cast<int>(Activation::kSoftmax); ++kind) {
-    for (const int64_t units : {3, 16, 37}) {
+    {
+      const int64_t units = kind % 2 == 0 ? 16 : 19;
       SCOPED_TRACE(Name(static_cast<Activation>(kind)));
       testing::GradientCheck check;
       check.low = -0.5;
@@ -137,7 +138,7 @@ TEST_P(ConvTest, FusesEveryActivation) {
           [&](Graph& g) {
             const auto activation = static_cast<Activation>(kind);
             const Value hidden =
-                g.Conv("hidden", P(g, "x", {2, 5, 4, 2}), P(g, "w1", {3, 3, 2, units}),
+                g.Conv("hidden", P(g, "x", {1, 4, 3, 2}), P(g, "w1", {3, 3, 2, units}),
                        P(g, "b1", {units}), activation, Of(3, 3, 1, 1));
             return g.Conv("out", hidden, P(g, "w2", {2, 2, units, 3}), P(g, "b2", {3}), activation,
                           Of(2, 2, 2, 0));
@@ -156,7 +157,7 @@ TEST_P(ConvTest, ConvolvesLargeImages) {
   check.tolerance32 = 2e-4;
   Check(
       [](Graph& g) {
-        return g.Conv("conv", P(g, "x", {1, 40, 60, 3}), P(g, "w", {3, 3, 3, 16}), Value(),
+        return g.Conv("conv", P(g, "x", {1, 20, 45, 3}), P(g, "w", {3, 3, 3, 16}), Value(),
                       Activation::kRelu, Of(3, 3, 1, 1));
       },
       check);

@@ -130,6 +130,8 @@ void CheckGradients(const std::string& backend, const BuildFn& build, const Grad
           << backend << ": " << exact.graph.info(exact.parameters[p]).name << "[" << i << "]";
     }
   }
+  // The formulas are the same for all backends: one of them checks them against differences.
+  if (backend != "reference") return;
   const double step = 1e-5;
   for (size_t p = 0; p < exact.parameters.size(); ++p) {
     const Value parameter = exact.parameters[p];

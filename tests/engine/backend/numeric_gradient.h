@@ -29,7 +29,7 @@ struct GradientCheck {
 
 // Reduces build's value to a scalar loss (weighted squared error to a fixed target; or takes it as
 // it is, if it is a scalar), and expects that
-//  - reference in float64: gradients equal central differences,
+//  - reference in float64: gradients equal central differences (when `backend` is "reference"),
 //  - `backend` in float32, optimised graph: value and gradients equal those of the reference.
 void CheckGradients(const std::string& backend, const BuildFn& build,
                     const GradientCheck& check = {});

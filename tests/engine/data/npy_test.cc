@@ -152,5 +152,22 @@ TEST(NpyTest, ArraysBecomeColumnsInTheOrderOfTheirNames) {
   EXPECT_THAT(ErrorOf([] { ReadArrays({}); }), HasSubstr("no array"));
 }
 
+TEST(NpyTest, ReadsSeveralFilesAsOneTable) {
+  const std::string first = Bytes(kF4), second = Bytes(kU8.substr(0, kU8.size() - 16)) +
+                                                 std::string("\2\0\0\0\0\0\0\0", 8);
+  const Table table = ReadNpyFiles("x", {}, first + second);
+  ASSERT_EQ(table.columns().size(), 2);
+  EXPECT_EQ(table.columns()[0].name(), "array0");
+  EXPECT_THAT(table.Get("array1").values<int64_t>(), ElementsAre(1, 2));
+  EXPECT_EQ(ReadNpyFiles("x", {}, first).columns()[0].name(), "x");
+  EXPECT_EQ(ReadNpyFiles("x", {"a", "b"}, first + second).columns()[1].name(), "b");
+  EXPECT_THAT(ErrorOf([&] { ReadNpyFiles("x", {"a"}, first + second); }),
+              HasSubstr("1 column names for 2 arrays"));
+  EXPECT_THAT(ErrorOf([&] { ReadNpyFiles("x", {}, first + "tail"); }),
+              HasSubstr("longer than its header says"));
+  EXPECT_THAT(ErrorOf([&] { ReadNpyFiles("x", {}, first + Bytes(kF2Version3)); }),
+              HasSubstr("array 2 has 5 rows, but array 1 has 2"));
+}
+
 }  // namespace
 }  // namespace beamline::engine::data

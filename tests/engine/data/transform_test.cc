@@ -195,6 +195,80 @@ TEST(TransformTest, ReadsManyRowsInAnyOrderAsOneByOne) {
   }
 }
 
+TEST(TransformTest, ScalesByFactorAndOffset) {
+  const Table table = Example();
+  TransformSpec scale = Spec(Kind::kScale, {"x"});
+  scale.factor = 0.5;
+  scale.offset = -3;
+  const FittedTransforms fitted = FitTransforms(table, kTrain, {Spec(Kind::kSelect, {"x"}), scale});
+  EXPECT_THAT(Row(fitted, table, 4), ElementsAre(47));
+  scale.factor = 0;
+  EXPECT_THAT(ErrorOf([&] {
+                FitTransforms(table, kTrain, {Spec(Kind::kSelect, {"x"}), scale});
+              }),
+              HasSubstr("factor (0)"));
+}
+
+TEST(TransformTest, TakesStatisticsOfWholeItems) {
+  const Table table({Column::Of("x", std::vector<double>{0, 1, 2, 3, 9, 5}, {2})});
+  const std::vector<int64_t> train = {0, 1};
+  TransformSpec range = Spec(Kind::kMinMax);
+  range.whole = true;
+  const FittedTransforms fitted = FitTransforms(table, train, {range});
+  ASSERT_EQ(fitted.columns[0].steps[0].a.size(), 1);  // Not one for each place.
+  EXPECT_THAT(Row(fitted, table, 1), ElementsAre(FloatEq(2.0F / 3), 1));
+  TransformSpec standard = Spec(Kind::kStandardize);
+  standard.whole = true;
+  const double deviation = std::sqrt(1.25);  // Of 0, 1, 2, 3.
+  EXPECT_THAT(Row(FitTransforms(table, train, {standard}), table, 2),
+              ElementsAre(FloatEq(static_cast<float>(7.5 / deviation)),
+                          FloatEq(static_cast<float>(3.5 / deviation))));
+}
+
+// Bytes are looked up; the numbers are those that the steps give.
+TEST(TransformTest, LooksUpTheFeaturesOfBytes) {
+  constexpr int64_t kItem = 48, kRows = 11;
+  std::vector<uint8_t> bytes(kItem * kRows);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * 37);
+  const std::vector<int32_t> wide(bytes.begin(), bytes.end());
+  const Table narrow_table(
+      {Column::Of("z", std::vector<double>(kRows, 1.5)), Column::Of("x", bytes, {6, 8})});
+  const Table wide_table(
+      {Column::Of("z", std::vector<double>(kRows, 1.5)), Column::Of("x", wide, {6, 8})});
+  TransformSpec scale = Spec(Kind::kScale, {"x"});
+  scale.factor = 1.0 / 255;
+  TransformSpec clip = Spec(Kind::kClip, {"x"});
+  clip.low = 0.1;
+  clip.high = 0.7;
+  TransformSpec standard = Spec(Kind::kStandardize, {"x"});
+  standard.whole = true;
+  const std::vector<int64_t> all = {10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 3};
+  const FittedTransforms fitted =
+      FitTransforms(narrow_table, all, {Filling(Impute::kMean), scale, clip, standard});
+  EXPECT_EQ(fitted.columns[1].steps.size(), 3);  // Nothing to fill in.
+  const FeatureReader reader(fitted, narrow_table);
+  EXPECT_FALSE(reader.ReadsBytes(0));
+  EXPECT_TRUE(reader.ReadsBytes(1));
+  EXPECT_EQ(reader.FirstFeature(1), 1);
+  EXPECT_EQ(reader.FirstFeature(2), 1 + kItem);
+  EXPECT_FALSE(FeatureReader(fitted, wide_table).ReadsBytes(1));
+  const std::vector<float> expected = ApplyTransforms(fitted, wide_table, all).values;
+  std::vector<float> features(expected.size());
+  reader.Read(all, features);
+  EXPECT_EQ(features, expected);
+  std::vector<float> only(expected.size(), 7);
+  reader.ReadByteColumns(all, only);
+  for (size_t i = 0; i < only.size(); ++i) {
+    EXPECT_EQ(only[i], i % (1 + kItem) == 0 ? 7 : expected[i]);
+  }
+  // Steps that differ from place to place are not looked up, nor is a logarithm.
+  EXPECT_FALSE(
+      FeatureReader(FitTransforms(narrow_table, all, {Spec(Kind::kStandardize)}), narrow_table)
+          .ReadsBytes(1));
+  EXPECT_FALSE(FeatureReader(FitTransforms(narrow_table, all, {Spec(Kind::kLog1p)}), narrow_table)
+                   .ReadsBytes(1));
+}
+
 TEST(TransformTest, ErrorsOfFitting) {
   const Table table = Example();
   const auto error = [&](std::vector<TransformSpec> specs, std::vector<std::string> reserved = {}) {

@@ -204,7 +204,7 @@ NetworkSpec Gin() {
     if (depth > 0) conv.inputs = {"depth" + std::to_string(depth - 1)};
     LayerSpec pool = Layer(LayerKind::kGraphPool);
     pool.name = "sum" + at;
-    pool.mean = false;
+    pool.reduction = Reduction::kSum;
     joined.inputs.push_back(pool.name);
     for (const LayerSpec& layer : {conv, norm, relu, dense, pool}) spec.layers.push_back(layer);
   }

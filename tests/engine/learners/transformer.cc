@@ -70,7 +70,7 @@ NetworkSpec EncoderDecoder() {
   AddLayer(&spec, LayerKind::kPositions, "positions").positions = PositionKind::kSinusoidal;
   LayerSpec attention;
   attention.heads = 2;
-  attention.padding = true;
+  attention.mask_padding = true;
   attention.bias = false;
   AddBlock(&spec, "encoder", "positions", 8, 16, attention);
   AddLayer(&spec, LayerKind::kReshape, "steps", {"features"}).shape = {3, 4};

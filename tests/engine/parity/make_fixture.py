@@ -68,6 +68,36 @@ def huber(out, labels, weights):
     return weighted(losses, weights)
 
 
+class Lamb(torch.optim.Optimizer):
+    """Algorithm 2 of You et al. 2020, written down as it stands there."""
+
+    def __init__(self, params, lr, weight_decay):
+        super().__init__(params, dict(lr=lr, weight_decay=weight_decay))
+        self.t = 0
+
+    @torch.no_grad()
+    def step(self):
+        self.t += 1
+        for group in self.param_groups:
+            for p in group["params"]:
+                state = self.state[p]
+                m = state.setdefault("m", torch.zeros_like(p))
+                v = state.setdefault("v", torch.zeros_like(p))
+                m.copy_(0.9 * m + 0.1 * p.grad)
+                v.copy_(0.999 * v + 0.001 * p.grad ** 2)
+                r = m / (1 - 0.9 ** self.t) / (torch.sqrt(v / (1 - 0.999 ** self.t)) + 1e-8)
+                u = r + group["weight_decay"] * p
+                ratio = p.norm() / u.norm() if p.norm() > 0 and u.norm() > 0 else 1.0
+                p.sub_(group["lr"] * ratio * u)
+
+
+def split_decay(parameters):
+    """Weights decay, biases do not."""
+    parameters = list(parameters)
+    return [{"params": [p for p in parameters if p.dim() > 1]},
+            {"params": [p for p in parameters if p.dim() == 1], "weight_decay": 0.0}]
+
+
 CASES = {
     "adam_ce_relu": (nn.ReLU, 3, None, ce, None, lambda p: torch.optim.Adam(p, 0.01)),
     "adamw_bce_gelu_layernorm": (nn.GELU, 1, "layer", bce, None,
@@ -81,6 +111,18 @@ CASES = {
                            lambda p: torch.optim.RMSprop(p, 0.003, alpha=0.9, eps=1e-8)),
     "adagrad_mse_elu": (nn.ELU, 1, None, mse, None,
                         lambda p: torch.optim.Adagrad(p, 0.05, eps=1e-10)),
+    "lamb_ce_tanh": (nn.Tanh, 3, None, ce, None, lambda p: Lamb(p, 0.01, 0.1)),
+    "lamb_mse_relu_split_decay": (nn.ReLU, 1, None, mse, None,
+                                  lambda p: Lamb(split_decay(p), 0.02, 0.3)),
+    "adamw_ce_relu_split_decay": (nn.ReLU, 3, None, ce, None,
+                                  lambda p: torch.optim.AdamW(split_decay(p), 0.01,
+                                                              weight_decay=0.2)),
+    "rmsprop_mse_tanh_momentum": (nn.Tanh, 1, None, mse, None,
+                                  lambda p: torch.optim.RMSprop(p, 0.003, alpha=0.9, eps=1e-8,
+                                                                momentum=0.8, weight_decay=0.05)),
+    "adagrad_mse_tanh_value_clip": (nn.Tanh, 1, None, mse, -0.05,
+                                    lambda p: torch.optim.Adagrad(p, 0.05, eps=1e-10,
+                                                                  weight_decay=0.1)),
 }
 
 
@@ -103,7 +145,9 @@ def record(name, activation, outputs, norm, loss, clip, optimizer):
         chosen.zero_grad()
         value = loss(model(features[rows]), labels[rows], weights[rows])
         value.backward()
-        if clip:
+        if clip and clip < 0:
+            torch.nn.utils.clip_grad_value_(model.parameters(), -clip)
+        elif clip:
             # PyTorch's own clipping adds 1e-6 to the norm.
             norm_now = torch.sqrt(sum((p.grad ** 2).sum() for p in model.parameters()))
             scale = torch.clamp(clip / norm_now, max=1.0)

@@ -1,15 +1,11 @@
 // Ten training steps, step by step beside PyTorch's (make_fixture.py).
-#include <gtest/gtest.h>
-
 #include <cmath>
-#include <fstream>
-#include <map>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "engine/learners/network_runner.h"
 #include "engine/optim/optimizer.h"
+#include "tests/engine/parity/recording.h"
 
 namespace beamline::engine {
 namespace {
@@ -18,25 +14,7 @@ constexpr int64_t kRows = 80;
 constexpr int64_t kFeatures = 6;
 constexpr int64_t kBatch = 16;
 
-using Recording = std::map<std::string, std::vector<float>>;
-
-std::map<std::string, Recording> ReadFixture() {
-  std::ifstream file(std::string(BEAMLINE_SOURCE_DIR) + "/tests/engine/parity/fixture.txt");
-  std::map<std::string, Recording> cases;
-  Recording* recording = nullptr;
-  for (std::string line; std::getline(file, line);) {
-    std::istringstream words(line);
-    std::string name;
-    words >> name;
-    if (name == "case") {
-      words >> name;
-      recording = &cases[name];
-      continue;
-    }
-    for (float x = 0; words >> x;) (*recording)[name].push_back(x);
-  }
-  return cases;
-}
+using testing::Recording;
 
 struct Case {
   std::string name;
@@ -45,6 +23,7 @@ struct Case {
   LossSpec loss;
   OptimizerSpec optimizer;
   double clip_norm = 0;
+  double clip_value = 0;
 };
 
 void PrintTo(const Case& test, std::ostream* out) { *out << test.name; }
@@ -73,6 +52,19 @@ std::vector<Case> Cases() {
   momentum.momentum = 0.9;
   OptimizerSpec adagrad = optimizer(OptimizerKind::kAdaGrad, 0.05);
   adagrad.epsilon = 1e-10;
+  OptimizerSpec lamb = optimizer(OptimizerKind::kLamb, 0.01);
+  lamb.weight_decay = 0.1;
+  OptimizerSpec split_lamb = optimizer(OptimizerKind::kLamb, 0.02);
+  split_lamb.weight_decay = 0.3;
+  split_lamb.decay_matrices_only = true;
+  OptimizerSpec split_adamw = optimizer(OptimizerKind::kAdamW, 0.01);
+  split_adamw.weight_decay = 0.2;
+  split_adamw.decay_matrices_only = true;
+  OptimizerSpec rmsprop = optimizer(OptimizerKind::kRmsProp, 0.003);
+  rmsprop.momentum = 0.8;
+  rmsprop.weight_decay = 0.05;
+  OptimizerSpec decaying_adagrad = adagrad;
+  decaying_adagrad.weight_decay = 0.1;
   return {
       {"adam_ce_relu", Activation::kRelu, 0, loss(LossKind::kCrossEntropy),
        optimizer(OptimizerKind::kAdam, 0.01)},
@@ -85,6 +77,15 @@ std::vector<Case> Cases() {
       {"rmsprop_huber_silu", Activation::kSilu, 0, loss(LossKind::kHuber),
        optimizer(OptimizerKind::kRmsProp, 0.003)},
       {"adagrad_mse_elu", Activation::kElu, 0, loss(LossKind::kMeanSquaredError), adagrad},
+      {"lamb_ce_tanh", Activation::kTanh, 0, loss(LossKind::kCrossEntropy), lamb},
+      {"lamb_mse_relu_split_decay", Activation::kRelu, 0, loss(LossKind::kMeanSquaredError),
+       split_lamb},
+      {"adamw_ce_relu_split_decay", Activation::kRelu, 0, loss(LossKind::kCrossEntropy),
+       split_adamw},
+      {"rmsprop_mse_tanh_momentum", Activation::kTanh, 0, loss(LossKind::kMeanSquaredError),
+       rmsprop},
+      {"adagrad_mse_tanh_value_clip", Activation::kTanh, 0, loss(LossKind::kMeanSquaredError),
+       decaying_adagrad, 0, 0.05},
   };
 }
 
@@ -109,6 +110,7 @@ NetworkSpec SpecOf(const Case& test) {
   spec.loss = test.loss;
   spec.optimizer = test.optimizer;
   spec.clip_norm = test.clip_norm;
+  spec.clip_value = test.clip_value;
   return spec;
 }
 
@@ -136,22 +138,14 @@ class ParityTest : public ::testing::TestWithParam<Case> {};
 
 TEST_P(ParityTest, FollowsPyTorchForTenSteps) {
   const Case& test = GetParam();
-  static const std::map<std::string, Recording> kFixture = ReadFixture();
+  static const std::map<std::string, Recording> kFixture = testing::ReadFixture("fixture.txt");
   const Recording& recording = kFixture.at(test.name);
   const NetworkSpec spec = SpecOf(test);
   const MemoryBatchSource source = SourceOf(test, recording);
   Variables variables;
   ThreadPool pool(2);
   NetworkRunner runner(spec, source.layout(), kBatch, NetworkMode::kTraining, &variables, &pool);
-  int loaded = 0;
-  for (const auto& [key, values] : recording) {
-    if (!key.starts_with("initial:")) continue;
-    const std::span<float> to = variables.Get(key.substr(8)).values<float>();
-    ASSERT_EQ(to.size(), values.size()) << key;
-    std::copy(values.begin(), values.end(), to.begin());
-    ++loaded;
-  }
-  EXPECT_GE(loaded, 6);
+  EXPECT_GE(testing::LoadInitial(recording, &variables), 6);
   const std::vector<float>& losses = recording.at("losses");
   for (size_t step = 0; step < losses.size(); ++step) {
     std::vector<int64_t> rows;
@@ -164,13 +158,7 @@ TEST_P(ParityTest, FollowsPyTorchForTenSteps) {
     runner.Run(step);
     EXPECT_NEAR(runner.loss(), losses[step], 2e-6 * (1 + std::abs(losses[step]))) << step;
   }
-  for (const auto& [key, values] : recording) {
-    if (!key.starts_with("final:")) continue;
-    const std::span<float> got = variables.Get(key.substr(6)).values<float>();
-    for (size_t i = 0; i < values.size(); ++i) {
-      EXPECT_NEAR(got[i], values[i], 2e-5 * (1 + std::abs(values[i]))) << key << "[" << i << "]";
-    }
-  }
+  testing::ExpectFinal(recording, &variables, 2e-5f);
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, ParityTest, ::testing::ValuesIn(Cases()),

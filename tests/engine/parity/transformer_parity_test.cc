@@ -25,7 +25,7 @@ NetworkSpec Classifier() {
   tokens.categories = {11};
   LayerSpec attention;
   attention.heads = 2;
-  attention.padding = true;
+  attention.mask_padding = true;
   attention.rotary = true;
   AddBlock(&spec, "encoder", "tokens", 8, 16, attention);
   AddLayer(&spec, LayerKind::kReshape, "flat");

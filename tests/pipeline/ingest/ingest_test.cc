@@ -18,6 +18,7 @@ namespace beamline::pipeline {
 namespace {
 
 using engine::data::ColumnType;
+using engine::data::Table;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -159,6 +160,71 @@ TEST_F(IngestTest, ReadsNpyUnderTheNameOfTheFile) {
   const auto got = Run(zip.substr(start, 128 + 16), "folder/images.npy");
   ASSERT_TRUE(got.ok()) << got.status();
   EXPECT_EQ(got->dataset.table.columns()[0].name(), "images");
+}
+
+// Two images of 2 x 3, and their labels.
+const std::string kImages = Bytes("00000803000000020000000200000003000102030405fafbfcfdfeff");
+const std::string kLabels = Bytes("00000801000000020709");
+
+TEST_F(IngestTest, ReadsIdxPlainAndCompressedAndJoined) {
+  std::string expected;
+  for (const std::string& bytes : {kImages + kLabels, Gzip(kImages) + Gzip(kLabels),
+                                   Zstd(kImages) + Zstd(kLabels), Gzip(kImages + kLabels)}) {
+    IngestOptions options;
+    options.files = 2;
+    const auto got = Run(bytes, "train-images-idx3-ubyte.gz", options);
+    ASSERT_TRUE(got.ok()) << got.status();
+    const Table& table = got->dataset.table;
+    EXPECT_THAT(table.Get("image").item_shape(), ElementsAre(2, 3));
+    EXPECT_EQ(table.Get("image").type(), ColumnType::kUint8);
+    EXPECT_EQ(table.Get("image").Number(1, 5), 255);
+    EXPECT_THAT(table.Get("label").values<uint8_t>(), ElementsAre(7, 9));
+    const std::string written = *ReadFile(output());
+    if (expected.empty()) expected = written;
+    EXPECT_TRUE(written == expected);
+  }
+  IngestOptions named;
+  named.csv.names = {"x", "y"};
+  EXPECT_TRUE(Run(kImages + kLabels, "a", named)->dataset.table.Find("y") != nullptr);
+}
+
+TEST_F(IngestTest, RefusesDamagedIdx) {
+  const std::string both = Gzip(kImages) + Gzip(kLabels);
+  EXPECT_THAT(Refusal(both.substr(0, both.size() - 20)), HasSubstr("truncated"));
+  EXPECT_THAT(Refusal(kImages + kLabels.substr(0, 9)), HasSubstr("IDX array 2 is truncated"));
+  EXPECT_THAT(Refusal(kLabels + Gzip(kImages)), HasSubstr("compress all files in the same way"));
+  EXPECT_THAT(Refusal(Bytes("00000803ffffffffffffffffffffffff")), HasSubstr("is the file damaged"));
+  IngestOptions options;
+  options.format = FileFormat::kIdx;
+  EXPECT_THAT(Refusal(kCsv, options), HasSubstr("is it an IDX file?"));
+  options.csv.types["label"] = ColumnType::kCategorical;
+  EXPECT_THAT(Refusal(kImages, options), HasSubstr("column_types is for CSV"));
+}
+
+TEST_F(IngestTest, JoinsArraysOnly) {
+  IngestOptions options;
+  options.files = 2;
+  EXPECT_THAT(Refusal(Gzip(kCsv) + Gzip(kCsv), options),
+              HasSubstr("the 2 files make no table together: only IDX and NPY files are joined"));
+  EXPECT_THAT(Refusal(Bytes(kStored), options), HasSubstr("no table together"));
+}
+
+TEST_F(IngestTest, ReadsLargeIdxThroughATemporaryFile) {
+  // 40 MB of values: more than is kept in memory.
+  constexpr size_t kRows = 40'000, kItem = 1000;
+  std::string bytes = Bytes("0000080300009c40000000640000000a");
+  for (size_t i = 0; i < kRows * kItem; ++i) bytes += static_cast<char>(i * 2654435761U >> 24);
+  const auto got = Run(Gzip(bytes), "large");
+  ASSERT_TRUE(got.ok()) << got.status();
+  const auto values = got->dataset.table.Get("image").values<uint8_t>();
+  ASSERT_EQ(values.size(), kRows * kItem);
+  EXPECT_TRUE(std::equal(values.begin(), values.end(), bytes.begin() + 16,
+                         [](uint8_t a, char b) { return a == static_cast<uint8_t>(b); }));
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
+    files += entry.is_regular_file() ? 1 : 0;
+  }
+  EXPECT_EQ(files, 2);  // Input and output, nothing else.
 }
 
 TEST_F(IngestTest, RefusesWithTheNameOfTheFile) {

@@ -79,6 +79,26 @@ TEST_F(RealDataTest, Iris) {
                                         Pair("Iris-virginica", 50)));
 }
 
+TEST_F(RealDataTest, MnistImages) {
+  Read("mnist/t10k-images-idx3-ubyte.gz");
+  if (IsSkipped()) return;
+  const Column& image = table().Get("image");
+  EXPECT_EQ(image.rows(), 10'000);
+  EXPECT_THAT(image.item_shape(), ElementsAre(28, 28));
+  EXPECT_EQ(image.type(), ColumnType::kUint8);
+  EXPECT_EQ(dataset_.statistics[0].max, 255);
+  EXPECT_NEAR(dataset_.statistics[0].mean / 255, 0.1325, 5e-5);
+}
+
+TEST_F(RealDataTest, MnistLabels) {
+  Read("mnist/train-labels-idx1-ubyte.gz");
+  if (IsSkipped()) return;
+  EXPECT_THAT(Counts("label"),
+              ElementsAre(Pair("0", 5923), Pair("1", 6742), Pair("2", 5958), Pair("3", 6131),
+                          Pair("4", 5842), Pair("5", 5421), Pair("6", 5918), Pair("7", 6265),
+                          Pair("8", 5851), Pair("9", 5949)));
+}
+
 TEST_F(RealDataTest, CaliforniaHousing) {
   Read("california_housing/housing.csv");
   if (IsSkipped()) return;

@@ -1,0 +1,147 @@
+// Ten training steps of recurrent networks, step by step beside PyTorch's
+// (make_recurrent_fixture.py).
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "engine/learners/network_runner.h"
+#include "engine/optim/optimizer.h"
+
+namespace beamline::engine {
+namespace {
+
+constexpr int64_t kRows = 24;
+constexpr int64_t kSteps = 5;
+constexpr int64_t kFeatures = 3;
+constexpr int64_t kUnits = 4;
+constexpr int64_t kClasses = 3;
+constexpr int64_t kBatch = 8;
+
+using Recording = std::map<std::string, std::vector<float>>;
+
+std::map<std::string, Recording> ReadFixture() {
+  std::ifstream file(std::string(BEAMLINE_SOURCE_DIR) +
+                     "/tests/engine/parity/recurrent_fixture.txt");
+  std::map<std::string, Recording> cases;
+  Recording* recording = nullptr;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    std::string name;
+    words >> name;
+    if (name == "case") {
+      words >> name;
+      recording = &cases[name];
+      continue;
+    }
+    for (float x = 0; words >> x;) (*recording)[name].push_back(x);
+  }
+  return cases;
+}
+
+struct Case {
+  std::string name;
+  LayerKind kind;
+  int layers = 1;
+  bool bidirectional = false;
+};
+
+void PrintTo(const Case& test, std::ostream* out) { *out << test.name; }
+
+NetworkSpec SpecOf(const Case& test) {
+  NetworkSpec spec;
+  const auto add = [&](LayerKind kind, const std::string& name) -> LayerSpec& {
+    spec.layers.emplace_back();
+    spec.layers.back().kind = kind;
+    spec.layers.back().name = name;
+    return spec.layers.back();
+  };
+  add(LayerKind::kReshape, "steps").shape = {kSteps, kFeatures};
+  for (int i = 0; i < test.layers; ++i) {
+    LayerSpec& layer = add(test.kind, "cell" + std::to_string(i));
+    layer.units = kUnits;
+    layer.bidirectional = test.bidirectional;
+    layer.sequence = i + 1 < test.layers;
+  }
+  add(LayerKind::kDense, "head");
+  spec.loss.kind = LossKind::kCrossEntropy;
+  spec.optimizer.kind = OptimizerKind::kAdam;
+  if (test.kind == LayerKind::kRnn) {
+    spec.optimizer.kind = OptimizerKind::kSgd;
+    spec.optimizer.momentum = 0.9;
+  }
+  spec.optimizer.learning_rate = test.kind == LayerKind::kRnn ? 0.1 : 0.01;
+  return spec;
+}
+
+MemoryBatchSource SourceOf(const Recording& recording) {
+  MemoryBatch batch;
+  batch.rows = kRows;
+  batch.layout.features = kSteps * kFeatures;
+  batch.layout.classes = kClasses;
+  batch.features = recording.at("features");
+  const std::vector<float>& labels = recording.at("labels");
+  batch.labels.assign(labels.begin(), labels.end());
+  const auto lengths = recording.find("lengths");
+  if (lengths != recording.end()) {
+    batch.layout.has_lengths = true;
+    batch.lengths.assign(lengths->second.begin(), lengths->second.end());
+  }
+  return MemoryBatchSource(std::move(batch));
+}
+
+class RecurrentParityTest : public ::testing::TestWithParam<Case> {};
+
+TEST_P(RecurrentParityTest, FollowsPyTorchForTenSteps) {
+  static const std::map<std::string, Recording> kFixture = ReadFixture();
+  const Recording& recording = kFixture.at(GetParam().name);
+  const NetworkSpec spec = SpecOf(GetParam());
+  const MemoryBatchSource source = SourceOf(recording);
+  Variables variables;
+  ThreadPool pool(2);
+  NetworkRunner runner(spec, source.layout(), kBatch, NetworkMode::kTraining, &variables, &pool);
+  for (const auto& [key, values] : recording) {
+    if (!key.starts_with("initial:")) continue;
+    const std::span<float> to = variables.Get(key.substr(8)).values<float>();
+    ASSERT_EQ(to.size(), values.size()) << key;
+    std::copy(values.begin(), values.end(), to.begin());
+  }
+  const std::vector<float>& losses = recording.at("losses");
+  ASSERT_EQ(losses.size(), 10u);
+  for (size_t step = 0; step < losses.size(); ++step) {
+    std::vector<int64_t> rows;
+    for (int64_t i = 0; i < kBatch; ++i) {
+      rows.push_back((i + static_cast<int64_t>(step) * kBatch) % kRows);
+    }
+    runner.Feed(source, rows);
+    runner.SetUpdate(
+        UpdateNumbers(spec.optimizer, spec.optimizer.learning_rate, static_cast<int64_t>(step)));
+    runner.Run(step);
+    EXPECT_NEAR(runner.loss(), losses[step], 2e-6 * (1 + std::abs(losses[step]))) << step;
+  }
+  int compared = 0;
+  for (const auto& [key, values] : recording) {
+    if (!key.starts_with("final:")) continue;
+    const std::span<float> got = variables.Get(key.substr(6)).values<float>();
+    for (size_t i = 0; i < values.size(); ++i) {
+      EXPECT_NEAR(got[i], values[i], 2e-5 * (1 + std::abs(values[i]))) << key << "[" << i << "]";
+    }
+    ++compared;
+  }
+  EXPECT_GE(compared, 5);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Cases, RecurrentParityTest,
+    ::testing::Values(Case{"rnn", LayerKind::kRnn}, Case{"lstm", LayerKind::kLstm},
+                      Case{"gru", LayerKind::kGru}, Case{"gru_lengths", LayerKind::kGru},
+                      Case{"lstm_two_layers_both_ways", LayerKind::kLstm, 2, true},
+                      Case{"lstm_two_layers_both_ways_lengths", LayerKind::kLstm, 2, true}),
+    [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace beamline::engine
