@@ -1,5 +1,6 @@
 #include "pipeline/layers.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/core/error.h"
@@ -26,6 +27,21 @@ LayerSpec ToRecurrent(const v1::Recurrent& recurrent, LayerKind kind, LayerSpec 
   spec.sequence = recurrent.sequence();
   spec.bidirectional = recurrent.bidirectional();
   return spec;
+}
+
+void SetEmbedding(const v1::Embedding& embedding, const NetworkFacts& facts, LayerSpec* spec) {
+  spec->kind = LayerKind::kEmbedding;
+  spec->units = embedding.dimension();
+  spec->tokens = embedding.tokens();
+  if (embedding.categories() > 0) {
+    spec->categories = {embedding.categories()};
+  } else {
+    spec->categories = facts.code_sizes;
+  }
+  // One table for all columns: as large as the largest needs.
+  if (spec->tokens && !spec->categories.empty()) {
+    spec->categories = {*std::max_element(spec->categories.begin(), spec->categories.end())};
+  }
 }
 
 }  // namespace
@@ -66,13 +82,7 @@ LayerSpec ToLayer(const v1::Layer& layer, const NetworkFacts& facts) {
       spec.epsilon = Or(layer.layer_norm().epsilon(), 1e-5);
       break;
     case v1::Layer::kEmbedding:
-      spec.kind = LayerKind::kEmbedding;
-      spec.units = layer.embedding().dimension();
-      if (layer.embedding().categories() > 0) {
-        spec.categories = {layer.embedding().categories()};
-      } else {
-        spec.categories = facts.code_sizes;
-      }
+      SetEmbedding(layer.embedding(), facts, &spec);
       break;
     case v1::Layer::kConcat:
       spec.kind = LayerKind::kConcat;
@@ -101,7 +111,7 @@ LayerSpec ToLayer(const v1::Layer& layer, const NetworkFacts& facts) {
       spec.steps = layer.repeat().steps();
       break;
     default:
-      if (SetConvLayer(layer, &spec)) break;
+      if (SetConvLayer(layer, &spec) || SetAttentionLayer(layer, &spec)) break;
       engine::Fail("layer \"", layer.name(), "\" is of a kind that this version does not have yet");
   }
   return spec;

@@ -15,6 +15,9 @@ engine::Activation ToActivation(v1::Activation activation);
 // unchanged, if the layer is none of them.
 bool SetConvLayer(const v1::Layer& layer, engine::LayerSpec* spec);
 
+// The same for attention, positions and slices.
+bool SetAttentionLayer(const v1::Layer& layer, engine::LayerSpec* spec);
+
 // Of a layer that Complete() gave its name and units.
 engine::LayerSpec ToLayer(const v1::Layer& layer, const NetworkFacts& facts);
 

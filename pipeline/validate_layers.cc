@@ -156,6 +156,10 @@ LayerFacts CheckLayerNumbers(Context& context, const LayerPlace& place) {
       return CheckRecurrent(context, place, "gru", place.layer.gru(), 3);
     case v1::Layer::kRepeat:
       return CheckRepeat(context, place);
+    case v1::Layer::kAttention:
+    case v1::Layer::kPositions:
+    case v1::Layer::kSlice:
+      return CheckAttentionLayer(context, place);
     case v1::Layer::KIND_NOT_SET:
       context.errors.Add(place.at,
                          "does not say what it is: give one of dense, conv, lstm, attention, ... "

@@ -71,6 +71,12 @@ bool Absorb(Node* product, const Node& next) {
   return true;
 }
 
+// A product can also give what its activation was given, for the activation's gradient.
+bool CanKeepInput(const Node& product, const Node& next) {
+  return product.op == OpKind::kMatMul && next.op == OpKind::kActivate &&
+         GradientNeedsInput(next.attributes.activation);
+}
+
 }  // namespace
 
 void RemoveDeadNodes(Graph* graph) {
@@ -100,8 +106,14 @@ void FuseIntoProducts(Graph* graph) {
     const Value x = node.inputs[0];
     const int product = product_of[Index(x)];
     const bool ready = node.inputs.size() < 2 || made_at[Index(node.inputs[1])] <= product;
-    if (product >= 0 && ready && reads[Index(x)] == 1 && !graph->info(x).output &&
+    const bool alone = reads[Index(x)] == 1 && !graph->info(x).output;
+    if (product >= 0 && ready &&
+        (alone || CanKeepInput(kept[static_cast<size_t>(product)], node)) &&
         Absorb(&kept[static_cast<size_t>(product)], node)) {
+      if (!alone) {
+        kept[static_cast<size_t>(product)].outputs.push_back(x);
+        product_of[Index(x)] = -1;
+      }
       product_of[Index(node.outputs[0])] = product;
       made_at[Index(node.outputs[0])] = product;
       continue;

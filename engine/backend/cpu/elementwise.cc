@@ -20,8 +20,7 @@ static void Softmax(const KernelCall& call, const RunState& run) {
   ForTiles(run, call.outputs[0].rows, call.outputs[0].elements * 8, [&](int64_t row) {
     const float* x = In(call, 0) + row * columns;
     float* y = Out(call, 0) + row * columns;
-    float largest = x[0];
-    for (int64_t j = 1; j < columns; ++j) largest = math::Max(largest, x[j]);
+    const float largest = LaneMax(columns, [&](int64_t j) { return x[j]; });
     Fill(y, 0, columns, [&](int64_t j) { return math::Exp(x[j] - largest); });
     const float sum = LaneSum(columns, [&](int64_t j) { return y[j]; });
     for (int64_t j = 0; j < columns; ++j) y[j] /= sum;

@@ -22,6 +22,7 @@ namespace beamline::engine::cpu::BEAMLINE_ISA {
 // What the ops that need memory ask for.
 Scratch AttentionScratch(const KernelCall& call);
 Scratch AttentionGradScratch(const KernelCall& call);
+Scratch LayerNormGradScratch(const KernelCall& call);
 // What ops ask for.
 Scratch RecurrentScratch(const KernelCall& call);
 Scratch RecurrentGradScratch(const KernelCall& call);

@@ -45,8 +45,7 @@ inline __attribute__((always_inline)) int32_t LabelOf(const KernelCall& call, in
 
 // log sum_j exp(p_j)
 inline __attribute__((always_inline)) float LogSumExp(const float* p, int64_t columns) {
-  float largest = p[0];
-  for (int64_t j = 1; j < columns; ++j) largest = math::Max(largest, p[j]);
+  const float largest = LaneMax(columns, [&](int64_t j) { return p[j]; });
   return largest +
          math::Log(LaneSum(columns, [&](int64_t j) { return math::Exp(p[j] - largest); }));
 }

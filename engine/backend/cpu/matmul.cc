@@ -5,8 +5,8 @@
 // are stored to and loaded from the output between blocks of k. So its bits do not depend on the
 // tile's shape, the instruction set or the thread.
 //
-// A tile of work is one panel of kPanel columns of b by up to kRowChunk rows of a. Its thread packs
-// the panel (once for all its rows), so no thread waits for another.
+// A tile of work is one panel of kPanel columns of b by up to kLongChunk rows of a. Its thread
+// packs the panel (once for all its rows), so no thread waits for another.
 #include "engine/backend/cpu/gemm.h"
 #include "engine/backend/cpu/micro_kernel.h"
 
@@ -14,8 +14,8 @@ namespace beamline::engine::cpu::BEAMLINE_ISA {
 namespace {
 
 constexpr int64_t kInner = 384;  // a packed panel stays close
-// Rows of a tile of work, at most, and a multiple of every kTileRows. The longer, the less is packed
-// twice; where that leaves fewer tiles than this, threads would wait for each other.
+// Rows of a tile of work, at most, and a multiple of every kTileRows. The longer, the less is
+// packed twice; where that leaves fewer tiles than this, threads would wait for each other.
 constexpr int64_t kLongChunk = 480;
 constexpr int64_t kShortChunk = 240;
 constexpr int64_t kRowStep = 12;
@@ -34,6 +34,7 @@ struct Problem {
   int64_t ldb;
   bool transpose_b;
   float* y;
+  float* kept;  // [m,n]: what the activation was given; null: not wanted
   int64_t m, n, k;
   const float* bias;   // null: none
   bool scalar_bias;    // bias[0] for every element
@@ -49,6 +50,12 @@ void Finish(const Problem& p, int64_t first_row, int64_t rows, int64_t first_col
   epilogue.bias = p.bias == nullptr || p.scalar_bias ? p.bias : p.bias + first_column;
   epilogue.scalar_bias = p.scalar_bias;
   const int64_t first = first_row * p.n + first_column;
+  for (int64_t i = 0; p.kept != nullptr && i < rows; ++i) {
+    const float* y = p.y + first + i * p.n;
+    Fill(p.kept + first + i * p.n, 0, columns, [&](int64_t j) {
+      return epilogue.bias == nullptr ? y[j] : y[j] + epilogue.bias[p.scalar_bias ? 0 : j];
+    });
+  }
   epilogue.activation = p.activation;
   epilogue.alpha = p.alpha;
   Finish(epilogue, rows, columns, p.y + first, p.n, p.saved == nullptr ? nullptr : p.saved + first,
@@ -134,6 +141,7 @@ void MatMul(const KernelCall& call, const RunState& run) {
   p.ldb = b.columns;
   p.transpose_b = attributes.transpose_b;
   p.y = Out(call, 0);
+  p.kept = call.outputs_count == 2 ? Out(call, 1) : nullptr;
   p.m = call.outputs[0].rows;
   p.n = call.outputs[0].columns;
   p.k = attributes.transpose_a ? a.rows : a.columns;

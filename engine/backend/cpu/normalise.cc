@@ -1,4 +1,5 @@
 // Layer normalisation.
+#include "engine/backend/cpu/columns.h"
 #include "engine/backend/cpu/kernels.h"
 #include "engine/core/math.h"
 
@@ -6,14 +7,12 @@ namespace beamline::engine::cpu::BEAMLINE_ISA {
 
 using math::Fma;
 
-static constexpr int64_t kBlock = 32;  // columns that are walked down together
-
-// body(first, width) for blocks of columns.
+// body(i) for all rows, some of them at a time.
 template <typename Body>
-static void ForColumns(const RunState& run, int64_t rows, int64_t columns, const Body& body) {
-  ForTiles(run, (columns + kBlock - 1) / kBlock, rows * columns * 4, [&](int64_t block) {
-    const int64_t first = block * kBlock;
-    body(first, first + kBlock < columns ? kBlock : columns - first);
+static void ForRows(const RunState& run, int64_t rows, int64_t columns, const Body& body) {
+  constexpr int64_t kPiece = 16;
+  ForTiles(run, (rows + kPiece - 1) / kPiece, rows * columns * 4, [&](int64_t piece) {
+    for (int64_t i = piece * kPiece; i < rows && i < (piece + 1) * kPiece; ++i) body(i);
   });
 }
 
@@ -22,7 +21,7 @@ void LayerNorm(const KernelCall& call, const RunState& run) {
   const auto count = static_cast<float>(columns);
   const float* gamma = In(call, 1);
   const float* beta = In(call, 2);
-  ForTiles(run, call.inputs[0].rows, call.inputs[0].elements * 4, [&](int64_t i) {
+  ForRows(run, call.inputs[0].rows, columns, [&](int64_t i) {
     const float* x = In(call, 0) + i * columns;
     const float mean = LaneSum(columns, [&](int64_t j) { return x[j]; }) / count;
     const float squares =
@@ -42,7 +41,7 @@ void LayerNormGrad(const KernelCall& call, const RunState& run) {
   const int64_t columns = call.inputs[0].columns;
   const auto count = static_cast<float>(columns);
   const float* gamma = In(call, 2);
-  ForTiles(run, rows, rows * columns * 4, [&](int64_t i) {
+  ForRows(run, rows, columns, [&](int64_t i) {
     const float* dy = In(call, 0) + i * columns;
     const float* x = In(call, 1) + i * columns;
     const float mean = In(call, 3)[i];
@@ -55,24 +54,40 @@ void LayerNormGrad(const KernelCall& call, const RunState& run) {
       return rstd * Fma(-((x[j] - mean) * rstd), dot, dy[j] * gamma[j] - sum);
     });
   });
-  ForColumns(run, rows, columns, [&](int64_t first, int64_t width) {
-    float dgamma[kBlock] = {};
-    float dbeta[kBlock] = {};
-    for (int64_t i = 0; i < rows; ++i) {
-      const float* dy = In(call, 0) + i * columns + first;
-      const float* x = In(call, 1) + i * columns + first;
-      const float mean = In(call, 3)[i];
-      const float rstd = In(call, 4)[i];
-      for (int64_t j = 0; j < width; ++j) {
-        dgamma[j] = Fma(dy[j], (x[j] - mean) * rstd, dgamma[j]);
-        dbeta[j] += dy[j];
+  const int64_t chunks = ChunksOf(rows);
+  float* sums = chunks == 1 ? nullptr : SharedScratch(run);
+  ForChunks(run, rows, columns, 4, [&](const Chunk& chunk) {
+    float* dgamma = chunks == 1 ? Out(call, 1) : sums + 2 * chunk.index * columns;
+    float* dbeta = chunks == 1 ? Out(call, 2) : dgamma + columns;
+    ForBlocksOf16(chunk.columns, [&](int64_t first, int64_t width) {
+      first += chunk.column;
+      float gamma_sum[16] = {};
+      float beta_sum[16] = {};
+      for (int64_t i = chunk.row; i < chunk.row + chunk.rows; ++i) {
+        const float* dy = In(call, 0) + i * columns + first;
+        const float* x = In(call, 1) + i * columns + first;
+        const float mean = In(call, 3)[i];
+        const float rstd = In(call, 4)[i];
+        for (int64_t j = 0; j < width; ++j) {
+          gamma_sum[j] = Fma(dy[j], (x[j] - mean) * rstd, gamma_sum[j]);
+          beta_sum[j] += dy[j];
+        }
       }
-    }
-    for (int64_t j = 0; j < width; ++j) {
-      Out(call, 1)[first + j] = dgamma[j];
-      Out(call, 2)[first + j] = dbeta[j];
-    }
+      for (int64_t j = 0; j < width; ++j) {
+        dgamma[first + j] = gamma_sum[j];
+        dbeta[first + j] = beta_sum[j];
+      }
+    });
   });
+  if (chunks == 1) return;
+  AddChunks(sums, chunks, 2 * columns, columns, Out(call, 1));
+  AddChunks(sums + columns, chunks, 2 * columns, columns, Out(call, 2));
+}
+
+Scratch LayerNormGradScratch(const KernelCall& call) {
+  const int64_t chunks = ChunksOf(call.inputs[0].rows);
+  if (chunks == 1) return {};
+  return {2 * chunks * call.inputs[0].columns * static_cast<int64_t>(sizeof(float)), 0};
 }
 
 }  // namespace beamline::engine::cpu::BEAMLINE_ISA

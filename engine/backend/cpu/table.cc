@@ -19,6 +19,8 @@ Scratch ScratchOf(OpKind op, const KernelCall& call) {
       return AttentionScratch(call);
     case OpKind::kAttentionGrad:
       return AttentionGradScratch(call);
+    case OpKind::kLayerNormGrad:
+      return LayerNormGradScratch(call);
     case OpKind::kRecurrent:
       return RecurrentScratch(call);
     case OpKind::kRecurrentGrad:

@@ -31,6 +31,9 @@ void MatMul(const KernelCall& call, const RunState&) {
     const T* bias = In<T>(call, 2);
     for (int64_t i = 0; i < rows * columns; ++i) y[i] += bias[i % columns];
   }
+  if (call.outputs_count == 2) {
+    for (int64_t i = 0; i < rows * columns; ++i) Out<T>(call, 1)[i] = y[i];
+  }
   const T* saved = In<T>(call, call.inputs_count - 1);
   const T alpha = static_cast<T>(attributes.alpha);
   functors::ForActivation(attributes.activation, [&](auto tag) {

@@ -61,6 +61,34 @@ NetworkSpec MakeLanguageModel(const LanguageModel& model) {
   return spec;
 }
 
+NetworkSpec EncoderDecoder() {
+  NetworkSpec spec;
+  LayerSpec& tokens = AddLayer(&spec, LayerKind::kEmbedding, "tokens");
+  tokens.tokens = true;
+  tokens.units = 8;
+  tokens.categories = {11};
+  AddLayer(&spec, LayerKind::kPositions, "positions").positions = PositionKind::kSinusoidal;
+  LayerSpec attention;
+  attention.heads = 2;
+  attention.mask_padding = true;
+  attention.bias = false;
+  AddBlock(&spec, "encoder", "positions", 8, 16, attention);
+  AddLayer(&spec, LayerKind::kReshape, "steps", {"features"}).shape = {3, 4};
+  AddLayer(&spec, LayerKind::kDense, "wide").units = 8;
+  attention.rotary = true;
+  attention.inputs = {"decoder_norm1", "encoder_sum2"};
+  AddBlock(&spec, "decoder", "wide", 8, 16, attention);
+  AddLayer(&spec, LayerKind::kReshape, "flat");
+  LayerSpec& first = AddLayer(&spec, LayerKind::kSlice, "first");
+  first.begin = 2;
+  first.units = 8;
+  AddLayer(&spec, LayerKind::kDense, "head");
+  spec.optimizer.kind = OptimizerKind::kAdam;
+  spec.batch_size = 8;
+  spec.epochs = 2;
+  return spec;
+}
+
 MemoryBatchSource TokenRows(int64_t rows, int64_t columns, int64_t vocabulary, uint64_t seed,
                             bool padding) {
   MemoryBatch batch;

@@ -29,6 +29,10 @@ struct LanguageModel {
 // Tokens, learned positions (or rotary ones), causal blocks, norm, a dense head; AdamW, next token.
 NetworkSpec MakeLanguageModel(const LanguageModel& model);
 
+// An encoder block over five padded tokens with sinusoidal positions; a decoder block over the 12
+// features as three steps, with rotary positions, that looks at it; one number. Vocabulary 11.
+NetworkSpec EncoderDecoder();
+
 // Rows in which each token follows from the one before it, but for some noise. With `padding` every
 // third row ends early.
 MemoryBatchSource TokenRows(int64_t rows, int64_t columns, int64_t vocabulary, uint64_t seed,

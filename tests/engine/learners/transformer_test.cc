@@ -12,8 +12,7 @@
 namespace beamline::engine {
 namespace {
 
-using testing::AddBlock;
-using testing::AddLayer;
+using testing::EncoderDecoder;
 using ::testing::HasSubstr;
 using testing::LanguageModel;
 using testing::Make;
@@ -101,35 +100,6 @@ TEST(TransformerTest, UnknownTokensWeighNothing) {
   for (int64_t i = 0; i < 30; ++i) known += i % 3 == 2 ? static_cast<double>(i % 7) : 6;
   EXPECT_EQ(learner->Evaluate(data).weight_sum, known);
   EXPECT_TRUE(std::isfinite(Train(learner.get()).loss));
-}
-
-// An encoder over padded tokens; a decoder over the features that looks at it; one number out.
-NetworkSpec EncoderDecoder() {
-  NetworkSpec spec;
-  LayerSpec& tokens = AddLayer(&spec, LayerKind::kEmbedding, "tokens");
-  tokens.tokens = true;
-  tokens.units = 8;
-  tokens.categories = {11};
-  AddLayer(&spec, LayerKind::kPositions, "positions").positions = PositionKind::kSinusoidal;
-  LayerSpec attention;
-  attention.heads = 2;
-  attention.mask_padding = true;
-  attention.bias = false;
-  AddBlock(&spec, "encoder", "positions", 8, 16, attention);
-  AddLayer(&spec, LayerKind::kReshape, "steps", {"features"}).shape = {3, 4};
-  AddLayer(&spec, LayerKind::kDense, "wide").units = 8;
-  attention.rotary = true;
-  attention.inputs = {"decoder_norm1", "encoder_sum2"};
-  AddBlock(&spec, "decoder", "wide", 8, 16, attention);
-  AddLayer(&spec, LayerKind::kReshape, "flat");
-  LayerSpec& first = AddLayer(&spec, LayerKind::kSlice, "first");
-  first.begin = 2;
-  first.units = 8;
-  AddLayer(&spec, LayerKind::kDense, "head");
-  spec.optimizer.kind = OptimizerKind::kAdam;
-  spec.batch_size = 8;
-  spec.epochs = 2;
-  return spec;
 }
 
 MemoryBatchSource PaddedRows(int64_t rows) {

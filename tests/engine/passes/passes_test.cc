@@ -72,6 +72,23 @@ TEST(FusionTest, WhatIsReadElsewhereIsNotFusedAway) {
   EXPECT_EQ(CountOps(g, OpKind::kActivate), 1);
 }
 
+TEST(FusionTest, GeluInTrainingIsAPartOfItsProduct) {
+  NetworkSpec spec = Plain();
+  spec.layers[0].activation = Activation::kGelu;
+  spec.layers[1].activation = Activation::kSilu;
+  const Network network = BuildNetwork(spec, Layout(), 16, NetworkMode::kTraining);
+  EXPECT_EQ(CountOps(network.graph, OpKind::kMatMul), 8);
+  EXPECT_EQ(CountOps(network.graph, OpKind::kBiasAdd), 0);
+  EXPECT_EQ(CountOps(network.graph, OpKind::kActivate), 0);
+  EXPECT_EQ(CountOps(network.graph, OpKind::kActivationGrad), 0);
+  const auto both = [](const Node& node) { return node.outputs.size() == 2; };
+  const std::vector<Node>& nodes = network.graph.nodes();
+  EXPECT_EQ(
+      std::count_if(nodes.begin(), nodes.end(),
+                    [&](const Node& node) { return node.op == OpKind::kMatMul && both(node); }),
+      2);
+}
+
 TEST(AutodiffTest, ParametersThatDoNotMatterHaveNoGradient) {
   Graph g;
   const Value x = g.Parameter("x", {4, 1}, {});
