@@ -115,6 +115,7 @@ class NetworkCheck {
       context_.errors.Add(At(i) + ".inputs",
                           "only concat, add and multiply take several inputs, and attention two");
     }
+    has_shape_ = has_shape_ || layer.has_reshape() || layer.has_embedding();
     const LayerPlace place{At(i), layer, inputs, IsLast(i), IsLast(i) ? OutputsNeeded() : 0};
     const LayerFacts facts = inputs.empty() ? LayerFacts() : CheckLayerNumbers(context_, place);
     widths_.push_back(facts.width);
@@ -161,7 +162,9 @@ class NetworkCheck {
     const v1::Layer& layer = network_.layers(last);
     const int64_t width = widths_[static_cast<size_t>(last)];
     const int64_t needed = OutputsNeeded();
-    if (width > 0 && needed > 0 && width != needed) {
+    // An image is compared with all features, whatever its channels: the engine counts them.
+    const bool counted = !target_.reconstructs || !has_shape_;
+    if (counted && width > 0 && needed > 0 && width != needed) {
       const std::string why =
           target_.reconstructs ? absl::StrCat("there are ", needed, " features to reconstruct")
           : target_.is_class   ? absl::StrCat("the target has ", target_.classes, " classes")
@@ -196,7 +199,8 @@ class NetworkCheck {
   std::map<std::string, int> index_;
   std::vector<int64_t> widths_;
   std::set<std::string> used_;
-  bool wired_ = true;  // every input was found
+  bool wired_ = true;       // every input was found
+  bool has_shape_ = false;  // outputs may have more axes than [batch, width]
   double parameters_ = 0;
 };
 

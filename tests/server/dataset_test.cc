@@ -107,6 +107,35 @@ TEST_F(DatasetTest, AFileThatIsNoTableLeavesNothing) {
   EXPECT_TRUE(absl::IsNotFound(Get("projects/optics/datasets/" + Sha256Hex(bytes)).status()));
 }
 
+TEST_F(DatasetTest, SeveralArraysAreOneTableButOtherFilesAreNot) {
+  const std::string images("\0\0\x08\3\0\0\0\1\0\0\0\1\0\0\0\2\5\6", 18);
+  const std::string labels("\0\0\x08\1\0\0\0\1\7", 9);
+  const auto upload = [&](const std::string& bytes) {
+    v1::BeginUploadRequest begin;
+    begin.set_parent("projects/optics");
+    begin.mutable_source()->set_digest(Sha256Hex(bytes));
+    begin.mutable_source()->set_size_bytes(static_cast<int64_t>(bytes.size()));
+    begin.set_display_name("two files");
+    begin.set_file_count(2);
+    const auto begun =
+        Call(server_->datasets(), &DatasetApi::BeginUpload, User("ada"), begin).value();
+    EXPECT_TRUE(Write(begun.upload().name(), 0, bytes).ok());
+    return Finish(begun.upload().name());
+  };
+  const auto dataset = upload(images + labels);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ(dataset->name(), "projects/optics/datasets/" + Sha256Hex(images + labels));
+  ASSERT_EQ(dataset->columns_size(), 2);
+  EXPECT_EQ(dataset->columns(0).name(), "image");
+  EXPECT_EQ(dataset->columns(0).item_shape_size(), 2);
+  EXPECT_EQ(dataset->columns(1).name(), "label");
+  // One file of these bytes is the same dataset.
+  EXPECT_EQ(Begin("optics", images + labels)->dataset().name(), dataset->name());
+  const absl::Status refused = upload(std::string(kCsv) + kCsv).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(refused)) << refused;
+  EXPECT_NE(refused.message().find("2 files make no table"), absl::string_view::npos) << refused;
+}
+
 TEST_F(DatasetTest, AnotherProjectsBytesAreNeitherSeenNorSaved) {
   const std::string name = Upload("optics", kCsv);
   const auto begun = Begin("acoustics", kCsv);
