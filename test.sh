@@ -27,8 +27,10 @@ if [ "${1:-}" = --help ]; then
   exit 0
 fi
 
-# gRPC and protobuf are not instrumented: what only they do is no finding of ours.
-export TSAN_OPTIONS=${TSAN_OPTIONS:-ignore_noninstrumented_modules=1 second_deadlock_stack=1}
+# gRPC and protobuf are not instrumented: what only they do is no finding of ours. A program ends at
+# the first finding, so that no test can overlook it.
+tsan="ignore_noninstrumented_modules=1 second_deadlock_stack=1 halt_on_error=1"
+export TSAN_OPTIONS=${TSAN_OPTIONS:-$tsan suppressions=$root/tests/tsan.supp}
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1}
 export LSAN_OPTIONS=${LSAN_OPTIONS:-print_suppressions=0 suppressions=$root/tests/lsan.supp}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
