@@ -9,9 +9,9 @@ namespace beamline::engine {
 void RemoveDeadNodes(Graph* graph);
 
 // Merges into a matrix product or convolution what is done to its result alone: adding a bias, an
-// activation (not softmax), or multiplying by an activation's gradient; into batch norm the
-// activation. A result that something else reads too (the input of GELU in training) stays as it
-// is.
+// activation (not softmax), or multiplying by an activation's gradient; into a convolution or batch
+// norm also a sum with something made before, and into batch norm the activation. A result that
+// something else reads too (the input of GELU in training) stays as it is.
 void FuseIntoProducts(Graph* graph);
 
 // Merges into the gradient of batch norm the gradient of the activation behind it, unless something
