@@ -132,6 +132,9 @@ struct Attributes {
   bool transpose_b = false;
   // kMatMul, kConv: input 2 is a bias.
   bool has_bias = false;
+  // kConv, kBatchNorm, kBatchNormInference: an input of the output's shape, behind the bias or the
+  // running variance, is added before the activation or its gradient.
+  bool has_residual = false;
   // kMatMul, kConv: the last input is y (or x) of `activation`, whose gradient multiplies the
   // product.
   bool activation_grad = false;

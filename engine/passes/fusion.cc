@@ -27,9 +27,27 @@ std::vector<int> CountReads(const Graph& graph, const std::vector<Node>& nodes) 
 
 bool IsProduct(OpKind op) { return op == OpKind::kMatMul || op == OpKind::kConv; }
 
-// A node may follow batch norm only by its activation: the rest has other places for its inputs.
-bool AbsorbActivation(Node* norm, const Node& next) {
+bool IsBatchNorm(OpKind op) {
+  return op == OpKind::kBatchNorm || op == OpKind::kBatchNormInference;
+}
+
+// Adds what is not `x` of a sum to what makes `x`.
+bool AbsorbSum(Node* maker, Value x, const Node& sum) {
+  Attributes& attributes = maker->attributes;
+  if (maker->op == OpKind::kMatMul || attributes.has_residual ||
+      attributes.activation != Activation::kLinear) {
+    return false;
+  }
+  attributes.has_residual = true;
+  maker->inputs.push_back(sum.inputs[0] == x ? sum.inputs[1] : sum.inputs[0]);
+  maker->outputs[0] = sum.outputs[0];
+  return true;
+}
+
+// Batch norm can add a residual and apply an activation.
+bool AbsorbIntoNorm(Node* norm, Value x, const Node& next) {
   Attributes& attributes = norm->attributes;
+  if (next.op == OpKind::kAdd) return AbsorbSum(norm, x, next);
   if (next.op != OpKind::kActivate || attributes.activation != Activation::kLinear ||
       next.attributes.activation == Activation::kSoftmax) {
     return false;
@@ -40,18 +58,20 @@ bool AbsorbActivation(Node* norm, const Node& next) {
   return true;
 }
 
-// True if `next` does to the result of `product` something that the product can do by itself; the
+// True if `next` does to the result x of `product` something that the product can do by itself; the
 // product then does it.
-bool Absorb(Node* product, const Node& next) {
-  if (!IsProduct(product->op)) return AbsorbActivation(product, next);
+bool Absorb(Node* product, Value x, const Node& next) {
+  if (!IsProduct(product->op)) return AbsorbIntoNorm(product, x, next);
   Attributes& attributes = product->attributes;
   const bool activated = attributes.activation != Activation::kLinear;
   switch (next.op) {
     case OpKind::kBiasAdd:
-      if (attributes.has_bias || activated) return false;
+      if (attributes.has_bias || attributes.has_residual || activated) return false;
       attributes.has_bias = true;
       product->inputs.push_back(next.inputs[1]);
       break;
+    case OpKind::kAdd:
+      return AbsorbSum(product, x, next);
     case OpKind::kActivate:
       if (activated || next.attributes.activation == Activation::kSoftmax) return false;
       attributes.activation = next.attributes.activation;
@@ -103,13 +123,16 @@ void FuseIntoProducts(Graph* graph) {
   std::vector<int> made_at(graph->values().size(), -1);
   std::vector<Node> kept;
   for (Node& node : nodes) {
-    const Value x = node.inputs[0];
+    // Of a sum, what is made last: it can take the other.
+    Value x = node.inputs[0];
+    Value other = node.inputs.size() < 2 ? Value() : node.inputs[1];
+    if (node.op == OpKind::kAdd && made_at[Index(other)] > made_at[Index(x)]) std::swap(x, other);
     const int product = product_of[Index(x)];
-    const bool ready = node.inputs.size() < 2 || made_at[Index(node.inputs[1])] <= product;
+    const bool ready = !other.valid() || made_at[Index(other)] <= product;
     const bool alone = reads[Index(x)] == 1 && !graph->info(x).output;
     if (product >= 0 && ready &&
         (alone || CanKeepInput(kept[static_cast<size_t>(product)], node)) &&
-        Absorb(&kept[static_cast<size_t>(product)], node)) {
+        Absorb(&kept[static_cast<size_t>(product)], x, node)) {
       if (!alone) {
         kept[static_cast<size_t>(product)].outputs.push_back(x);
         product_of[Index(x)] = -1;
@@ -121,8 +144,7 @@ void FuseIntoProducts(Graph* graph) {
     for (const Value output : node.outputs) {
       made_at[Index(output)] = static_cast<int>(kept.size());
     }
-    if (IsProduct(node.op) || node.op == OpKind::kBatchNorm ||
-        node.op == OpKind::kBatchNormInference) {
+    if (IsProduct(node.op) || IsBatchNorm(node.op)) {
       product_of[Index(node.outputs[0])] = static_cast<int>(kept.size());
     }
     kept.push_back(std::move(node));

@@ -9,9 +9,10 @@ namespace beamline::engine {
 void RemoveDeadNodes(Graph* graph);
 
 // Merges into a matrix product or convolution what is done to its result alone: adding a bias, an
-// activation (not softmax), or multiplying by an activation's gradient; into batch norm the
-// activation. A result that something else reads too stays as it is, but for the input of GELU and
-// SiLU in training: there a matrix product gives both.
+// activation (not softmax), or multiplying by an activation's gradient; into a convolution or batch
+// norm also a sum with something made before, and into batch norm the activation. A result that
+// something else reads too stays as it is, but for the input of GELU and SiLU in training: there a
+// matrix product gives both.
 void FuseIntoProducts(Graph* graph);
 
 // Merges into the gradient of batch norm the gradient of the activation behind it, unless something

@@ -53,12 +53,14 @@ void JoinStatistics(const float* chunks, int64_t rows, int64_t columns, float* m
   }
 }
 
-// y = activation((x - mean) rstd gamma + beta).
+// y = activation((x - mean) rstd gamma + beta + residual, if there is one).
 void Normalise(const KernelCall& call, const RunState& run, const float* mean, const float* rstd) {
   const int64_t rows = call.inputs[0].rows;
   const int64_t columns = call.inputs[0].columns;
   const float alpha = static_cast<float>(call.attributes->alpha);
+  const float* residual = call.attributes->has_residual ? In(call, 5) : nullptr;
   functors::ForActivation(call.attributes->activation, [&](auto tag) {
+    constexpr Activation kKind = decltype(tag)::kActivation;
     ForChunks(run, rows, columns, 4, [&](const Chunk& chunk) {
       const float* m = mean + chunk.column;
       const float* r = rstd + chunk.column;
@@ -67,12 +69,20 @@ void Normalise(const KernelCall& call, const RunState& run, const float* mean, c
       for (int64_t i = chunk.row; i < chunk.row + chunk.rows; ++i) {
         const float* x = In(call, 0) + i * columns + chunk.column;
         float* y = Out(call, 0) + i * columns + chunk.column;
+        const float* more = residual == nullptr ? nullptr : residual + i * columns + chunk.column;
         ForBlocksOf16(
             chunk.columns, [&](int64_t first, int64_t width) __attribute__((always_inline)) {
-              Fill(y, first, first + width, [&](int64_t j) {
-                const float normal = Fma((x[j] - m[j]) * r[j], gamma[j], beta[j]);
-                return functors::Activate<decltype(tag)::kActivation>(normal, alpha);
-              });
+              if (more != nullptr) {
+                Fill(y, first, first + width, [&](int64_t j) {
+                  const float normal = Fma((x[j] - m[j]) * r[j], gamma[j], beta[j]);
+                  return functors::Activate<kKind>(normal + more[j], alpha);
+                });
+              } else {
+                Fill(y, first, first + width, [&](int64_t j) {
+                  const float normal = Fma((x[j] - m[j]) * r[j], gamma[j], beta[j]);
+                  return functors::Activate<kKind>(normal, alpha);
+                });
+              }
             });
       }
     });

@@ -104,6 +104,7 @@ struct Problem {
   const float* weight;
   int64_t weight_rows, weight_columns;  // of one tap
   const float* bias;
+  const float* residual;
   const float* saved;
   Activation activation;
   float alpha;
@@ -151,6 +152,7 @@ Problem ProblemOf(const KernelCall& call) {
   p.weight_rows = call.inputs[1].extents[2];
   p.weight_columns = call.inputs[1].extents[3];
   p.bias = attributes.has_bias ? In(call, 2) : nullptr;
+  p.residual = attributes.has_residual ? In(call, attributes.has_bias ? 3 : 2) : nullptr;
   p.saved = attributes.activation_grad ? In(call, call.inputs_count - 1) : nullptr;
   p.activation = attributes.activation;
   p.alpha = static_cast<float>(attributes.alpha);
@@ -227,65 +229,101 @@ struct Rows {
   int64_t row_elements, channels;
 };
 
+// Places in y and in what is as large as y: of the same element, or null.
+struct Output {
+  float* y;
+  const float* residual;
+  const float* saved;
+
+  Output At(int64_t offset) const {
+    return {y + offset, residual == nullptr ? nullptr : residual + offset,
+            saved == nullptr ? nullptr : saved + offset};
+  }
+};
+
 // The rows of outputs of a phase, for one panel of units.
 struct Line {
   Sweep sweep;
   int64_t lda;  // between outputs
   const float* b;
-  int64_t count;    // outputs of a row
-  int64_t ldy;      // between outputs
-  int64_t columns;  // units
-  Epilogue epilogue;
+  int64_t count;      // outputs of a row
+  int64_t ldy;        // between outputs
+  int64_t columns;    // units
+  const float* bias;  // padded to whole vectors; null: none
+  Epilogue epilogue;  // with the bias, unless that is added with a residual
   // A row is made in `tiles` tiles: the first `larger` of them of `tile` outputs, the others of one
   // less.
   int64_t tiles, tile, larger;
 };
 
+// y += bias, if there is one, and the residual: what comes before Finish.
+void AddResidual(int64_t rows, int64_t width, float* y, int64_t ldy, const float* residual,
+                 int64_t ldr, const float* bias) {
+  if (residual == nullptr) return;
+  for (int64_t r = 0; r < rows; ++r, y += ldy, residual += ldr) {
+    for (int64_t j = 0; j < width; j += Vector::kWidth) {
+      const Vector sum = bias == nullptr ? Load(y + j) : Plus(Load(y + j), Load(bias + j));
+      Store(y + j, Plus(sum, Load(residual + j)));
+    }
+  }
+}
+
+// to[rows, width] = from[rows, columns], whose rows stand ldf apart, with zeros behind; the last
+// vector has `last` columns. Null for null.
+const float* Gather(const float* from, int64_t ldf, int64_t rows, int64_t width, int last,
+                    float* to) {
+  if (from == nullptr) return nullptr;
+  const int64_t full = width - Vector::kWidth;
+  for (int64_t r = 0; r < rows; ++r) {
+    if (full > 0) Store(to + r * width, Load(from + r * ldf));
+    Store(to + r * width + full, LoadFirst(from + r * ldf + full, last));
+  }
+  return to;
+}
+
 // Outputs whose units do not fill vectors are made beside y.
-void RunPartialTile(const Line& line, SweepFn kernel, int64_t rows, const float* a, float* y,
-                    const float* saved) {
+void RunPartialTile(const Line& line, SweepFn kernel, int64_t rows, const float* a,
+                    const Output& output) {
   alignas(64) float edge[kTileRows * kPanel];
-  alignas(64) float edge_saved[kTileRows * kPanel];
+  alignas(64) float residual[kTileRows * kPanel];
+  alignas(64) float saved[kTileRows * kPanel];
   const int64_t width = PackedColumns(line.columns);
   const int64_t full = width - Vector::kWidth;
   const int last = static_cast<int>(line.columns - full);
   kernel(line.sweep, a, line.lda, line.b, width, edge, width, false);
-  for (int64_t r = 0; saved != nullptr && r < rows; ++r) {
-    const float* from = saved + r * line.ldy;
-    if (full > 0) Store(edge_saved + r * width, Load(from));
-    Store(edge_saved + r * width + full, LoadFirst(from + full, last));
-  }
-  Finish(line.epilogue, rows, width, edge, width, saved == nullptr ? nullptr : edge_saved, width);
+  AddResidual(rows, width, edge, width,
+              Gather(output.residual, line.ldy, rows, width, last, residual), width, line.bias);
+  Finish(line.epilogue, rows, width, edge, width,
+         Gather(output.saved, line.ldy, rows, width, last, saved), width);
   for (int64_t r = 0; r < rows; ++r) {
-    float* to = y + r * line.ldy;
+    float* to = output.y + r * line.ldy;
     if (full > 0) Store(to, Load(edge + r * width));
     StoreFirst(to + full, Load(edge + r * width + full), last);
   }
 }
 
-// One row; a, y and `saved` (or null) are of its first output.
-void RunLine(const Line& line, const float* a, float* y, const float* saved) {
+// One row; a and `output` are of its first output.
+void RunLine(const Line& line, const float* a, Output output) {
   const int64_t width = PackedColumns(line.columns);
   const SweepFn* kernels =
       VectorsOf(line.columns) == 1 ? SweepTable<1, false>::kFn : SweepTable<2, false>::kFn;
   for (int64_t i = 0; i < line.tiles; ++i) {
     const int64_t rows = i < line.larger ? line.tile : line.tile - 1;
     if (width == line.columns) {
-      kernels[rows](line.sweep, a, line.lda, line.b, width, y, line.ldy, false);
-      Finish(line.epilogue, rows, width, y, line.ldy, saved, line.ldy);
+      kernels[rows](line.sweep, a, line.lda, line.b, width, output.y, line.ldy, false);
+      AddResidual(rows, width, output.y, line.ldy, output.residual, line.ldy, line.bias);
+      Finish(line.epilogue, rows, width, output.y, line.ldy, output.saved, line.ldy);
     } else {
-      RunPartialTile(line, kernels[rows], rows, a, y, saved);
+      RunPartialTile(line, kernels[rows], rows, a, output);
     }
     a += rows * line.lda;
-    y += rows * line.ldy;
-    if (saved != nullptr) saved += rows * line.ldy;
+    output = output.At(rows * line.ldy);
   }
 }
 
 // Rows [begin, end) of a phase, all panels of a group.
 void RunPhase(const Problem& p, const Rows& x, const Phase& rows, const Phase& columns,
-              int64_t begin, int64_t end, int64_t group, const float* packed, float* y,
-              const float* saved) {
+              int64_t begin, int64_t end, int64_t group, const float* packed, const Output& image) {
   const int64_t taps = rows.taps * columns.taps;
   Line line;
   line.sweep.outer = taps == 0 ? 0 : rows.taps;
@@ -300,6 +338,7 @@ void RunPhase(const Problem& p, const Rows& x, const Phase& rows, const Phase& c
   line.tiles = DivideUp(line.count, kTileRows);
   line.tile = line.tiles == 0 ? 0 : DivideUp(line.count, line.tiles);
   line.larger = line.count - line.tiles * (line.tile - 1);
+  line.bias = nullptr;
   line.epilogue.activation = p.activation;
   line.epilogue.alpha = p.alpha;
   alignas(64) float bias[kPanel];
@@ -312,16 +351,17 @@ void RunPhase(const Problem& p, const Rows& x, const Phase& rows, const Phase& c
     const int64_t unit = group * p.units + column;
     if (p.bias != nullptr) {
       for (int64_t j = 0; j < width; ++j) bias[j] = j < line.columns ? p.bias[unit + j] : 0.0f;
-      line.epilogue.bias = bias;
+      line.bias = bias;
+      line.epilogue.bias = p.residual == nullptr ? bias : nullptr;
     }
     for (int64_t i = begin; i < end; ++i) {
       const int64_t row = rows.offset + i * p.axis[0].step - x.first_row;
       const float* a = taps == 0 ? x.data
                                  : x.data + row * x.row_elements +
                                        (columns.offset - x.first_column) * x.channels;
-      const int64_t output = (rows.first + i * p.axis[0].period) * p.y.row_elements() +
+      const int64_t offset = (rows.first + i * p.axis[0].period) * p.y.row_elements() +
                              columns.first * p.y.channels + unit;
-      RunLine(line, a, y + output, saved == nullptr ? nullptr : saved + output);
+      RunLine(line, a, image.At(offset));
     }
   }
 }
@@ -371,11 +411,10 @@ void Conv(const KernelCall& call, const RunState& run) {
       CopyStrip(p.x, image, strip, copy);
       rows = {copy, strip.first_row, strip.first_column, strip.columns * p.seen, p.seen};
     }
-    const int64_t offset = b * p.y.elements();
+    const Output output = Output{Out(call, 0), p.residual, p.saved}.At(b * p.y.elements());
     ForPhases(p, [&](const Phase& row_phase, const Phase& column_phase, int64_t first) {
       RunPhase(p, rows, row_phase, column_phase, begin, Smaller(begin + p.chunk, row_phase.count),
-               group, packed + group * p.group_elements + first, Out(call, 0) + offset,
-               p.saved == nullptr ? nullptr : p.saved + offset);
+               group, packed + group * p.group_elements + first, output);
     });
   });
 }

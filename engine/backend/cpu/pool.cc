@@ -1,11 +1,10 @@
-// Maximum and mean over windows. Channels are worked on side by side, kLanes at a time; images are
-// shared between threads.
+// Maximum and mean over windows. Channels are worked on side by side, a vector at a time; images
+// are shared between threads.
+#include "engine/backend/cpu/columns.h"
 #include "engine/backend/cpu/image.h"
 
 namespace beamline::engine::cpu::BEAMLINE_ISA {
 namespace {
-
-constexpr int64_t kLanes = 16;
 
 // The taps of an output position that look at elements of x: [row, last_row) by
 // [column, last_column).
@@ -24,14 +23,6 @@ inline __attribute__((always_inline)) Taps TapsOf(const Window& w, const Image& 
           Larger(0, first_column), Smaller(x.extent[1], first_column + w.kernel[1])};
 }
 
-// body(first, width) for blocks of channels; the width is a constant where it is kLanes.
-template <typename Body>
-inline __attribute__((always_inline)) void ForLanes(int64_t channels, const Body& body) {
-  int64_t c = 0;
-  for (; c + kLanes <= channels; c += kLanes) body(c, kLanes);
-  if (c < channels) body(c, channels - c);
-}
-
 // body(image, row) for the rows of all images, on the pool's threads; `cost` is per element.
 template <typename Body>
 void ForRows(const RunState& run, const Image& image, int64_t cost, const Body& body) {
@@ -39,33 +30,47 @@ void ForRows(const RunState& run, const Image& image, int64_t cost, const Body& 
            [&](int64_t tile) { body(tile / image.extent[0], tile % image.extent[0]); });
 }
 
-// Adds dy to the first maximum of each window in a block of channels.
-inline __attribute__((always_inline)) void ScatterMax(const Image& x, const Taps& taps,
-                                                      const float* image, const float* dy,
-                                                      float* dx, int64_t width) {
-  float best[kLanes];
-  float at[kLanes];  // numbers of taps: small, so exact
-  const float* first = image + (taps.row * x.extent[1] + taps.column) * x.channels;
-  for (int64_t j = 0; j < width; ++j) best[j] = first[j];
-  for (int64_t j = 0; j < width; ++j) at[j] = 0;
-  float number = 0;
+// body(element of the image, of the first channel; number of the tap as a vector), in order.
+template <typename Body>
+inline __attribute__((always_inline)) void ForTaps(const Image& x, const Taps& taps,
+                                                   const Body& body) {
+  float number = 0;  // small, so exact
   for (int64_t row = taps.row; row < taps.last_row; ++row) {
-    const float* from = image + (row * x.extent[1] + taps.column) * x.channels;
-    for (int64_t column = taps.column; column < taps.last_column; ++column, from += x.channels) {
-      for (int64_t j = 0; j < width; ++j) {
-        const bool better = from[j] > best[j] || from[j] != from[j];
-        best[j] = better ? from[j] : best[j];
-        at[j] = better ? number : at[j];
-      }
+    int64_t at = (row * x.extent[1] + taps.column) * x.channels;
+    for (int64_t column = taps.column; column < taps.last_column; ++column, at += x.channels) {
+      body(at, Broadcast(number));
       number += 1;
     }
   }
-  number = 0;
-  for (int64_t row = taps.row; row < taps.last_row; ++row) {
-    float* to = dx + (row * x.extent[1] + taps.column) * x.channels;
-    for (int64_t column = taps.column; column < taps.last_column; ++column, to += x.channels) {
-      for (int64_t j = 0; j < width; ++j) to[j] = at[j] == number ? to[j] + dy[j] : to[j];
-      number += 1;
+}
+
+struct Largest {
+  Vector best;
+  Vector at;  // number of the tap
+};
+
+// The first maximum of a window in a vector of channels.
+template <typename LoadVector>
+inline __attribute__((always_inline)) Largest LargestOf(const Image& x, const Taps& taps,
+                                                        const float* image,
+                                                        const LoadVector& load) {
+  Largest largest = {load(image + (taps.row * x.extent[1] + taps.column) * x.channels),
+                     Broadcast(0.0f)};
+  ForTaps(
+      x, taps, [&](int64_t at, Vector number) __attribute__((always_inline)) {
+        TakeLarger(load(image + at), number, &largest.best, &largest.at);
+      });
+  return largest;
+}
+
+// body(taps, first element of dy) for all positions of one image of dy, in order.
+template <typename Body>
+inline __attribute__((always_inline)) void ForWindows(const Window& w, const Image& x,
+                                                      const Image& dy, const Body& body) {
+  int64_t at = 0;
+  for (int64_t row = 0; row < dy.extent[0]; ++row) {
+    for (int64_t column = 0; column < dy.extent[1]; ++column, at += dy.channels) {
+      body(TapsOf(w, x, row, column), at);
     }
   }
 }
@@ -81,20 +86,9 @@ void MaxPool(const KernelCall& call, const RunState& run) {
     float* out = Out(call, 0) + b * y.elements() + row * y.row_elements();
     for (int64_t column = 0; column < y.extent[1]; ++column, out += y.channels) {
       const Taps taps = TapsOf(w, x, row, column);
-      ForLanes(
-          y.channels, [&](int64_t c, int64_t width) __attribute__((always_inline)) {
-            float best[kLanes];
-            const float* first = image + (taps.row * x.extent[1] + taps.column) * x.channels + c;
-            for (int64_t j = 0; j < width; ++j) best[j] = first[j];
-            for (int64_t i = taps.row; i < taps.last_row; ++i) {
-              const float* from = image + (i * x.extent[1] + taps.column) * x.channels + c;
-              for (int64_t k = taps.column; k < taps.last_column; ++k, from += x.channels) {
-                for (int64_t j = 0; j < width; ++j) {
-                  best[j] = from[j] > best[j] || from[j] != from[j] ? from[j] : best[j];
-                }
-              }
-            }
-            for (int64_t j = 0; j < width; ++j) out[c + j] = best[j];
+      ForVectors(
+          y.channels, [&](int64_t c, auto load, auto store) __attribute__((always_inline)) {
+            store(out + c, LargestOf(x, taps, image + c, load).best);
           });
     }
   });
@@ -110,15 +104,18 @@ void MaxPoolGrad(const KernelCall& call, const RunState& run) {
     const float* from = In(call, 0) + b * dy.elements();
     float* dx = Out(call, 0) + b * x.elements();
     Fill(dx, 0, x.elements(), [](int64_t) { return 0.0f; });
-    for (int64_t row = 0; row < dy.extent[0]; ++row) {
-      for (int64_t column = 0; column < dy.extent[1]; ++column, from += dy.channels) {
-        const Taps taps = TapsOf(w, x, row, column);
-        ForLanes(
-            x.channels, [&](int64_t c, int64_t width) __attribute__((always_inline)) {
-              ScatterMax(x, taps, image + c, from + c, dx + c, width);
-            });
-      }
-    }
+    ForWindows(
+        w, x, dy, [&](const Taps& taps, int64_t window) __attribute__((always_inline)) {
+          ForVectors(
+              x.channels, [&](int64_t c, auto load, auto store) __attribute__((always_inline)) {
+                const Vector upstream = load(from + window + c);
+                const Vector first = LargestOf(x, taps, image + c, load).at;
+                ForTaps(
+                    x, taps, [&](int64_t at, Vector number) __attribute__((always_inline)) {
+                      store(dx + at + c, PlusWhere(load(dx + at + c), upstream, number, first));
+                    });
+              });
+        });
   });
 }
 
@@ -132,17 +129,16 @@ void AveragePool(const KernelCall& call, const RunState& run) {
     for (int64_t column = 0; column < y.extent[1]; ++column, out += y.channels) {
       const Taps taps = TapsOf(w, x, row, column);
       const auto count = static_cast<float>(taps.count());
-      ForLanes(
-          y.channels, [&](int64_t c, int64_t width) __attribute__((always_inline)) {
-            float sum[kLanes] = {};
-            for (int64_t i = taps.row; i < taps.last_row; ++i) {
-              const float* from = image + (i * x.extent[1] + taps.column) * x.channels + c;
-              for (int64_t k = taps.column; k < taps.last_column; ++k, from += x.channels) {
-                for (int64_t j = 0; j < width; ++j) sum[j] += from[j];
-              }
-            }
-            for (int64_t j = 0; j < width; ++j) out[c + j] = sum[j] / count;
+      ForVectors(
+          y.channels, [&](int64_t c, auto load, auto store) __attribute__((always_inline)) {
+            Vector sum = Broadcast(0.0f);
+            ForTaps(
+                x, taps, [&](int64_t at, Vector) __attribute__((always_inline)) {
+                  sum = Plus(sum, load(image + at + c));
+                });
+            store(out + c, sum);
           });
+      Fill(out, 0, y.channels, [&](int64_t c) { return out[c] / count; });
     }
   });
 }
@@ -156,18 +152,16 @@ void AveragePoolGrad(const KernelCall& call, const RunState& run) {
     const float* from = In(call, 0) + b * dy.elements();
     float* dx = Out(call, 0) + b * x.elements();
     Fill(dx, 0, x.elements(), [](int64_t) { return 0.0f; });
-    for (int64_t row = 0; row < dy.extent[0]; ++row) {
-      for (int64_t column = 0; column < dy.extent[1]; ++column, from += dy.channels) {
-        const Taps taps = TapsOf(w, x, row, column);
-        const auto count = static_cast<float>(taps.count());
-        for (int64_t i = taps.row; i < taps.last_row; ++i) {
-          for (int64_t k = taps.column; k < taps.last_column; ++k) {
-            float* to = dx + (i * x.extent[1] + k) * x.channels;
-            Fill(to, 0, x.channels, [&](int64_t c) { return to[c] + from[c] / count; });
-          }
-        }
-      }
-    }
+    ForWindows(
+        w, x, dy, [&](const Taps& taps, int64_t window) __attribute__((always_inline)) {
+          const auto count = static_cast<float>(taps.count());
+          ForTaps(
+              x, taps, [&](int64_t at, Vector) __attribute__((always_inline)) {
+                float* to = dx + at;
+                Fill(to, 0, x.channels,
+                     [&](int64_t c) { return to[c] + from[window + c] / count; });
+              });
+        });
   });
 }
 

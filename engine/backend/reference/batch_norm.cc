@@ -5,14 +5,16 @@
 
 namespace beamline::engine::reference {
 
-// y = activation(y), over all elements.
+// y = activation(y + residual, if there is one), over all elements.
 template <typename T>
 static void ActivateAll(const KernelCall& call) {
   const T alpha = static_cast<T>(call.attributes->alpha);
   functors::ForActivation(call.attributes->activation, [&](auto tag) {
     T* y = Out<T>(call, 0);
+    const T* residual = call.attributes->has_residual ? In<T>(call, 5) : nullptr;
     for (int64_t i = 0; i < call.outputs[0].elements; ++i) {
-      y[i] = functors::Activate<decltype(tag)::kActivation>(y[i], alpha);
+      const T sum = residual == nullptr ? y[i] : y[i] + residual[i];
+      y[i] = functors::Activate<decltype(tag)::kActivation>(sum, alpha);
     }
   });
 }

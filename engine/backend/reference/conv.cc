@@ -38,16 +38,18 @@ void Conv(const KernelCall& call, const RunState&) {
     }
   });
   const T* bias = attributes.has_bias ? In<T>(call, 2) : nullptr;
+  const T* residual = attributes.has_residual ? In<T>(call, attributes.has_bias ? 3 : 2) : nullptr;
   const T* saved = In<T>(call, call.inputs_count - 1);
   const T alpha = static_cast<T>(attributes.alpha);
   T* out = Out<T>(call, 0);
   functors::ForActivation(attributes.activation, [&](auto tag) {
     constexpr Activation kKind = decltype(tag)::kActivation;
     for (int64_t i = 0; i < call.outputs[0].elements; ++i) {
+      T sum = bias == nullptr ? out[i] : out[i] + bias[i % y.channels];
+      if (residual != nullptr) sum += residual[i];
       if (attributes.activation_grad) {
-        out[i] *= functors::Slope<kKind>(saved[i], alpha);
+        out[i] = sum * functors::Slope<kKind>(saved[i], alpha);
       } else {
-        const T sum = bias == nullptr ? out[i] : out[i] + bias[i % y.channels];
         out[i] = functors::Activate<kKind>(sum, alpha);
       }
     }

@@ -148,6 +148,34 @@ TEST_P(ConvTest, FusesEveryActivation) {
   }
 }
 
+// A sum behind a convolution or batch norm, forward (a shortcut) and backward (two readers).
+TEST_P(ConvTest, FusesResiduals) {
+  for (const int64_t units : {5, 16}) {
+    testing::GradientCheck check;
+    check.tolerance64 = 1e-4;
+    check.tolerance32 = 1e-4;
+    Check(
+        [&](Graph& g) {
+          const auto conv = [&](const std::string& name, Value x, Value bias) {
+            return g.Conv(name, x, P(g, name + ".w", {3, 3, units, units}), bias,
+                          Activation::kLinear, Of(3, 3, 1, 1));
+          };
+          const auto norm = [&](const std::string& name, Value x) {
+            return g.BatchNorm(name, x, P(g, name + ".gamma", {units}),
+                               P(g, name + ".beta", {units}), g.State(name + ".m", {units}, 0),
+                               g.State(name + ".v", {units}, 1), 0.9, 1e-2);
+          };
+          const Value x = P(g, "x", {2, 3, 4, units});
+          Value y =
+              g.Activate("a", g.Add("s", x, conv("c1", x, P(g, "b1", {units}))), Activation::kTanh);
+          y = g.Activate("b", g.Add("t", norm("n1", conv("c2", y, Value())), y),
+                         Activation::kSigmoid);
+          return g.Add("u", y, g.Add("v", norm("n2", conv("c3", y, Value())), x));
+        },
+        check);
+  }
+}
+
 // Large enough for several blocks, shards and strips, and for sharing between threads.
 TEST_P(ConvTest, ConvolvesLargeImages) {
   testing::GradientCheck check;
