@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "benchmarks/engine/recurrent_workloads.h"
 #include "engine/core/error.h"
 #include "engine/core/philox.h"
 #include "engine/learners/registry.h"
@@ -146,6 +147,7 @@ int Run(int argc, char** argv) {
   Training(options, "higgs-b100", Higgs(100), Data(200'000, 28, 2));
   Training(options, "higgs-b1024", Higgs(1024), Data(200'000, 28, 2));
   Training(options, "mlp-b32", Small(), Data(4096, 30, 2));
+  Training(options, "lstm-b64", LstmClassifier(), LstmRows());
   Inference(options, "higgs-infer-b1", 1);
   Inference(options, "higgs-infer-b256", 256);
   return 0;
