@@ -11,6 +11,7 @@
 
 #include "benchmarks/engine/conv_workloads.h"
 #include "benchmarks/engine/transformer_workloads.h"
+#include "benchmarks/engine/recurrent_workloads.h"
 #include "engine/core/error.h"
 #include "engine/core/philox.h"
 #include "engine/learners/registry.h"
@@ -154,6 +155,7 @@ int Run(int argc, char** argv) {
            "tokens_per_s", benchmark::kLanguageModelSteps);
   Training(options, "lenet-b64", Lenet5(), Data(8192, 784, 10));
   Training(options, "resnet20-b128", Resnet20(), Data(2048, 3072, 10));
+  Training(options, "lstm-b64", LstmClassifier(), LstmRows());
   Inference(options, "higgs-infer-b1", 1);
   Inference(options, "higgs-infer-b256", 256);
   return 0;

@@ -18,9 +18,8 @@ const std::vector<Backend>& Backends() {
       if (isa.Runs())
         backends.push_back({isa.backend_name, isa.name, &isa.Table(), nullptr, isa.ScratchOf});
     }
-    backends.push_back(
-        {"reference", "", &reference::TableFloat32(), &reference::TableFloat64(),
-         &reference::ScratchOf});
+    backends.push_back({"reference", "", &reference::TableFloat32(), &reference::TableFloat64(),
+                        &reference::ScratchOf});
     return backends;
   }();
   return kBackends;

@@ -37,6 +37,15 @@ int64_t Gates(RecurrentCell cell) {
   return cell == RecurrentCell::kLstm ? 4 : cell == RecurrentCell::kGru ? 3 : 1;
 }
 
+int InPlaceInput(OpKind op, RecurrentCell cell, int output) {
+  const bool keeps = cell == RecurrentCell::kLstm || cell == RecurrentCell::kGru;
+  // The kept gates, or the states, take the place of the projected input; the gradient of the gates
+  // that of the kept gates, or of the states' gradient.
+  if (op == OpKind::kRecurrent && output == (keeps ? 1 : 0)) return 0;
+  if (op == OpKind::kRecurrentGrad && output == 0) return keeps ? 3 : 0;
+  return -1;
+}
+
 bool TakesLabels(LossKind loss) {
   return loss == LossKind::kCrossEntropy || loss == LossKind::kMultiClassHinge ||
          loss == LossKind::kFocalCrossEntropy || ComparesRows(loss);

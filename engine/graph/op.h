@@ -86,6 +86,10 @@ inline constexpr size_t kOpKinds = 0
     ;
 std::string_view Name(OpKind op);
 
+// The input whose memory an output may take over, if nothing else reads that input afterwards: the
+// kernels of all backends read an element of it before they write that of the output. -1: none.
+int InPlaceInput(OpKind op, RecurrentCell cell, int output);
+
 // What kUpdate does; the formulas are in engine/optim/optimizer.h.
 inline constexpr int kUpdateNumbers = 8;
 enum class UpdateRule : uint8_t {

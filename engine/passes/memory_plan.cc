@@ -27,12 +27,42 @@ struct Block {
 
 bool Overlap(const Block& a, const Block& b) { return a.first <= b.last && b.first <= a.last; }
 
-// For each value, the value whose memory it shares: itself, or through reshapes the original.
+// The last node that reads each value; nodes().size() for what is read after a run.
+std::vector<size_t> LastReads(const Graph& graph) {
+  std::vector<size_t> last(graph.values().size(), 0);
+  for (size_t i = 0; i < graph.nodes().size(); ++i) {
+    for (const Value value : graph.nodes()[i].inputs) last[Index(value)] = i;
+  }
+  for (size_t i = 0; i < last.size(); ++i) {
+    if (graph.values()[i].output) last[i] = graph.nodes().size();
+  }
+  return last;
+}
+
+// For each value, the value whose memory it shares: itself, or the original through reshapes and
+// through ops that put a result in the place of an input that ends there.
 std::vector<size_t> ResolveAliases(const Graph& graph) {
   std::vector<size_t> root(graph.values().size());
   std::iota(root.begin(), root.end(), size_t{0});
-  for (const Node& node : graph.nodes()) {
-    if (node.op == OpKind::kReshape) root[Index(node.outputs[0])] = root[Index(node.inputs[0])];
+  const std::vector<size_t> last = LastReads(graph);
+  std::vector<size_t> ends = last;  // of all values that share a root's memory
+  const auto join = [&](Value to, Value from) {
+    root[Index(to)] = root[Index(from)];
+    ends[root[Index(to)]] = std::max(ends[root[Index(to)]], last[Index(to)]);
+  };
+  for (size_t i = 0; i < graph.nodes().size(); ++i) {
+    const Node& node = graph.nodes()[i];
+    if (node.op == OpKind::kReshape) join(node.outputs[0], node.inputs[0]);
+    for (size_t output = 0; output < node.outputs.size(); ++output) {
+      const int input = InPlaceInput(node.op, node.attributes.cell, static_cast<int>(output));
+      if (input < 0) continue;
+      const Value from = node.inputs[static_cast<size_t>(input)];
+      const Value to = node.outputs[output];
+      const size_t owner = root[Index(from)];
+      const bool ours = graph.values()[owner].role == Role::kIntermediate;
+      const bool fits = AlignedBytes(graph.info(from)) == AlignedBytes(graph.info(to));
+      if (ours && fits && ends[owner] == i) join(to, from);
+    }
   }
   return root;
 }

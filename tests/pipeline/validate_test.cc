@@ -270,6 +270,28 @@ TEST_F(ValidateTest, ChecksRegression) {
             "there are mae, r2, rmse, loss\n");
 }
 
+TEST_F(ValidateTest, ChecksRecurrentLayers) {
+  const std::string at = "steps.train.train.network.layers";
+  const auto check = [&](const std::string& layers) {
+    const std::string errors =
+        Check(at + ": [" + layers + ", {name: out, dense: {}}]") + unimplemented_;
+    return errors.starts_with(at) ? errors.substr(at.size()) : errors;
+  };
+  EXPECT_EQ(check("{repeat: {steps: 4}}, {lstm: {units: 8, bidirectional: true, sequence: true}}, "
+                  "{gru: {units: 6, sequence: true}}, {rnn: {units: 5, activation: relu}}"),
+            "");
+  EXPECT_EQ(check("{repeat: {}}, {lstm: {units: -1}}"),
+            ".0.repeat.steps: must be from 1 to 65536, not 0\n" + at +
+                ".1.lstm.units: must be from 1 to 65536, not -1\n");
+  EXPECT_EQ(check("{repeat: {steps: 4}}, {gru: {units: 8, activation: relu}}"),
+            ".1.gru.activation: is for rnn only: the gates of this layer are fixed\n");
+  EXPECT_EQ(check("{repeat: {steps: 4}}, {rnn: {units: 8, activation: gelu}}"),
+            ".1.rnn.activation: must be tanh or relu\n");
+  const std::string flat = check("{name: cell, lstm: {units: 8}}");
+  EXPECT_NE(flat.find("layer \"cell\" takes sequences [batch, steps, features]"), flat.npos)
+      << flat;
+}
+
 TEST_F(ValidateTest, TellsWhatIsNotBuiltFromWhatIsWrong) {
   const Case cases[] = {
       {"steps.train.resources.gpus: 1", "steps.train.resources: training on graphics"},

@@ -139,6 +139,12 @@ void Tile(const Problem& p, int64_t step, int64_t first_row, int64_t rows, int64
       for (int64_t g = 0; g < kGates; ++g) {
         Prefetch(p.x + at * p.columns() + g * p.units + unit);
       }
+      Prefetch(p.y + at * p.units + unit);
+      if (p.kept_gates == nullptr) continue;
+      for (int64_t g = 0; g < kGates; ++g) {
+        Prefetch(p.kept_gates + at * p.columns() + g * p.units + unit);
+      }
+      Prefetch(p.kept + at * p.units + unit);
     }
     for (int64_t g = 0; g < kGates; ++g) {
       float* product = products + g * kMaxTileRows * kPanel;

@@ -165,6 +165,9 @@ void Tile(const Problem& p, int64_t turn, int64_t first_row, int64_t rows, int64
     if (step >= length(r)) continue;
     const int64_t at = r * p.steps + recurrent::Position(p.reverse, length(r), step);
     Prefetch(p.dy + at * p.units + unit);
+    for (int64_t g = 0; g < kGates; ++g) {
+      Prefetch(p.dgates + at * p.columns() + g * p.units + unit);
+    }
     if (p.kept_gates == nullptr) continue;
     for (int64_t g = 0; g < kGates; ++g) {
       Prefetch(p.kept_gates + at * p.columns() + g * p.units + unit);

@@ -15,7 +15,7 @@ namespace beamline::engine::cpu::BEAMLINE_ISA {
 // Rows of a tile, at most: a multiple of every kTileRows. The products of four gates are 24 KiB.
 inline constexpr int64_t kMaxTileRows = 48;
 // Of the inner index, so that a piece of a packed panel stays in the first-level cache.
-inline constexpr int64_t kInnerPiece = 256;
+inline constexpr int64_t kInnerPiece = 128;
 
 // How rows, units and steps are shared. Steps follow each other: either all threads do the tiles of
 // one step and then those of the next (a barrier between them), or each takes its rows through all
@@ -94,7 +94,7 @@ inline __attribute__((always_inline)) void ZeroBlock(float* to, int64_t width) {
   for (int64_t j = 0; j < width; ++j) to[j] = 0;
 }
 
-// Asks for the cache lines of a block that will be needed soon.
+// Asks for the cache lines of a block that will soon be read or written.
 inline __attribute__((always_inline)) void Prefetch(const float* block) {
   __builtin_prefetch(block, 0, 2);
   __builtin_prefetch(block + 16, 0, 2);

@@ -9,7 +9,7 @@
 namespace beamline::engine::cpu::BEAMLINE_ISA {
 namespace {
 
-constexpr int64_t kStateChunk = 240;  // rows of the result in a tile: a multiple of every kTileRows
+constexpr int64_t kStateChunk = 264;  // rows of the result in a tile: a multiple of every kTileRows
 
 struct Problem {
   bool reverse;
@@ -57,6 +57,10 @@ void Tile(const Problem& p, int64_t first_state, int64_t states, int64_t gate, i
     }
     const float* states_before = p.reverse ? y + p.units : y;
     const float* after = p.reverse ? d : d + stride;
+    // Each line lies on another page, where no hardware looks ahead.
+    for (int64_t step = 0; step < p.steps && row + 1 < p.rows; ++step) {
+      Prefetch(d + (p.steps + step) * stride);
+    }
     AddProduct(states_before, p.units, states, after, stride, width, length - 1, packed, sum,
                &started);
   }

@@ -176,6 +176,41 @@ TEST(MemoryPlanTest, PeakIsWhatARunUses) {
   }
 }
 
+// The projected input, the gates and their gradient lie in one place, one after the other; but not
+// where the projected input is read once more.
+TEST(MemoryPlanTest, GatesTakeThePlaceOfTheirInput) {
+  for (const bool read_again : {false, true}) {
+    Graph g;
+    const Value weight = g.Parameter("w", {4, 8}, {});
+    const Value x = g.Dense("in", g.Input("x", {2, 3, 4}), weight, {}, Activation::kLinear);
+    const Value recurrent = g.Parameter("u", {2, 8}, {});
+    const Value y = g.Recurrent("cell", x, recurrent, {}, {}, {}, {RecurrentCell::kLstm});
+    Value loss = g.Loss("a", y, g.Input("t", {2, 3, 2}), {}, {}, {}).loss;
+    if (read_again) {
+      loss = g.Add("sum", loss, g.Loss("b", x, g.Input("s", {2, 3, 8}), {}, {}, {}).loss);
+    }
+    const std::vector<Value> parameters = {weight, recurrent};
+    const std::vector<Value> gradients = AppendGradients(&g, loss, parameters);
+    for (const Value gradient : gradients) g.MarkOutput(gradient);
+    const MemoryPlan plan = PlanMemory(g);
+    const auto offset = [&](Value value) {
+      return plan.offset_bytes[static_cast<size_t>(value.id)];
+    };
+    int seen = 0;
+    for (const Node& node : g.nodes()) {
+      if (node.op == OpKind::kRecurrent) {
+        EXPECT_EQ(offset(node.inputs[0]) == offset(node.outputs[1]), !read_again);
+        ++seen;
+      }
+      if (node.op == OpKind::kRecurrentGrad) {
+        EXPECT_EQ(offset(node.inputs[3]), offset(node.outputs[0]));
+        ++seen;
+      }
+    }
+    EXPECT_EQ(seen, 2);
+  }
+}
+
 TEST(MemoryPlanTest, ValuesThatLiveTogetherNeverOverlap) {
   const Network network =
       BuildNetwork(testing::RichNetwork(), Layout(), 64, NetworkMode::kTraining);
