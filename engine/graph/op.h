@@ -37,14 +37,14 @@ enum class LossKind : uint8_t {
   kBinaryCrossEntropy,  // softplus(p) - t p, p the logit: mean over outputs
   kCrossEntropy,        // log sum_j exp(p_j) - p_label (with smoothing s: the target distribution
                         // is 1 - s at the label plus s / classes everywhere)
-  kHinge,              // mean over outputs of max(0, 1 - (2 t - 1) p) (Cortes, Vapnik 1995)
-  kMultiClassHinge,    // max(0, 1 + max over j != label of p_j - p_label) (Crammer, Singer 2001)
-  kFocal,              // mean over outputs of t f(p) + (1 - t) f(-p), p the logit and
-                       // f(z) = -(1 - q)^gamma log q, q = sigmoid(z) (Lin et al. 2017)
-  kFocalCrossEntropy,  // -(1 - q)^gamma log q, q = softmax(p)_label
-  kKullbackLeibler,    // sum_j t_j (log t_j - log softmax(p)_j); t_j >= 0, 0 log 0 = 0
-  kTriplet,            // of pairs of rows: Graph::PairLoss
-  kInfoNce,            // idem
+  kHinge,               // mean over outputs of max(0, 1 - (2 t - 1) p) (Cortes, Vapnik 1995)
+  kMultiClassHinge,     // max(0, 1 + max over j != label of p_j - p_label) (Crammer, Singer 2001)
+  kFocal,               // mean over outputs of t f(p) + (1 - t) f(-p), p the logit and
+                        // f(z) = -(1 - q)^gamma log q, q = sigmoid(z) (Lin et al. 2017)
+  kFocalCrossEntropy,   // -(1 - q)^gamma log q, q = softmax(p)_label
+  kKullbackLeibler,     // sum_j t_j (log t_j - log softmax(p)_j); t_j >= 0, 0 log 0 = 0
+  kTriplet,             // of pairs of rows: Graph::PairLoss
+  kInfoNce,             // idem
 };
 std::string_view Name(LossKind loss);
 // The target is a class label and not numbers.
