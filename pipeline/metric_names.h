@@ -15,6 +15,10 @@ struct MetricName {
   bool larger_is_better = true;
   bool for_classes = true;
   bool binary_only = false;
+  // Computed where no metrics are named.
+  bool by_default = true;
+  // Says nothing of fewer classes.
+  int64_t min_classes = 0;
 };
 
 // Ascending within classification, then regression.
@@ -23,5 +27,7 @@ std::span<const MetricName> AllMetrics();
 const MetricName* FindMetricName(std::string_view name);
 // Names of those that fit a target. `classes` 0: a number.
 std::vector<std::string> MetricsFor(int64_t classes);
+// Those of them that are computed where no metrics are named.
+std::vector<std::string> DefaultMetrics(int64_t classes);
 
 }  // namespace beamline::pipeline

@@ -22,6 +22,9 @@ struct NetworkFacts {
   std::vector<int64_t> code_sizes;
 };
 
+// The loss compares classes, each with an output of its own, and not one number or score.
+bool HasOutputPerClass(const v1::NetworkLearner& network, int64_t classes);
+
 // `network` with nothing left open: loss, optimiser, names of layers, width of the last layer.
 v1::NetworkLearner Complete(const v1::NetworkLearner& network, const NetworkFacts& facts);
 
