@@ -44,6 +44,26 @@ void SetEmbedding(const v1::Embedding& embedding, const NetworkFacts& facts, Lay
   }
 }
 
+// Noise, and layers that add to the loss. False: the layer is none of them.
+bool FillPenalty(const v1::Layer& layer, LayerSpec* spec) {
+  if (layer.has_noise()) {
+    spec->kind = LayerKind::kNoise;
+    spec->deviation = layer.noise().deviation();
+    spec->rate = layer.noise().masking();
+  } else if (layer.has_latent()) {
+    spec->kind = LayerKind::kLatent;
+    spec->beta = layer.latent().has_beta() ? layer.latent().beta() : 1;
+  } else if (layer.has_activity_penalty()) {
+    spec->kind = LayerKind::kActivityPenalty;
+    spec->l1 = layer.activity_penalty().l1();
+    spec->sparsity_weight = layer.activity_penalty().weight();
+    spec->sparsity_target = Or(layer.activity_penalty().target(), 0.05);
+  } else {
+    return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 engine::Activation ToActivation(v1::Activation activation) {
@@ -111,7 +131,10 @@ LayerSpec ToLayer(const v1::Layer& layer, const NetworkFacts& facts) {
       spec.steps = layer.repeat().steps();
       break;
     default:
-      if (SetConvLayer(layer, &spec) || SetAttentionLayer(layer, &spec)) break;
+      if (SetConvLayer(layer, &spec) || SetAttentionLayer(layer, &spec) ||
+          FillPenalty(layer, &spec)) {
+        break;
+      }
       engine::Fail("layer \"", layer.name(), "\" is of a kind that this version does not have yet");
   }
   return spec;

@@ -48,7 +48,7 @@ std::map<std::string, double> Metrics(const Said& said, const Truth& truth,
   outcome.classes = said.classes;
   outcome.weights = truth.weights;
   std::map<std::string, double> values;
-  for (const std::string& name : names.empty() ? MetricsFor(said.classes) : names) {
+  for (const std::string& name : names.empty() ? DefaultMetrics(said.classes) : names) {
     if (name == "loss") continue;
     const double value = metrics::FindMetric(name).compute(outcome);
     if (std::isfinite(value)) values[name] = value;

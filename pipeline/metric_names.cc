@@ -7,18 +7,32 @@ namespace {
 
 constexpr MetricName kMetrics[] = {
     {.name = "accuracy"},
+    {.name = "ams", .binary_only = true, .by_default = false},
     {.name = "auc", .binary_only = true},
+    {.name = "auc_macro", .by_default = false},
     {.name = "balanced_accuracy"},
+    {.name = "calibration_error", .larger_is_better = false, .by_default = false},
     {.name = "f1"},
+    {.name = "f1_macro", .by_default = false},
+    {.name = "f1_micro", .by_default = false},
+    {.name = "f1_weighted", .by_default = false},
     {.name = "log_loss", .larger_is_better = false},
+    {.name = "perplexity", .larger_is_better = false, .by_default = false},
     {.name = "pr_auc", .binary_only = true},
     {.name = "precision"},
     {.name = "recall"},
+    {.name = "top_3_accuracy", .by_default = false, .min_classes = 4},
+    {.name = "top_5_accuracy", .by_default = false, .min_classes = 6},
     {.name = "mae", .larger_is_better = false, .for_classes = false},
-    {.name = "mse", .larger_is_better = false, .for_classes = false, .reconstruction_only = true},
+    {.name = "mse", .larger_is_better = false, .for_classes = false, .by_default = false},
     {.name = "r2", .for_classes = false},
     {.name = "rmse", .larger_is_better = false, .for_classes = false},
 };
+
+bool Fits(const MetricName& metric, int64_t classes) {
+  return metric.for_classes == (classes > 0) && (!metric.binary_only || classes == 2) &&
+         classes >= metric.min_classes;
+}
 
 }  // namespace
 
@@ -34,9 +48,15 @@ const MetricName* FindMetricName(std::string_view name) {
 std::vector<std::string> MetricsFor(int64_t classes) {
   std::vector<std::string> names;
   for (const MetricName& metric : kMetrics) {
-    if (metric.reconstruction_only) continue;
-    if (metric.for_classes != (classes > 0) || (metric.binary_only && classes != 2)) continue;
-    names.emplace_back(metric.name);
+    if (Fits(metric, classes)) names.emplace_back(metric.name);
+  }
+  return names;
+}
+
+std::vector<std::string> DefaultMetrics(int64_t classes) {
+  std::vector<std::string> names;
+  for (const MetricName& metric : kMetrics) {
+    if (metric.by_default && Fits(metric, classes)) names.emplace_back(metric.name);
   }
   return names;
 }

@@ -15,8 +15,10 @@ struct MetricName {
   bool larger_is_better = true;
   bool for_classes = true;
   bool binary_only = false;
-  // For models that reconstruct, and no others.
-  bool reconstruction_only = false;
+  // Computed where no metrics are named.
+  bool by_default = true;
+  // Says nothing of fewer classes.
+  int64_t min_classes = 0;
 };
 
 // Ascending within classification, then regression.
@@ -25,6 +27,8 @@ std::span<const MetricName> AllMetrics();
 const MetricName* FindMetricName(std::string_view name);
 // Names of those that fit a target. `classes` 0: a number.
 std::vector<std::string> MetricsFor(int64_t classes);
+// Those of them that are computed where no metrics are named.
+std::vector<std::string> DefaultMetrics(int64_t classes);
 
 // Names of those for models that reconstruct; `anomalies`: rows are labelled as anomalies or not.
 std::vector<std::string> ReconstructionMetrics(bool anomalies);

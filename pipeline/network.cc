@@ -12,7 +12,9 @@ using engine::NetworkSpec;
 using engine::OptimizerKind;
 using engine::ScheduleKind;
 
-engine::LossSpec ToLoss(const v1::Loss& loss, const NetworkFacts& facts) {
+engine::LossSpec ToLoss(const v1::NetworkLearner& network, const NetworkFacts& facts) {
+  const v1::Loss& loss = network.loss();
+  const bool per_class = HasOutputPerClass(network, static_cast<int64_t>(facts.classes.size()));
   engine::LossSpec spec;
   switch (loss.kind_case()) {
     case v1::Loss::kMeanAbsoluteError:
@@ -28,6 +30,21 @@ engine::LossSpec ToLoss(const v1::Loss& loss, const NetworkFacts& facts) {
     case v1::Loss::kCrossEntropy:
       spec.kind = LossKind::kCrossEntropy;
       spec.label_smoothing = loss.cross_entropy().label_smoothing();
+      break;
+    case v1::Loss::kHinge:
+      spec.kind = per_class ? LossKind::kMultiClassHinge : LossKind::kHinge;
+      break;
+    case v1::Loss::kFocal:
+      spec.kind = per_class ? LossKind::kFocalCrossEntropy : LossKind::kFocal;
+      spec.gamma = loss.focal().has_gamma() ? loss.focal().gamma() : 2;
+      break;
+    case v1::Loss::kTriplet:
+      spec.kind = LossKind::kTriplet;
+      spec.margin = Or(loss.triplet().margin(), 0.2);
+      break;
+    case v1::Loss::kInfoNce:
+      spec.kind = LossKind::kInfoNce;
+      spec.temperature = Or(loss.info_nce().temperature(), 0.1);
       break;
     default:
       spec.kind = LossKind::kMeanSquaredError;
@@ -52,6 +69,7 @@ engine::LossSpec ToLoss(const v1::Loss& loss, const NetworkFacts& facts) {
 
 engine::OptimizerSpec ToOptimizer(const v1::Optimizer& optimizer) {
   engine::OptimizerSpec spec;
+  spec.decay_matrices_only = optimizer.decay_weights_only();
   switch (optimizer.kind_case()) {
     case v1::Optimizer::kSgd:
       spec.kind = OptimizerKind::kSgd;
@@ -65,20 +83,28 @@ engine::OptimizerSpec ToOptimizer(const v1::Optimizer& optimizer) {
       spec.learning_rate = Or(optimizer.rmsprop().learning_rate(), 0.001);
       spec.decay = Or(optimizer.rmsprop().decay(), 0.9);
       spec.epsilon = Or(optimizer.rmsprop().epsilon(), 1e-8);
+      spec.momentum = optimizer.rmsprop().momentum();
+      spec.weight_decay = optimizer.rmsprop().weight_decay();
       break;
     case v1::Optimizer::kAdagrad:
       spec.kind = OptimizerKind::kAdaGrad;
       spec.learning_rate = Or(optimizer.adagrad().learning_rate(), 0.01);
       spec.epsilon = Or(optimizer.adagrad().epsilon(), 1e-10);
+      spec.weight_decay = optimizer.adagrad().weight_decay();
       break;
     default: {
-      const bool decoupled = optimizer.has_adamw();
-      const v1::Adam& adam = decoupled ? optimizer.adamw() : optimizer.adam();
-      spec.kind = decoupled ? OptimizerKind::kAdamW : OptimizerKind::kAdam;
+      const bool lamb = optimizer.has_lamb();
+      const bool decoupled = optimizer.has_adamw() || lamb;
+      const v1::Adam& adam = lamb                    ? optimizer.lamb()
+                             : optimizer.has_adamw() ? optimizer.adamw()
+                                                     : optimizer.adam();
+      spec.kind = lamb        ? OptimizerKind::kLamb
+                  : decoupled ? OptimizerKind::kAdamW
+                              : OptimizerKind::kAdam;
       spec.learning_rate = Or(adam.learning_rate(), 0.001);
       spec.beta1 = Or(adam.beta1(), 0.9);
       spec.beta2 = Or(adam.beta2(), 0.999);
-      spec.epsilon = Or(adam.epsilon(), 1e-8);
+      spec.epsilon = Or(adam.epsilon(), lamb ? 1e-6 : 1e-8);
       spec.weight_decay = decoupled ? Or(adam.weight_decay(), 0.01) : adam.weight_decay();
     }
   }
@@ -88,6 +114,8 @@ engine::OptimizerSpec ToOptimizer(const v1::Optimizer& optimizer) {
 engine::ScheduleSpec ToSchedule(const v1::LearningRateSchedule& schedule) {
   engine::ScheduleSpec spec;
   spec.warmup_steps = schedule.warmup_steps();
+  spec.batch_scaling = static_cast<engine::BatchScaling>(schedule.batch_scaling());
+  if (schedule.base_batch_size() > 0) spec.base_batch_size = schedule.base_batch_size();
   switch (schedule.kind_case()) {
     case v1::LearningRateSchedule::kStep:
       spec.kind = ScheduleKind::kStep;
@@ -102,13 +130,59 @@ engine::ScheduleSpec ToSchedule(const v1::LearningRateSchedule& schedule) {
       spec.kind = ScheduleKind::kCosine;
       spec.final_fraction = schedule.cosine().final_fraction();
       break;
+    case v1::LearningRateSchedule::kLinear:
+      spec.kind = ScheduleKind::kLinear;
+      spec.final_fraction = schedule.linear().final_fraction();
+      break;
+    case v1::LearningRateSchedule::kPolynomial:
+      spec.kind = ScheduleKind::kPolynomial;
+      spec.power = Or(schedule.polynomial().power(), 1);
+      spec.final_fraction = schedule.polynomial().final_fraction();
+      break;
+    case v1::LearningRateSchedule::kOneCycle:
+      spec.kind = ScheduleKind::kOneCycle;
+      spec.initial_fraction = Or(schedule.one_cycle().initial_fraction(), 0.04);
+      spec.final_fraction = Or(schedule.one_cycle().final_fraction(), 4e-6);
+      spec.rising_share = Or(schedule.one_cycle().rising_share(), 0.3);
+      break;
+    case v1::LearningRateSchedule::kPlateau:
+      spec.kind = ScheduleKind::kPlateau;
+      spec.factor = Or(schedule.plateau().factor(), 0.1);
+      if (schedule.plateau().patience() > 0) spec.plateau_patience = schedule.plateau().patience();
+      spec.final_fraction = schedule.plateau().final_fraction();
+      break;
     default:
       spec.kind = ScheduleKind::kConstant;
   }
   return spec;
 }
 
+static_assert(static_cast<int>(engine::BatchScaling::kNone) == v1::BATCH_SCALING_UNSPECIFIED);
+static_assert(static_cast<int>(engine::BatchScaling::kLinear) == v1::BATCH_SCALING_LINEAR);
+static_assert(static_cast<int>(engine::BatchScaling::kSquareRoot) == v1::BATCH_SCALING_SQUARE_ROOT);
+
+engine::AveragingSpec ToAveraging(const v1::WeightAveraging& averaging, int64_t epochs) {
+  engine::AveragingSpec spec;
+  if (averaging.has_exponential()) {
+    spec.kind = engine::AveragingKind::kExponential;
+    spec.decay = Or(averaging.exponential().decay(), 0.999);
+  } else if (averaging.has_stochastic()) {
+    spec.kind = engine::AveragingKind::kStochastic;
+    const int64_t start = averaging.stochastic().start_epoch();
+    spec.start_epoch = start > 0 ? start - 1 : epochs - (epochs + 3) / 4;
+  }
+  return spec;
+}
+
 }  // namespace
+
+bool HasOutputPerClass(const v1::NetworkLearner& network, int64_t classes) {
+  if (network.loss().has_cross_entropy()) return true;
+  if (!network.loss().has_hinge() && !network.loss().has_focal()) return false;
+  if (classes > 2) return true;
+  return network.layers_size() > 0 &&
+         network.layers(network.layers_size() - 1).dense().units() == 2;
+}
 
 v1::NetworkLearner Complete(const v1::NetworkLearner& network, const NetworkFacts& facts) {
   v1::NetworkLearner complete = network;
@@ -134,7 +208,7 @@ v1::NetworkLearner Complete(const v1::NetworkLearner& network, const NetworkFact
   }
   v1::Layer& last = *complete.mutable_layers(complete.layers_size() - 1);
   if (last.has_dense() && last.dense().units() == 0) {
-    const bool per_class = loss.has_cross_entropy();
+    const bool per_class = HasOutputPerClass(complete, static_cast<int64_t>(facts.classes.size()));
     last.mutable_dense()->set_units(facts.reconstructs ? static_cast<int32_t>(facts.features)
                                     : per_class        ? static_cast<int32_t>(facts.classes.size())
                                                        : 1);
@@ -149,12 +223,16 @@ NetworkSpec ToNetworkSpec(const v1::NetworkLearner& network, const NetworkFacts&
   NetworkSpec spec;
   if (facts.reconstructs) spec.objective = engine::Objective::kReconstruct;
   for (const v1::Layer& layer : network.layers()) spec.layers.push_back(ToLayer(layer, facts));
-  spec.loss = ToLoss(network.loss(), facts);
+  spec.loss = ToLoss(network, facts);
   spec.optimizer = ToOptimizer(network.optimizer());
   spec.schedule = ToSchedule(network.schedule());
   spec.clip_norm = network.clip_norm();
+  spec.clip_value = network.clip_value();
+  spec.weight_l1 = network.weight_penalty().l1();
+  spec.weight_l2 = network.weight_penalty().l2();
   spec.batch_size = network.batch_size() > 0 ? network.batch_size() : 32;
   spec.epochs = network.epochs() > 0 ? network.epochs() : 10;
+  spec.averaging = ToAveraging(network.averaging(), spec.epochs);
   if (network.has_early_stopping()) {
     const v1::EarlyStopping& stopping = network.early_stopping();
     spec.early_stopping.patience = stopping.patience() > 0 ? stopping.patience() : 5;
@@ -174,7 +252,8 @@ engine::BatchLayout ToLayout(const v1::NetworkLearner& network, const NetworkFac
   layout.has_weights = has_weights;
   if (facts.reconstructs) return layout;
   // Binary cross-entropy compares one output with 0 or 1: to the engine a number.
-  const bool labels = network.loss().has_cross_entropy();
+  const bool labels = HasOutputPerClass(network, classes) || network.loss().has_triplet() ||
+                      network.loss().has_info_nce();
   layout.targets = labels ? 0 : 1;
   layout.classes = labels ? static_cast<int64_t>(facts.classes.size()) : 0;
   return layout;

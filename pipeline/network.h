@@ -26,6 +26,9 @@ struct NetworkFacts {
   bool reconstructs = false;
 };
 
+// The loss compares classes, each with an output of its own, and not one number or score.
+bool HasOutputPerClass(const v1::NetworkLearner& network, int64_t classes);
+
 // `network` with nothing left open: loss, optimiser, names of layers, width of the last layer.
 v1::NetworkLearner Complete(const v1::NetworkLearner& network, const NetworkFacts& facts);
 

@@ -33,6 +33,10 @@ bool TargetIsClass(const v1::TrainingData& data, const v1::Loss& loss, v1::Colum
   switch (loss.kind_case()) {
     case v1::Loss::kBinaryCrossEntropy:
     case v1::Loss::kCrossEntropy:
+    case v1::Loss::kHinge:
+    case v1::Loss::kFocal:
+    case v1::Loss::kTriplet:
+    case v1::Loss::kInfoNce:
       return true;
     case v1::Loss::kMeanSquaredError:
     case v1::Loss::kMeanAbsoluteError:

@@ -95,6 +95,8 @@ LayerFacts CheckAttentionLayer(Context& context, const LayerPlace& place);
 void CheckGraph(Context& context, const std::string& path, const v1::TrainStep& train,
                 const TargetFacts& target, const FeatureFacts& features, int64_t memory_bytes);
 void CheckOptimizer(Context& context, const std::string& path, const v1::NetworkLearner& network);
+// Clipping, penalties and averages of weights, and what of the schedule needs validation rows.
+void CheckSteering(Context& context, const std::string& path, const v1::TrainStep& train);
 // A metric by name, for such a target; "loss" is one only where `allow_loss`.
 void CheckMetric(Context& context, const std::string& path, const std::string& name,
                  const TargetFacts& target, bool allow_loss);

@@ -114,6 +114,43 @@ LayerFacts CheckRepeat(Context& context, const LayerPlace& place) {
   return {place.inputs[0]};
 }
 
+LayerFacts CheckNoise(Context& context, const LayerPlace& place) {
+  const v1::Noise& noise = place.layer.noise();
+  CheckRange(context, place.at + ".noise.deviation", noise.deviation(), 0, 1e6);
+  if (noise.masking() < 0 || noise.masking() >= 1) {
+    context.errors.Add(place.at + ".noise.masking", absl::StrCat("must be from 0 to below 1, not ",
+                                                                 NumberText(noise.masking())));
+  }
+  if (noise.deviation() == 0 && noise.masking() == 0) {
+    context.errors.Add(place.at + ".noise", "disturbs nothing: give deviation or masking");
+  }
+  return {place.inputs[0]};
+}
+
+LayerFacts CheckLatent(Context& context, const LayerPlace& place) {
+  CheckRange(context, place.at + ".latent.beta", place.layer.latent().beta(), 0, 1e6);
+  if (place.inputs[0] % 2 != 0) {
+    context.errors.Add(
+        place.at,
+        absl::StrCat("takes a mean and a log variance for each number, but its input has ",
+                     place.inputs[0], " numbers: give the layer before it ", place.inputs[0] + 1,
+                     " units"));
+  }
+  return {place.inputs[0] / 2};
+}
+
+LayerFacts CheckActivityPenalty(Context& context, const LayerPlace& place) {
+  const v1::ActivityPenalty& penalty = place.layer.activity_penalty();
+  const std::string at = place.at + ".activity_penalty";
+  CheckRange(context, at + ".l1", penalty.l1(), 0, 1e6);
+  CheckRange(context, at + ".weight", penalty.weight(), 0, 1e6);
+  CheckRange(context, at + ".target", penalty.target(), 1e-6, 1 - 1e-6);
+  if (penalty.l1() == 0 && penalty.weight() == 0) {
+    context.errors.Add(at, "penalises nothing: give l1, or weight and target");
+  }
+  return {place.inputs[0]};
+}
+
 LayerFacts NotBuilt(Context& context, const LayerPlace& place) {
   context.unimplemented.Add(place.at, "layers of this kind are not built yet");
   return {};
@@ -160,6 +197,12 @@ LayerFacts CheckLayerNumbers(Context& context, const LayerPlace& place) {
     case v1::Layer::kPositions:
     case v1::Layer::kSlice:
       return CheckAttentionLayer(context, place);
+    case v1::Layer::kNoise:
+      return CheckNoise(context, place);
+    case v1::Layer::kLatent:
+      return CheckLatent(context, place);
+    case v1::Layer::kActivityPenalty:
+      return CheckActivityPenalty(context, place);
     case v1::Layer::KIND_NOT_SET:
       context.errors.Add(place.at,
                          "does not say what it is: give one of dense, conv, lstm, attention, ... "

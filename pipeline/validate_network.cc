@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "pipeline/fill_message.h"
+#include "pipeline/network.h"
 #include "pipeline/schema.h"
 #include "pipeline/text_value.h"
 #include "pipeline/units.h"
@@ -154,7 +155,7 @@ class NetworkCheck {
     if (network_.loss().has_binary_cross_entropy()) return 1;
     if (!target_.known) return 0;
     if (!target_.is_class) return 1;
-    return target_.classes == 2 && !network_.loss().has_cross_entropy() ? 1 : target_.classes;
+    return target_.classes == 2 && !HasOutputPerClass(network_, 2) ? 1 : target_.classes;
   }
 
   void CheckLast() {
@@ -208,7 +209,15 @@ void CheckLoss(Context& context, const std::string& path, const v1::TrainStep& t
                const TargetFacts& target) {
   const v1::Loss& loss = train.network().loss();
   const v1::TargetKind kind = train.data().target_kind();
-  const bool for_classes = loss.has_binary_cross_entropy() || loss.has_cross_entropy();
+  const bool for_classes = loss.has_binary_cross_entropy() || loss.has_cross_entropy() ||
+                           loss.has_hinge() || loss.has_focal() || loss.has_triplet() ||
+                           loss.has_info_nce();
+  if (loss.has_triplet() || loss.has_info_nce()) {
+    context.unimplemented.Add(path, "embeddings cannot be predicted or measured yet");
+  }
+  CheckRange(context, path + ".focal.gamma", loss.focal().gamma(), 0, 100);
+  CheckRange(context, path + ".triplet.margin", loss.triplet().margin(), 1e-9, 1e9);
+  CheckRange(context, path + ".info_nce.temperature", loss.info_nce().temperature(), 1e-6, 1e6);
   const bool for_numbers = !for_classes && loss.kind_case() != v1::Loss::KIND_NOT_SET;
   if (target.reconstructs && loss.has_cross_entropy()) {
     context.errors.Add(path + ".cross_entropy",
@@ -284,6 +293,7 @@ void CheckNetwork(Context& context, const std::string& path, const v1::TrainStep
   CheckRange(context, path + ".batch_size", network.batch_size(), 1, 1 << 20);
   CheckRange(context, path + ".epochs", network.epochs(), 1, 1'000'000);
   CheckRange(context, path + ".clip_norm", network.clip_norm(), 1e-9, 1e9);
+  CheckSteering(context, path, train);
   if (network.reproducible() == v1::REPRODUCIBILITY_FAST) {
     context.unimplemented.Add(path + ".reproducible",
                               "nothing is faster than strict yet: leave "

@@ -38,6 +38,19 @@ void CheckSchedule(Context& context, const std::string& path,
   } else if (schedule.has_cosine()) {
     CheckRange(context, path + ".cosine.final_fraction", schedule.cosine().final_fraction(), 0, 1);
   }
+  CheckRange(context, path + ".linear.final_fraction", schedule.linear().final_fraction(), 0, 1);
+  CheckRange(context, path + ".polynomial.power", schedule.polynomial().power(), 1e-3, 100);
+  CheckRange(context, path + ".polynomial.final_fraction", schedule.polynomial().final_fraction(),
+             0, 1);
+  const v1::OneCycleSchedule& cycle = schedule.one_cycle();
+  CheckRange(context, path + ".one_cycle.initial_fraction", cycle.initial_fraction(), 1e-9, 1);
+  CheckRange(context, path + ".one_cycle.final_fraction", cycle.final_fraction(), 0, 1);
+  CheckRange(context, path + ".one_cycle.rising_share", cycle.rising_share(), 1e-6, 0.999999);
+  const v1::PlateauSchedule& plateau = schedule.plateau();
+  CheckRange(context, path + ".plateau.factor", plateau.factor(), 1e-9, kBelowOne);
+  CheckRange(context, path + ".plateau.patience", plateau.patience(), 1, 1'000'000);
+  CheckRange(context, path + ".plateau.final_fraction", plateau.final_fraction(), 0, 1);
+  CheckRange(context, path + ".base_batch_size", schedule.base_batch_size(), 1, 1 << 20);
 }
 
 }  // namespace
@@ -61,16 +74,22 @@ void CheckOptimizer(Context& context, const std::string& path, const v1::Network
     case v1::Optimizer::kAdamw:
       CheckAdam(context, at + ".adamw", optimizer.adamw());
       break;
+    case v1::Optimizer::kLamb:
+      CheckAdam(context, at + ".lamb", optimizer.lamb());
+      break;
     case v1::Optimizer::kRmsprop:
       CheckRange(context, at + ".rmsprop.learning_rate", optimizer.rmsprop().learning_rate(), 1e-12,
                  kMaxRate);
       CheckRange(context, at + ".rmsprop.decay", optimizer.rmsprop().decay(), 0, kBelowOne);
       CheckRange(context, at + ".rmsprop.epsilon", optimizer.rmsprop().epsilon(), 1e-20, 1);
+      CheckRange(context, at + ".rmsprop.momentum", optimizer.rmsprop().momentum(), 0, kBelowOne);
+      CheckRange(context, at + ".rmsprop.weight_decay", optimizer.rmsprop().weight_decay(), 0, 100);
       break;
     case v1::Optimizer::kAdagrad:
       CheckRange(context, at + ".adagrad.learning_rate", optimizer.adagrad().learning_rate(), 1e-12,
                  kMaxRate);
       CheckRange(context, at + ".adagrad.epsilon", optimizer.adagrad().epsilon(), 1e-20, 1);
+      CheckRange(context, at + ".adagrad.weight_decay", optimizer.adagrad().weight_decay(), 0, 100);
       break;
     case v1::Optimizer::KIND_NOT_SET:
       break;
@@ -84,10 +103,12 @@ void CheckMetric(Context& context, const std::string& path, const std::string& n
   std::vector<std::string> fitting;
   if (target.reconstructs) {
     fitting = ReconstructionMetrics(target.anomalies);
-  } else if (target.known) {
+  } else if (target.known && !(target.is_class && target.classes == 0)) {
     fitting = MetricsFor(target.is_class ? std::max<int64_t>(target.classes, 2) : 0);
   } else {
-    for (const MetricName& metric : AllMetrics()) fitting.emplace_back(metric.name);
+    for (const MetricName& metric : AllMetrics()) {
+      if (!target.known || metric.for_classes) fitting.emplace_back(metric.name);
+    }
   }
   if (allow_loss) fitting.emplace_back("loss");
   if (std::count(fitting.begin(), fitting.end(), name) > 0) return;
@@ -103,6 +124,9 @@ void CheckMetric(Context& context, const std::string& path, const std::string& n
     why = "is for numbers, but the target is classes";
   } else if (metric != nullptr && !target.is_class) {
     why = "is for classes, but the target is a number";
+  } else if (metric != nullptr && metric->min_classes > target.classes) {
+    why = absl::StrCat("is for ", metric->min_classes, " classes or more, but the target has ",
+                       target.classes);
   } else if (metric != nullptr) {
     why = absl::StrCat("is for two classes, but the target has ", target.classes);
   }

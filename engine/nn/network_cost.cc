@@ -64,10 +64,15 @@ NetworkCost EstimateCost(const NetworkSpec& spec, const BatchLayout& layout) {
   NetworkCost cost;
   const Network training = BuildNetwork(spec, layout, spec.batch_size, NetworkMode::kTraining);
   const Network prediction = BuildNetwork(spec, layout, 1, NetworkMode::kPrediction);
-  for (const ValueInfo& info : training.graph.values()) {
-    if (info.role == Role::kParameter) cost.parameters += info.shape.NumElements();
-  }
   cost.peak_bytes = PlanMemory(training.graph).peak_bytes();
+  const bool averages = spec.averaging.kind != AveragingKind::kNone;
+  for (const ValueInfo& info : training.graph.values()) {
+    const int64_t elements = info.shape.NumElements();
+    if (info.role == Role::kParameter) cost.parameters += elements;
+    const bool weight = info.role == Role::kParameter ||
+                        (info.role == Role::kState && !info.name.starts_with("optimizer/"));
+    if (averages && weight) cost.peak_bytes += elements * SizeOf(info.dtype);
+  }
   cost.flops_per_step = ProductFlops(training.graph);
   cost.flops_per_row = ProductFlops(prediction.graph);
   return cost;

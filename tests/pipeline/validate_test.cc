@@ -68,7 +68,8 @@ constexpr Case kDefinitionCases[] = {
      "\"train\"\n"},
     {"steps.publish.publish.requirements.0.metric: rmse",
      "steps.publish.publish.requirements.0.metric: \"rmse\" is for numbers, but the target is "
-     "classes: there are accuracy, balanced_accuracy, f1, log_loss, precision, recall, loss\n"},
+     "classes: there are accuracy, auc_macro, balanced_accuracy, calibration_error, f1, f1_macro, "
+     "f1_micro, f1_weighted, log_loss, perplexity, precision, recall, loss\n"},
     {"steps.publish.publish.requirements.0: {evaluation: evaluate, metric: f1}",
      "steps.publish.publish.requirements.0: does not say what is required: give at_least or "
      "at_most\n"},
@@ -226,7 +227,8 @@ constexpr Case kNetworkCases[] = {
      "steps.train.train.network.batch_size: must be from 1 to 1048576, not -3\n"},
     {"steps.train.train.network.early_stopping.metric: auc",
      "steps.train.train.network.early_stopping.metric: \"auc\" is for two classes, but the target "
-     "has 3: there are accuracy, balanced_accuracy, f1, log_loss, precision, recall, loss\n"},
+     "has 3: there are accuracy, auc_macro, balanced_accuracy, calibration_error, f1, f1_macro, "
+     "f1_micro, f1_weighted, log_loss, perplexity, precision, recall, loss\n"},
     {"steps.train.train.data.split: {modulo: {divisor: 5}}",
      "steps.train.train.network.early_stopping: needs validation rows: give the split a validation "
      "part, such as \"split: {random: {validation: 0.1}}\"\n"},
