@@ -9,9 +9,11 @@
 #include <string_view>
 #include <vector>
 
+#include "benchmarks/engine/autoencoder_workloads.h"
 #include "benchmarks/engine/conv_workloads.h"
-#include "benchmarks/engine/transformer_workloads.h"
+#include "benchmarks/engine/graph_workloads.h"
 #include "benchmarks/engine/recurrent_workloads.h"
+#include "benchmarks/engine/transformer_workloads.h"
 #include "engine/core/error.h"
 #include "engine/core/philox.h"
 #include "engine/learners/registry.h"
@@ -107,19 +109,41 @@ void Report(const Options& options, const std::string& name, const char* metric,
   std::fflush(stdout);
 }
 
-// A row of data counts as so many units of the metric.
-void Training(const Options& options, const std::string& name, NetworkSpec spec, MemoryBatch data,
-              const char* metric = "samples_per_s", int64_t units = 1) {
-  if (!options.only.empty() && options.only != name) return;
+// A network in training: one step counts as so many units of the metric.
+struct Workload {
+  const char* name;
+  NetworkSpec (*network)();
+  MemoryBatch (*data)();
+  const char* metric = "samples_per_s";
+  double units = 0;  // 0: as many as the batch has rows
+};
+
+const Workload kTrainings[] = {
+    {"higgs-b100", [] { return Higgs(100); }, [] { return Data(200'000, 28, 2); }},
+    {"higgs-b1024", [] { return Higgs(1024); }, [] { return Data(200'000, 28, 2); }},
+    {"mlp-b32", Small, [] { return Data(4096, 30, 2); }},
+    {"lenet-b64", Lenet5, [] { return Data(8192, 784, 10); }},
+    {"resnet20-b128", Resnet20, [] { return Data(2048, 3072, 10); }},
+    {"lstm-b64", LstmClassifier, LstmRows},
+    {"transformer-b16", benchmark::CausalLanguageModel, [] { return benchmark::TokenRows(1024); },
+     "tokens_per_s", 16.0 * benchmark::kLanguageModelSteps},
+    {"autoencoder-b128", benchmark::Autoencoder, benchmark::RandomImages},
+    {"vae-b128", benchmark::VariationalAutoencoder, benchmark::RandomImages},
+    {"gcn-cora", benchmark::GraphConvolutions, benchmark::CitationRows, "epochs_per_s", 1},
+};
+
+void Training(const Options& options, const Workload& workload) {
+  NetworkSpec spec = workload.network();
   spec.threads = options.threads;
   spec.backend = options.backend;
-  const MemoryBatchSource source(std::move(data));
+  spec.epochs = 1'000'000;
+  const MemoryBatchSource source(workload.data());
   LearnerConfig config{&spec, source.layout(), &source, nullptr};
   const auto learner = MakeLearner("network", config);
   StepReport report;
-  const double rate =
-      Rate(options, static_cast<double>(spec.batch_size * units), [&] { learner->Step(&report); });
-  Report(options, name, metric, rate);
+  const double units = workload.units > 0 ? workload.units : static_cast<double>(spec.batch_size);
+  Report(options, workload.name, workload.metric,
+         Rate(options, units, [&] { learner->Step(&report); }));
 }
 
 void Inference(const Options& options, const std::string& name, int64_t batch) {
@@ -148,14 +172,9 @@ int Run(int argc, char** argv) {
     if (flag == "--workload") options.only = value;
     if (flag == "--backend") options.backend = value;
   }
-  Training(options, "higgs-b100", Higgs(100), Data(200'000, 28, 2));
-  Training(options, "higgs-b1024", Higgs(1024), Data(200'000, 28, 2));
-  Training(options, "mlp-b32", Small(), Data(4096, 30, 2));
-  Training(options, "transformer-b16", benchmark::CausalLanguageModel(), benchmark::TokenRows(1024),
-           "tokens_per_s", benchmark::kLanguageModelSteps);
-  Training(options, "lenet-b64", Lenet5(), Data(8192, 784, 10));
-  Training(options, "resnet20-b128", Resnet20(), Data(2048, 3072, 10));
-  Training(options, "lstm-b64", LstmClassifier(), LstmRows());
+  for (const Workload& workload : kTrainings) {
+    if (options.only.empty() || options.only == workload.name) Training(options, workload);
+  }
   Inference(options, "higgs-infer-b1", 1);
   Inference(options, "higgs-infer-b256", 256);
   return 0;
