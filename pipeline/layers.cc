@@ -17,12 +17,12 @@ static_assert(static_cast<int>(engine::Initializer::kDefault) == v1::INITIALIZER
 static_assert(static_cast<int>(engine::Initializer::kLecunNormal) == v1::INITIALIZER_LECUN_NORMAL);
 static_assert(static_cast<int>(engine::Initializer::kZeros) == v1::INITIALIZER_ZEROS);
 
+}  // namespace
+
 engine::Activation ToActivation(v1::Activation activation) {
   if (activation == v1::ACTIVATION_UNSPECIFIED) return engine::Activation::kLinear;
   return static_cast<engine::Activation>(activation - 1);
 }
-
-}  // namespace
 
 LayerSpec ToLayer(const v1::Layer& layer, const NetworkFacts& facts) {
   LayerSpec spec;
@@ -77,6 +77,7 @@ LayerSpec ToLayer(const v1::Layer& layer, const NetworkFacts& facts) {
       spec.shape.assign(layer.reshape().shape().begin(), layer.reshape().shape().end());
       break;
     default:
+      if (SetConvLayer(layer, &spec)) break;
       engine::Fail("layer \"", layer.name(), "\" is of a kind that this version does not have yet");
   }
   return spec;

@@ -9,6 +9,12 @@ namespace beamline::pipeline {
 // `value`, or `fallback` where the definition leaves it out.
 inline double Or(double value, double fallback) { return value == 0 ? fallback : value; }
 
+engine::Activation ToActivation(v1::Activation activation);
+
+// Of convolutions, pools and group norm: fills in all but name and inputs. False, and `spec` is
+// unchanged, if the layer is none of them.
+bool SetConvLayer(const v1::Layer& layer, engine::LayerSpec* spec);
+
 // Of a layer that Complete() gave its name and units.
 engine::LayerSpec ToLayer(const v1::Layer& layer, const NetworkFacts& facts);
 

@@ -87,6 +87,8 @@ struct LayerFacts {
 };
 // Adds what is wrong with the layer's own numbers.
 LayerFacts CheckLayerNumbers(Context& context, const LayerPlace& place);
+// Of convolutions, pools and group norm.
+LayerFacts CheckConvLayer(Context& context, const LayerPlace& place);
 // Builds the graph; only to be called if nothing else is wrong with the step.
 void CheckGraph(Context& context, const std::string& path, const v1::TrainStep& train,
                 const TargetFacts& target, const FeatureFacts& features, int64_t memory_bytes);

@@ -119,6 +119,13 @@ LayerFacts CheckLayerNumbers(Context& context, const LayerPlace& place) {
       return CheckEqualWidths(context, place);
     case v1::Layer::kReshape:
       return CheckReshape(context, place);
+    case v1::Layer::kConv:
+    case v1::Layer::kConvTranspose:
+    case v1::Layer::kMaxPool:
+    case v1::Layer::kAveragePool:
+    case v1::Layer::kGlobalPool:
+    case v1::Layer::kGroupNorm:
+      return CheckConvLayer(context, place);
     case v1::Layer::KIND_NOT_SET:
       context.errors.Add(place.at,
                          "does not say what it is: give one of dense, conv, lstm, attention, ... "

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "benchmarks/engine/conv_workloads.h"
 #include "engine/core/error.h"
 #include "engine/core/philox.h"
 #include "engine/learners/registry.h"
@@ -146,6 +147,8 @@ int Run(int argc, char** argv) {
   Training(options, "higgs-b100", Higgs(100), Data(200'000, 28, 2));
   Training(options, "higgs-b1024", Higgs(1024), Data(200'000, 28, 2));
   Training(options, "mlp-b32", Small(), Data(4096, 30, 2));
+  Training(options, "lenet-b64", Lenet5(), Data(8192, 784, 10));
+  Training(options, "resnet20-b128", Resnet20(), Data(2048, 3072, 10));
   Inference(options, "higgs-infer-b1", 1);
   Inference(options, "higgs-infer-b256", 256);
   return 0;

@@ -119,6 +119,26 @@ class Graph {
   // [rows, ...] -> [rows, rest].
   Value Flatten(const std::string& name, Value x);
 
+  // --- Images x [batch, height, width, channels]; sequences [batch, steps, channels] are images of
+  // height 1 whose height is left out.
+  // activation(cross-correlation of x with the weight, plus bias): LeCun et al. 1989.
+  // y[b,i,j,n] = sum_klc x[b, i s + k d - low, j s + l d - low, c] W[k,l,c,n] + bias[n]; Window
+  // says what the places are. weight [kernel, kernel, channels / groups, units]: unit n sees the
+  // part of the channels that its place among the units says. With Window::flip the transposed
+  // convolution: weight [kernel, kernel, units / groups, channels].
+  Value Conv(const std::string& name, Value x, Value weight, Value bias, Activation activation,
+             const Window& window);
+  // Largest element, or mean, of each window, channel by channel. Padding never counts; every
+  // window must hold at least one place of x. No base dilation, groups or flip.
+  Value MaxPool(const std::string& name, Value x, const Window& window);
+  Value AveragePool(const std::string& name, Value x, const Window& window);
+  // All positions of a channel at once: [batch, ..., channels] -> [batch, channels].
+  Value Reduce(const std::string& name, Value x, Reduction reduction);
+  // Each example over the positions and channels of each of `groups` parts of the channels, then
+  // gamma y + beta by channel (Wu, He 2018). x [batch, ..., channels]
+  Value GroupNorm(const std::string& name, Value x, Value gamma, Value beta, int64_t groups,
+                  double epsilon);
+
   struct LossOptions {
     LossKind kind = LossKind::kMeanSquaredError;
     double delta = 1;
@@ -156,6 +176,7 @@ class Graph {
   Value Named(const std::string& name, const Shape& shape, DType dtype, Role role, Initial initial);
   void RequireVector(const std::string& name, std::string_view what, Value value,
                      int64_t length) const;
+  Value Pool(const std::string& name, Value x, const Window& window, OpKind op);
 
   DType real_;
   std::vector<ValueInfo> values_;

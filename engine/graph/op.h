@@ -59,6 +59,28 @@ std::string_view Name(OpKind op);
 inline constexpr int kUpdateNumbers = 8;
 enum class UpdateRule : uint8_t { kSgd, kMomentum, kNesterov, kAdam, kAdamW, kRmsProp, kAdaGrad };
 
+// How a window slides over images [batch, height, width, channels], or over sequences
+// [batch, steps, channels], whose height is 1. Of each pair the first is for the height. Tap k of
+// output position i looks at place i * stride + k * dilation - low of the input, between whose
+// neighbours base - 1 zeros stand: place p holds input p / base, or nothing. A kind of windows that
+// is closed under differentiation, as in XLA.
+struct Window {
+  int64_t kernel[2] = {1, 1};
+  int64_t stride[2] = {1, 1};
+  // Places added before and after the input; taken away if negative.
+  int64_t low[2] = {0, 0};
+  int64_t high[2] = {0, 0};
+  int64_t dilation[2] = {1, 1};
+  int64_t base[2] = {1, 1};
+  // The channels are split into so many parts that do not see each other.
+  int64_t groups = 1;
+  // The kernel is read back to front and its channels and units change places.
+  bool flip = false;
+};
+
+// What kReduce makes of all positions of a channel. Of equal maxima the first one counts.
+enum class Reduction : uint8_t { kMean, kMax, kSum, kLast };
+
 // Numbers of a node that are fixed when the graph is built. Those that differ between trials
 // (rates, decay, dropout) are values of the graph instead. Each op uses the few it needs.
 struct Attributes {
@@ -67,9 +89,13 @@ struct Attributes {
   UpdateRule rule = UpdateRule::kSgd;
   bool transpose_a = false;
   bool transpose_b = false;
-  // kMatMul: input 2 is a bias.
+  // kMatMul, kConv: input 2 is a bias.
   bool has_bias = false;
-  // kMatMul: the last input is y (or x) of `activation`, whose gradient multiplies the product.
+  // kConv, kBatchNorm, kBatchNormInference: an input of the output's shape, behind the bias or the
+  // running variance, is added before the activation or its gradient.
+  bool has_residual = false;
+  // kMatMul, kConv: the last input is y (or x) of `activation`, whose gradient multiplies the
+  // product.
   bool activation_grad = false;
   // kLoss, kLossGrad: which optional inputs are there.
   bool has_weights = false;
@@ -83,6 +109,12 @@ struct Attributes {
   double smoothing = 0;
   // kSlice.
   int64_t begin = 0;
+  // kConv, kConvWeightGrad, pools and their gradients.
+  Window window;
+  // kGroupNorm and its gradient.
+  int64_t groups = 1;
+  // kReduce, kReduceGrad.
+  Reduction reduction = Reduction::kMean;
   // kDropout: distinguishes the dropouts of one graph.
   uint64_t stream = 0;
   // kEmbedding: first row of the table for each code column.

@@ -18,6 +18,12 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
         << ' ' << layer.epsilon;
     for (const int64_t categories : layer.categories) out << " c" << categories;
     for (const int64_t extent : layer.shape) out << " s" << extent;
+    for (const int64_t extent : layer.kernel) out << " k" << extent;
+    for (const int64_t step : layer.stride) out << " t" << step;
+    for (const int64_t zeros : layer.pad) out << " p" << zeros;
+    for (const int64_t distance : layer.dilation) out << " d" << distance;
+    out << ' ' << static_cast<int>(layer.padding) << ' ' << layer.groups << ' '
+        << static_cast<int>(layer.reduction);
     out << '\n';
   }
   if (spec.objective != Objective::kPredict) {

@@ -26,6 +26,12 @@ constexpr Entry kEntries[] = {
     {LayerKind::kAdd, {BuildAdd, 2, kAny}},
     {LayerKind::kMultiply, {BuildMultiply, 2, kAny}},
     {LayerKind::kReshape, {BuildReshape}},
+    {LayerKind::kConv, {BuildConv}},
+    {LayerKind::kConvTranspose, {BuildConvTranspose}},
+    {LayerKind::kMaxPool, {BuildMaxPool}},
+    {LayerKind::kAveragePool, {BuildAveragePool}},
+    {LayerKind::kGlobalPool, {BuildGlobalPool}},
+    {LayerKind::kGroupNorm, {BuildGroupNorm}},
 };
 
 }  // namespace

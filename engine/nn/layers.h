@@ -67,4 +67,11 @@ Value BuildAdd(const LayerContext& context);
 Value BuildMultiply(const LayerContext& context);
 Value BuildReshape(const LayerContext& context);
 
+Value BuildConv(const LayerContext& context);
+Value BuildConvTranspose(const LayerContext& context);
+Value BuildMaxPool(const LayerContext& context);
+Value BuildAveragePool(const LayerContext& context);
+Value BuildGlobalPool(const LayerContext& context);
+Value BuildGroupNorm(const LayerContext& context);
+
 }  // namespace beamline::engine

@@ -185,13 +185,28 @@ class Wiring {
   Value previous_;
 };
 
-int64_t MatMulFlops(const Graph& graph) {
+// Multiply-adds of a convolution or one of its gradients, which all pair the same elements: each
+// position of the smaller image, or of the one that no zeros are put into, with each weight of a
+// group and unit. Taps that look at padding count.
+int64_t ConvProducts(const Graph& graph, const Node& node) {
+  const bool by_weight = node.op == OpKind::kConvWeightGrad;
+  const Shape& weight = graph.shape(by_weight ? node.outputs[0] : node.inputs[1]);
+  const Shape& image = graph.shape(by_weight ? node.inputs[1] : node.outputs[0]);
+  const Shape& enlarged = graph.shape(node.inputs[0]);
+  const bool flip = node.attributes.window.flip;
+  return (flip ? enlarged : image).Rows() * weight.NumElements();
+}
+
+int64_t Flops(const Graph& graph) {
   int64_t flops = 0;
   for (const Node& node : graph.nodes()) {
-    if (node.op != OpKind::kMatMul) continue;
-    const Shape& a = graph.shape(node.inputs[0]);
-    const int64_t inner = node.attributes.transpose_a ? a.Rows() : a.Columns();
-    flops += 2 * inner * graph.shape(node.outputs[0]).NumElements();
+    if (node.op == OpKind::kMatMul) {
+      const Shape& a = graph.shape(node.inputs[0]);
+      const int64_t inner = node.attributes.transpose_a ? a.Rows() : a.Columns();
+      flops += 2 * inner * graph.shape(node.outputs[0]).NumElements();
+    } else if (node.op == OpKind::kConv || node.op == OpKind::kConvWeightGrad) {
+      flops += 2 * ConvProducts(graph, node);
+    }
   }
   return flops;
 }
@@ -254,8 +269,8 @@ NetworkCost EstimateCost(const NetworkSpec& spec, const BatchLayout& layout) {
     if (info.role == Role::kParameter) cost.parameters += info.shape.NumElements();
   }
   cost.peak_bytes = PlanMemory(training.graph).peak_bytes();
-  cost.flops_per_step = MatMulFlops(training.graph);
-  cost.flops_per_row = MatMulFlops(prediction.graph);
+  cost.flops_per_step = Flops(training.graph);
+  cost.flops_per_row = Flops(prediction.graph);
   return cost;
 }
 

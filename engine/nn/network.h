@@ -55,7 +55,7 @@ int64_t OutputsNeeded(const NetworkSpec& spec, const BatchLayout& layout);
 struct NetworkCost {
   int64_t parameters = 0;      // trained numbers
   int64_t peak_bytes = 0;      // of the training graph: NetworkLearner::PeakBytes adds evaluation
-  int64_t flops_per_step = 0;  // of matrix products, a multiply-add counting 2
+  int64_t flops_per_step = 0;  // of matrix products and convolutions, a multiply-add counting 2
   int64_t flops_per_row = 0;   // of a prediction
 };
 NetworkCost EstimateCost(const NetworkSpec& spec, const BatchLayout& layout);

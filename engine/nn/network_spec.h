@@ -23,6 +23,13 @@ enum class LayerKind : uint8_t {
   kAdd,        // sum of its inputs
   kMultiply,   // product of its inputs, element by element
   kReshape,    // [batch, shape...]; an empty shape flattens to [batch, features]
+  // Images [batch, height, width, channels] or sequences [batch, steps, channels].
+  kConv,           // activation(cross-correlation with the kernel + b) (LeCun et al. 1989)
+  kConvTranspose,  // its transpose, which enlarges: [batch, height * stride, ...] with kSame
+  kMaxPool,        // largest element of each window
+  kAveragePool,    // mean of each window
+  kGlobalPool,     // [batch, ..., channels] -> [batch, channels]
+  kGroupNorm,      // (Wu, He 2018)
 };
 
 enum class Initializer : uint8_t {
@@ -32,6 +39,12 @@ enum class Initializer : uint8_t {
   kHeUniform,      // uniform in +-sqrt(6 / fan_in)
   kLecunNormal,    // normal, variance 1 / fan_in (LeCun et al. 1998)
   kZeros,
+};
+
+// What is put around the input of a window.
+enum class Padding : uint8_t {
+  kValid,  // nothing: the window stays inside
+  kSame,   // zeros: the output has ceil(input / stride) positions; the odd one goes to the end
 };
 
 // Names that layers may take as inputs beside those of earlier layers.
@@ -46,7 +59,7 @@ struct LayerSpec {
   // "features", for an embedding "codes".
   std::vector<std::string> inputs;
   // Dense: width of the output; 0, in the last layer only, is what the loss needs. Embedding:
-  // numbers per code column.
+  // numbers per code column. Convolution: channels of the output.
   int64_t units = 0;
   // Dense: features that the input must have; 0 takes what comes.
   int64_t expected_inputs = 0;
@@ -57,12 +70,27 @@ struct LayerSpec {
   double rate = 0;
   // Batch norm: running = momentum * running + (1 - momentum) * batch.
   double momentum = 0.9;
-  // Batch and layer norm.
+  // Batch, layer and group norm.
   double epsilon = 1e-5;
   // Embedding: number of categories of each code column; one number serves all columns.
   std::vector<int64_t> categories;
   // Reshape: extents after the batch.
   std::vector<int64_t> shape;
+  // Convolution and pools: one number for all axes, or one per axis (height, width; or steps).
+  // Extent of the kernel or pool's window.
+  std::vector<int64_t> kernel;
+  // Empty: 1, of a pool the window's extent.
+  std::vector<int64_t> stride;
+  Padding padding = Padding::kValid;
+  // Convolution: zeros on both ends, instead of `padding`.
+  std::vector<int64_t> pad;
+  // Convolution: distance between the kernel's taps; empty: 1.
+  std::vector<int64_t> dilation;
+  // Convolution: parts of the channels that do not see each other. Group norm: parts of the
+  // channels that are normalised together.
+  int64_t groups = 1;
+  // Global pool.
+  Reduction reduction = Reduction::kMean;
 };
 
 struct LossSpec {

@@ -25,17 +25,53 @@ std::vector<int> CountReads(const Graph& graph, const std::vector<Node>& nodes) 
   return reads;
 }
 
-// True if `next` does to `product`'s result something that the product can do by itself; the
+bool IsProduct(OpKind op) { return op == OpKind::kMatMul || op == OpKind::kConv; }
+
+bool IsBatchNorm(OpKind op) {
+  return op == OpKind::kBatchNorm || op == OpKind::kBatchNormInference;
+}
+
+// Adds what is not `x` of a sum to what makes `x`.
+bool AbsorbSum(Node* maker, Value x, const Node& sum) {
+  Attributes& attributes = maker->attributes;
+  if (maker->op == OpKind::kMatMul || attributes.has_residual ||
+      attributes.activation != Activation::kLinear) {
+    return false;
+  }
+  attributes.has_residual = true;
+  maker->inputs.push_back(sum.inputs[0] == x ? sum.inputs[1] : sum.inputs[0]);
+  maker->outputs[0] = sum.outputs[0];
+  return true;
+}
+
+// Batch norm can add a residual and apply an activation.
+bool AbsorbIntoNorm(Node* norm, Value x, const Node& next) {
+  Attributes& attributes = norm->attributes;
+  if (next.op == OpKind::kAdd) return AbsorbSum(norm, x, next);
+  if (next.op != OpKind::kActivate || attributes.activation != Activation::kLinear ||
+      next.attributes.activation == Activation::kSoftmax) {
+    return false;
+  }
+  attributes.activation = next.attributes.activation;
+  attributes.alpha = next.attributes.alpha;
+  norm->outputs[0] = next.outputs[0];
+  return true;
+}
+
+// True if `next` does to the result x of `product` something that the product can do by itself; the
 // product then does it.
-bool Absorb(Node* product, const Node& next) {
+bool Absorb(Node* product, Value x, const Node& next) {
+  if (!IsProduct(product->op)) return AbsorbIntoNorm(product, x, next);
   Attributes& attributes = product->attributes;
   const bool activated = attributes.activation != Activation::kLinear;
   switch (next.op) {
     case OpKind::kBiasAdd:
-      if (attributes.has_bias || activated) return false;
+      if (attributes.has_bias || attributes.has_residual || activated) return false;
       attributes.has_bias = true;
       product->inputs.push_back(next.inputs[1]);
       break;
+    case OpKind::kAdd:
+      return AbsorbSum(product, x, next);
     case OpKind::kActivate:
       if (activated || next.attributes.activation == Activation::kSoftmax) return false;
       attributes.activation = next.attributes.activation;
@@ -72,20 +108,23 @@ void RemoveDeadNodes(Graph* graph) {
   graph->SetNodes(std::move(kept));
 }
 
-void FuseIntoMatMul(Graph* graph) {
+void FuseIntoProducts(Graph* graph) {
   std::vector<Node> nodes = graph->nodes();
   const std::vector<int> reads = CountReads(*graph, nodes);
-  // The product, if any, whose sole result this value is.
+  // The product or norm, if any, whose result this value is.
   std::vector<int> product_of(graph->values().size(), -1);
   // The place in `kept` of the node that makes each value.
   std::vector<int> made_at(graph->values().size(), -1);
   std::vector<Node> kept;
   for (Node& node : nodes) {
-    const Value x = node.inputs[0];
+    // Of a sum, what is made last: it can take the other.
+    Value x = node.inputs[0];
+    Value other = node.inputs.size() < 2 ? Value() : node.inputs[1];
+    if (node.op == OpKind::kAdd && made_at[Index(other)] > made_at[Index(x)]) std::swap(x, other);
     const int product = product_of[Index(x)];
-    const bool ready = node.inputs.size() < 2 || made_at[Index(node.inputs[1])] <= product;
+    const bool ready = !other.valid() || made_at[Index(other)] <= product;
     if (product >= 0 && ready && reads[Index(x)] == 1 && !graph->info(x).output &&
-        Absorb(&kept[static_cast<size_t>(product)], node)) {
+        Absorb(&kept[static_cast<size_t>(product)], x, node)) {
       product_of[Index(node.outputs[0])] = product;
       made_at[Index(node.outputs[0])] = product;
       continue;
@@ -93,10 +132,40 @@ void FuseIntoMatMul(Graph* graph) {
     for (const Value output : node.outputs) {
       made_at[Index(output)] = static_cast<int>(kept.size());
     }
-    if (node.op == OpKind::kMatMul) {
+    if (IsProduct(node.op) || IsBatchNorm(node.op)) {
       product_of[Index(node.outputs[0])] = static_cast<int>(kept.size());
     }
     kept.push_back(std::move(node));
+  }
+  graph->SetNodes(std::move(kept));
+}
+
+void FuseIntoBatchNormGrad(Graph* graph) {
+  std::vector<Node> nodes = graph->nodes();
+  const std::vector<int> reads = CountReads(*graph, nodes);
+  std::vector<int> slope_at(graph->values().size(), -1);
+  std::vector<bool> gone(nodes.size());
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    Node& node = nodes[i];
+    if (node.op == OpKind::kActivationGrad) {
+      slope_at[Index(node.outputs[0])] = static_cast<int>(i);
+      continue;
+    }
+    if (node.op != OpKind::kBatchNormGrad || node.attributes.activation_grad) continue;
+    const Value dy = node.inputs[0];
+    const int slope = slope_at[Index(dy)];
+    if (slope < 0 || reads[Index(dy)] != 1) continue;
+    const Node& before = nodes[static_cast<size_t>(slope)];
+    node.inputs[0] = before.inputs[0];
+    node.inputs.push_back(before.inputs[1]);
+    node.attributes.activation_grad = true;
+    node.attributes.activation = before.attributes.activation;
+    node.attributes.alpha = before.attributes.alpha;
+    gone[static_cast<size_t>(slope)] = true;
+  }
+  std::vector<Node> kept;
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    if (!gone[i]) kept.push_back(std::move(nodes[i]));
   }
   graph->SetNodes(std::move(kept));
 }
@@ -127,7 +196,8 @@ void HoistUpdates(Graph* graph) {
 
 void Optimize(Graph* graph) {
   RemoveDeadNodes(graph);
-  FuseIntoMatMul(graph);
+  FuseIntoProducts(graph);
+  FuseIntoBatchNormGrad(graph);
   HoistUpdates(graph);
 }
 

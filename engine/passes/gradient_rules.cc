@@ -23,6 +23,11 @@ constexpr RuleTable MakeRules() {
   set(OpKind::kConcat, ConcatRule);
   set(OpKind::kSlice, SliceRule);
   set(OpKind::kReshape, ReshapeRule);
+  set(OpKind::kConv, ConvRule);
+  set(OpKind::kMaxPool, MaxPoolRule);
+  set(OpKind::kAveragePool, AveragePoolRule);
+  set(OpKind::kReduce, ReduceRule);
+  set(OpKind::kGroupNorm, GroupNormRule);
   return rules;
 }
 

@@ -66,4 +66,10 @@ void ConcatRule(GradientContext& context, const Node& node, Value dy);
 void SliceRule(GradientContext& context, const Node& node, Value dy);
 void ReshapeRule(GradientContext& context, const Node& node, Value dy);
 
+void ConvRule(GradientContext& context, const Node& node, Value dy);
+void MaxPoolRule(GradientContext& context, const Node& node, Value dy);
+void AveragePoolRule(GradientContext& context, const Node& node, Value dy);
+void ReduceRule(GradientContext& context, const Node& node, Value dy);
+void GroupNormRule(GradientContext& context, const Node& node, Value dy);
+
 }  // namespace beamline::engine

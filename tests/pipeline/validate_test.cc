@@ -178,6 +178,26 @@ constexpr Case kNetworkCases[] = {
     {"{steps.train.train.network.batch_size: 1000000, steps.train.resources.memory_bytes: 64 MiB}",
      "steps.train.train.network.batch_size: a training step needs 88 MiB of memory, but the step "
      "has 64 MiB: use smaller batches or layers, or raise resources.memory_bytes\n"},
+    {"steps.train.train.network.layers: [{reshape: {shape: [2, 2, 1]}}, {conv: {units: 4, kernel: "
+     "[2], padding: same, activation: relu}}, {max_pool: {size: [2]}}, {group_norm: {groups: 2}}, "
+     "{conv_transpose: {units: 3, kernel: [2], stride: [2]}}, {average_pool: {size: [2]}}, "
+     "{global_pool: {}}, {dense: {}}]",
+     ""},
+    {"steps.train.train.network.layers: [{reshape: {shape: [2, 2, 1]}}, {conv: {units: 4, kernel: "
+     "[1, 1, 1], stride: [0], pad: [1], padding: same, groups: 3}}, {global_pool: {}}, {dense: "
+     "{}}]",
+     "steps.train.train.network.layers.1.conv.kernel: has one number for all axes, or one per "
+     "axis: "
+     "at most 2\n"
+     "steps.train.train.network.layers.1.conv.stride.0: must be from 1 to 65536, not 0\n"
+     "steps.train.train.network.layers.1.conv.pad: only one of pad and padding may be given\n"
+     "steps.train.train.network.layers.1.conv.groups: must divide the channels of the input (1) "
+     "and "
+     "units (4), which 3 does not\n"},
+    {"steps.train.train.network.layers: [{name: c, conv: {units: 4, kernel: [2]}}, {dense: {}}]",
+     "steps.train.train.network: layer \"c\" expects images [batch, height, width, channels] or "
+     "sequences [batch, steps, channels] but gets [1, 4]: put \"reshape: {shape: [2, 2, 1]}\" "
+     "before it\n"},
     {"steps.train.train.network.loss: {mean_squared_error: {}}",
      "steps.train.train.data.target: column \"species\" is text and cannot be predicted as a "
      "number: use cross_entropy, or leave target_kind out\n"},

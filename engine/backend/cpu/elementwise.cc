@@ -1,6 +1,5 @@
 // Ops that treat each element, or each row, by itself.
-#include "engine/backend/cpu/kernels.h"
-#include "engine/backend/cpu/vector.h"
+#include "engine/backend/cpu/columns.h"
 #include "engine/backend/functors.h"
 #include "engine/core/philox.h"
 
@@ -66,30 +65,28 @@ void SoftmaxGrad(const KernelCall& call, const RunState& run) {
   });
 }
 
-// Each column is one chain over the rows in order.
+// [chunks, columns]
+Scratch ColumnSumScratch(const KernelCall& call) {
+  const int64_t sums = ChunksOf(call.inputs[0].rows) * call.inputs[0].columns;
+  return {sums * static_cast<int64_t>(sizeof(float)), 0};
+}
+
 void ColumnSum(const KernelCall& call, const RunState& run) {
-  constexpr int64_t kBlock = 4 * Vector::kWidth;
   const int64_t rows = call.inputs[0].rows;
   const int64_t columns = call.inputs[0].columns;
-  const float* x = In(call, 0);
-  float* y = Out(call, 0);
-  ForTiles(run, (columns + kBlock - 1) / kBlock, rows * columns, [&](int64_t block) {
-    const int64_t first = block * kBlock;
-    if (first + kBlock <= columns) {
-      Vector sum[4] = {Broadcast(0), Broadcast(0), Broadcast(0), Broadcast(0)};
-      for (int64_t i = 0; i < rows; ++i) {
-        const float* from = x + i * columns + first;
-        for (int v = 0; v < 4; ++v) sum[v] = Plus(sum[v], Load(from + v * Vector::kWidth));
-      }
-      for (int v = 0; v < 4; ++v) Store(y + first + v * Vector::kWidth, sum[v]);
-      return;
-    }
-    float sum[kBlock] = {};
-    for (int64_t i = 0; i < rows; ++i) {
-      for (int64_t j = first; j < columns; ++j) sum[j - first] += x[i * columns + j];
-    }
-    for (int64_t j = first; j < columns; ++j) y[j] = sum[j - first];
+  float* sums = SharedScratch(run);
+  if (rows == 0) return Fill(Out(call, 0), 0, columns, [](int64_t) { return 0.0f; });
+  ForChunks(run, rows, columns, 1, [&](const Chunk& chunk) {
+    const float* x = In(call, 0) + chunk.row * columns + chunk.column;
+    float* to = sums + chunk.index * columns + chunk.column;
+    ForVectors(
+        chunk.columns, [&](int64_t j, auto load, auto store) __attribute__((always_inline)) {
+          Vector sum = Broadcast(0.0f);
+          for (int64_t i = 0; i < chunk.rows; ++i) sum = Plus(sum, load(x + i * columns + j));
+          store(to + j, sum);
+        });
   });
+  AddChunks(sums, ChunksOf(rows), columns, columns, Out(call, 0));
 }
 
 // Element i is kept if word i % 4 of Philox block (i / 4, stream, step) gives at least `rate`.

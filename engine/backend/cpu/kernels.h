@@ -21,6 +21,14 @@ namespace beamline::engine::cpu::BEAMLINE_ISA {
 
 const KernelTable& Table();
 Scratch ScratchOf(OpKind op, const KernelCall& call);
+// Of single ops, beside their kernels.
+Scratch ConvScratch(const KernelCall& call);
+Scratch ConvWeightGradScratch(const KernelCall& call);
+Scratch GroupNormGradScratch(const KernelCall& call);
+Scratch ColumnSumScratch(const KernelCall& call);
+Scratch BatchNormScratch(const KernelCall& call);
+Scratch BatchNormInferenceScratch(const KernelCall& call);
+Scratch BatchNormGradScratch(const KernelCall& call);
 
 inline __attribute__((always_inline)) float* In(const KernelCall& call, int i) {
   return static_cast<float*>(call.inputs[i].data);

@@ -7,14 +7,11 @@
 //
 // A tile of work is one panel of kPanel columns of b by up to kRowChunk rows of a. Its thread packs
 // the panel (once for all its rows), so no thread waits for another.
-#include "engine/backend/cpu/kernels.h"
-#include "engine/backend/cpu/vector.h"
-#include "engine/backend/functors.h"
+#include "engine/backend/cpu/micro_kernel.h"
 
 namespace beamline::engine::cpu::BEAMLINE_ISA {
 namespace {
 
-constexpr int kPanel = 2 * Vector::kWidth;
 constexpr int64_t kInner = 384;     // a packed panel stays in the first-level cache
 constexpr int64_t kRowChunk = 240;  // a multiple of every kTileRows
 // With so few rows, or with so small a b (in elements: it stays in the first-level cache), packing
@@ -44,26 +41,9 @@ template <int kRows, bool kTransposeA>
 void MicroKernel(int64_t inner, const float* a, int64_t lda, const float* b, int64_t ldb, float* c,
                  int64_t ldc, bool accumulate) {
   Vector sum[kRows][2];
-#pragma GCC unroll 12
-  for (int r = 0; r < kRows; ++r) {
-    sum[r][0] = accumulate ? Load(c + r * ldc) : Broadcast(0.0f);
-    sum[r][1] = accumulate ? Load(c + r * ldc + Vector::kWidth) : Broadcast(0.0f);
-  }
-  for (int64_t k = 0; k < inner; ++k) {
-    const Vector b0 = Load(b + k * ldb);
-    const Vector b1 = Load(b + k * ldb + Vector::kWidth);
-#pragma GCC unroll 12
-    for (int r = 0; r < kRows; ++r) {
-      const Vector x = Broadcast(kTransposeA ? a[k * lda + r] : a[r * lda + k]);
-      sum[r][0] = MulAdd(x, b0, sum[r][0]);
-      sum[r][1] = MulAdd(x, b1, sum[r][1]);
-    }
-  }
-#pragma GCC unroll 12
-  for (int r = 0; r < kRows; ++r) {
-    Store(c + r * ldc, sum[r][0]);
-    Store(c + r * ldc + Vector::kWidth, sum[r][1]);
-  }
+  Begin<kRows, 2>(sum, c, ldc, accumulate);
+  MultiplyInto<kRows, 2, kTransposeA>(sum, inner, a, lda, b, ldb);
+  End<kRows, 2>(sum, c, ldc);
 }
 
 using MicroFn = void (*)(int64_t, const float*, int64_t, const float*, int64_t, float*, int64_t,
@@ -125,44 +105,16 @@ void Pack(const Problem& p, int64_t first_k, int64_t inner, int64_t first_column
 }
 
 // Bias, then activation or its gradient, on y[first_row.., first_column..].
-template <Activation kKind>
-inline __attribute__((always_inline)) void FinishAs(const Problem& p, int64_t first_row,
-                                                    int64_t rows, int64_t first_column,
-                                                    int64_t columns) {
-  for (int64_t i = first_row; i < first_row + rows; ++i) {
-    float* __restrict y = p.y + i * p.n + first_column;
-    if (p.saved != nullptr) {
-      const float* saved = p.saved + i * p.n + first_column;
-#pragma GCC ivdep
-      for (int64_t j = 0; j < columns; ++j) y[j] *= functors::Slope<kKind>(saved[j], p.alpha);
-    } else if (p.bias != nullptr && p.scalar_bias) {
-      const float bias = p.bias[0];
-#pragma GCC ivdep
-      for (int64_t j = 0; j < columns; ++j) y[j] = functors::Activate<kKind>(y[j] + bias, p.alpha);
-    } else if (p.bias != nullptr) {
-      const float* bias = p.bias + first_column;
-#pragma GCC ivdep
-      for (int64_t j = 0; j < columns; ++j) {
-        y[j] = functors::Activate<kKind>(y[j] + bias[j], p.alpha);
-      }
-    } else {
-#pragma GCC ivdep
-      for (int64_t j = 0; j < columns; ++j) y[j] = functors::Activate<kKind>(y[j], p.alpha);
-    }
-  }
-}
-
 void Finish(const Problem& p, int64_t first_row, int64_t rows, int64_t first_column,
             int64_t columns) {
-  if (p.bias == nullptr && p.activation == Activation::kLinear) return;
-  functors::ForActivation(p.activation, [&](auto tag) {
-    constexpr Activation kKind = decltype(tag)::kActivation;
-    if (columns == kPanel) {
-      FinishAs<kKind>(p, first_row, rows, first_column, kPanel);
-    } else {
-      FinishAs<kKind>(p, first_row, rows, first_column, columns);
-    }
-  });
+  Epilogue epilogue;
+  epilogue.bias = p.bias == nullptr || p.scalar_bias ? p.bias : p.bias + first_column;
+  epilogue.scalar_bias = p.scalar_bias;
+  const int64_t first = first_row * p.n + first_column;
+  epilogue.activation = p.activation;
+  epilogue.alpha = p.alpha;
+  Finish(epilogue, rows, columns, p.y + first, p.n, p.saved == nullptr ? nullptr : p.saved + first,
+         p.n);
 }
 
 // Rows [first_row, last_row) of the panel that begins at first_column.

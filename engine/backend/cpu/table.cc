@@ -14,8 +14,21 @@ const KernelTable& Table() { return kTable; }
 
 // The ops that need scratch memory, and how much.
 Scratch ScratchOf(OpKind op, const KernelCall& call) {
-  (void)call;
   switch (op) {
+    case OpKind::kConv:
+      return ConvScratch(call);
+    case OpKind::kConvWeightGrad:
+      return ConvWeightGradScratch(call);
+    case OpKind::kGroupNormGrad:
+      return GroupNormGradScratch(call);
+    case OpKind::kColumnSum:
+      return ColumnSumScratch(call);
+    case OpKind::kBatchNorm:
+      return BatchNormScratch(call);
+    case OpKind::kBatchNormInference:
+      return BatchNormInferenceScratch(call);
+    case OpKind::kBatchNormGrad:
+      return BatchNormGradScratch(call);
     default:
       return {};
   }

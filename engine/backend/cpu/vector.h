@@ -23,6 +23,23 @@ BEAMLINE_VECTOR Vector MulAdd(Vector a, Vector b, Vector c) {
   return {_mm512_fmadd_ps(a.v, b.v, c.v)};
 }
 BEAMLINE_VECTOR Vector Plus(Vector a, Vector b) { return {_mm512_add_ps(a.v, b.v)}; }
+BEAMLINE_VECTOR Vector Minus(Vector a, Vector b) { return {_mm512_sub_ps(a.v, b.v)}; }
+BEAMLINE_VECTOR Vector Times(Vector a, Vector b) { return {_mm512_mul_ps(a.v, b.v)}; }
+BEAMLINE_VECTOR void TakeLarger(Vector x, Vector number, Vector* best, Vector* at) {
+  const __mmask16 better = static_cast<__mmask16>(_mm512_cmp_ps_mask(x.v, best->v, _CMP_GT_OQ) |
+                                                  _mm512_cmp_ps_mask(x.v, x.v, _CMP_UNORD_Q));
+  best->v = _mm512_mask_mov_ps(best->v, better, x.v);
+  at->v = _mm512_mask_mov_ps(at->v, better, number.v);
+}
+BEAMLINE_VECTOR Vector PlusWhere(Vector a, Vector b, Vector x, Vector y) {
+  return {_mm512_mask_add_ps(a.v, _mm512_cmp_ps_mask(x.v, y.v, _CMP_EQ_OQ), a.v, b.v)};
+}
+BEAMLINE_VECTOR void StoreFirst(float* p, Vector x, int count) {
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1), x.v);
+}
+BEAMLINE_VECTOR Vector LoadFirst(const float* p, int count) {
+  return {_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), p)};
+}
 inline constexpr int kTileRows = 12;
 #elif defined(__AVX2__)
 struct Vector {
@@ -36,6 +53,26 @@ BEAMLINE_VECTOR Vector MulAdd(Vector a, Vector b, Vector c) {
   return {_mm256_fmadd_ps(a.v, b.v, c.v)};
 }
 BEAMLINE_VECTOR Vector Plus(Vector a, Vector b) { return {_mm256_add_ps(a.v, b.v)}; }
+BEAMLINE_VECTOR Vector Minus(Vector a, Vector b) { return {_mm256_sub_ps(a.v, b.v)}; }
+BEAMLINE_VECTOR Vector Times(Vector a, Vector b) { return {_mm256_mul_ps(a.v, b.v)}; }
+BEAMLINE_VECTOR void TakeLarger(Vector x, Vector number, Vector* best, Vector* at) {
+  const __m256 better =
+      _mm256_or_ps(_mm256_cmp_ps(x.v, best->v, _CMP_GT_OQ), _mm256_cmp_ps(x.v, x.v, _CMP_UNORD_Q));
+  best->v = _mm256_blendv_ps(best->v, x.v, better);
+  at->v = _mm256_blendv_ps(at->v, number.v, better);
+}
+BEAMLINE_VECTOR Vector PlusWhere(Vector a, Vector b, Vector x, Vector y) {
+  return {_mm256_blendv_ps(a.v, _mm256_add_ps(a.v, b.v), _mm256_cmp_ps(x.v, y.v, _CMP_EQ_OQ))};
+}
+BEAMLINE_VECTOR __m256i FirstMask(int count) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+BEAMLINE_VECTOR void StoreFirst(float* p, Vector x, int count) {
+  _mm256_maskstore_ps(p, FirstMask(count), x.v);
+}
+BEAMLINE_VECTOR Vector LoadFirst(const float* p, int count) {
+  return {_mm256_maskload_ps(p, FirstMask(count))};
+}
 inline constexpr int kTileRows = 6;
 #else
 struct Vector {
@@ -56,6 +93,39 @@ BEAMLINE_VECTOR Vector Plus(Vector a, Vector b) {
   Vector y;
   for (int i = 0; i < 4; ++i) y.v[i] = a.v[i] + b.v[i];
   return y;
+}
+BEAMLINE_VECTOR Vector Minus(Vector a, Vector b) {
+  Vector y;
+  for (int i = 0; i < 4; ++i) y.v[i] = a.v[i] - b.v[i];
+  return y;
+}
+BEAMLINE_VECTOR Vector Times(Vector a, Vector b) {
+  Vector y;
+  for (int i = 0; i < 4; ++i) y.v[i] = a.v[i] * b.v[i];
+  return y;
+}
+// Where x is larger than `best`, or NaN: best = x, at = number.
+BEAMLINE_VECTOR void TakeLarger(Vector x, Vector number, Vector* best, Vector* at) {
+  for (int i = 0; i < 4; ++i) {
+    const bool better = x.v[i] > best->v[i] || x.v[i] != x.v[i];
+    best->v[i] = better ? x.v[i] : best->v[i];
+    at->v[i] = better ? number.v[i] : at->v[i];
+  }
+}
+// a + b where x equals y, else a.
+BEAMLINE_VECTOR Vector PlusWhere(Vector a, Vector b, Vector x, Vector y) {
+  Vector sum;
+  for (int i = 0; i < 4; ++i) sum.v[i] = x.v[i] == y.v[i] ? a.v[i] + b.v[i] : a.v[i];
+  return sum;
+}
+// The first `count` elements alone, from 1 to kWidth; loaded with zeros behind them.
+BEAMLINE_VECTOR void StoreFirst(float* p, Vector x, int count) {
+  for (int i = 0; i < count; ++i) p[i] = x.v[i];
+}
+BEAMLINE_VECTOR Vector LoadFirst(const float* p, int count) {
+  Vector x = {};
+  for (int i = 0; i < count; ++i) x.v[i] = p[i];
+  return x;
 }
 inline constexpr int kTileRows = 4;
 #endif

@@ -4,36 +4,13 @@
 #include <string>
 #include <vector>
 
-#include "engine/backend/backend.h"
-#include "engine/core/error.h"
-#include "tests/engine/backend/numeric_gradient.h"
+#include "tests/engine/backend/op_test.h"
 
 namespace beamline::engine {
 namespace {
 
-using testing::CheckGradients;
-
-std::vector<std::string> AllBackends() {
-  return {"reference", "cpu/generic", "cpu/avx2", "cpu/avx512", "cuda"};
-}
-
-class OpTest : public ::testing::TestWithParam<std::string> {
- protected:
-  void SetUp() override {
-    try {
-      FindBackend(GetParam());
-    } catch (const Error& error) {
-      GTEST_SKIP() << error.what();
-    }
-  }
-  void Check(const testing::BuildFn& build, const testing::GradientCheck& check = {}) {
-    CheckGradients(GetParam(), build, check);
-  }
-};
-
-Value P(Graph& g, const std::string& name, const Shape& shape) {
-  return g.Parameter(name, shape, {});
-}
+using testing::OpTest;
+using testing::P;
 
 TEST_P(OpTest, MatMulInAllOrientations) {
   for (const bool ta : {false, true}) {
@@ -202,12 +179,8 @@ TEST_P(OpTest, SumOfWeightedLosses) {
       check);
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, OpTest, ::testing::ValuesIn(AllBackends()),
-                         [](const auto& info) {
-                           std::string name = info.param;
-                           for (char& c : name) c = c == '/' ? '_' : c;
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Backends, OpTest, ::testing::ValuesIn(testing::AllBackends()),
+                         testing::BackendName);
 
 }  // namespace
 }  // namespace beamline::engine

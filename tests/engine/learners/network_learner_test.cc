@@ -244,6 +244,53 @@ TEST(NetworkLearnerTest, NamesWhatIsWrongWithTheDefinition) {
               HasSubstr("validation"));
 }
 
+// Images of 28 x 28 pixels, and what is wrong with a network for them.
+TEST(NetworkLearnerTest, SaysWhatToChangeInAConvolutionalNetwork) {
+  MemoryBatch batch;
+  batch.rows = 4;
+  batch.layout.features = 784;
+  batch.layout.classes = 2;
+  batch.features.assign(4 * 784, 0.5f);
+  batch.labels = {0, 1, 0, 1};
+  const MemoryBatchSource data(std::move(batch));
+  const auto error = [&](const auto& change) {
+    NetworkSpec spec;
+    spec.layers.resize(5);
+    spec.layers[0].kind = LayerKind::kReshape;
+    spec.layers[0].shape = {28, 28, 1};
+    spec.layers[1].kind = LayerKind::kConv;
+    spec.layers[1].name = "conv1";
+    spec.layers[1].units = 6;
+    spec.layers[1].kernel = {5};
+    spec.layers[2].kind = LayerKind::kMaxPool;
+    spec.layers[2].kernel = {2};
+    spec.layers[3].kind = LayerKind::kGlobalPool;
+    spec.loss.kind = LossKind::kCrossEntropy;
+    spec.batch_size = 4;
+    change(spec.layers);
+    return ErrorOf([&] { Make(spec, data); });
+  };
+  using Layers = std::vector<LayerSpec>;
+  EXPECT_EQ(error([](Layers&) {}), "");
+  EXPECT_EQ(error([](Layers& l) { l.erase(l.begin()); }),
+            "layer \"conv1\" expects images [batch, height, width, channels] or sequences [batch, "
+            "steps, channels] but gets [4, 784]: put \"reshape: {shape: [28, 28, 1]}\" before it");
+  EXPECT_THAT(error([](Layers& l) {
+                l[1].kernel = {5, 5, 5};
+              }),
+              HasSubstr("has 3 numbers in kernel but its input [4, 28, 28, 1] has 2 axes"));
+  EXPECT_THAT(error([](Layers& l) { l[1].kernel.clear(); }), HasSubstr("how large its window is"));
+  EXPECT_THAT(error([](Layers& l) { l[1].kernel = {29}; }), HasSubstr("set padding to same"));
+  EXPECT_THAT(error([](Layers& l) { l[1].stride = {0}; }), HasSubstr("has 0 in stride"));
+  EXPECT_THAT(error([](Layers& l) { l[1].groups = 2; }), HasSubstr("common divisor"));
+  EXPECT_THAT(error([](Layers& l) { l[1].units = 0; }), HasSubstr("set units"));
+  EXPECT_THAT(error([](Layers& l) {
+                l[2].kind = LayerKind::kGroupNorm;
+                l[2].groups = 4;
+              }),
+              HasSubstr("set groups to a divisor of 6"));
+}
+
 TEST(NetworkLearnerTest, NamesTheRowWhoseCodeIsTooLarge) {
   const MemoryBatchSource data = Circle(40, 1);
   NetworkSpec spec = RichNetwork();

@@ -1,15 +1,11 @@
 // Ten training steps, step by step beside PyTorch's (make_fixture.py).
-#include <gtest/gtest.h>
-
 #include <cmath>
-#include <fstream>
-#include <map>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "engine/learners/network_runner.h"
 #include "engine/optim/optimizer.h"
+#include "tests/engine/parity/recording.h"
 
 namespace beamline::engine {
 namespace {
@@ -18,25 +14,7 @@ constexpr int64_t kRows = 80;
 constexpr int64_t kFeatures = 6;
 constexpr int64_t kBatch = 16;
 
-using Recording = std::map<std::string, std::vector<float>>;
-
-std::map<std::string, Recording> ReadFixture() {
-  std::ifstream file(std::string(BEAMLINE_SOURCE_DIR) + "/tests/engine/parity/fixture.txt");
-  std::map<std::string, Recording> cases;
-  Recording* recording = nullptr;
-  for (std::string line; std::getline(file, line);) {
-    std::istringstream words(line);
-    std::string name;
-    words >> name;
-    if (name == "case") {
-      words >> name;
-      recording = &cases[name];
-      continue;
-    }
-    for (float x = 0; words >> x;) (*recording)[name].push_back(x);
-  }
-  return cases;
-}
+using testing::Recording;
 
 struct Case {
   std::string name;
@@ -136,22 +114,14 @@ class ParityTest : public ::testing::TestWithParam<Case> {};
 
 TEST_P(ParityTest, FollowsPyTorchForTenSteps) {
   const Case& test = GetParam();
-  static const std::map<std::string, Recording> kFixture = ReadFixture();
+  static const std::map<std::string, Recording> kFixture = testing::ReadFixture("fixture.txt");
   const Recording& recording = kFixture.at(test.name);
   const NetworkSpec spec = SpecOf(test);
   const MemoryBatchSource source = SourceOf(test, recording);
   Variables variables;
   ThreadPool pool(2);
   NetworkRunner runner(spec, source.layout(), kBatch, NetworkMode::kTraining, &variables, &pool);
-  int loaded = 0;
-  for (const auto& [key, values] : recording) {
-    if (!key.starts_with("initial:")) continue;
-    const std::span<float> to = variables.Get(key.substr(8)).values<float>();
-    ASSERT_EQ(to.size(), values.size()) << key;
-    std::copy(values.begin(), values.end(), to.begin());
-    ++loaded;
-  }
-  EXPECT_GE(loaded, 6);
+  EXPECT_GE(testing::LoadInitial(recording, &variables), 6);
   const std::vector<float>& losses = recording.at("losses");
   for (size_t step = 0; step < losses.size(); ++step) {
     std::vector<int64_t> rows;
@@ -164,13 +134,7 @@ TEST_P(ParityTest, FollowsPyTorchForTenSteps) {
     runner.Run(step);
     EXPECT_NEAR(runner.loss(), losses[step], 2e-6 * (1 + std::abs(losses[step]))) << step;
   }
-  for (const auto& [key, values] : recording) {
-    if (!key.starts_with("final:")) continue;
-    const std::span<float> got = variables.Get(key.substr(6)).values<float>();
-    for (size_t i = 0; i < values.size(); ++i) {
-      EXPECT_NEAR(got[i], values[i], 2e-5 * (1 + std::abs(values[i]))) << key << "[" << i << "]";
-    }
-  }
+  testing::ExpectFinal(recording, &variables, 2e-5f);
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, ParityTest, ::testing::ValuesIn(Cases()),

@@ -84,6 +84,48 @@ TEST(AutodiffTest, ParametersThatDoNotMatterHaveNoGradient) {
   EXPECT_THROW(AppendGradients(&g, x, parameters), Error);
 }
 
+// A residual block: convolutions, norms and their gradients are all there is.
+TEST(FusionTest, AResidualBlockIsConvolutionsAndNorms) {
+  NetworkSpec spec;
+  const auto layer = [&](LayerKind kind, const std::string& name) -> LayerSpec& {
+    LayerSpec& added = spec.layers.emplace_back();
+    added.kind = kind;
+    added.name = name;
+    added.units = 4;
+    added.kernel = {3};
+    added.padding = Padding::kSame;
+    added.bias = false;
+    return added;
+  };
+  layer(LayerKind::kReshape, "image").shape = {4, 4, 1};
+  layer(LayerKind::kConv, "stem");
+  for (const std::string block : {"a", "b"}) {
+    const std::string x = block == "a" ? "stem" : "a.relu";
+    layer(LayerKind::kConv, block + ".conv1").inputs = {x};
+    layer(LayerKind::kBatchNorm, block + ".norm1");
+    layer(LayerKind::kActivation, block + ".relu1").activation = Activation::kRelu;
+    layer(LayerKind::kConv, block + ".conv2");
+    layer(LayerKind::kBatchNorm, block + ".norm2");
+    layer(LayerKind::kAdd, block + ".sum").inputs = {block + ".norm2", x};
+    layer(LayerKind::kActivation, block + ".relu").activation = Activation::kRelu;
+  }
+  layer(LayerKind::kReshape, "flat");
+  layer(LayerKind::kDense, "head").units = 1;
+  spec.loss.kind = LossKind::kBinaryCrossEntropy;
+  BatchLayout layout;
+  layout.features = 16;
+  layout.classes = 2;
+  const Graph graph = BuildNetwork(spec, layout, 8, NetworkMode::kTraining).graph;
+  EXPECT_EQ(CountOps(graph, OpKind::kConv), 5 + 4);
+  EXPECT_EQ(CountOps(graph, OpKind::kConvWeightGrad), 5);
+  EXPECT_EQ(CountOps(graph, OpKind::kBatchNorm), 4);
+  EXPECT_EQ(CountOps(graph, OpKind::kBatchNormGrad), 4);
+  EXPECT_EQ(CountOps(graph, OpKind::kAdd), 0);
+  EXPECT_EQ(CountOps(graph, OpKind::kActivate), 0);
+  // Of the last sum: the gradient comes from the flat layer, through a reshape.
+  EXPECT_EQ(CountOps(graph, OpKind::kActivationGrad), 1);
+}
+
 // The planner's figure is what a run touches: no byte more, no byte less.
 TEST(MemoryPlanTest, PeakIsWhatARunUses) {
   for (const int64_t batch : {1, 7, 64, 333}) {
@@ -163,6 +205,35 @@ TEST(NetworkTest, CostIsKnownWithoutRunning) {
   // Forward, weight gradients, and input gradients but for the first layer.
   EXPECT_EQ(cost.flops_per_step, 32 * 2 * (2 * (3 * 50) + 3 * (50 * 40 + 40)));
   EXPECT_GT(cost.peak_bytes, cost.parameters * 4);
+}
+
+TEST(NetworkTest, CostCountsConvolutions) {
+  NetworkSpec spec;
+  const auto layer = [&](LayerKind kind, int64_t units, int64_t kernel) -> LayerSpec& {
+    LayerSpec& added = spec.layers.emplace_back();
+    added.kind = kind;
+    added.units = units;
+    added.kernel = {kernel};
+    added.stride = {2};
+    return added;
+  };
+  layer(LayerKind::kReshape, 0, 1).shape = {8, 8, 2};
+  LayerSpec& strided = layer(LayerKind::kConv, 6, 3);
+  strided.padding = Padding::kSame;
+  strided.groups = 2;
+  layer(LayerKind::kConvTranspose, 3, 2);
+  layer(LayerKind::kReshape, 0, 1);
+  layer(LayerKind::kDense, 0, 1);
+  spec.loss.kind = LossKind::kBinaryCrossEntropy;
+  BatchLayout layout;
+  layout.features = 128;
+  layout.classes = 2;
+  const NetworkCost cost = EstimateCost(spec, layout);
+  const int64_t conv = 2 * 4 * 4 * 9 * 1 * 6;
+  const int64_t transposed = 2 * 4 * 4 * 4 * 3 * 6;
+  const int64_t dense = 2 * 8 * 8 * 3;
+  EXPECT_EQ(cost.flops_per_row, conv + transposed + dense);
+  EXPECT_EQ(cost.flops_per_step, 32 * (2 * conv + 3 * transposed + 3 * dense));
 }
 
 }  // namespace

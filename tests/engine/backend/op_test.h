@@ -1,0 +1,44 @@
+// What the tests of ops share: one test per op runs over all backends.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "engine/backend/backend.h"
+#include "engine/core/error.h"
+#include "tests/engine/backend/numeric_gradient.h"
+
+namespace beamline::engine::testing {
+
+inline std::vector<std::string> AllBackends() {
+  return {"reference", "cpu/generic", "cpu/avx2", "cpu/avx512", "cuda"};
+}
+
+// The parameter is a backend; those that this machine lacks are skipped.
+class OpTest : public ::testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    try {
+      FindBackend(GetParam());
+    } catch (const Error& error) {
+      GTEST_SKIP() << error.what();
+    }
+  }
+  void Check(const BuildFn& build, const GradientCheck& check = {}) {
+    CheckGradients(GetParam(), build, check);
+  }
+};
+
+inline std::string BackendName(const ::testing::TestParamInfo<std::string>& info) {
+  std::string name = info.param;
+  for (char& c : name) c = c == '/' ? '_' : c;
+  return name;
+}
+
+inline Value P(Graph& g, const std::string& name, const Shape& shape) {
+  return g.Parameter(name, shape, {});
+}
+
+}  // namespace beamline::engine::testing

@@ -1,0 +1,64 @@
+// What PyTorch did, as the fixtures tell it.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "engine/executor/variables.h"
+
+namespace beamline::engine::testing {
+
+// Numbers by name.
+using Recording = std::map<std::string, std::vector<float>>;
+
+// The cases of a file of this folder, by name.
+inline std::map<std::string, Recording> ReadFixture(const std::string& name) {
+  std::ifstream file(std::string(BEAMLINE_SOURCE_DIR) + "/tests/engine/parity/" + name);
+  std::map<std::string, Recording> cases;
+  Recording* recording = nullptr;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    std::string key;
+    words >> key;
+    if (key == "case") {
+      words >> key;
+      recording = &cases[key];
+      continue;
+    }
+    for (float x = 0; words >> x;) (*recording)[key].push_back(x);
+  }
+  return cases;
+}
+
+// Gives the variables their recorded initial values; how many there were.
+inline int LoadInitial(const Recording& recording, Variables* variables) {
+  int loaded = 0;
+  for (const auto& [key, values] : recording) {
+    if (!key.starts_with("initial:")) continue;
+    const std::span<float> to = variables->Get(key.substr(8)).values<float>();
+    EXPECT_EQ(to.size(), values.size()) << key;
+    if (to.size() == values.size()) std::copy(values.begin(), values.end(), to.begin());
+    ++loaded;
+  }
+  return loaded;
+}
+
+// Expects the recorded final values, to `tolerance` relative to 1 + their size.
+inline void ExpectFinal(const Recording& recording, Variables* variables, float tolerance) {
+  for (const auto& [key, values] : recording) {
+    if (!key.starts_with("final:")) continue;
+    const std::span<float> got = variables->Get(key.substr(6)).values<float>();
+    for (size_t i = 0; i < values.size(); ++i) {
+      EXPECT_NEAR(got[i], values[i], tolerance * (1 + std::abs(values[i])))
+          << key << "[" << i << "]";
+    }
+  }
+}
+
+}  // namespace beamline::engine::testing
