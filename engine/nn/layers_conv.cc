@@ -160,6 +160,13 @@ Value BuildAveragePool(const LayerContext& context) { return Pool(context, &Grap
 
 Value BuildGlobalPool(const LayerContext& context) {
   Axes(context);
+  if (context.lengths.valid() && context.shape().rank() == 3) {
+    if (context.layer.reduction != Reduction::kLast) {
+      Fail("layer \"", context.name, "\" pools steps beyond the end of rows that have lengths of ",
+           "their own: let it take the last one, or a recurrent layer without sequence");
+    }
+    return context.graph.SequenceLast(context.name, context.x(), context.lengths, false);
+  }
   return context.graph.Reduce(context.name, context.x(), context.layer.reduction);
 }
 

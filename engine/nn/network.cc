@@ -162,7 +162,8 @@ class Wiring {
   // All layers that read the lengths must see sequences of as many steps.
   void FindSteps() {
     for (const Node& node : graph().nodes()) {
-      if (node.op != OpKind::kRecurrent || !node.attributes.has_lengths) continue;
+      const bool reads = node.op == OpKind::kRecurrent || node.op == OpKind::kSequenceLast;
+      if (!reads || !node.attributes.has_lengths) continue;
       const int64_t steps = graph().shape(node.inputs[0]).dim(1);
       if (network_.steps != 0 && steps != network_.steps) {
         Fail("layer \"", node.name, "\" reads sequences of ", steps, " steps, but the rows have ",

@@ -242,6 +242,15 @@ TEST(RecurrentLearnerTest, SaysWhatDoesNotFit) {
   changed.layers.insert(changed.layers.begin() + 2, halve);
   EXPECT_EQ(error(changed, without), "");
   EXPECT_THAT(error(changed, with), HasSubstr("reads sequences of 3 steps"));
+  NetworkSpec pooled = Deep(6, 2);
+  pooled.layers[3].sequence = true;
+  LayerSpec pool;
+  pool.kind = LayerKind::kGlobalPool;
+  pooled.layers.insert(pooled.layers.begin() + 4, pool);
+  EXPECT_EQ(error(pooled, without), "");
+  EXPECT_THAT(error(pooled, with), HasSubstr("pools steps beyond the end of rows"));
+  pooled.layers[4].reduction = Reduction::kLast;
+  EXPECT_EQ(error(pooled, with), "");
   NetworkSpec sigmoid = Deep(6, 2);
   sigmoid.layers[3].activation = Activation::kSigmoid;
   EXPECT_THAT(error(sigmoid, with), HasSubstr("a recurrent layer has tanh or relu"));
