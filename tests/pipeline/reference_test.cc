@@ -78,6 +78,13 @@ TEST(Reference, MnistMlp) {
   EXPECT_GE(evaluation.metrics().at("accuracy"), 0.98);
 }
 
+TEST(Reference, MnistLenet) {
+  REQUIRE_DATASET(folder, "mnist");
+  const v1::Evaluation evaluation = Evaluate("mnist_lenet", folder);
+  EXPECT_EQ(evaluation.row_count(), 10'000);
+  EXPECT_GE(evaluation.metrics().at("accuracy"), 0.99);
+}
+
 // Principal components have 0.0168.
 TEST(Reference, MnistAutoencoder) {
   REQUIRE_DATASET(folder, "mnist");
