@@ -196,7 +196,7 @@ constexpr Case kNetworkCases[] = {
      "units (4), which 3 does not\n"},
     {"steps.train.train.network.layers: [{name: c, conv: {units: 4, kernel: [2]}}, {dense: {}}]",
      "steps.train.train.network: layer \"c\" expects images [batch, height, width, channels] or "
-     "sequences [batch, steps, channels] but gets [1, 4]: put \"reshape: {shape: [2, 2, 1]}\" "
+     "sequences [batch, steps, channels] but gets [32, 4]: put \"reshape: {shape: [2, 2, 1]}\" "
      "before it\n"},
     {"steps.train.train.network.loss: {mean_squared_error: {}}",
      "steps.train.train.data.target: column \"species\" is text and cannot be predicted as a "
