@@ -181,9 +181,13 @@ class TrainRun {
 
   void EndEpoch(const engine::StepReport& report) {
     EmitMetric("loss", report.training_loss, report);
+    // Penalties of layers and weights are in "loss": what is left without them.
+    const bool penalised = report.training_main_loss != report.training_loss;
+    if (penalised) EmitMetric("main_loss", report.training_main_loss, report);
     EmitMetric("learning_rate", report.learning_rate, report);
     if (training_.validation == nullptr) return;
     EmitMetric("validation_loss", report.validation_loss, report);
+    if (penalised) EmitMetric("validation_main_loss", report.validation_main_loss, report);
     const std::map<std::string, double> metrics = ValidationMetrics();
     for (const auto& [name, value] : metrics) {
       EmitMetric(absl::StrCat("validation_", name), value, report);

@@ -24,14 +24,14 @@ constexpr MetricName kMetrics[] = {
     {.name = "top_3_accuracy", .by_default = false, .min_classes = 4},
     {.name = "top_5_accuracy", .by_default = false, .min_classes = 6},
     {.name = "mae", .larger_is_better = false, .for_classes = false},
-    {.name = "mse", .larger_is_better = false, .for_classes = false, .by_default = false},
+    {.name = "mse", .larger_is_better = false, .for_classes = false, .reconstruction_only = true},
     {.name = "r2", .for_classes = false},
     {.name = "rmse", .larger_is_better = false, .for_classes = false},
 };
 
 bool Fits(const MetricName& metric, int64_t classes) {
-  return metric.for_classes == (classes > 0) && (!metric.binary_only || classes == 2) &&
-         classes >= metric.min_classes;
+  return !metric.reconstruction_only && metric.for_classes == (classes > 0) &&
+         (!metric.binary_only || classes == 2) && classes >= metric.min_classes;
 }
 
 }  // namespace

@@ -19,6 +19,8 @@ struct MetricName {
   bool by_default = true;
   // Says nothing of fewer classes.
   int64_t min_classes = 0;
+  // For models that reconstruct, and no others.
+  bool reconstruction_only = false;
 };
 
 // Ascending within classification, then regression.

@@ -252,10 +252,11 @@ engine::BatchLayout ToLayout(const v1::NetworkLearner& network, const NetworkFac
   layout.has_weights = has_weights;
   if (facts.reconstructs) return layout;
   // Binary cross-entropy compares one output with 0 or 1: to the engine a number.
+  const auto classes = static_cast<int64_t>(facts.classes.size());
   const bool labels = HasOutputPerClass(network, classes) || network.loss().has_triplet() ||
                       network.loss().has_info_nce();
   layout.targets = labels ? 0 : 1;
-  layout.classes = labels ? static_cast<int64_t>(facts.classes.size()) : 0;
+  layout.classes = labels ? classes : 0;
   return layout;
 }
 

@@ -219,8 +219,8 @@ void CheckLoss(Context& context, const std::string& path, const v1::TrainStep& t
   CheckRange(context, path + ".triplet.margin", loss.triplet().margin(), 1e-9, 1e9);
   CheckRange(context, path + ".info_nce.temperature", loss.info_nce().temperature(), 1e-6, 1e6);
   const bool for_numbers = !for_classes && loss.kind_case() != v1::Loss::KIND_NOT_SET;
-  if (target.reconstructs && loss.has_cross_entropy()) {
-    context.errors.Add(path + ".cross_entropy",
+  if (target.reconstructs && for_classes && !loss.has_binary_cross_entropy()) {
+    context.errors.Add(loss.has_cross_entropy() ? path + ".cross_entropy" : path,
                        "is for classes, but the features are reconstructed: use "
                        "mean_squared_error, or binary_cross_entropy for features in [0, 1]");
   } else if (for_classes && kind == v1::TARGET_KIND_REGRESSION) {

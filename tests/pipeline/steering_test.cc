@@ -236,5 +236,45 @@ TEST(SteeringTest, TrainsAndEvaluates) {
   }
 }
 
+constexpr char kAutoencoder[] = R"(
+name: codes
+inputs: {points: {dataset: d}}
+steps:
+  - name: train
+    train:
+      data:
+        input: points
+        exclude: [label]
+        objective: reconstruct
+        split: {random: {validation: 0.2, test: 0.2}}
+      network:
+        layers:
+          - noise: {deviation: 0.05}
+          - dense: {units: 16, activation: relu}
+          - dense: {units: 4}
+          - latent: {beta: 0.05}
+          - dense: {units: 16, activation: relu}
+          - dense: {}
+        optimizer: {adam: {learning_rate: 0.01}}
+        epochs: 30
+  - name: evaluate
+    evaluate: {model: train}
+)";
+
+TEST(SteeringTest, VariationalAutoencodersReconstruct) {
+  Bench bench(kAutoencoder);
+  bench.AddTable("points", Clouds(600, 3));
+  const v1::TaskEnd trained = bench.Run("train");
+  ASSERT_EQ(trained.result().outcome(), v1::AttemptResult::OUTCOME_SUCCEEDED)
+      << trained.ShortDebugString();
+  const v1::TaskEnd measured = bench.Run("evaluate");
+  ASSERT_EQ(measured.result().outcome(), v1::AttemptResult::OUTCOME_SUCCEEDED)
+      << measured.ShortDebugString();
+  const auto& metrics = measured.result().result().evaluation().metrics();
+  // Standardised features have a mean square of 1; the loss has the code's cost on top.
+  EXPECT_LT(metrics.at("mse"), 0.3);
+  EXPECT_GT(metrics.at("loss"), metrics.at("mse") + 0.01);
+}
+
 }  // namespace
 }  // namespace beamline::pipeline
