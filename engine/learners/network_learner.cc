@@ -383,9 +383,9 @@ int64_t NetworkLearner::PeakBytes() const {
                             spec_.early_stopping.restore_best && !name.starts_with("optimizer/");
     bytes += variable.tensor.size_bytes() * (kept_twice ? 2 : 1);
   }
-  if (full_ != nullptr) bytes += full_->plan().arena_bytes;
-  if (remainder_ != nullptr) bytes += remainder_->plan().arena_bytes;
-  for (const auto& [key, runner] : evaluators_) bytes += runner->plan().arena_bytes;
+  if (full_ != nullptr) bytes += full_->working_bytes();
+  if (remainder_ != nullptr) bytes += remainder_->working_bytes();
+  for (const auto& [key, runner] : evaluators_) bytes += runner->working_bytes();
   return bytes + static_cast<int64_t>(order_.size() * sizeof(int64_t));
 }
 

@@ -20,6 +20,8 @@ class NetworkRunner {
 
   int64_t batch() const { return batch_; }
   const MemoryPlan& plan() const { return executor_.plan(); }
+  // Of this graph alone: inputs, activations and gradients at their peak, and the kernels' scratch.
+  int64_t working_bytes() const { return plan().arena_bytes + executor_.scratch_bytes(); }
 
   // Copies the rows into the inputs. Fewer rows than the batch: the rest weighs 0 (evaluation) or
   // is arbitrary (prediction). Throws Error, naming the row, for a label, code or length that is

@@ -65,8 +65,8 @@ Shape OutputShape(const NetworkSpec& spec, const BatchLayout& layout, int64_t ba
 // What one training of the network costs, known without running it.
 struct NetworkCost {
   int64_t parameters = 0;      // trained numbers
-  int64_t peak_bytes = 0;      // of the training graph, averages of weights included:
-                               // NetworkLearner::PeakBytes adds evaluation
+  int64_t peak_bytes = 0;      // of the training graph, scratch memory and averages of weights
+                               // included: NetworkLearner::PeakBytes adds evaluation
   int64_t flops_per_step = 0;  // of matrix products and convolutions, a multiply-add counting 2
   int64_t flops_per_row = 0;   // of a prediction
 };

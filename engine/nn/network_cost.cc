@@ -1,4 +1,5 @@
 // What a training costs, from its graph alone.
+#include "engine/executor/executor.h"
 #include "engine/nn/network.h"
 #include "engine/passes/memory_plan.h"
 
@@ -64,7 +65,9 @@ NetworkCost EstimateCost(const NetworkSpec& spec, const BatchLayout& layout) {
   NetworkCost cost;
   const Network training = BuildNetwork(spec, layout, spec.batch_size, NetworkMode::kTraining);
   const Network prediction = BuildNetwork(spec, layout, 1, NetworkMode::kPrediction);
-  cost.peak_bytes = PlanMemory(training.graph).peak_bytes();
+  const Scratch scratch = ScratchFor(training.graph, FindBackend(spec.backend));
+  cost.peak_bytes = PlanMemory(training.graph).peak_bytes() + scratch.shared_bytes +
+                    spec.threads * scratch.per_thread_bytes;
   const bool averages = spec.averaging.kind != AveragingKind::kNone;
   for (const ValueInfo& info : training.graph.values()) {
     const int64_t elements = info.shape.NumElements();
