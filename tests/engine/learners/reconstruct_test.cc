@@ -80,13 +80,13 @@ TEST(ReconstructTest, SaysWhatDoesNotFit) {
   spec.loss.kind = LossKind::kBinaryCrossEntropy;
   EXPECT_EQ(error(spec), "");
   spec.loss.kind = LossKind::kCrossEntropy;
-  EXPECT_THAT(error(spec), testing::HasSubstr("reconstruct"));
+  EXPECT_THAT(error(spec), ::testing::HasSubstr("reconstruct"));
   spec = Autoencoder();
   spec.layers[1].units = 2;
-  EXPECT_THAT(error(spec), testing::HasSubstr("set its units to 3"));
+  EXPECT_THAT(error(spec), ::testing::HasSubstr("set its units to 3"));
   layout.features = 0;
   layout.code_columns = 2;
-  EXPECT_THAT(error(Autoencoder()), testing::HasSubstr("features"));
+  EXPECT_THAT(error(Autoencoder()), ::testing::HasSubstr("features"));
 }
 
 TEST(ReconstructTest, ObjectiveIsPartOfTheFingerprint) {
