@@ -2,7 +2,8 @@
 # Installs what is missing, builds everything, and runs every test.
 #   ./test.sh                      development build
 #   ./test.sh --sanitize asan      with AddressSanitizer and UndefinedBehaviorSanitizer
-#   ./test.sh --sanitize tsan      with ThreadSanitizer
+#   ./test.sh --sanitize tsan      with ThreadSanitizer, without the tests labelled slow: those train
+#                                  on real data, which takes hours then and runs no other threads
 # Further arguments go to ctest: ./test.sh -R store -V
 # Tests on real data look for it in $BEAMLINE_DATASETS, then in ../shared/datasets; without it they
 # skip.
@@ -23,7 +24,7 @@ if [ "${1:-}" = --sanitize ]; then
   shift 2
 fi
 if [ "${1:-}" = --help ]; then
-  sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+  sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
   exit 0
 fi
 
@@ -40,4 +41,7 @@ install_packages
 say "[2/3] Building ($preset; log: build/logs/build-$preset.log)"
 build "$preset"
 say "[3/3] Testing"
-exec ctest --test-dir "build/$preset" --parallel 2 --output-on-failure --no-tests=error "$@"
+choice=()
+[ "$preset" != tsan ] || choice=(--label-exclude slow)
+exec ctest --test-dir "build/$preset" --parallel 2 --output-on-failure --no-tests=error \
+  "${choice[@]}" "$@"
