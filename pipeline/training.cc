@@ -189,6 +189,12 @@ Inference PrepareInference(const v1::ModelCard& card) {
   inference.transforms = FromCard(card);
   inference.target = TargetFromCard(card);
   inference.layout = ToLayout(card.network(), facts, !card.data().weight().empty());
+  if (inference.transforms.features() != inference.layout.features ||
+      inference.transforms.codes() != inference.layout.code_columns) {
+    engine::Fail("the model card's transforms give ", inference.transforms.features(),
+                 " features and ", inference.transforms.codes(), " codes, but its network takes ",
+                 inference.layout.features, " and ", inference.layout.code_columns);
+  }
   return inference;
 }
 

@@ -176,7 +176,7 @@ TEST(LossesTest, SayWhatDoesNotFit) {
   spec.loss.kind = LossKind::kBinaryCrossEntropy;
   EXPECT_THAT(ErrorOf(spec, features), HasSubstr("reconstructs features from 0 to 1"));
   spec.loss.kind = LossKind::kHinge;
-  EXPECT_THAT(ErrorOf(spec, features), HasSubstr("features are reconstructed by mse"));
+  EXPECT_THAT(ErrorOf(spec, features), HasSubstr("reconstructs its features: use mean squared"));
   EXPECT_THAT(ErrorOf(Plain(LossKind::kHinge, 0), sectors), HasSubstr("a target of two classes"));
   EXPECT_THAT(ErrorOf(Plain(LossKind::kTriplet, 3), features), HasSubstr("needs a class"));
   EXPECT_THAT(ErrorOf(Plain(LossKind::kTriplet, 0), sectors), HasSubstr("set units"));
