@@ -142,7 +142,7 @@ constexpr Case kDataCases[] = {
 };
 
 constexpr Case kNetworkCases[] = {
-    {"steps.train.train.network.layers: [{reshape: {shape: [1, 3]}}, {positions: {kind: "
+    {"steps.train.train.network.layers: [{reshape: {shape: [1, 4]}}, {positions: {kind: "
      "sinusoidal}}, {attention: {units: 8, heads: 2, rotary: true}}, {reshape: {}}, "
      "{slice: {begin: 2, size: 4}}, {dense: {}}]",
      ""},
@@ -150,10 +150,10 @@ constexpr Case kNetworkCases[] = {
      "3}}, {slice: {begin: 6, size: 4}}, {reshape: {}}, {dense: {}}]",
      "steps.train.train.network.layers.1.attention.heads: are 3, which do not divide the 8 units\n"
      "steps.train.train.network.layers.2.slice.size: ends at feature 10, but there are 8\n"},
-    {"steps.train.train.network.layers: [{reshape: {shape: [1, 3]}}, {attention: {rotary: true}}, "
+    {"steps.train.train.network.layers: [{reshape: {shape: [4, 1]}}, {attention: {rotary: true}}, "
      "{reshape: {}}, {dense: {}}]",
      "steps.train.train.network.layers.1.attention.rotary: turns pairs of features, but a head has "
-     "3: make it even\n"},
+     "1: make it even\n"},
     {"steps.train.train.network: null",
      "steps.train.train.network: is missing: give the network to be trained\n"},
     {"steps.train.train.network.layers: []",

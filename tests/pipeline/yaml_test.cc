@@ -138,7 +138,7 @@ TEST(Yaml, SaysWhatIsWrongAndWhere) {
        "\"relu\"?)\n"},
       {"steps:\n- train:\n    network:\n      optimizer: {learning_rate: 0.1}",
        "4:19: steps.0.train.network.optimizer.learning_rate: unknown field \"learning_rate\"; it "
-       "belongs into sgd or adam or adamw or rmsprop or adagrad\n"},
+       "belongs into sgd or adam or adamw or rmsprop or adagrad or lamb\n"},
       {"steps:\n- train:\n    network:\n      loss: {cross_entropy: {label_smoothing: .nan}}",
        "4:47: steps.0.train.network.loss.cross_entropy.label_smoothing: expected a number, not "
        "\".nan\"\n"},

@@ -1,7 +1,5 @@
 #include "tests/engine/learners/graph_data.h"
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -23,16 +21,6 @@ void AddEdge(NodeGraph& graph, int32_t a, int32_t b) {
 }
 
 }  // namespace
-
-std::string DatasetFolder(const std::string& name) {
-  std::vector<std::string> roots;
-  if (const char* root = std::getenv("BEAMLINE_DATASETS")) roots.emplace_back(root);
-  roots.push_back(std::string(BEAMLINE_SOURCE_DIR) + "/../shared/datasets");
-  for (const std::string& root : roots) {
-    if (std::filesystem::is_directory(root + "/" + name)) return root + "/" + name;
-  }
-  return "";
-}
 
 MemoryBatchSource RowsOf(const NodeTask& task, const std::vector<int32_t>& items) {
   MemoryBatch batch;

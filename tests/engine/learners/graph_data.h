@@ -10,10 +10,6 @@
 
 namespace beamline::engine::testing {
 
-// The folder of a public data set, or "" if it is not there: $BEAMLINE_DATASETS, then
-// ../shared/datasets beside the tree.
-std::string DatasetFolder(const std::string& name);
-
 struct NodeTask {
   std::shared_ptr<const NodeGraph> graph;
   std::vector<int32_t> labels;       // of each node

@@ -1,7 +1,6 @@
 // Nine speakers told apart by one vowel each time: sequences of 7 to 29 steps of 12 numbers (Kudo,
-// Toyama, Shimbo 1999). Reads the data from BEAMLINE_DATASETS, a folder with
-// japanese_vowels/JapaneseVowels_TRAIN.csv and _TEST.csv in long form
-// (seq,t,c1..c12,label); skipped without it.
+// Toyama, Shimbo 1999). JapaneseVowels_TRAIN.csv and _TEST.csv are in long form
+// (seq,t,c1..c12,label); skipped without them.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -82,12 +81,11 @@ void Standardise(const MemoryBatch& training, MemoryBatch* batch) {
 }
 
 TEST(JapaneseVowelsTest, AGruTellsTheSpeakersApart) {
-  const char* folder = std::getenv("BEAMLINE_DATASETS");
-  const std::string base =
-      std::string(folder != nullptr ? folder : "") + "/japanese_vowels/JapaneseVowels_";
+  const std::string folder = testing::DatasetFolder("japanese_vowels");
+  if (folder.empty()) GTEST_SKIP() << "data set japanese_vowels not found: set BEAMLINE_DATASETS";
+  const std::string base = folder + "/JapaneseVowels_";
   MemoryBatch training = Read(base + "TRAIN.csv");
   MemoryBatch test = Read(base + "TEST.csv");
-  if (training.rows == 0) GTEST_SKIP() << "set BEAMLINE_DATASETS to a folder with japanese_vowels";
   ASSERT_EQ(training.rows, 270);
   ASSERT_EQ(test.rows, 370);
   EXPECT_EQ(*std::max_element(test.lengths.begin(), test.lengths.end()), kSteps);

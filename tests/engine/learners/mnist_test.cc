@@ -1,11 +1,10 @@
 // Autoencoders on MNIST (LeCun et al. 1998): codes of 32 numbers against PCA, denoising, sparsity.
-// Needs the data set in BEAMLINE_DATASETS/mnist, and gzip.
+// Needs the data set, and gzip.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -23,13 +22,7 @@ constexpr int64_t kTestRows = 2'000;
 constexpr double kPca32 = 0.0168;
 constexpr double kWanted = 0.0120;
 
-std::string Folder() {
-  const char* given = std::getenv("BEAMLINE_DATASETS");
-  const std::string root = given != nullptr
-                               ? std::string(given)
-                               : std::string(BEAMLINE_SOURCE_DIR) + "/../shared/datasets";
-  return root + "/mnist";
-}
+std::string Folder() { return testing::DatasetFolder("mnist"); }
 
 // The first `rows` images of a file, pixels in [0, 1].
 std::vector<float> ReadImages(const std::string& name, int64_t rows) {
@@ -98,7 +91,7 @@ NetworkSpec Autoencoder() {
 class MnistTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!std::filesystem::is_directory(Folder())) {
+    if (Folder().empty()) {
       GTEST_SKIP() << "data set mnist not found: set BEAMLINE_DATASETS to the folder that holds it";
     }
     training_ = ReadImages("train-images-idx3-ubyte.gz", kTrainingRows + kTestRows);

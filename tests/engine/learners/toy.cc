@@ -1,5 +1,8 @@
 #include "tests/engine/learners/toy.h"
 
+#include <cstdlib>
+#include <filesystem>
+
 #include "engine/core/philox.h"
 
 namespace beamline::engine::testing {
@@ -87,6 +90,16 @@ std::string WeightBytes(const Learner& learner) {
                  static_cast<size_t>(weight.tensor.size_bytes()));
   }
   return bytes;
+}
+
+std::string DatasetFolder(const std::string& name) {
+  std::vector<std::string> roots;
+  if (const char* root = std::getenv("BEAMLINE_DATASETS")) roots.emplace_back(root);
+  roots.push_back(std::string(BEAMLINE_SOURCE_DIR) + "/../shared/datasets");
+  for (const std::string& root : roots) {
+    if (std::filesystem::is_directory(root + "/" + name)) return root + "/" + name;
+  }
+  return "";
 }
 
 }  // namespace beamline::engine::testing

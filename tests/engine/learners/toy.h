@@ -25,4 +25,8 @@ StepReport Train(Learner* learner, int64_t steps = 1'000'000);
 // All weights as one string of bytes.
 std::string WeightBytes(const Learner& learner);
 
+// The folder of a public data set, or "" if it is not there: $BEAMLINE_DATASETS, then
+// ../shared/datasets beside the tree.
+std::string DatasetFolder(const std::string& name);
+
 }  // namespace beamline::engine::testing
