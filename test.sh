@@ -2,8 +2,8 @@
 # Installs what is missing, builds everything, and runs every test.
 #   ./test.sh                      development build
 #   ./test.sh --sanitize asan      with AddressSanitizer and UndefinedBehaviorSanitizer
-#   ./test.sh --sanitize tsan      with ThreadSanitizer, without the tests labelled slow: those train
-#                                  on real data, which takes hours then and runs no other threads
+#   ./test.sh --sanitize tsan      with ThreadSanitizer, but for the tests labelled slow: those
+#                                  train on real data, which takes too long then
 # Further arguments go to ctest: ./test.sh -R store -V
 # Tests on real data look for it in $BEAMLINE_DATASETS, then in ../shared/datasets; without it they
 # skip.
