@@ -14,26 +14,14 @@
 #include "engine/executor/executor.h"
 #include "engine/passes/autodiff.h"
 #include "engine/passes/fusion.h"
-#include "tests/engine/backend/numeric_gradient.h"
+#include "tests/engine/backend/op_fixture.h"
 
 namespace beamline::engine {
 namespace {
 
 using ::testing::HasSubstr;
 
-class LossTest : public ::testing::TestWithParam<std::string> {
- protected:
-  void SetUp() override {
-    try {
-      FindBackend(GetParam());
-    } catch (const Error& error) {
-      GTEST_SKIP() << error.what();
-    }
-  }
-  void Check(const testing::BuildFn& build, const testing::GradientCheck& check = {}) {
-    testing::CheckGradients(GetParam(), build, check);
-  }
-};
+class LossTest : public testing::BackendTest {};
 
 struct Recording {
   LossKind kind = LossKind::kMeanSquaredError;
@@ -247,14 +235,8 @@ TEST(LossBuilderTest, RefusesWhatDoesNotFit) {
   EXPECT_THAT(error(LossKind::kInfoNce, {4, 3, 2}, {4}, true, 0), HasSubstr("compares rows"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, LossTest,
-                         ::testing::Values("reference", "cpu/generic", "cpu/avx2", "cpu/avx512",
-                                           "cuda"),
-                         [](const auto& info) {
-                           std::string name = info.param;
-                           for (char& c : name) c = c == '/' ? '_' : c;
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Backends, LossTest, ::testing::ValuesIn(testing::AllBackends()),
+                         testing::BackendTestName);
 
 }  // namespace
 }  // namespace beamline::engine

@@ -10,26 +10,14 @@
 #include "engine/backend/backend.h"
 #include "engine/core/error.h"
 #include "engine/executor/executor.h"
-#include "tests/engine/backend/numeric_gradient.h"
+#include "tests/engine/backend/op_fixture.h"
 
 namespace beamline::engine {
 namespace {
 
 using ::testing::HasSubstr;
 
-class PenaltiesTest : public ::testing::TestWithParam<std::string> {
- protected:
-  void SetUp() override {
-    try {
-      FindBackend(GetParam());
-    } catch (const Error& error) {
-      GTEST_SKIP() << error.what();
-    }
-  }
-  void Check(const testing::BuildFn& build, const testing::GradientCheck& check = {}) {
-    testing::CheckGradients(GetParam(), build, check);
-  }
-};
+class PenaltiesTest : public testing::BackendTest {};
 
 std::vector<float> Noise(const std::string& backend, int threads, const Shape& shape, double scale,
                          uint64_t step) {
@@ -192,14 +180,8 @@ TEST(PenaltiesBuilderTest, RefusesWhatDoesNotFit) {
               HasSubstr("weights must have shape [4]"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, PenaltiesTest,
-                         ::testing::Values("reference", "cpu/generic", "cpu/avx2", "cpu/avx512",
-                                           "cuda"),
-                         [](const auto& info) {
-                           std::string name = info.param;
-                           for (char& c : name) c = c == '/' ? '_' : c;
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Backends, PenaltiesTest, ::testing::ValuesIn(testing::AllBackends()),
+                         testing::BackendTestName);
 
 }  // namespace
 }  // namespace beamline::engine

@@ -7,23 +7,14 @@
 #include "engine/backend/backend.h"
 #include "engine/core/error.h"
 #include "engine/nn/node_graph.h"
-#include "tests/engine/backend/numeric_gradient.h"
+#include "tests/engine/backend/op_fixture.h"
 
 namespace beamline::engine {
 namespace {
 
-using testing::CheckGradients;
+using testing::P;
 
-class SparseTest : public ::testing::TestWithParam<std::string> {
- protected:
-  void SetUp() override {
-    try {
-      FindBackend(GetParam());
-    } catch (const Error& error) {
-      GTEST_SKIP() << error.what();
-    }
-  }
-};
+class SparseTest : public testing::BackendTest {};
 
 // Five nodes; node 4 receives nothing, node 2 from everybody.
 NodeGraph Small() {
@@ -45,14 +36,10 @@ Graph::Adjacency Add(Graph& g, bool self_loops) {
           g.CodesConstant("t.edges", {edges, 1}, transposed.edges)};
 }
 
-Value P(Graph& g, const std::string& name, const Shape& shape) {
-  return g.Parameter(name, shape, {});
-}
-
 TEST_P(SparseTest, SparseMatMulForOneHeadAndMore) {
   for (const int64_t heads : {1, 3}) {
     for (const bool loops : {false, true}) {
-      CheckGradients(GetParam(), [&](Graph& g) {
+      Check([&](Graph& g) {
         const Graph::Adjacency adjacency = Add(g, loops);
         const int64_t edges = g.shape(adjacency.columns).NumElements();
         return g.SparseMatMul("aggregate", P(g, "x", {5, heads * 7}), P(g, "w", {edges, heads}),
@@ -63,7 +50,7 @@ TEST_P(SparseTest, SparseMatMulForOneHeadAndMore) {
 }
 
 TEST_P(SparseTest, AttentionOverEdges) {
-  CheckGradients(GetParam(), [](Graph& g) {
+  Check([](Graph& g) {
     const Graph::Adjacency adjacency = Add(g, true);
     const Value h = P(g, "h", {5, 6});
     const Value scores = g.EdgeAdd("scores", g.HeadDot("to", h, P(g, "s", {6}), 2),
@@ -85,14 +72,8 @@ TEST(SparseRowsTest, KeepsEachArcOnceInOrder) {
   EXPECT_EQ(transposed.edges, (std::vector<int32_t>{2, 6, 3, 7, 0, 1, 4, 5}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, SparseTest,
-                         ::testing::Values("reference", "cpu/generic", "cpu/avx2", "cpu/avx512",
-                                           "cuda"),
-                         [](const auto& info) {
-                           std::string name = info.param;
-                           for (char& c : name) c = c == '/' ? '_' : c;
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Backends, SparseTest, ::testing::ValuesIn(testing::AllBackends()),
+                         testing::BackendTestName);
 
 }  // namespace
 }  // namespace beamline::engine

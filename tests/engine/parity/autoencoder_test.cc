@@ -3,14 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <fstream>
-#include <map>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "engine/learners/network_runner.h"
 #include "engine/optim/optimizer.h"
+#include "tests/engine/parity/recording.h"
 
 namespace beamline::engine {
 namespace {
@@ -21,25 +19,7 @@ constexpr int64_t kCode = 3;
 constexpr int64_t kBatch = 16;
 constexpr uint64_t kSeed = 123456789123;
 
-using Recording = std::map<std::string, std::vector<float>>;
-
-std::map<std::string, Recording> ReadFixture() {
-  std::ifstream file(std::string(BEAMLINE_SOURCE_DIR) + "/tests/engine/parity/autoencoders.txt");
-  std::map<std::string, Recording> cases;
-  Recording* recording = nullptr;
-  for (std::string line; std::getline(file, line);) {
-    std::istringstream words(line);
-    std::string name;
-    words >> name;
-    if (name == "case") {
-      words >> name;
-      recording = &cases[name];
-      continue;
-    }
-    for (float x = 0; words >> x;) (*recording)[name].push_back(x);
-  }
-  return cases;
-}
+using testing::Recording;
 
 // features -> 16 -> code -> 16 -> features
 NetworkSpec SpecOf(const std::string& name) {
@@ -82,7 +62,7 @@ NetworkSpec SpecOf(const std::string& name) {
 class AutoencoderTest : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(AutoencoderTest, FollowsPyTorchForTenSteps) {
-  static const std::map<std::string, Recording> kFixture = ReadFixture();
+  static const std::map<std::string, Recording> kFixture = testing::ReadFixture("autoencoders.txt");
   const Recording& recording = kFixture.at(GetParam());
   const NetworkSpec spec = SpecOf(GetParam());
   MemoryBatch batch;

@@ -3,14 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <fstream>
-#include <map>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "engine/learners/network_runner.h"
 #include "engine/optim/optimizer.h"
+#include "tests/engine/parity/recording.h"
 
 namespace beamline::engine {
 namespace {
@@ -22,26 +20,7 @@ constexpr int64_t kUnits = 4;
 constexpr int64_t kClasses = 3;
 constexpr int64_t kBatch = 8;
 
-using Recording = std::map<std::string, std::vector<float>>;
-
-std::map<std::string, Recording> ReadFixture() {
-  std::ifstream file(std::string(BEAMLINE_SOURCE_DIR) +
-                     "/tests/engine/parity/recurrent_fixture.txt");
-  std::map<std::string, Recording> cases;
-  Recording* recording = nullptr;
-  for (std::string line; std::getline(file, line);) {
-    std::istringstream words(line);
-    std::string name;
-    words >> name;
-    if (name == "case") {
-      words >> name;
-      recording = &cases[name];
-      continue;
-    }
-    for (float x = 0; words >> x;) (*recording)[name].push_back(x);
-  }
-  return cases;
-}
+using testing::Recording;
 
 struct Case {
   std::string name;
@@ -97,7 +76,8 @@ MemoryBatchSource SourceOf(const Recording& recording) {
 class RecurrentParityTest : public ::testing::TestWithParam<Case> {};
 
 TEST_P(RecurrentParityTest, FollowsPyTorchForTenSteps) {
-  static const std::map<std::string, Recording> kFixture = ReadFixture();
+  static const std::map<std::string, Recording> kFixture =
+      testing::ReadFixture("recurrent_fixture.txt");
   const Recording& recording = kFixture.at(GetParam().name);
   const NetworkSpec spec = SpecOf(GetParam());
   const MemoryBatchSource source = SourceOf(recording);
