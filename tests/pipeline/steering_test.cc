@@ -215,7 +215,8 @@ TEST(SteeringTest, TrainsAndEvaluates) {
       std::string changes = "{";
       v1::PipelineDefinition parsed = bench.definition();
       google::protobuf::Map<std::string, google::protobuf::Value> fields;
-      for (const auto& [name, field] : ToProto(value).struct_value().fields()) {
+      const google::protobuf::Value wanted = ToProto(value);
+      for (const auto& [name, field] : wanted.struct_value().fields()) {
         fields["steps.train.train.network." + name] = field;
       }
       ASSERT_EQ(FormatViolations(ApplyParameters(fields, &parsed), ""), "");
