@@ -196,6 +196,8 @@ class Graph {
   Value Repeat(const std::string& name, Value x, int64_t steps);
   // Sum over the steps. -> [rows, n]
   Value StepSum(const std::string& name, Value x);
+  // x [rows, a, b] -> [rows, b, a]
+  Value Transpose(const std::string& name, Value x);
   // --- Images x [batch, height, width, channels]; sequences [batch, steps, channels] are images of
   // height 1 whose height is left out.
   // activation(cross-correlation of x with the weight, plus bias): LeCun et al. 1989.

@@ -103,4 +103,10 @@ Value Graph::StepSum(const std::string& name, Value x) {
   return Append(OpKind::kStepSum, name, {x}, {sum}).outputs[0];
 }
 
+Value Graph::Transpose(const std::string& name, Value x) {
+  RequireSequence(name, x);
+  const Shape swapped({shape(x).dim(0), shape(x).dim(2), shape(x).dim(1)});
+  return Append(OpKind::kTranspose, name, {x}, {swapped}).outputs[0];
+}
+
 }  // namespace beamline::engine

@@ -24,8 +24,11 @@ struct BatchLayout {
   bool has_weights = false;
   // The graph whose nodes (or small graphs) the codes name; null if the data has none.
   std::shared_ptr<const NodeGraph> nodes;
-  // The features of a row are a sequence that may end early: rows carry the number of steps that
-  // count. What the network's reshape says is the largest number of steps.
+  // The features of a row are a sequence of so many steps, [steps, features / steps], and reach the
+  // layers as one; 0: they are numbers side by side.
+  int64_t steps = 0;
+  // The sequence may end early: rows carry the number of steps that count, at most `steps`, or if
+  // that is 0 what the network's reshape says.
   bool has_lengths = false;
 };
 

@@ -45,7 +45,7 @@ int64_t EvaluationBatch(int64_t rows, int64_t largest) {
 
 bool SameLayout(const BatchLayout& a, const BatchLayout& b) {
   return a.features == b.features && a.code_columns == b.code_columns && a.targets == b.targets &&
-         a.classes == b.classes && a.has_lengths == b.has_lengths;
+         a.classes == b.classes && a.has_lengths == b.has_lengths && a.steps == b.steps;
 }
 
 void CopyElements(const Tensor& from, Tensor* to) {
@@ -111,6 +111,10 @@ void NetworkLearner::RequireLayout(const BatchSource& source) const {
   if (source.layout().has_lengths != layout_.has_lengths) {
     Fail("the network was made for rows with", layout_.has_lengths ? "" : "out",
          " lengths of their own: give it such rows");
+  }
+  if (source.layout().steps != layout_.steps) {
+    Fail("the data has sequences of ", source.layout().steps, " steps, but the network was made ",
+         "for ", layout_.steps);
   }
   Fail("the data has ", source.layout().features, " features, ", source.layout().code_columns,
        " code columns, ", source.layout().targets, " targets and ", source.layout().classes,

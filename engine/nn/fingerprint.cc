@@ -62,6 +62,7 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
   out << "\nlayout " << layout.features << ' ' << layout.code_columns << ' ' << layout.targets
       << ' ' << layout.classes << ' ' << layout.has_weights;
   if (layout.has_lengths) out << " lengths";
+  if (layout.steps != 0) out << " steps " << layout.steps;
   return out.str();
 }
 

@@ -46,6 +46,7 @@ constexpr Entry kEntries[] = {
     {LayerKind::kLstm, {BuildLstm}},
     {LayerKind::kGru, {BuildGru}},
     {LayerKind::kRepeat, {BuildRepeat}},
+    {LayerKind::kTranspose, {BuildTranspose}},
 };
 
 }  // namespace

@@ -36,6 +36,8 @@ struct LayerContext {
   std::vector<Value>& losses;
   // Steps of each row, codes [batch]; no value if all rows have all steps.
   Value lengths = Value();
+  // The most steps that the lengths count; 0: not known.
+  int64_t sequence_steps = 0;
 
   Value x() const { return inputs[0]; }
   const Shape& shape() const { return graph.shape(inputs[0]); }
@@ -101,5 +103,6 @@ Value BuildRnn(const LayerContext& context);
 Value BuildLstm(const LayerContext& context);
 Value BuildGru(const LayerContext& context);
 Value BuildRepeat(const LayerContext& context);
+Value BuildTranspose(const LayerContext& context);
 
 }  // namespace beamline::engine

@@ -59,8 +59,10 @@ Value Rotate(const LayerContext& context, const std::string& what, Value x, int6
       context.graph.Constant(context.name + "." + what + "_sin", table, sin), turned);
 }
 
-// How many keys of each row are no padding; no value if all may be seen.
+// How many keys of each row are no padding; no value if all may be seen. Rows that have lengths
+// are padded behind them, and nobody is to see that.
 Value KeyLengths(const LayerContext& context, int64_t keys) {
+  if (context.lengths.valid() && keys == context.sequence_steps) return context.lengths;
   if (!context.layer.mask_padding) return {};
   const Value codes = context.graph.Find("codes");
   if (!codes.valid() || context.graph.shape(codes) != Shape({context.batch, keys})) {

@@ -80,4 +80,8 @@ Value BuildRepeat(const LayerContext& context) {
   return context.graph.Repeat(context.name, context.x(), context.layer.steps);
 }
 
+Value BuildTranspose(const LayerContext& context) {
+  return context.graph.Transpose(context.name, context.x());
+}
+
 }  // namespace beamline::engine

@@ -61,6 +61,7 @@ class Wiring {
       network_.weights = graph().Input("weights", {LossRows()});
     }
     if (layout_.has_lengths) network_.lengths = graph().CodesInput("lengths", {batch_});
+    if (layout_.has_lengths) network_.steps = layout_.steps;
     for (size_t i = 0; i < spec_.layers.size(); ++i) AddLayer(i);
     FindSteps();
     network_.output = previous_;
@@ -75,6 +76,22 @@ class Wiring {
  private:
   Graph& graph() { return network_.graph; }
 
+  // What layers see of the features.
+  Value FeatureSequence(const std::string& layer) {
+    const Value flat = Features(layer);
+    if (layout_.steps == 0) return flat;
+    if (layout_.features % layout_.steps != 0) {
+      Fail("the data has ", layout_.features, " features in ", layout_.steps,
+           " steps, which do not divide evenly");
+    }
+    if (!sequence_.valid()) {
+      sequence_ = graph().Reshape(kFeaturesInput, flat,
+                                  {batch_, layout_.steps, layout_.features / layout_.steps});
+    }
+    return sequence_;
+  }
+
+  // [batch, features]
   Value Features(const std::string& layer) {
     if (layout_.features < 1) {
       Fail("layer \"", layer, "\" takes \"features\" but the data has no numeric columns");
@@ -110,7 +127,7 @@ class Wiring {
   Value InputNamed(const std::string& layer, const std::string& name) {
     const auto found = by_name_.find(name);
     if (found != by_name_.end()) return found->second;
-    if (name == kFeaturesInput) return Features(layer);
+    if (name == kFeaturesInput) return FeatureSequence(layer);
     if (name == kCodesInput) return Codes(layer);
     if (name == kNodesInput) return Nodes(layer);
     Fail("layer \"", layer, "\" takes \"", name,
@@ -126,7 +143,7 @@ class Wiring {
     if (layer.kind == LayerKind::kGather && previous_.valid()) return {previous_, Codes(name)};
     if (previous_.valid()) return {previous_};
     if (layer.kind == LayerKind::kGraphConv) return {Nodes(name)};
-    return {Features(name)};
+    return {FeatureSequence(name)};
   }
 
   void AddLayer(size_t index) {
@@ -155,7 +172,7 @@ class Wiring {
     previous_ =
         rule.build({graph(), layer, name, inputs, mode_, batch_, default_units, network_.rates,
                     layout_.nodes.get(), per_row ? network_.weights : Value(), averaged, losses_,
-                    network_.lengths});
+                    network_.lengths, layout_.has_lengths ? layout_.steps : 0});
     by_name_[name] = previous_;
   }
 
@@ -210,16 +227,21 @@ class Wiring {
     const Shape shape = graph().shape(network_.output);
     const bool any = needed.Columns() == 0 && shape.rank() == 2;
     if (any || shape == needed) return;
+    const bool several = spec_.objective == Objective::kReconstruct || layout_.targets > 1;
+    if (several && shape.rank() > 2 && shape.NumElements() == needed.NumElements()) {
+      network_.output = graph().Flatten("outputs", network_.output);
+      return;
+    }
     if (spec_.objective == Objective::kReconstruct) {
-      if (shape.rank() > 2 && shape.NumElements() == needed.NumElements()) {
-        network_.output = graph().Flatten("reconstruction", network_.output);
-        return;
-      }
       Fail("the last layer has outputs of shape ", shape, " but reconstructs ", needed.Columns(),
            " features: set its units to ", needed.Columns());
     }
+    const bool sequence = shape.rank() == 3 && needed.rank() == 2;
     Fail("the last layer has outputs of shape ", shape, " but the loss ", Name(spec_.loss.kind),
-         " and the target need ", needed, ": set its units to ", needed.Columns());
+         " and the target need ", needed,
+         sequence ? ": before it, make one row of the steps by reshape: {} or global_pool, or let "
+                    "the recurrent layer give its last step alone"
+                  : Concat(": set its units to ", needed.Columns()));
   }
 
   // Of the outputs; without event weights in prediction.
@@ -300,6 +322,7 @@ class Wiring {
   Network network_;
   std::map<std::string, Value> by_name_;
   Value previous_;
+  Value sequence_;             // the features as a sequence, once a layer has asked
   std::vector<Value> losses_;  // what layers and weights add to the main loss
 };
 

@@ -52,7 +52,8 @@ enum class LayerKind : uint8_t {
   kRnn,
   kLstm,
   kGru,
-  kRepeat,  // [batch, features] -> [batch, steps, features]
+  kRepeat,     // [batch, features] -> [batch, steps, features]
+  kTranspose,  // [batch, steps, features] -> [batch, features, steps]
 };
 
 enum class PositionKind : uint8_t {

@@ -58,6 +58,11 @@ void RepeatRule(GradientContext& context, const Node& node, Value dy) {
   context.Accumulate(node.inputs[0], context.Append(OpKind::kStepSum, node, {dy}, shape), node);
 }
 
+void TransposeRule(GradientContext& context, const Node& node, Value dy) {
+  const Shape shape = context.shape(node.inputs[0]);
+  context.Accumulate(node.inputs[0], context.Append(OpKind::kTranspose, node, {dy}, shape), node);
+}
+
 void StepSumRule(GradientContext& context, const Node& node, Value dy) {
   const Shape shape = context.shape(node.inputs[0]);
   context.Accumulate(node.inputs[0], context.Append(OpKind::kRepeat, node, {dy}, shape), node);

@@ -34,6 +34,7 @@ constexpr RuleTable MakeRules() {
   set(OpKind::kSequenceLast, SequenceLastRule);
   set(OpKind::kRepeat, RepeatRule);
   set(OpKind::kStepSum, StepSumRule);
+  set(OpKind::kTranspose, TransposeRule);
   set(OpKind::kConv, ConvRule);
   set(OpKind::kMaxPool, MaxPoolRule);
   set(OpKind::kAveragePool, AveragePoolRule);

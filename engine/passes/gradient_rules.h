@@ -75,6 +75,7 @@ void HeadDotRule(GradientContext& context, const Node& node, Value dy);
 void RecurrentRule(GradientContext& context, const Node& node, Value dy);
 void SequenceLastRule(GradientContext& context, const Node& node, Value dy);
 void RepeatRule(GradientContext& context, const Node& node, Value dy);
+void TransposeRule(GradientContext& context, const Node& node, Value dy);
 void StepSumRule(GradientContext& context, const Node& node, Value dy);
 void ConvRule(GradientContext& context, const Node& node, Value dy);
 void MaxPoolRule(GradientContext& context, const Node& node, Value dy);

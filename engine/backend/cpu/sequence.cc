@@ -59,4 +59,24 @@ void StepSum(const KernelCall& call, const RunState& run) {
   });
 }
 
+// In tiles that stay in the first-level cache both ways.
+void Transpose(const KernelCall& call, const RunState& run) {
+  constexpr int64_t kTile = 16;
+  const int64_t a = call.inputs[0].extents[1];
+  const int64_t b = call.inputs[0].extents[2];
+  ForTiles(run, call.outputs[0].extents[0], call.outputs[0].elements, [&](int64_t r) {
+    const float* x = In(call, 0) + r * a * b;
+    float* y = Out(call, 0) + r * a * b;
+    for (int64_t i0 = 0; i0 < a; i0 += kTile) {
+      for (int64_t j0 = 0; j0 < b; j0 += kTile) {
+        const int64_t i1 = i0 + kTile < a ? i0 + kTile : a;
+        const int64_t j1 = j0 + kTile < b ? j0 + kTile : b;
+        for (int64_t j = j0; j < j1; ++j) {
+          for (int64_t i = i0; i < i1; ++i) y[j * a + i] = x[i * b + j];
+        }
+      }
+    }
+  });
+}
+
 }  // namespace beamline::engine::cpu::BEAMLINE_ISA

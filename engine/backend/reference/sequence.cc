@@ -66,4 +66,15 @@ void StepSum(const KernelCall& call, const RunState&) {
 }
 BEAMLINE_INSTANTIATE(StepSum)
 
+template <typename T>
+void Transpose(const KernelCall& call, const RunState&) {
+  const int64_t a = call.inputs[0].extents[1];
+  const int64_t b = call.inputs[0].extents[2];
+  for (int64_t i = 0; i < call.outputs[0].elements; ++i) {
+    const int64_t row = i / (a * b), j = i / a % b, k = i % a;
+    Out<T>(call, 0)[i] = In<T>(call, 0)[(row * a + k) * b + j];
+  }
+}
+BEAMLINE_INSTANTIATE(Transpose)
+
 }  // namespace beamline::engine::reference

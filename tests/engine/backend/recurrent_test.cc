@@ -106,6 +106,8 @@ TEST_P(RecurrentTest, LastStepRepeatAndSum) {
   }
   Check([](Graph& g) { return g.Repeat("repeat", P(g, "x", {3, 5}), 4); });
   Check([](Graph& g) { return g.StepSum("sum", P(g, "x", {3, 4, 5})); });
+  Check([](Graph& g) { return g.Transpose("swap", P(g, "x", {3, 4, 5})); });
+  Check([](Graph& g) { return g.Transpose("wide", P(g, "x", {2, 37, 17})); });
 }
 
 // Runs a layer forward and backward; all its parameters are given by (name, index).
@@ -278,6 +280,7 @@ TEST(RecurrentWiringTest, RefusesWhatDoesNotFit) {
   EXPECT_THAT(lstm(lengths, weight, {}, {}, {}), HasSubstr("embed them first"));
   EXPECT_THAT(ErrorOf([&] { g.Repeat("r", x, 4); }), HasSubstr("repeats [batch, features]"));
   EXPECT_THAT(ErrorOf([&] { g.Repeat("r", state, 0); }), HasSubstr("set steps to at least 1"));
+  EXPECT_THAT(ErrorOf([&] { g.Transpose("t", state); }), HasSubstr("takes sequences"));
   EXPECT_THAT(ErrorOf([&] { g.SequenceLast("s", state, {}, false); }),
               HasSubstr("takes sequences"));
 }
