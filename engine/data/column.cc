@@ -168,6 +168,30 @@ std::string Column::Text(int64_t row) const {
   }
 }
 
+Column Column::Take(std::span<const int64_t> rows) const {
+  struct Storage {
+    std::vector<std::byte> values;
+    std::vector<uint8_t> validity;
+  };
+  auto storage = std::make_shared<Storage>();
+  const size_t size = ValueBytes(parts_.type) * static_cast<size_t>(item_size_);
+  storage->values.resize(rows.size() * size);
+  storage->validity.resize((rows.size() + 7) / 8);
+  const auto* const from = static_cast<const std::byte*>(parts_.values);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto row = static_cast<size_t>(rows[i]);
+    std::copy_n(from + row * size, size, storage->values.data() + i * size);
+    const int present = Present(rows[i]) ? 1 : 0;
+    storage->validity[i / 8] = static_cast<uint8_t>(storage->validity[i / 8] | present << (i % 8));
+  }
+  Parts parts = parts_;
+  parts.rows = static_cast<int64_t>(rows.size());
+  parts.values = storage->values.data();
+  if (parts.validity != nullptr) parts.validity = storage->validity.data();
+  parts.owner = storage;
+  return Column(std::move(parts));
+}
+
 Column Column::Renamed(std::string name) const {
   Column copy = *this;
   copy.parts_.name = std::move(name);

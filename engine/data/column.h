@@ -120,6 +120,8 @@ class Column {
   // shortest decimal that reads back as the same number; "" if missing.
   std::string Text(int64_t row) const;
 
+  // Those rows, in that order, as a column of their own. Unchecked: row < rows().
+  Column Take(std::span<const int64_t> rows) const;
   // The same values under another name.
   Column Renamed(std::string name) const;
 

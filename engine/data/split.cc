@@ -13,7 +13,7 @@
 namespace beamline::engine::data {
 namespace {
 
-enum class Part : uint8_t { kTrain, kValidation, kTest };
+enum class Part : uint8_t { kTrain, kValidation, kTest, kNone };
 
 // Streams of the seed: the choice of test rows does not change when validation rows are added.
 constexpr uint64_t kTestStream = 0x73706C69742D7465;
@@ -96,6 +96,7 @@ void SplitStratified(const Table& table, const SplitSpec& spec, std::vector<Part
 
 void MarkValues(const std::map<std::string, std::vector<int64_t>>& strata, const SplitSpec& spec,
                 const std::vector<std::string>& values, Part part, std::vector<Part>& parts) {
+  const Part free = spec.train_values.empty() ? Part::kTrain : Part::kNone;
   for (const std::string& value : values) {
     const auto found = strata.find(value);
     if (found == strata.end()) {
@@ -107,7 +108,7 @@ void MarkValues(const std::map<std::string, std::vector<int64_t>>& strata, const
            all);
     }
     for (const int64_t row : found->second) {
-      if (parts[static_cast<size_t>(row)] != Part::kTrain) {
+      if (parts[static_cast<size_t>(row)] != free) {
         Fail("value ", Quoted(value), " is in two parts of the split: leave it in one");
       }
       parts[static_cast<size_t>(row)] = part;
@@ -138,6 +139,37 @@ void SplitModulo(const SplitSpec& spec, std::vector<Part>& parts) {
   }
 }
 
+// A number of rows as kOrdered gives it.
+int64_t Amount(const char* name, double amount, size_t rows) {
+  const bool whole = amount < 1 || amount == std::floor(amount);
+  if (!(amount >= 0) || !whole || amount > static_cast<double>(rows)) {
+    Fail("the ", name, " part of the split is ", amount, ": use a fraction below 1 or a number of ",
+         "rows, of which there are ", rows);
+  }
+  return amount < 1 ? Share(amount, rows) : static_cast<int64_t>(amount);
+}
+
+void SplitOrdered(const SplitSpec& spec, std::vector<Part>& parts) {
+  const auto rows = static_cast<int64_t>(parts.size());
+  const int64_t validation = Amount("validation", spec.validation, parts.size());
+  const int64_t test = Amount("test", spec.test, parts.size());
+  const int64_t train =
+      spec.train > 0 ? Amount("training", spec.train, parts.size()) : rows - validation - test;
+  if (train < 1 || train + validation + test > rows) {
+    Fail("the validation and test parts of the split have ", validation, " and ", test, " rows",
+         spec.train > 0 ? Cat(", the training part ", train)
+                        : std::string(" and leave some to train on"),
+         ", but the table has ", rows, " rows: make them smaller");
+  }
+  const auto mark = [&](int64_t begin, int64_t size, Part part) {
+    std::fill_n(parts.begin() + begin, size, part);
+  };
+  std::fill(parts.begin(), parts.end(), Part::kNone);
+  mark(0, train, Part::kTrain);
+  mark(train, validation, Part::kValidation);
+  mark(train + validation, test, Part::kTest);
+}
+
 // Validation rows at random, from the rows that are left for training.
 void DrawValidation(const SplitSpec& spec, std::vector<Part>& parts) {
   std::vector<int64_t> rows;
@@ -164,10 +196,17 @@ Split MakeSplit(const Table& table, const SplitSpec& spec) {
                       (spec.kind == Kind::kModulo && !spec.validation_residues.empty());
   const bool tested = (spec.kind == Kind::kColumn && !spec.test_values.empty()) ||
                       (spec.kind == Kind::kModulo && !spec.test_residues.empty());
-  if (!drawn && spec.kind != Kind::kNone && !tested && !chosen) {
+  const bool ordered = spec.kind == Kind::kOrdered;
+  if (!drawn && !ordered && spec.kind != Kind::kNone && !tested && !chosen) {
     throw Error("the split names no test and no validation rows: give test_values or residues");
   }
-  CheckFraction("the validation", spec.validation);
+  if (ordered) {
+    if (spec.test == 0 && spec.validation == 0) {
+      throw Error("the split has no test and no validation rows: give one of them");
+    }
+  } else {
+    CheckFraction("the validation", spec.validation);
+  }
   if (drawn) CheckFraction("the test", spec.test);
   if (drawn && spec.test + spec.validation >= 1) {
     Fail("test (", spec.test, ") and validation (", spec.validation,
@@ -179,13 +218,19 @@ Split MakeSplit(const Table& table, const SplitSpec& spec) {
   if (spec.kind == Kind::kModulo) SplitModulo(spec, parts);
   if (spec.kind == Kind::kColumn) {
     const auto strata = Strata(table, spec.column, /*allow_floats=*/true);
+    if (!spec.train_values.empty()) {
+      std::fill(parts.begin(), parts.end(), Part::kNone);
+      MarkValues(strata, spec, spec.train_values, Part::kTrain, parts);
+    }
     MarkValues(strata, spec, spec.test_values, Part::kTest, parts);
     MarkValues(strata, spec, spec.validation_values, Part::kValidation, parts);
   }
-  if (!drawn && !chosen && spec.validation > 0) DrawValidation(spec, parts);
+  if (ordered) SplitOrdered(spec, parts);
+  if (!drawn && !ordered && !chosen && spec.validation > 0) DrawValidation(spec, parts);
 
   Split split;
   for (size_t row = 0; row < parts.size(); ++row) {
+    if (parts[row] == Part::kNone) continue;
     std::vector<int64_t>& part = parts[row] == Part::kTrain  ? split.train
                                  : parts[row] == Part::kTest ? split.test
                                                              : split.validation;
@@ -198,7 +243,7 @@ Split MakeSplit(const Table& table, const SplitSpec& spec) {
     }
   };
   check("training", split.train);
-  if (drawn ? spec.test > 0 : tested) check("test", split.test);
+  if (drawn || ordered ? spec.test > 0 : tested) check("test", split.test);
   if (chosen || spec.validation > 0) check("validation", split.validation);
   return split;
 }

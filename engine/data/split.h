@@ -15,6 +15,7 @@ struct SplitSpec {
     kStratified,  // `test` of the rows of each value of `column`, at random
     kColumn,      // by the values of `column`: see test_values, validation_values
     kModulo,      // rows whose 0-based index modulo `modulus` is in test_residues
+    kOrdered,     // the first rows train, those behind them validate, the ones behind those test
     kNone,        // no test part: the test rows are in another table
   };
   Kind kind = Kind::kRandom;
@@ -24,10 +25,14 @@ struct SplitSpec {
   // validation_residues choose them.
   double test = 0.2;
   double validation = 0.0;
+  // For kOrdered, where all three are fractions of all rows or, from 1 on, numbers of rows. 0: all
+  // rows that are not in the other two. Rows behind the three parts are in none.
+  double train = 0.0;
   uint64_t seed = 0;
   // For kStratified (categorical, bool or integer) and kColumn.
   std::string column;
   // For kColumn: the text of a value, as Column::Text writes it.
+  std::vector<std::string> train_values;  // empty: all others; else rows of others are in no part
   std::vector<std::string> test_values;
   std::vector<std::string> validation_values;
   // For kModulo.
@@ -36,7 +41,7 @@ struct SplitSpec {
   std::vector<int64_t> validation_residues;
 };
 
-// Row indices from 0, ascending within each part; every row is in exactly one.
+// Row indices from 0, ascending within each part; no row is in two.
 struct Split {
   std::vector<int64_t> train;
   std::vector<int64_t> validation;

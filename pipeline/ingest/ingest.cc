@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "engine/data/characters.h"
 #include "engine/data/idx.h"
 #include "engine/data/npy.h"
 #include "pipeline/ingest/decompress.h"
@@ -175,6 +176,12 @@ Table ReadTable(std::string_view bytes, std::string_view name, const std::string
                                  {.names = options.csv.names,
                                   .max_array_bytes = options.max_expanded_bytes,
                                   .store = [&] { return std::make_unique<SpillStore>(folder); }});
+  }
+  if (format == FileFormat::kText) {
+    if (options.csv.names.size() > 1) throw Error("text has one column, of characters");
+    engine::data::CharacterOptions characters;
+    if (!options.csv.names.empty()) characters.name = options.csv.names.front();
+    return engine::data::ReadCharacters(*source, characters);
   }
   if (format == FileFormat::kCsv) {
     engine::data::CsvOptions csv = options.csv;

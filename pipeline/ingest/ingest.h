@@ -11,14 +11,14 @@
 
 namespace beamline::pipeline {
 
-enum class FileFormat { kDetect, kCsv, kNpy, kNpz, kIdx };
+enum class FileFormat { kDetect, kCsv, kNpy, kNpz, kIdx, kText };
 
 struct IngestOptions {
   // kDetect: by the first bytes, seen through gzip and zstd; all that is not NPY, NPZ or IDX is
   // CSV.
   FileFormat format = FileFormat::kDetect;
-  // How a CSV file is read. Its `names` serve NPY and IDX too; its `threads` is overridden by the
-  // one below.
+  // How a CSV file is read. Its `names` serve NPY, IDX and text too; its `threads` is overridden by
+  // the one below.
   engine::data::CsvOptions csv;
   // Of how many files the input consists, one after the other. More than one only of NPY or IDX.
   int files = 1;

@@ -159,5 +159,41 @@ TEST(SplitTest, ErrorsOfClasses) {
   EXPECT_THAT(error("gap"), HasSubstr("row 2: column \"gap\""));
 }
 
+TEST(SplitTest, OrderedPartsFollowEachOther) {
+  const Split shares = MakeSplit(Example(), Spec(Kind::kOrdered, 0.2, 0.1));
+  ExpectPartition(shares, 100);
+  EXPECT_THAT(shares.train, SizeIs(70));
+  EXPECT_THAT(shares.validation, ElementsAre(70, 71, 72, 73, 74, 75, 76, 77, 78, 79));
+  EXPECT_EQ(shares.test.front(), 80);
+
+  SplitSpec counts = Spec(Kind::kOrdered, 2, 3);
+  counts.train = 5;
+  const Split split = MakeSplit(Example(), counts);
+  EXPECT_THAT(split.train, ElementsAre(0, 1, 2, 3, 4));
+  EXPECT_THAT(split.validation, ElementsAre(5, 6, 7));
+  EXPECT_THAT(split.test, ElementsAre(8, 9));  // Rows from 10 on are in no part.
+
+  counts.train = 96;
+  EXPECT_THAT(SplitError(counts), HasSubstr("the training part 96, but the table has 100 rows"));
+  EXPECT_THAT(SplitError(Spec(Kind::kOrdered, 60, 40)), HasSubstr("leave some to train on"));
+  EXPECT_THAT(SplitError(Spec(Kind::kOrdered, 101, 0)), HasSubstr("of which there are 100"));
+  EXPECT_THAT(SplitError(Spec(Kind::kOrdered, 1.5, 0)),
+              HasSubstr("a fraction below 1 or a number"));
+  EXPECT_THAT(SplitError(Spec(Kind::kOrdered, 0, 0)), HasSubstr("no test and no validation rows"));
+}
+
+TEST(SplitTest, ValuesOfTrainingRowsLeaveTheOthersOut) {
+  SplitSpec spec = Spec(Kind::kColumn, 0, 0);
+  spec.column = "part";
+  spec.train_values = {"1", "2"};
+  spec.test_values = {"9"};
+  const Split split = MakeSplit(Example(), spec);
+  EXPECT_THAT(split.train, SizeIs(20));
+  EXPECT_THAT(split.test, SizeIs(10));
+  EXPECT_THAT(split.validation, IsEmpty());
+  spec.test_values = {"2"};
+  EXPECT_THAT(SplitError(spec), HasSubstr("is in two parts of the split"));
+}
+
 }  // namespace
 }  // namespace beamline::engine::data
