@@ -7,7 +7,7 @@
 #include "engine/learners/registry.h"
 #include "pipeline/dependencies.h"
 #include "pipeline/execute_internal.h"
-#include "pipeline/measure.h"
+#include "pipeline/judge.h"
 #include "pipeline/reconstruction.h"
 #include "pipeline/schema.h"
 #include "pipeline/text_value.h"
@@ -24,7 +24,7 @@ std::string ModelKey(const std::string& model) {
 // The rows to be measured.
 struct Chosen {
   engine::data::Dataset dataset;
-  std::vector<int64_t> rows;
+  Examples examples;
   std::string description;
 };
 
@@ -38,7 +38,7 @@ Chosen ChooseRows(const Task& task, const v1::EvaluateStep& evaluate, const v1::
   Chosen chosen;
   if (!evaluate.input().empty()) {
     chosen.dataset = task.OpenTable(evaluate.input());
-    chosen.rows = engine::data::AllRows(chosen.dataset.table);
+    chosen.examples = AllExamples(chosen.dataset.table, card.data());
     chosen.description = evaluate.input();
     return chosen;
   }
@@ -49,15 +49,15 @@ Chosen ChooseRows(const Task& task, const v1::EvaluateStep& evaluate, const v1::
   }
   if (part == v1::DATA_PART_TEST && split.has_input()) {
     chosen.dataset = task.OpenTable(split.input().test());
-    chosen.rows = engine::data::AllRows(chosen.dataset.table);
+    chosen.examples = AllExamples(chosen.dataset.table, card.data());
     chosen.description = split.input().test();
     return chosen;
   }
   chosen.dataset = task.OpenTable(card.data().input());
-  engine::data::Split rows = SplitRows(chosen.dataset.table, card.data(), card.seed());
-  chosen.rows = part == v1::DATA_PART_TRAIN        ? std::move(rows.train)
-                : part == v1::DATA_PART_VALIDATION ? std::move(rows.validation)
-                                                   : std::move(rows.test);
+  SplitExamples parts = MakeExamples(chosen.dataset.table, card.data(), card.seed());
+  chosen.examples = part == v1::DATA_PART_TRAIN        ? std::move(parts.train)
+                    : part == v1::DATA_PART_VALIDATION ? std::move(parts.validation)
+                                                       : std::move(parts.test);
   chosen.description = absl::StrCat(card.data().input(), ", ", PartName(part));
   return chosen;
 }
@@ -69,14 +69,15 @@ bool Wants(const v1::EvaluateStep& evaluate, const std::string& metric) {
 
 std::vector<int32_t> AnomaliesOf(const v1::EvaluateStep& evaluate, const Chosen& chosen) {
   if (!evaluate.has_anomaly()) return {};
-  return ReadAnomalies(chosen.dataset.table, evaluate.anomaly(), chosen.rows);
+  return ReadAnomalies(chosen.dataset.table, evaluate.anomaly(), chosen.examples.heads);
 }
 
 // What is known of a registered model only now.
 void CheckModel(const v1::EvaluateStep& evaluate, const v1::ModelCard& card) {
   if (!evaluate.has_anomaly() || Reconstructs(card.data())) return;
-  engine::Fail("anomaly is for models that reconstruct, but this one predicts \"", card.target(),
-               "\": remove it");
+  engine::Fail("anomaly is for models that reconstruct, but this one ",
+               HasTarget(card.data()) ? "predicts \"" + card.target() + "\"" : "does not",
+               ": remove it");
 }
 
 }  // namespace
@@ -88,31 +89,25 @@ void RunEvaluate(Task& task, v1::TaskEnd* end) {
   Inference inference = PrepareInference(model.card);
   inference.spec.threads = task.threads();
   const Chosen chosen = At(path, [&] { return ChooseRows(task, evaluate, model.card); });
-  if (chosen.rows.empty()) {
+  if (chosen.examples.empty()) {
     throw TaskFailure(v1::FAILURE_KIND_USER,
                       absl::StrCat("there are no rows to measure (", chosen.description, ")"),
                       path);
   }
   At(path, [&] {
     CheckModel(evaluate, model.card);
-    const Truth truth =
-        ReadTruth(chosen.dataset.table, inference.target, model.card.data().weight(), chosen.rows);
-    const RowSource source(inference.transforms, chosen.dataset.table, chosen.rows,
-                           inference.layout, truth, task.FeatureBytes());
+    const Truth truth = ReadTruth(chosen.dataset.table, inference.target,
+                                  model.card.data().weight(), chosen.examples.heads);
+    const auto source = MakeSource(inference.transforms, chosen.dataset.table, chosen.examples,
+                                   model.card.data(), inference.layout, truth, task.FeatureBytes());
     const auto learner =
         engine::MakeLearner("network", {.network = &inference.spec, .layout = inference.layout});
     learner->SetWeights(model.tensors);
-    v1::Evaluation evaluation;
     const std::vector<std::string> names(evaluate.metrics().begin(), evaluate.metrics().end());
-    if (Reconstructs(model.card.data())) {
-      const std::vector<int32_t> anomalies = AnomaliesOf(evaluate, chosen);
-      evaluation = MeasureReconstruction(ReconstructionErrors(*learner, source), anomalies,
-                                         truth.weights, names);
-    } else {
-      evaluation = Measure(ToSaid(learner->Predict(source), model.card), truth, model.card, names);
-    }
+    v1::Evaluation evaluation =
+        Judge(*learner, *source, truth, AnomaliesOf(evaluate, chosen), model.card, names);
     if (Wants(evaluate, "loss")) {
-      (*evaluation.mutable_metrics())["loss"] = learner->Evaluate(source).loss;
+      (*evaluation.mutable_metrics())["loss"] = learner->Evaluate(*source).loss;
     }
     evaluation.set_rows_of(chosen.description);
     v1::Event event;

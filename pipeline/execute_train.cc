@@ -9,8 +9,7 @@
 #include "base/strings.h"
 #include "engine/learners/registry.h"
 #include "pipeline/execute_internal.h"
-#include "pipeline/measure.h"
-#include "pipeline/reconstruction.h"
+#include "pipeline/judge.h"
 #include "pipeline/schema.h"
 #include "pipeline/training.h"
 #include "pipeline/units.h"
@@ -72,8 +71,13 @@ class TrainRun {
     }
   }
 
+  const char* Examples() const {
+    const v1::TrainingData& data = train_.data();
+    return data.has_windows() ? "windows" : data.has_sequences() ? "sequences" : "rows";
+  }
+
   void Describe() {
-    task_.Log(absl::StrCat("trains on ", training_.training->rows(), " rows",
+    task_.Log(absl::StrCat("trains on ", training_.training->rows(), " ", Examples(),
                            training_.validation == nullptr
                                ? ""
                                : absl::StrCat(", validates on ", training_.validation->rows()),
@@ -171,12 +175,8 @@ class TrainRun {
   std::map<std::string, double> ValidationMetrics() {
     std::vector<std::string> names(train_.metrics().begin(), train_.metrics().end());
     if (WatchesMetric() && !names.empty()) names.push_back(Watched());
-    if (Reconstructs(training_.card.data())) {
-      return MeasureErrors(ReconstructionErrors(*learner_, *training_.validation), {},
-                           training_.validation_truth.weights, names);
-    }
-    const Said said = ToSaid(learner_->Predict(*training_.validation), training_.card);
-    return Metrics(said, training_.validation_truth, names);
+    return JudgeMetrics(*learner_, *training_.validation, training_.validation_truth,
+                        training_.card, names);
   }
 
   void EndEpoch(const engine::StepReport& report) {

@@ -122,9 +122,16 @@ SplitChoice ToSplitSpec(const v1::TrainingData& data, uint64_t seed) {
     case v1::Split::kColumn:
       spec.kind = SplitSpec::Kind::kColumn;
       spec.column = split.column().column();
+      spec.train_values.assign(split.column().train().begin(), split.column().train().end());
       spec.test_values.assign(split.column().test().begin(), split.column().test().end());
       spec.validation_values.assign(split.column().validation().begin(),
                                     split.column().validation().end());
+      break;
+    case v1::Split::kOrdered:
+      spec.kind = SplitSpec::Kind::kOrdered;
+      spec.train = split.ordered().train();
+      spec.validation = split.ordered().validation();
+      spec.test = split.ordered().test();
       break;
     case v1::Split::kModulo:
       spec.kind = SplitSpec::Kind::kModulo;

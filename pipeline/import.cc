@@ -76,6 +76,7 @@ IngestOptions ToIngestOptions(const v1::ImportOptions& options, int threads, int
   if (options.format() == v1::ImportOptions::FORMAT_CSV) ingest.format = FileFormat::kCsv;
   if (options.format() == v1::ImportOptions::FORMAT_NPY) ingest.format = FileFormat::kNpy;
   if (options.format() == v1::ImportOptions::FORMAT_NPZ) ingest.format = FileFormat::kNpz;
+  if (options.format() == v1::ImportOptions::FORMAT_TEXT) ingest.format = FileFormat::kText;
   if (options.format() == v1::ImportOptions::FORMAT_IDX) ingest.format = FileFormat::kIdx;
   if (options.header() == v1::ImportOptions::HEADER_PRESENT) {
     ingest.csv.header = data::CsvHeader::kPresent;

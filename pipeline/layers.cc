@@ -20,13 +20,36 @@ static_assert(static_cast<int>(engine::Initializer::kDefault) == v1::INITIALIZER
 static_assert(static_cast<int>(engine::Initializer::kLecunNormal) == v1::INITIALIZER_LECUN_NORMAL);
 static_assert(static_cast<int>(engine::Initializer::kZeros) == v1::INITIALIZER_ZEROS);
 
-LayerSpec ToRecurrent(const v1::Recurrent& recurrent, LayerKind kind, LayerSpec spec) {
-  spec.kind = kind;
-  spec.units = recurrent.units();
-  spec.activation = ToActivation(recurrent.activation());
-  spec.sequence = recurrent.sequence();
-  spec.bidirectional = recurrent.bidirectional();
-  return spec;
+void SetRecurrent(const v1::Recurrent& recurrent, LayerKind kind, LayerSpec* spec) {
+  spec->kind = kind;
+  spec->units = recurrent.units();
+  spec->activation = ToActivation(recurrent.activation());
+  spec->sequence = recurrent.sequence();
+  spec->bidirectional = recurrent.bidirectional();
+}
+
+// Of recurrent layers and what turns sequences. False: the layer is none of them.
+bool SetSequenceLayer(const v1::Layer& layer, LayerSpec* spec) {
+  switch (layer.kind_case()) {
+    case v1::Layer::kRnn:
+      SetRecurrent(layer.rnn(), LayerKind::kRnn, spec);
+      return true;
+    case v1::Layer::kLstm:
+      SetRecurrent(layer.lstm(), LayerKind::kLstm, spec);
+      return true;
+    case v1::Layer::kGru:
+      SetRecurrent(layer.gru(), LayerKind::kGru, spec);
+      return true;
+    case v1::Layer::kRepeat:
+      spec->kind = LayerKind::kRepeat;
+      spec->steps = layer.repeat().steps();
+      return true;
+    case v1::Layer::kTranspose:
+      spec->kind = LayerKind::kTranspose;
+      return true;
+    default:
+      return false;
+  }
 }
 
 void SetEmbedding(const v1::Embedding& embedding, const NetworkFacts& facts, LayerSpec* spec) {
@@ -117,22 +140,9 @@ LayerSpec ToLayer(const v1::Layer& layer, const NetworkFacts& facts) {
       spec.kind = LayerKind::kReshape;
       spec.shape.assign(layer.reshape().shape().begin(), layer.reshape().shape().end());
       break;
-    case v1::Layer::kRnn:
-      spec = ToRecurrent(layer.rnn(), LayerKind::kRnn, std::move(spec));
-      break;
-    case v1::Layer::kLstm:
-      spec = ToRecurrent(layer.lstm(), LayerKind::kLstm, std::move(spec));
-      break;
-    case v1::Layer::kGru:
-      spec = ToRecurrent(layer.gru(), LayerKind::kGru, std::move(spec));
-      break;
-    case v1::Layer::kRepeat:
-      spec.kind = LayerKind::kRepeat;
-      spec.steps = layer.repeat().steps();
-      break;
     default:
-      if (SetConvLayer(layer, &spec) || SetAttentionLayer(layer, &spec) ||
-          FillPenalty(layer, &spec)) {
+      if (SetConvLayer(layer, &spec) || SetSequenceLayer(layer, &spec) ||
+          SetAttentionLayer(layer, &spec) || FillPenalty(layer, &spec)) {
         break;
       }
       engine::Fail("layer \"", layer.name(), "\" is of a kind that this version does not have yet");

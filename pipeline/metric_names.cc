@@ -61,6 +61,8 @@ std::vector<std::string> DefaultMetrics(int64_t classes) {
   return names;
 }
 
+std::vector<std::string> TokenMetrics() { return {"log_loss", "perplexity", "accuracy"}; }
+
 std::vector<std::string> ReconstructionMetrics(bool anomalies) {
   if (anomalies) return {"mse", "mae", "auc", "pr_auc"};
   return {"mse", "mae"};

@@ -32,7 +32,10 @@ std::vector<std::string> MetricsFor(int64_t classes);
 // Those of them that are computed where no metrics are named.
 std::vector<std::string> DefaultMetrics(int64_t classes);
 
-// Names of those for models that reconstruct; `anomalies`: rows are labelled as anomalies or not.
+// Names of those for models that give the next token.
+std::vector<std::string> TokenMetrics();
+// Names of those for models that reconstruct, or forecast (then there are no anomalies);
+// `anomalies`: rows are labelled as anomalies or not.
 std::vector<std::string> ReconstructionMetrics(bool anomalies);
 
 }  // namespace beamline::pipeline

@@ -192,7 +192,9 @@ v1::NetworkLearner Complete(const v1::NetworkLearner& network, const NetworkFact
   }
   v1::Loss& loss = *complete.mutable_loss();
   if (loss.kind_case() == v1::Loss::KIND_NOT_SET) {
-    if (facts.classes.empty()) {
+    if (facts.next_token) {
+      loss.mutable_cross_entropy();
+    } else if (facts.classes.empty()) {
       loss.mutable_mean_squared_error();
     } else if (facts.classes.size() == 2) {
       // Two outputs for two classes are cross-entropy's.
@@ -209,9 +211,12 @@ v1::NetworkLearner Complete(const v1::NetworkLearner& network, const NetworkFact
   v1::Layer& last = *complete.mutable_layers(complete.layers_size() - 1);
   if (last.has_dense() && last.dense().units() == 0) {
     const bool per_class = HasOutputPerClass(complete, static_cast<int64_t>(facts.classes.size()));
-    last.mutable_dense()->set_units(facts.reconstructs ? static_cast<int32_t>(facts.features)
-                                    : per_class        ? static_cast<int32_t>(facts.classes.size())
-                                                       : 1);
+    const bool features = facts.reconstructs || facts.horizon > 0;
+    const int64_t units = facts.next_token ? (facts.code_sizes.empty() ? 0 : facts.code_sizes[0])
+                          : features       ? facts.FeatureOutputs()
+                          : per_class      ? static_cast<int64_t>(facts.classes.size())
+                                           : 1;
+    last.mutable_dense()->set_units(static_cast<int32_t>(units));
   }
   if (complete.optimizer().kind_case() == v1::Optimizer::KIND_NOT_SET) {
     complete.mutable_optimizer()->mutable_adam();
@@ -222,6 +227,7 @@ v1::NetworkLearner Complete(const v1::NetworkLearner& network, const NetworkFact
 NetworkSpec ToNetworkSpec(const v1::NetworkLearner& network, const NetworkFacts& facts) {
   NetworkSpec spec;
   if (facts.reconstructs) spec.objective = engine::Objective::kReconstruct;
+  if (facts.next_token) spec.objective = engine::Objective::kNextToken;
   for (const v1::Layer& layer : network.layers()) spec.layers.push_back(ToLayer(layer, facts));
   spec.loss = ToLoss(network, facts);
   spec.optimizer = ToOptimizer(network.optimizer());
@@ -247,10 +253,18 @@ NetworkSpec ToNetworkSpec(const v1::NetworkLearner& network, const NetworkFacts&
 engine::BatchLayout ToLayout(const v1::NetworkLearner& network, const NetworkFacts& facts,
                              bool has_weights) {
   engine::BatchLayout layout;
-  layout.features = facts.features;
-  layout.code_columns = static_cast<int64_t>(facts.code_sizes.size());
+  const int64_t rows = facts.steps > 0 ? facts.steps : 1;
+  layout.features = facts.features * rows;
+  layout.code_columns =
+      static_cast<int64_t>(facts.code_sizes.size()) * (rows + (facts.next_token ? 1 : 0));
+  layout.steps = facts.features > 0 ? facts.steps : 0;
+  layout.has_lengths = facts.has_lengths;
   layout.has_weights = has_weights;
-  if (facts.reconstructs) return layout;
+  if (facts.reconstructs || facts.next_token) return layout;
+  if (facts.horizon > 0) {
+    layout.targets = facts.FeatureOutputs();
+    return layout;
+  }
   // Binary cross-entropy compares one output with 0 or 1: to the engine a number.
   const auto classes = static_cast<int64_t>(facts.classes.size());
   const bool labels = HasOutputPerClass(network, classes) || network.loss().has_triplet() ||

@@ -20,10 +20,23 @@ struct NetworkFacts {
   std::vector<int64_t> class_rows;
   // Categories of each code column.
   std::vector<int64_t> code_sizes;
-  // Numbers that a row has as features.
+  // Numbers that a row of the table has as features.
   int64_t features = 0;
+  // Rows that the network sees at once, as a sequence; 0: one, and no sequence.
+  int64_t steps = 0;
+  // The sequences are of different lengths.
+  bool has_lengths = false;
   // The features are to be reconstructed: there is no target.
   bool reconstructs = false;
+  // Rows behind the sequence whose features are to be predicted; 0: none.
+  int64_t horizon = 0;
+  // The code behind each step is to be predicted.
+  bool next_token = false;
+
+  // Outputs of the last layer that is dense and leaves them open; classes aside.
+  int64_t FeatureOutputs() const {
+    return horizon > 0 ? horizon * features : features * (steps > 0 ? steps : 1);
+  }
 };
 
 // The loss compares classes, each with an output of its own, and not one number or score.

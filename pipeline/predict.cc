@@ -1,167 +1,63 @@
 #include "pipeline/predict.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
-#include <map>
 #include <mutex>
 #include <set>
-#include <span>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "base/status_macros.h"
 #include "engine/core/error.h"
 #include "engine/learners/registry.h"
 #include "pipeline/measure.h"
 #include "pipeline/model_file.h"
 #include "pipeline/reconstruction.h"
+#include "pipeline/request_rows.h"
 #include "pipeline/schema.h"
+#include "pipeline/tokens.h"
 #include "pipeline/training.h"
 #include "pipeline/violation.h"
 
 namespace beamline::pipeline {
 namespace {
 
-using google::protobuf::Struct;
-using google::protobuf::Value;
-using Rows = google::protobuf::RepeatedPtrField<Struct>;
+using Rows = google::protobuf::RepeatedPtrField<google::protobuf::Struct>;
 
 // Learners that wait for work; more than this are not kept.
 constexpr size_t kMaxIdleLearners = 8;
-constexpr double kExactInteger = 9007199254740992.0;
 
-std::string Place(int row, const std::string& column) {
-  return absl::StrCat("row ", row + 1, ", column \"", column, "\": ");
+// Numbers in the answer to one row, if it is reconstructed or forecast.
+int64_t NumbersOf(const v1::ModelCard& card) {
+  const ExampleShape shape = ShapeOf(card.data());
+  const int64_t rows = Forecasts(card.data()) ? shape.horizon : std::max<int64_t>(shape.steps, 1);
+  return std::max<int64_t>(card.features_size(), 1) * rows;
 }
 
-// A number in a row, NaN for null; throws Error for anything else.
-double ToNumber(const Value& value, const v1::Column& column, int row) {
-  switch (value.kind_case()) {
-    case Value::kNullValue:
-      return std::numeric_limits<double>::quiet_NaN();
-    case Value::kNumberValue:
-      if (!std::isfinite(value.number_value())) {
-        engine::Fail(Place(row, column.name()), "the number is not finite");
-      }
-      return value.number_value();
-    case Value::kBoolValue:
-      if (column.type() == v1::COLUMN_TYPE_BOOL) return value.bool_value() ? 1 : 0;
-      [[fallthrough]];
-    default:
-      engine::Fail(Place(row, column.name()), column.type() == v1::COLUMN_TYPE_BOOL
-                                                  ? "expected true or false"
-                                                  : "expected a number");
+// The codes of each row of a request.
+std::vector<std::vector<int32_t>> CodesOf(const RequestTable& request,
+                                          const engine::data::FittedTransforms& transforms) {
+  const engine::data::FeatureMatrix all = engine::data::ApplyTransforms(
+      transforms, request.table, engine::data::AllRows(request.table));
+  std::vector<std::vector<int32_t>> rows;
+  for (size_t i = 0; i < request.examples.begins.size(); ++i) {
+    const auto begin = all.code_values.begin() + request.examples.begins[i];
+    rows.emplace_back(begin, begin + request.examples.lengths[i]);
   }
+  return rows;
 }
 
-// The value of a text column as text; "" for null.
-std::string ToText(const Value& value, const v1::Column& column, int row) {
-  if (value.kind_case() == Value::kNullValue) return "";
-  if (value.kind_case() != Value::kStringValue) {
-    engine::Fail(Place(row, column.name()), "expected text");
+std::vector<v1::Prediction> ToPredictions(const std::vector<NextToken>& tokens,
+                                          const v1::ModelCard& card) {
+  std::vector<v1::Prediction> predictions;
+  for (const NextToken& next : tokens) {
+    v1::Prediction& prediction = predictions.emplace_back();
+    prediction.mutable_probabilities()->Add(next.probabilities.begin(), next.probabilities.end());
+    const auto likeliest = std::max_element(next.probabilities.begin(), next.probabilities.end()) -
+                           next.probabilities.begin();
+    prediction.set_label(card.classes(static_cast<int>(likeliest)));
+    for (const int32_t code : next.written) prediction.add_tokens(card.classes(code));
   }
-  return value.string_value();
-}
-
-const Value& FieldOf(const Struct& row, const v1::Column& column, int index) {
-  const auto found = row.fields().find(column.name());
-  if (found == row.fields().end()) {
-    engine::Fail(Place(index, column.name()), "is missing: give a value, or null if it is unknown");
-  }
-  return found->second;
-}
-
-// Appends a list of numbers nested as `shape` says; false if it is not.
-bool AppendNested(const Value& value, std::span<const int64_t> shape, const v1::Column& column,
-                  int row, std::vector<double>* values) {
-  const auto& items = value.list_value().values();
-  if (value.kind_case() != Value::kListValue || items.size() != shape[0]) return false;
-  return std::all_of(items.begin(), items.end(), [&](const Value& item) {
-    if (shape.size() > 1) return AppendNested(item, shape.subspan(1), column, row, values);
-    values->push_back(ToNumber(item, column, row));
-    return true;
-  });
-}
-
-// The values of one row of a column whose rows hold several numbers: a flat list, or lists nested
-// as the item's shape.
-void AppendItem(const Value& value, const v1::Column& column, int row, int64_t size,
-                std::vector<double>* values) {
-  const auto& items = value.list_value().values();
-  const bool nested = !items.empty() && items[0].kind_case() == Value::kListValue;
-  const std::vector<int64_t> flat = {size};
-  const std::vector<int64_t> shape(column.item_shape().begin(), column.item_shape().end());
-  if (AppendNested(value, nested ? shape : flat, column, row, values)) return;
-  engine::Fail(
-      Place(row, column.name()), "expected a list of ", size, " numbers",
-      shape.size() > 1 ? absl::StrCat(", or lists nested as ", absl::StrJoin(shape, " x ")) : "");
-}
-
-// A column of whole numbers with a validity bit for each row.
-template <typename T>
-engine::data::Column IntegerColumn(const v1::Column& column, engine::data::ColumnType type,
-                                   const std::vector<double>& numbers) {
-  struct Storage {
-    std::vector<T> values;
-    std::vector<uint8_t> validity;
-  };
-  auto storage = std::make_shared<Storage>();
-  storage->values.resize(numbers.size());
-  storage->validity.resize((numbers.size() + 7) / 8);
-  for (size_t i = 0; i < numbers.size(); ++i) {
-    if (std::isnan(numbers[i])) continue;
-    if (numbers[i] != std::floor(numbers[i]) || std::abs(numbers[i]) > kExactInteger ||
-        numbers[i] < static_cast<double>(std::numeric_limits<T>::lowest()) ||
-        numbers[i] > static_cast<double>(std::numeric_limits<T>::max())) {
-      engine::Fail(Place(static_cast<int>(i), column.name()), "expected a whole number",
-                   sizeof(T) < sizeof(int64_t) ? " in the range of the column" : "");
-    }
-    storage->values[i] = static_cast<T>(numbers[i]);
-    storage->validity[i / 8] = static_cast<uint8_t>(storage->validity[i / 8] | (1U << (i % 8)));
-  }
-  engine::data::Column::Parts parts;
-  parts.name = column.name();
-  parts.type = type;
-  parts.rows = static_cast<int64_t>(numbers.size());
-  parts.values = storage->values.data();
-  parts.validity = storage->validity.data();
-  parts.owner = storage;
-  return engine::data::Column(std::move(parts));
-}
-
-engine::data::Column BuildColumn(const v1::Column& column, const Rows& rows) {
-  if (IsText(column.type())) {
-    std::vector<std::string> texts;
-    for (int i = 0; i < rows.size(); ++i) {
-      texts.push_back(ToText(FieldOf(rows[i], column, i), column, i));
-    }
-    return engine::data::Column::OfStrings(column.name(), texts);
-  }
-  std::vector<double> numbers;
-  const std::vector<int64_t> shape(column.item_shape().begin(), column.item_shape().end());
-  int64_t size = 1;
-  for (const int64_t extent : shape) size *= extent;
-  for (int i = 0; i < rows.size(); ++i) {
-    const Value& value = FieldOf(rows[i], column, i);
-    if (shape.empty()) {
-      numbers.push_back(ToNumber(value, column, i));
-    } else {
-      AppendItem(value, column, i, size, &numbers);
-    }
-  }
-  if (!shape.empty()) return engine::data::Column::Of(column.name(), std::move(numbers), shape);
-  switch (column.type()) {
-    case v1::COLUMN_TYPE_BOOL:
-      return IntegerColumn<uint8_t>(column, engine::data::ColumnType::kBool, numbers);
-    case v1::COLUMN_TYPE_UINT8:
-      return IntegerColumn<uint8_t>(column, engine::data::ColumnType::kUint8, numbers);
-    case v1::COLUMN_TYPE_INT32:
-      return IntegerColumn<int32_t>(column, engine::data::ColumnType::kInt32, numbers);
-    case v1::COLUMN_TYPE_INT64:
-      return IntegerColumn<int64_t>(column, engine::data::ColumnType::kInt64, numbers);
-    default:
-      return engine::data::Column::Of(column.name(), std::move(numbers));
-  }
+  return predictions;
 }
 
 }  // namespace
@@ -202,7 +98,7 @@ struct Predictor::State {
             std::find(column_names.begin(), column_names.end(), name) != column_names.end()) {
           continue;
         }
-        engine::Fail(Place(i, name), "the model has no such column", Hint(name, column_names));
+        engine::Fail(RowPlace(i, name), "the model has no such column", Hint(name, column_names));
       }
     }
   }
@@ -222,6 +118,7 @@ absl::StatusOr<std::unique_ptr<Predictor>> Predictor::Load(std::string_view mode
   for (const v1::Column& column : card.columns()) state->column_names.push_back(column.name());
   state->ignored = {card.target(), card.data().weight(), card.data().split().column().column(),
                     card.data().train_on().column()};
+  if (card.data().has_sequences()) state->ignored.insert(card.data().sequences().by());
   state->ignored.insert(card.data().exclude().begin(), card.data().exclude().end());
   try {
     state->inference = PrepareInference(card);
@@ -232,37 +129,65 @@ absl::StatusOr<std::unique_ptr<Predictor>> Predictor::Load(std::string_view mode
   return std::unique_ptr<Predictor>(new Predictor(std::move(state)));
 }
 
-absl::StatusOr<std::vector<v1::Prediction>> Predictor::Predict(const Rows& rows,
-                                                               bool reconstruction) const {
+// Why a call cannot be answered, whatever its rows say; OK if it can.
+absl::Status Predictor::CheckOptions(const Rows& rows, const PredictOptions& options) const {
   if (rows.size() > kMaxPredictRows) {
     return absl::InvalidArgumentError(absl::StrCat("there are ", rows.size(), " rows; at most ",
                                                    kMaxPredictRows, " are answered at once"));
   }
-  if (rows.empty()) return std::vector<v1::Prediction>{};
-  if (reconstruction && !Reconstructs(card().data())) {
+  if (options.reconstruction && !Reconstructs(card().data())) {
     return absl::InvalidArgumentError(
         "reconstruction: the model predicts and reconstructs nothing");
   }
-  const int64_t most = kMaxReconstructionNumbers / std::max(card().features_size(), 1);
-  if (reconstruction && rows.size() > std::max<int64_t>(most, 1)) {
+  const int64_t most = kMaxReconstructionNumbers / NumbersOf(card());
+  const bool numbers = options.reconstruction || Forecasts(card().data());
+  if (numbers && rows.size() > std::max<int64_t>(most, 1)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("there are ", rows.size(), " rows; reconstructions of at most ",
+        absl::StrCat("there are ", rows.size(), " rows; ",
+                     options.reconstruction ? "reconstructions" : "forecasts", " of at most ",
                      std::max<int64_t>(most, 1), " are given at once by this model"));
   }
+  const Drawing& drawing = options.drawing;
+  if (drawing.tokens != 0 && !GivesNextToken(card().data())) {
+    return absl::InvalidArgumentError("tokens: the model gives no tokens");
+  }
+  if (drawing.tokens < 0 || drawing.tokens * rows.size() > kMaxTokens) {
+    return absl::InvalidArgumentError(absl::StrCat("tokens: ", drawing.tokens, " for each of ",
+                                                   rows.size(), " rows; at most ", kMaxTokens,
+                                                   " are written in all"));
+  }
+  if (!(drawing.temperature >= 0 && drawing.temperature <= kMaxTemperature)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("temperature: must be from 0 to ", kMaxTemperature));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<v1::Prediction>> Predictor::Predict(
+    const Rows& rows, const PredictOptions& options) const {
+  RETURN_IF_ERROR(CheckOptions(rows, options));
+  if (rows.empty()) return std::vector<v1::Prediction>{};
+  const engine::data::FittedTransforms& transforms = state_->inference.transforms;
+  const engine::BatchLayout& layout = state_->inference.layout;
   try {
     state_->CheckFields(rows);
-    std::vector<engine::data::Column> columns;
-    for (const v1::Column& column : card().columns()) columns.push_back(BuildColumn(column, rows));
-    const engine::data::Table table(std::move(columns));
-    const RowSource source(state_->inference.transforms, table, engine::data::AllRows(table),
-                           state_->inference.layout, {}, std::numeric_limits<int64_t>::max());
+    RequestTable request = ToTable(card(), rows);
     std::unique_ptr<engine::Learner> learner = state_->Take();
     std::vector<v1::Prediction> predictions;
-    if (Reconstructs(card().data())) {
-      predictions =
-          PredictReconstruction(*learner, source, state_->inference.transforms, reconstruction);
+    if (GivesNextToken(card().data())) {
+      predictions = ToPredictions(
+          ContinueRows(*learner, layout, CodesOf(request, transforms), options.drawing), card());
     } else {
-      predictions = ToPredictions(ToSaid(learner->Predict(source), card()), card());
+      const auto source =
+          MakeSource(transforms, request.table, std::move(request.examples), card().data(), layout,
+                     {}, std::numeric_limits<int64_t>::max());
+      if (Reconstructs(card().data())) {
+        predictions = PredictReconstruction(*learner, *source, transforms, options.reconstruction);
+      } else if (Forecasts(card().data())) {
+        predictions = PredictForecast(*learner, *source, transforms);
+      } else {
+        predictions = ToPredictions(ToSaid(learner->Predict(*source), card()), card());
+      }
     }
     state_->Return(std::move(learner));
     return predictions;

@@ -6,16 +6,28 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "beamline/v1/model.pb.h"
 #include "google/protobuf/struct.pb.h"
+#include "pipeline/tokens.h"
 
 namespace beamline::pipeline {
 
 // Rows of one call. Unit: rows.
 inline constexpr int kMaxPredictRows = 10'000;
-// Numbers in the reconstructions of one call: what fits into an answer.
+// Numbers in the reconstructions and forecasts of one call: what fits into an answer.
 inline constexpr int64_t kMaxReconstructionNumbers = 300'000;
+
+// Tokens that one call writes.
+inline constexpr int64_t kMaxTokens = 10'000;
+inline constexpr double kMaxTemperature = 100;
+
+// As in PredictRequest.
+struct PredictOptions {
+  bool reconstruction = false;
+  Drawing drawing;
+};
 
 // A model, ready to answer. Thread-safe: calls run side by side.
 class Predictor {
@@ -26,19 +38,21 @@ class Predictor {
 
   const v1::ModelCard& card() const;
 
-  // One prediction a row, in order. A row has a value for each of card().columns, null where it
-  // is missing, for arrays a list, flat or nested as the item's shape; other fields are ignored if
-  // the training table had them (target, weight, split), and refused otherwise. InvalidArgument
-  // names row (from 1) and column: missing, of a wrong type, a missing value that no transform
-  // fills in, an unknown category that the model refuses; or says that there are more than
-  // kMaxPredictRows rows, or more than kMaxReconstructionNumbers in all if reconstructions are
-  // asked for. `reconstruction`: as in PredictRequest.
+  // One prediction a row, in order. What a row must have: request_rows.h; fields that are none of
+  // card().columns are ignored if the training table had them (target, weight, split), and refused
+  // otherwise. InvalidArgument names row (from 1) and column also for a missing value that no
+  // transform fills in and an unknown category that the model refuses; or says that there are more
+  // than kMaxPredictRows rows, kMaxReconstructionNumbers or kMaxTokens in all, or that the options
+  // are not for this model.
   absl::StatusOr<std::vector<v1::Prediction>> Predict(
       const google::protobuf::RepeatedPtrField<google::protobuf::Struct>& rows,
-      bool reconstruction = false) const;
+      const PredictOptions& options = {}) const;
 
  private:
   struct State;
+  absl::Status CheckOptions(
+      const google::protobuf::RepeatedPtrField<google::protobuf::Struct>& rows,
+      const PredictOptions& options) const;
   explicit Predictor(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -18,21 +18,25 @@ using engine::data::FittedStep;
 
 constexpr int64_t kRowsAtOnce = 4096;
 
-// Calls use(row, features, reconstruction) for each row of the source.
+// Calls use(row, truth, prediction) for each row of the source: truth are its targets if it has any
+// (forecasts), else its features.
 template <typename Use>
 void ForEachRow(engine::Learner& learner, const engine::BatchSource& source, const Use& use) {
-  const auto width = static_cast<size_t>(source.layout().features);
+  const bool targets = source.layout().targets > 0;
+  const auto width =
+      static_cast<size_t>(targets ? source.layout().targets : source.layout().features);
   std::vector<int64_t> rows;
-  std::vector<float> features;
+  std::vector<float> truth;
   for (int64_t first = 0; first < source.rows(); first += kRowsAtOnce) {
     rows.resize(static_cast<size_t>(std::min(kRowsAtOnce, source.rows() - first)));
     std::iota(rows.begin(), rows.end(), first);
-    features.resize(rows.size() * width);
-    source.Gather(rows, {.features = features.data()});
+    truth.resize(rows.size() * width);
+    source.Gather(rows, {.features = targets ? nullptr : truth.data(),
+                         .targets = targets ? truth.data() : nullptr});
     const engine::Predictions predictions = learner.Predict(source, rows);
     const std::span<const float> made = predictions.probabilities.values<float>();
     for (size_t i = 0; i < rows.size(); ++i) {
-      use(rows[i], std::span<const float>(features).subspan(i * width, width),
+      use(rows[i], std::span<const float>(truth).subspan(i * width, width),
           made.subspan(i * width, width));
     }
   }
@@ -73,8 +77,9 @@ double Restore(const std::vector<FittedStep>& steps, size_t k, double x) {
   return x;
 }
 
-void AddReconstruction(const engine::data::FittedTransforms& transforms,
-                       std::span<const float> made, v1::Prediction* prediction) {
+// Appends what is `made` of one row's features.
+void AddRestored(const engine::data::FittedTransforms& transforms, std::span<const float> made,
+                 google::protobuf::RepeatedField<double>* out) {
   size_t next = 0;
   for (const FittedColumn& column : transforms.columns) {
     if (column.output == FittedColumn::Output::kCode) continue;
@@ -82,16 +87,24 @@ void AddReconstruction(const engine::data::FittedTransforms& transforms,
     const size_t size = one_hot ? column.categories.size() : static_cast<size_t>(column.item_size);
     for (size_t k = 0; k < size; ++k) {
       const auto value = static_cast<double>(made[next++]);
-      prediction->add_reconstruction(column.output == FittedColumn::Output::kNumbers
-                                         ? Restore(column.steps, k, value)
-                                         : value);
+      out->Add(column.output == FittedColumn::Output::kNumbers ? Restore(column.steps, k, value)
+                                                               : value);
     }
+  }
+}
+
+// The same of several rows one after the other.
+void AddRows(const engine::data::FittedTransforms& transforms, std::span<const float> made,
+             google::protobuf::RepeatedField<double>* out) {
+  const auto width = static_cast<size_t>(transforms.features());
+  for (size_t first = 0; first < made.size(); first += width) {
+    AddRestored(transforms, made.subspan(first, width), out);
   }
 }
 
 }  // namespace
 
-RowErrors ReconstructionErrors(engine::Learner& learner, const engine::BatchSource& source) {
+RowErrors ErrorsOf(engine::Learner& learner, const engine::BatchSource& source) {
   RowErrors errors;
   errors.squared.reserve(static_cast<size_t>(source.rows()));
   errors.absolute.reserve(static_cast<size_t>(source.rows()));
@@ -169,8 +182,21 @@ std::vector<v1::Prediction> PredictReconstruction(engine::Learner& learner,
       learner, source, [&](int64_t, std::span<const float> features, std::span<const float> made) {
         v1::Prediction& prediction = predictions.emplace_back();
         prediction.set_reconstruction_error(static_cast<double>(ErrorOf(features, made).squared));
-        if (give_features) AddReconstruction(transforms, made, &prediction);
+        if (give_features) AddRows(transforms, made, prediction.mutable_reconstruction());
       });
+  return predictions;
+}
+
+std::vector<v1::Prediction> PredictForecast(engine::Learner& learner,
+                                            const engine::BatchSource& source,
+                                            const engine::data::FittedTransforms& transforms) {
+  std::vector<v1::Prediction> predictions;
+  const engine::Predictions said = learner.Predict(source);
+  const std::span<const float> made = said.outputs.values<float>();
+  const auto width = static_cast<size_t>(source.layout().targets);
+  for (size_t first = 0; first < made.size(); first += width) {
+    AddRows(transforms, made.subspan(first, width), predictions.emplace_back().mutable_forecast());
+  }
   return predictions;
 }
 

@@ -1,4 +1,5 @@
-// Models that reconstruct their features: how well they do, and what that says of the rows.
+// Models that reconstruct their features or forecast those of later rows: how well they do, and
+// what that says of the rows.
 #pragma once
 
 #include <cstdint>
@@ -14,13 +15,13 @@
 
 namespace beamline::pipeline {
 
-// Errors of each row over its features, as the network sees them.
+// Errors of each row over its features, or those of the rows behind it, as the network sees them.
 struct RowErrors {
-  std::vector<float> squared;   // mean of (reconstruction - feature)^2
-  std::vector<float> absolute;  // mean of |reconstruction - feature|
+  std::vector<float> squared;   // mean of (prediction - feature)^2
+  std::vector<float> absolute;  // mean of |prediction - feature|
 };
 // Goes through all rows of `source`, some at a time: memory does not grow with their number.
-RowErrors ReconstructionErrors(engine::Learner& learner, const engine::BatchSource& source);
+RowErrors ErrorsOf(engine::Learner& learner, const engine::BatchSource& source);
 
 // 1 for anomalies, 0 for others. Throws engine::Error if the table lacks the column, a row has no
 // value there, or `labels` gives no values and the column is neither bool nor 0 and 1.
@@ -47,5 +48,10 @@ std::vector<v1::Prediction> PredictReconstruction(engine::Learner& learner,
                                                   const engine::BatchSource& source,
                                                   const engine::data::FittedTransforms& transforms,
                                                   bool give_features);
+
+// One prediction a window of `source`: what follows it, numbers in the scale of their columns.
+std::vector<v1::Prediction> PredictForecast(engine::Learner& learner,
+                                            const engine::BatchSource& source,
+                                            const engine::data::FittedTransforms& transforms);
 
 }  // namespace beamline::pipeline

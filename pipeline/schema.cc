@@ -53,6 +53,16 @@ bool Reconstructs(const v1::TrainingData& data) {
   return data.objective() == v1::OBJECTIVE_RECONSTRUCT;
 }
 
+bool Forecasts(const v1::TrainingData& data) { return data.objective() == v1::OBJECTIVE_FORECAST; }
+
+bool GivesNextToken(const v1::TrainingData& data) {
+  return data.objective() == v1::OBJECTIVE_NEXT_TOKEN;
+}
+
+bool HasTarget(const v1::TrainingData& data) {
+  return data.objective() == v1::OBJECTIVE_UNSPECIFIED || data.objective() == v1::OBJECTIVE_PREDICT;
+}
+
 std::vector<std::string> FeatureColumns(const v1::TrainingData& data,
                                         const std::vector<std::string>& columns) {
   if (data.features_size() > 0) return {data.features().begin(), data.features().end()};
@@ -61,6 +71,7 @@ std::vector<std::string> FeatureColumns(const v1::TrainingData& data,
   left_out.insert(data.weight());
   left_out.insert(data.train_on().column());
   if (data.split().has_column()) left_out.insert(data.split().column().column());
+  if (data.has_sequences()) left_out.insert(data.sequences().by());
   std::vector<std::string> features;
   std::copy_if(columns.begin(), columns.end(), std::back_inserter(features),
                [&](const std::string& name) { return !left_out.contains(name); });
@@ -77,6 +88,11 @@ std::vector<v1::Transform> TransformsOf(const v1::TrainingData& data,
                                         const std::vector<v1::Column>& features) {
   if (data.transforms_size() > 0) return {data.transforms().begin(), data.transforms().end()};
   v1::Transform impute, one_hot, scale, standardize;
+  if (GivesNextToken(data)) {
+    v1::Transform ordinal;
+    ordinal.mutable_ordinal();
+    return {ordinal};
+  }
   impute.mutable_impute();
   one_hot.mutable_one_hot();
   scale.mutable_scale();
@@ -109,6 +125,8 @@ bool HasValidationRows(const v1::Split& split) {
       return split.modulo().validation() > 0;
     case v1::Split::kInput:
       return split.input().validation() > 0;
+    case v1::Split::kOrdered:
+      return split.ordered().validation() > 0;
     case v1::Split::KIND_NOT_SET:
       return false;
   }
@@ -123,6 +141,8 @@ bool HasTestRows(const v1::Split& split) {
       return split.stratified().test() > 0;
     case v1::Split::kColumn:
       return split.column().test_size() > 0;
+    case v1::Split::kOrdered:
+      return split.ordered().test() > 0;
     case v1::Split::kModulo:
     case v1::Split::kInput:
       return true;

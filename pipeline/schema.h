@@ -31,18 +31,23 @@ bool IsInteger(v1::ColumnType type);
 bool TargetIsClass(const v1::TrainingData& data, const v1::Loss& loss, v1::ColumnType type,
                    int64_t distinct);
 
-// Whether the features are to be reconstructed: there is no target.
+// Whether the features are to be reconstructed, the rows behind a window or the token behind each
+// are to be predicted: then there is no target.
 bool Reconstructs(const v1::TrainingData& data);
+bool Forecasts(const v1::TrainingData& data);
+bool GivesNextToken(const v1::TrainingData& data);
+bool HasTarget(const v1::TrainingData& data);
 
 // The columns that are learned from, in the order of `columns`, or as data.features has them: all
-// but target, weight, excluded, the split's and train_on's.
+// but target, weight, excluded, the split's, train_on's and the one that tells sequences apart.
 std::vector<std::string> FeatureColumns(const v1::TrainingData& data,
                                         const std::vector<std::string>& columns);
 
 // Numbers in one row of a column: the product of its item_shape.
 int64_t ItemSize(const v1::Column& column);
 
-// data.transforms, or the default ones for such features (names, types and item shapes).
+// data.transforms, or the default ones for such features (names, types and item shapes) and
+// objective.
 std::vector<v1::Transform> TransformsOf(const v1::TrainingData& data,
                                         const std::vector<v1::Column>& features);
 

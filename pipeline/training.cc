@@ -1,13 +1,13 @@
 #include "pipeline/training.h"
 
-#include <algorithm>
 #include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/core/philox.h"
 #include "pipeline/fitted.h"
 #include "pipeline/network.h"
 #include "pipeline/schema.h"
+#include "pipeline/sequence_source.h"
 
 namespace beamline::pipeline {
 namespace {
@@ -16,9 +16,6 @@ using engine::data::Column;
 using engine::data::Dataset;
 using engine::data::FittedTarget;
 using engine::data::TargetKind;
-
-// Of the seed: which rows a limit keeps.
-constexpr uint64_t kLimitStream = 0x6C696D6974;
 
 // How many different values the column has, from the table's statistics.
 int64_t DistinctOf(const Dataset& dataset, const std::string& name) {
@@ -72,58 +69,35 @@ std::vector<v1::Column> FeaturesOf(const engine::data::Table& table, const v1::T
   return features;
 }
 
-// Removes rows that the filter leaves out. Throws engine::Error if a value that it names is in no
-// row at all.
-void Filter(const engine::data::Table& table, const v1::RowFilter& filter,
-            std::vector<int64_t>* rows) {
-  const Column& column = table.Get(filter.column());
-  const std::set<std::string> values(filter.values().begin(), filter.values().end());
-  std::erase_if(*rows, [&](int64_t row) { return !values.contains(column.Text(row)); });
-}
-
-// Keeps `limit` rows drawn at random, in their order.
-void Limit(int64_t limit, uint64_t seed, std::vector<int64_t>* rows) {
-  if (limit == 0 || static_cast<int64_t>(rows->size()) <= limit) return;
-  std::vector<int64_t> order(rows->size());
-  engine::Philox(seed, kLimitStream).Permute(order);
-  order.resize(static_cast<size_t>(limit));
-  std::sort(order.begin(), order.end());
-  for (int64_t& place : order) place = (*rows)[static_cast<size_t>(place)];
-  *rows = std::move(order);
-}
-
 NetworkFacts FactsOf(const v1::ModelCard& card, std::vector<int64_t> class_rows) {
   NetworkFacts facts;
-  facts.classes.assign(card.classes().begin(), card.classes().end());
+  if (HasTarget(card.data())) {
+    facts.classes.assign(card.classes().begin(), card.classes().end());
+  }
   facts.class_rows = std::move(class_rows);
   facts.code_sizes.assign(card.code_sizes().begin(), card.code_sizes().end());
   facts.features = card.features_size();
   facts.reconstructs = Reconstructs(card.data());
+  facts.next_token = GivesNextToken(card.data());
+  const ExampleShape shape = ShapeOf(card.data());
+  facts.steps = shape.steps;
+  facts.has_lengths = card.data().has_sequences();
+  if (Forecasts(card.data())) facts.horizon = shape.horizon;
   return facts;
 }
 
-}  // namespace
-
-engine::data::Split SplitRows(const engine::data::Table& table, const v1::TrainingData& data,
-                              uint64_t seed) {
-  const SplitChoice choice = ToSplitSpec(data, seed);
-  engine::data::Split split;
-  if (choice.has_split) {
-    split = engine::data::MakeSplit(table, choice.spec);
-  } else {
-    split.train = engine::data::AllRows(table);
+// The tokens of a model that gives the next one, by their code: the first stands for unknown ones.
+void AddTokens(const engine::data::FittedTransforms& fitted, v1::ModelCard* card) {
+  if (fitted.columns.size() != 1 || fitted.codes() != 1 || fitted.features() != 0) {
+    engine::Fail("objective: next_token learns from one column of codes, but the transforms make ",
+                 fitted.features(), " numbers and ", fitted.codes(),
+                 " codes: name one column in features and encode it by ordinal");
   }
-  if (data.has_train_on()) {
-    Filter(table, data.train_on(), &split.train);
-    Filter(table, data.train_on(), &split.validation);
-    if (split.train.empty()) {
-      engine::Fail("train_on leaves no training rows: no row has one of its values in column \"",
-                   data.train_on().column(), "\"");
-    }
-  }
-  Limit(data.limit(), seed, &split.train);
-  return split;
+  card->add_classes("");
+  for (const std::string& category : fitted.columns[0].categories) card->add_classes(category);
 }
+
+}  // namespace
 
 Training PrepareTraining(const Dataset& dataset, const v1::TrainStep& train, uint64_t seed,
                          const std::string& path, int64_t memory_bytes) {
@@ -137,26 +111,29 @@ Training PrepareTraining(const Dataset& dataset, const v1::TrainStep& train, uin
   *card.mutable_data() = data;
   card.set_target(data.target());
 
-  const engine::data::Split split =
-      At(absl::StrCat(at, ".split"), [&] { return SplitRows(table, data, seed); });
+  SplitExamples split =
+      At(absl::StrCat(at, ".split"), [&] { return MakeExamples(table, data, seed); });
   FittedTarget target;
-  if (!Reconstructs(data)) {
-    target =
-        At(absl::StrCat(at, ".target"), [&] { return FitTargetOf(dataset, split.train, train); });
+  if (HasTarget(data)) {
+    target = At(absl::StrCat(at, ".target"),
+                [&] { return FitTargetOf(dataset, split.train.heads, train); });
     for (const std::string& name : target.classes) card.add_classes(name);
     card.set_target_offset(target.mean);
     card.set_target_scale(target.scale);
   }
   const auto fitted = At(absl::StrCat(at, ".transforms"), [&] {
-    return engine::data::FitTransforms(table, split.train,
+    return engine::data::FitTransforms(table, split.training_rows,
                                        ToTransformSpecs(data, FeaturesOf(table, data)));
   });
   ToCard(fitted, &card);
   AddColumns(table, fitted, &card);
+  if (GivesNextToken(data)) {
+    At(absl::StrCat(at, ".transforms"), [&] { AddTokens(fitted, &card); });
+  }
 
-  const std::string truth_at = absl::StrCat(at, Reconstructs(data) ? ".weight" : ".target");
-  const auto read_truth = [&](const std::vector<int64_t>& rows) {
-    return At(truth_at, [&] { return ReadTruth(table, target, data.weight(), rows); });
+  const std::string truth_at = absl::StrCat(at, HasTarget(data) ? ".target" : ".weight");
+  const auto read_truth = [&](const Examples& examples) {
+    return At(truth_at, [&] { return ReadTruth(table, target, data.weight(), examples.heads); });
   };
   const Truth truth = read_truth(split.train);
   const NetworkFacts facts =
@@ -169,12 +146,26 @@ Training PrepareTraining(const Dataset& dataset, const v1::TrainStep& train, uin
   if (!split.validation.empty()) out.validation_truth = read_truth(split.validation);
   At(absl::StrCat(at, ".transforms"), [&] {
     out.training =
-        std::make_unique<RowSource>(fitted, table, split.train, out.layout, truth, memory_bytes);
+        MakeSource(fitted, table, std::move(split.train), data, out.layout, truth, memory_bytes);
     if (split.validation.empty()) return;
-    out.validation = std::make_unique<RowSource>(fitted, table, split.validation, out.layout,
-                                                 out.validation_truth, memory_bytes);
+    out.validation = MakeSource(fitted, table, std::move(split.validation), data, out.layout,
+                                out.validation_truth, memory_bytes);
   });
   return out;
+}
+
+std::unique_ptr<engine::BatchSource> MakeSource(const engine::data::FittedTransforms& fitted,
+                                                const engine::data::Table& table, Examples examples,
+                                                const v1::TrainingData& data,
+                                                const engine::BatchLayout& layout,
+                                                const Truth& truth, int64_t memory_bytes) {
+  const ExampleShape shape = ShapeOf(data);
+  if (shape.steps > 0) {
+    return std::make_unique<SequenceSource>(fitted, table, std::move(examples), shape, layout,
+                                            truth, memory_bytes);
+  }
+  return std::make_unique<RowSource>(fitted, table, std::move(examples.heads), layout, truth,
+                                     memory_bytes);
 }
 
 Inference PrepareInference(const v1::ModelCard& card) {
@@ -189,11 +180,11 @@ Inference PrepareInference(const v1::ModelCard& card) {
   inference.transforms = FromCard(card);
   inference.target = TargetFromCard(card);
   inference.layout = ToLayout(card.network(), facts, !card.data().weight().empty());
-  if (inference.transforms.features() != inference.layout.features ||
-      inference.transforms.codes() != inference.layout.code_columns) {
+  const auto codes = static_cast<int64_t>(facts.code_sizes.size());
+  if (inference.transforms.features() != facts.features || inference.transforms.codes() != codes) {
     engine::Fail("the model card's transforms give ", inference.transforms.features(),
                  " features and ", inference.transforms.codes(), " codes, but its network takes ",
-                 inference.layout.features, " and ", inference.layout.code_columns);
+                 facts.features, " and ", codes);
   }
   return inference;
 }

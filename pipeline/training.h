@@ -8,8 +8,8 @@
 #include "beamline/v1/pipeline.pb.h"
 #include "engine/core/error.h"
 #include "engine/data/columnar.h"
-#include "engine/data/split.h"
 #include "engine/nn/network_spec.h"
+#include "pipeline/examples.h"
 #include "pipeline/row_source.h"
 
 namespace beamline::pipeline {
@@ -37,19 +37,14 @@ auto At(const std::string& field, const Body& body) {
   }
 }
 
-// The parts of a table; without a split all rows train. train_on and limit are obeyed. Throws
-// engine::Error if no training rows are left.
-engine::data::Split SplitRows(const engine::data::Table& table, const v1::TrainingData& data,
-                              uint64_t seed);
-
 struct Training {
   // Complete but for parameter_count.
   v1::ModelCard card;
   engine::NetworkSpec spec;
   engine::BatchLayout layout;
-  std::unique_ptr<RowSource> training;
+  std::unique_ptr<engine::BatchSource> training;
   // Null if there are no validation rows.
-  std::unique_ptr<RowSource> validation;
+  std::unique_ptr<engine::BatchSource> validation;
   Truth validation_truth;
 };
 
@@ -58,6 +53,14 @@ struct Training {
 // blame for. Depends on definition, data and seed only.
 Training PrepareTraining(const engine::data::Dataset& dataset, const v1::TrainStep& train,
                          uint64_t seed, const std::string& path, int64_t memory_bytes);
+
+// Examples of a table as the learner of such data takes them. Throws engine::Error as RowSource and
+// SequenceSource do.
+std::unique_ptr<engine::BatchSource> MakeSource(const engine::data::FittedTransforms& fitted,
+                                                const engine::data::Table& table, Examples examples,
+                                                const v1::TrainingData& data,
+                                                const engine::BatchLayout& layout,
+                                                const Truth& truth, int64_t memory_bytes);
 
 // A learner's specification for prediction from a card, and its rows' layout.
 struct Inference {

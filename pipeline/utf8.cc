@@ -1,5 +1,6 @@
 #include "pipeline/utf8.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace beamline::pipeline {
@@ -36,6 +37,16 @@ size_t FirstInvalidUtf8(std::string_view text) {
     at += length;
   }
   return std::string_view::npos;
+}
+
+std::vector<std::string> Characters(std::string_view text) {
+  std::vector<std::string> characters;
+  for (size_t at = 0; at < text.size();) {
+    const size_t length = std::max<size_t>(SequenceLength(text.substr(at)), 1);
+    characters.emplace_back(text.substr(at, length));
+    at += length;
+  }
+  return characters;
 }
 
 }  // namespace beamline::pipeline

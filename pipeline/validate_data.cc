@@ -130,7 +130,8 @@ void CheckFeatureNames(Context& context, const std::string& path, const v1::Trai
 void CheckOtherInput(Context& context, const std::string& path, const v1::Dataset& other,
                      const v1::TrainingData& data, const v1::Dataset& dataset) {
   std::vector<std::string> needed = FeatureColumns(data, ColumnNames(dataset));
-  needed.push_back(data.target());
+  if (HasTarget(data)) needed.push_back(data.target());
+  if (data.has_sequences()) needed.push_back(data.sequences().by());
   if (!data.weight().empty()) needed.push_back(data.weight());
   std::vector<std::string> missing;
   for (const std::string& name : needed) {
@@ -156,8 +157,11 @@ void CheckOtherInput(Context& context, const std::string& path, const v1::Datase
 
 TargetFacts FactsOfTarget(const Context& context, const v1::TrainStep& train) {
   TargetFacts facts;
-  if (Reconstructs(train.data())) {
-    facts.known = facts.reconstructs = true;
+  if (!HasTarget(train.data())) {
+    facts.known = true;
+    facts.reconstructs = Reconstructs(train.data());
+    facts.forecasts = Forecasts(train.data());
+    facts.next_token = GivesNextToken(train.data());
     return facts;
   }
   const auto input = context.inputs.find(train.data().input());
@@ -191,8 +195,8 @@ FeatureFacts CheckData(Context& context, const std::string& path, const v1::Trai
                        const TargetFacts& target) {
   const v1::TrainingData& data = train.data();
   const v1::Dataset* dataset = CheckInput(context, path + ".input", data.input());
-  if (target.reconstructs) {
-    CheckReconstruction(context, path, data);
+  if (!HasTarget(data)) {
+    CheckNoTarget(context, path, data);
   } else if (data.target().empty()) {
     context.errors.Add(path + ".target",
                        "is missing: name the column to be predicted, or learn without one by "
@@ -200,6 +204,7 @@ FeatureFacts CheckData(Context& context, const std::string& path, const v1::Trai
   } else if (dataset != nullptr) {
     CheckTarget(context, path, train, *dataset, target);
   }
+  CheckExamples(context, path, data, dataset);
   CheckRows(context, path, data, dataset);
   if (!data.weight().empty() && data.weight() == data.target()) {
     context.errors.Add(path + ".weight", "is the target: name another column");
@@ -210,6 +215,7 @@ FeatureFacts CheckData(Context& context, const std::string& path, const v1::Trai
   CheckSplit(context, path + ".split", data, dataset, target);
   FeatureFacts facts;
   CheckTransforms(context, path + ".transforms", data, dataset, &facts);
+  CheckExampleCodes(context, path, data, facts);
   if (dataset != nullptr && FeatureColumns(data, ColumnNames(*dataset)).empty()) {
     context.errors.Add(path,
                        "no column is left to learn from: every one is target, weight, "

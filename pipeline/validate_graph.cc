@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/core/error.h"
 #include "engine/nn/network.h"
+#include "pipeline/examples.h"
 #include "pipeline/network.h"
 #include "pipeline/units.h"
 #include "pipeline/validate_internal.h"
@@ -11,7 +12,8 @@
 namespace beamline::pipeline::validation {
 namespace {
 
-NetworkFacts FactsFor(const TargetFacts& target, const FeatureFacts& features) {
+NetworkFacts FactsFor(const v1::TrainingData& data, const TargetFacts& target,
+                      const FeatureFacts& features) {
   NetworkFacts facts;
   facts.classes = target.class_names;
   // Classes whose names the statistics do not list: only their number matters here.
@@ -22,6 +24,11 @@ NetworkFacts FactsFor(const TargetFacts& target, const FeatureFacts& features) {
   facts.code_sizes = features.code_sizes;
   facts.features = features.features;
   facts.reconstructs = target.reconstructs;
+  facts.next_token = target.next_token;
+  const ExampleShape shape = ShapeOf(data);
+  facts.steps = shape.steps;
+  facts.has_lengths = data.has_sequences();
+  if (target.forecasts) facts.horizon = shape.horizon;
   return facts;
 }
 
@@ -35,7 +42,7 @@ std::string MebibytesText(int64_t bytes) {
 void CheckGraph(Context& context, const std::string& path, const v1::TrainStep& train,
                 const TargetFacts& target, const FeatureFacts& features, int64_t memory_bytes) {
   if (!target.known || features.features + features.code_columns == 0) return;
-  const NetworkFacts facts = FactsFor(target, features);
+  const NetworkFacts facts = FactsFor(train.data(), target, features);
   const v1::NetworkLearner network = Complete(train.network(), facts);
   const engine::BatchLayout layout = ToLayout(network, facts, !train.data().weight().empty());
   try {

@@ -36,13 +36,16 @@ struct TargetFacts {
   int64_t classes = 0;
   // Names of classes as they are written, if all are known.
   std::vector<std::string> class_names;
-  // There is no target: the features are to be reconstructed. `known`, and no class.
+  // There is no target: the features are to be reconstructed, those of later rows or the token
+  // behind each are to be predicted. `known`, and no class.
   bool reconstructs = false;
+  bool forecasts = false;
+  bool next_token = false;
   // Where a model is measured: its rows are labelled as anomalies or not.
   bool anomalies = false;
 };
 
-// Numbers and codes that the network sees; 0 if not known.
+// Numbers and codes that the network sees of a row of the table; 0 if not known.
 struct FeatureFacts {
   int64_t features = 0;
   int64_t code_columns = 0;
@@ -55,8 +58,14 @@ TargetFacts FactsOfTarget(const Context& context, const v1::TrainStep& train);
 // Each adds what is wrong with one part of a definition; `path` is the part's field path.
 FeatureFacts CheckData(Context& context, const std::string& path, const v1::TrainStep& train,
                        const TargetFacts& target);
-// What data says of the target if there is none, and of the rows to learn from.
-void CheckReconstruction(Context& context, const std::string& path, const v1::TrainingData& data);
+// What data says of the target if there is none, of windows and sequences, and of the rows to learn
+// from.
+void CheckNoTarget(Context& context, const std::string& path, const v1::TrainingData& data);
+void CheckExamples(Context& context, const std::string& path, const v1::TrainingData& data,
+                   const v1::Dataset* dataset);
+// The same, once it is known what the transforms make of the columns.
+void CheckExampleCodes(Context& context, const std::string& path, const v1::TrainingData& data,
+                       const FeatureFacts& facts);
 void CheckRows(Context& context, const std::string& path, const v1::TrainingData& data,
                const v1::Dataset* dataset);
 // `train` is null for a registered model; `dataset` has the rows to be measured, null if not known.

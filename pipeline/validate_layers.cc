@@ -197,6 +197,8 @@ LayerFacts CheckLayerNumbers(Context& context, const LayerPlace& place) {
     case v1::Layer::kPositions:
     case v1::Layer::kSlice:
       return CheckAttentionLayer(context, place);
+    case v1::Layer::kTranspose:
+      return {};  // The engine counts the steps.
     case v1::Layer::kNoise:
       return CheckNoise(context, place);
     case v1::Layer::kLatent:

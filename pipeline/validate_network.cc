@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "pipeline/examples.h"
 #include "pipeline/fill_message.h"
 #include "pipeline/network.h"
 #include "pipeline/schema.h"
@@ -25,8 +26,10 @@ class NetworkCheck {
       : context_(context),
         path_(std::move(path)),
         network_(train.network()),
+        shape_(ShapeOf(train.data())),
         target_(target),
-        features_(features) {}
+        features_(features),
+        has_shape_(shape_.steps > 0) {}
 
   void Run() {
     if (network_.layers_size() == 0) {
@@ -87,7 +90,7 @@ class NetworkCheck {
                                     : "\"codes\" are for embeddings only");
         widths.push_back(0);
       } else if (inputs[j] == "codes") {
-        widths.push_back(features_.code_columns);
+        widths.push_back(features_.code_columns * std::max<int64_t>(shape_.steps, 1));
       } else if (inputs[j] == "features") {
         widths.push_back(features_.features);
       } else if (const auto found = index_.find(inputs[j]); found != index_.end()) {
@@ -151,7 +154,9 @@ class NetworkCheck {
 
   // Width that loss and target need; 0 if not known.
   int64_t OutputsNeeded() const {
-    if (target_.reconstructs) return features_.features;
+    const int64_t rows = target_.forecasts ? shape_.horizon : std::max<int64_t>(shape_.steps, 1);
+    if (target_.reconstructs || target_.forecasts) return features_.features * rows;
+    if (target_.next_token) return features_.code_sizes.empty() ? 0 : features_.code_sizes[0];
     if (network_.loss().has_binary_cross_entropy()) return 1;
     if (!target_.known) return 0;
     if (!target_.is_class) return 1;
@@ -163,13 +168,16 @@ class NetworkCheck {
     const v1::Layer& layer = network_.layers(last);
     const int64_t width = widths_[static_cast<size_t>(last)];
     const int64_t needed = OutputsNeeded();
-    // An image is compared with all features, whatever its channels: the engine counts them.
-    const bool counted = !target_.reconstructs || !has_shape_;
+    // Several axes are compared with all numbers at once: the engine counts them.
+    const bool counted = !(target_.reconstructs || target_.forecasts) || !has_shape_;
     if (counted && width > 0 && needed > 0 && width != needed) {
       const std::string why =
           target_.reconstructs ? absl::StrCat("there are ", needed, " features to reconstruct")
-          : target_.is_class   ? absl::StrCat("the target has ", target_.classes, " classes")
-                               : "the target has one number";
+          : target_.forecasts  ? absl::StrCat("the forecast has ", needed)
+          : target_.next_token
+              ? absl::StrCat("there are ", needed, " tokens, the unknown one included")
+          : target_.is_class ? absl::StrCat("the target has ", target_.classes, " classes")
+                             : "the target has one number";
       context_.errors.Add(
           layer.has_dense() ? At(last) + ".dense.units" : At(last),
           absl::StrCat("the last layer gives ", width, width == 1 ? " number" : " numbers", " but ",
@@ -177,10 +185,10 @@ class NetworkCheck {
                        layer.has_dense() ? absl::StrCat("set units to ", needed, " or leave it out")
                                          : "add \"- dense: {}\" after it"));
     }
-    const bool numbers =
-        network_.loss().has_mean_squared_error() || network_.loss().has_mean_absolute_error() ||
-        network_.loss().has_huber() ||
-        (target_.known && !target_.is_class && !network_.loss().has_binary_cross_entropy());
+    const bool numbers = network_.loss().has_mean_squared_error() ||
+                         network_.loss().has_mean_absolute_error() || network_.loss().has_huber() ||
+                         (target_.known && !target_.is_class && !target_.next_token &&
+                          !network_.loss().has_binary_cross_entropy());
     const bool activated =
         layer.has_activation() ||
         (layer.has_dense() && layer.dense().activation() != v1::ACTIVATION_UNSPECIFIED &&
@@ -195,13 +203,14 @@ class NetworkCheck {
   Context& context_;
   const std::string path_;
   const v1::NetworkLearner& network_;
+  const ExampleShape shape_;
   const TargetFacts& target_;
   const FeatureFacts& features_;
   std::map<std::string, int> index_;
   std::vector<int64_t> widths_;
   std::set<std::string> used_;
-  bool wired_ = true;       // every input was found
-  bool has_shape_ = false;  // outputs may have more axes than [batch, width]
+  bool wired_ = true;  // every input was found
+  bool has_shape_;     // outputs may have more axes than [batch, width]
   double parameters_ = 0;
 };
 
@@ -223,6 +232,12 @@ void CheckLoss(Context& context, const std::string& path, const v1::TrainStep& t
     context.errors.Add(loss.has_cross_entropy() ? path + ".cross_entropy" : path,
                        "is for classes, but the features are reconstructed: use "
                        "mean_squared_error, or binary_cross_entropy for features in [0, 1]");
+  } else if (target.forecasts && for_classes) {
+    context.errors.Add(path,
+                       "is for classes, but a forecast is of numbers: use mean_squared_error");
+  } else if (target.next_token && !loss.has_cross_entropy() &&
+             loss.kind_case() != v1::Loss::KIND_NOT_SET) {
+    context.errors.Add(path, "the next token is one of many: use cross_entropy, or leave it out");
   } else if (for_classes && kind == v1::TARGET_KIND_REGRESSION) {
     context.errors.Add(path,
                        "this loss is for classes, but target_kind is regression: use "
@@ -245,6 +260,8 @@ void CheckLoss(Context& context, const std::string& path, const v1::TrainStep& t
     context.errors.Add(path, target.reconstructs
                                  ? "class weights are for classes, but the features are "
                                    "reconstructed: remove them"
+                             : target.next_token || target.forecasts
+                                 ? "class weights are for a target of classes: remove them"
                                  : "class weights are for classes, but the target is a number");
     return;
   }

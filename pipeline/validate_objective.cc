@@ -1,12 +1,19 @@
 // Learning without a target: reconstruction, rows to learn from, anomalies.
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "pipeline/schema.h"
 #include "pipeline/validate_internal.h"
 
 namespace beamline::pipeline::validation {
 namespace {
+
+// As definitions write it: "reconstruct".
+std::string NameOf(v1::Objective objective) {
+  const std::string name = v1::Objective_Name(objective);
+  return absl::AsciiStrToLower(name.substr(std::string("OBJECTIVE_").size()));
+}
 
 // Values of a column that tells rows apart: each must be in some row, as far as that is known.
 void CheckValues(Context& context, const std::string& path, const v1::Column& column,
@@ -50,18 +57,19 @@ bool IsZeroOrOne(const v1::Column& column) {
 
 }  // namespace
 
-void CheckReconstruction(Context& context, const std::string& path, const v1::TrainingData& data) {
+void CheckNoTarget(Context& context, const std::string& path, const v1::TrainingData& data) {
+  const std::string objective = NameOf(data.objective());
   if (!data.target().empty()) {
     context.errors.Add(path + ".target",
-                       absl::StrCat("must not be given with objective: reconstruct: remove it, and "
-                                    "list \"",
-                                    data.target(),
+                       absl::StrCat("must not be given with objective: ", objective,
+                                    ": remove it, and list \"", data.target(),
                                     "\" in exclude if the network shall not see it; or remove "
                                     "objective"));
   }
   if (data.target_kind() != v1::TARGET_KIND_UNSPECIFIED) {
-    context.errors.Add(path + ".target_kind",
-                       "is for targets, but objective: reconstruct has none: remove it");
+    context.errors.Add(
+        path + ".target_kind",
+        absl::StrCat("is for targets, but objective: ", objective, " has none: remove it"));
   }
 }
 
@@ -83,11 +91,13 @@ void CheckAnomaly(Context& context, const std::string& path, const v1::EvaluateS
   if (!evaluate.has_anomaly()) return;
   const v1::AnomalyLabels& anomaly = evaluate.anomaly();
   if (train != nullptr && !Reconstructs(train->data())) {
-    context.errors.Add(path,
-                       absl::StrCat("is for models that reconstruct, but step \"", evaluate.model(),
-                                    "\" predicts \"", train->data().target(),
-                                    "\": remove it, or give that step's data objective: "
-                                    "reconstruct in place of target"));
+    context.errors.Add(
+        path, absl::StrCat("is for models that reconstruct, but step \"", evaluate.model(),
+                           HasTarget(train->data())
+                               ? absl::StrCat("\" predicts \"", train->data().target())
+                               : "\" has the objective \"" + NameOf(train->data().objective()),
+                           "\": remove it, or give that step's data objective: "
+                           "reconstruct in place of target"));
     return;
   }
   const v1::Column* column = CheckPlainColumn(context, path + ".column", dataset, anomaly.column());

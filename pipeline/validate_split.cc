@@ -1,5 +1,6 @@
 // Splits and transforms.
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -61,10 +62,46 @@ void CheckColumnSplit(Context& context, const std::string& path, const v1::Colum
   };
   check("validation", split.validation());
   check("test", split.test());
-  for (const std::string& value : split.test()) {
-    if (std::count(split.validation().begin(), split.validation().end(), value) > 0) {
-      context.errors.Add(path + ".test", absl::StrCat("\"", value, "\" is among validation too"));
+  check("train", split.train());
+  const auto apart = [&](const char* part, const auto& values, const char* other,
+                         const auto& others) {
+    for (const std::string& value : values) {
+      if (std::count(others.begin(), others.end(), value) == 0) continue;
+      context.errors.Add(absl::StrCat(path, ".", part),
+                         absl::StrCat("\"", value, "\" is among ", other, " too"));
     }
+  };
+  apart("test", split.test(), "validation", split.validation());
+  apart("train", split.train(), "validation", split.validation());
+  apart("train", split.train(), "test", split.test());
+}
+
+// A fraction below 1, or a number of rows.
+void CheckOrdered(Context& context, const std::string& path, const v1::OrderedSplit& split,
+                  const v1::Dataset* dataset) {
+  const auto rows = dataset == nullptr ? 1e15 : static_cast<double>(dataset->row_count());
+  double taken = 0;
+  const auto check = [&](const char* part, double amount) {
+    const bool whole = amount < 1 || amount == std::floor(amount);
+    if (!(amount >= 0 && whole && amount <= rows)) {
+      context.errors.Add(
+          absl::StrCat(path, ".", part),
+          absl::StrCat(
+              "must be a fraction below 1 or a number of rows",
+              dataset == nullptr ? "" : absl::StrCat(", of which there are ", dataset->row_count()),
+              ", not ", NumberText(amount)));
+      return;
+    }
+    taken += amount < 1 ? amount * rows : amount;
+  };
+  check("validation", split.validation());
+  check("test", split.test());
+  check("train", split.train());
+  if (dataset != nullptr && (taken > rows || (split.train() == 0 && taken >= rows))) {
+    context.errors.Add(
+        path,
+        absl::StrCat("the parts take ", NumberText(std::round(taken)), " of ", dataset->row_count(),
+                     " rows", split.train() == 0 ? ": nothing is left for training" : ""));
   }
 }
 
@@ -228,7 +265,7 @@ void CheckSplit(Context& context, const std::string& path, const v1::TrainingDat
       break;
     case v1::Split::kStratified:
       CheckRandom(context, path + ".stratified", split.stratified());
-      if (target.reconstructs) {
+      if (!HasTarget(data)) {
         context.errors.Add(path + ".stratified",
                            "there is no target whose classes could be kept in proportion: use "
                            "random");
@@ -250,6 +287,9 @@ void CheckSplit(Context& context, const std::string& path, const v1::TrainingDat
                            absl::StrCat("must be from 0 to ", split.modulo().divisor() - 1));
       }
       break;
+    case v1::Split::kOrdered:
+      CheckOrdered(context, path + ".ordered", split.ordered(), dataset);
+      break;
     case v1::Split::kInput:
       CheckFraction(context, path + ".input.validation", split.input().validation());
       if (!context.inputs.contains(split.input().test())) {
@@ -260,7 +300,7 @@ void CheckSplit(Context& context, const std::string& path, const v1::TrainingDat
         context.errors.Add(path + ".input.test",
                            "is the input that trains: the test would say nothing");
       }
-      if (split.input().stratified() && target.reconstructs) {
+      if (split.input().stratified() && !HasTarget(data)) {
         context.errors.Add(path + ".input.stratified",
                            "there is no target whose classes could be kept in proportion: remove "
                            "it");

@@ -101,8 +101,10 @@ void CheckMetric(Context& context, const std::string& path, const std::string& n
                  const TargetFacts& target, bool allow_loss) {
   if (allow_loss && name == "loss") return;
   std::vector<std::string> fitting;
-  if (target.reconstructs) {
-    fitting = ReconstructionMetrics(target.anomalies);
+  if (target.next_token) {
+    fitting = TokenMetrics();
+  } else if (target.reconstructs || target.forecasts) {
+    fitting = ReconstructionMetrics(target.anomalies && target.reconstructs);
   } else if (target.known && !(target.is_class && target.classes == 0)) {
     fitting = MetricsFor(target.is_class ? std::max<int64_t>(target.classes, 2) : 0);
   } else {
@@ -114,12 +116,14 @@ void CheckMetric(Context& context, const std::string& path, const std::string& n
   if (std::count(fitting.begin(), fitting.end(), name) > 0) return;
   const MetricName* metric = FindMetricName(name);
   std::string why = "there is no such metric";
-  if (metric != nullptr && target.reconstructs) {
+  if (metric != nullptr && (target.next_token || target.forecasts)) {
+    why = target.next_token ? "is not for models that give the next token" : "is not for forecasts";
+  } else if (metric != nullptr && target.reconstructs) {
     why = metric->binary_only && !target.anomalies
               ? "needs to know which rows are anomalies: give the evaluate step anomaly: {column}"
               : "is for predictions, but the model reconstructs its features";
   } else if (metric != nullptr && metric->reconstruction_only) {
-    why = "is for models that reconstruct, but this one predicts";
+    why = "is for models that reconstruct or forecast, but this one predicts";
   } else if (metric != nullptr && !metric->for_classes) {
     why = "is for numbers, but the target is classes";
   } else if (metric != nullptr && !target.is_class) {

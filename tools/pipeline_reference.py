@@ -17,7 +17,7 @@ from google.protobuf import descriptor_pb2
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "reference" / "pipeline.md"
-FILES = ["beamline/v1/pipeline.proto", "beamline/v1/network.proto", "beamline/v1/layer.proto",
+FILES = ["beamline/v1/pipeline.proto", "beamline/v1/training_data.proto", "beamline/v1/network.proto", "beamline/v1/layer.proto",
          "beamline/v1/common.proto", "beamline/v1/dataset.proto"]
 TOP = "PipelineDefinition"
 HEAD = """# Pipeline reference

@@ -35,6 +35,15 @@ absl::Status CheckServable(const v1::Blob& file, int64_t cache_bytes) {
                                                     ": download it and predict yourself"));
 }
 
+pipeline::PredictOptions OptionsOf(const v1::PredictRequest& request) {
+  pipeline::PredictOptions options;
+  options.reconstruction = request.reconstruction();
+  options.drawing.tokens = request.tokens();
+  if (request.has_temperature()) options.drawing.temperature = request.temperature();
+  options.drawing.seed = request.seed();
+  return options;
+}
+
 }  // namespace
 
 // Loaded models, the least recently used go first. Thread-safe.
@@ -144,20 +153,19 @@ void ModelApi::Predict(const auth::Principal&, const v1::PredictRequest& request
   }();
   if (!model.ok()) return done(model.status());
   auto answer = std::make_shared<Done<v1::PredictResponse>>(std::move(done));
-  const bool accepted = context_.heavy_pool.Run(
-      [predictors = predictors_, model = *std::move(model), request, answer] {
-        (*answer)([&]() -> absl::StatusOr<v1::PredictResponse> {
-          ASSIGN_OR_RETURN(const auto predictor, predictors->Get(model.file()));
-          ASSIGN_OR_RETURN(auto predictions,
-                           predictor->Predict(request.rows(), request.reconstruction()));
-          v1::PredictResponse response;
-          response.set_model(model.name());
-          for (v1::Prediction& prediction : predictions) {
-            *response.add_predictions() = std::move(prediction);
-          }
-          return response;
-        }());
-      });
+  const bool accepted = context_.heavy_pool.Run([predictors = predictors_,
+                                                 model = *std::move(model), request, answer] {
+    (*answer)([&]() -> absl::StatusOr<v1::PredictResponse> {
+      ASSIGN_OR_RETURN(const auto predictor, predictors->Get(model.file()));
+      ASSIGN_OR_RETURN(auto predictions, predictor->Predict(request.rows(), OptionsOf(request)));
+      v1::PredictResponse response;
+      response.set_model(model.name());
+      for (v1::Prediction& prediction : predictions) {
+        *response.add_predictions() = std::move(prediction);
+      }
+      return response;
+    }());
+  });
   if (!accepted) (*answer)(Overloaded("too many predictions are under way: try again", 1'000));
 }
 

@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "engine/data/columnar.h"
-#include "pipeline/ingest/ingest.h"
+#include "pipeline/import.h"
 #include "pipeline/validate.h"
 
 namespace beamline::pipeline::testing {
@@ -39,22 +39,17 @@ void Bench::AddTable(const std::string& input, const engine::data::Table& table)
 }
 
 void Bench::AddFiles(const std::string& input, const std::vector<std::string>& paths) {
-  IngestOptions options;
-  options.files = static_cast<int>(paths.size());
   std::string path = paths[0];
   if (paths.size() > 1) {
     path = folder_.path() + "/" + input + ".joined";
     std::ofstream joined(path, std::ios::binary);
     for (const std::string& part : paths) joined << std::ifstream(part, std::ios::binary).rdbuf();
   }
-  const v1::ImportOptions& import = definition_.inputs().at(input).options();
-  options.csv.names.assign(import.column_names().begin(), import.column_names().end());
-  if (import.header() == v1::ImportOptions::HEADER_ABSENT) {
-    options.csv.header = engine::data::CsvHeader::kAbsent;
-  }
   const std::string table = folder_.path() + "/" + input + ".table";
-  const absl::StatusOr<Ingested> ingested = Ingest(path, path, table, options);
-  ASSERT_TRUE(ingested.ok()) << ingested.status();
+  const absl::StatusOr<v1::Dataset> imported =
+      ImportFile(path, path, definition_.inputs().at(input).options(), /*threads=*/2,
+                 /*max_bytes=*/int64_t{1} << 32, table, static_cast<int>(paths.size()));
+  ASSERT_TRUE(imported.ok()) << imported.status();
   files_[input] = table;
 }
 

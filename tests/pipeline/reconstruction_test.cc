@@ -132,7 +132,7 @@ TEST(Reconstruction, PredictsErrorsAndReconstructions) {
   EXPECT_LT(errors[0].reconstruction_error(), 0.1);
   EXPECT_GT(errors[1].reconstruction_error(), 0.5);
   EXPECT_EQ(errors[0].reconstruction_size(), 0);
-  const auto whole = predictor->Predict(rows, true).value();
+  const auto whole = predictor->Predict(rows, {.reconstruction = true}).value();
   ASSERT_EQ(whole[0].reconstruction_size(), 3);
   EXPECT_EQ(whole[0].reconstruction_error(), errors[0].reconstruction_error());
   // In the scale of the columns.
@@ -235,7 +235,7 @@ TEST(Images, ArePredictedFromListsFlatOrNested) {
     EXPECT_EQ(predictor->Predict(Rows(bad)).status().message(),
               "row 1, column \"image\": expected a list of 20 numbers, or lists nested as 5 x 4");
   }
-  EXPECT_THAT(predictor->Predict(Rows("[{}]"), true).status().message(),
+  EXPECT_THAT(predictor->Predict(Rows("[{}]"), {.reconstruction = true}).status().message(),
               HasSubstr("reconstructs nothing"));
 }
 

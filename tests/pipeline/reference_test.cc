@@ -112,5 +112,26 @@ TEST(Reference, ThyroidAutoencoder) {
   EXPECT_GT(evaluation.roc_size(), 10);
 }
 
+TEST(Reference, JapaneseVowels) {
+  REQUIRE_DATASET(folder, "japanese_vowels");
+  const v1::Evaluation evaluation = Evaluate("japanese_vowels", folder);
+  EXPECT_EQ(evaluation.row_count(), 370);
+  EXPECT_GE(evaluation.metrics().at("accuracy"), 0.975);
+}
+
+// Ridge regression with one map for all series has 0.370, repeating the last day 0.512.
+TEST(Reference, Etth1) {
+  REQUIRE_DATASET(folder, "etth1");
+  const v1::Evaluation evaluation = Evaluate("etth1", folder);
+  EXPECT_EQ(evaluation.row_count(), 2785);
+  EXPECT_LE(evaluation.metrics().at("mse"), 0.385);
+}
+
+// A Markov chain of order 4 has 1.669 nats a character.
+TEST(Reference, Shakespeare) {
+  REQUIRE_DATASET(folder, "tinyshakespeare");
+  EXPECT_LE(Evaluate("shakespeare", folder).metrics().at("log_loss"), 1.65);
+}
+
 }  // namespace
 }  // namespace beamline::pipeline

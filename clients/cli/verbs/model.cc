@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <iostream>
 #include <iterator>
+#include <limits>
 #include <map>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -25,6 +27,8 @@ namespace {
 constexpr size_t kRowsAtOnce = 1000;
 // Of rows whose reconstructions come back.
 constexpr size_t kReconstructed = 50;
+// Tokens that the server writes in one call.
+constexpr int64_t kMaxTokens = 10'000;
 constexpr size_t kMaxRowsBytes = size_t{1} << 30;
 
 // "higgs/3" of ".../models/higgs/versions/3".
@@ -184,11 +188,53 @@ size_t RowsOfCall(const std::vector<google::protobuf::Struct>& rows, size_t firs
   return count;
 }
 
+// A forecast's numbers as far as a line has room.
+std::string ForecastText(const v1::Prediction& prediction) {
+  constexpr int kShown = 6;
+  std::string text;
+  for (int i = 0; i < std::min(prediction.forecast_size(), kShown); ++i) {
+    absl::StrAppend(&text, i > 0 ? " " : "", HumanNumber(prediction.forecast(i), 6));
+  }
+  const int more = prediction.forecast_size() - kShown;
+  if (more > 0) absl::StrAppend(&text, " ... (", more, " more: --json)");
+  return text;
+}
+
 std::vector<std::string> PredictionCells(const v1::Prediction& prediction, size_t row) {
+  if (!prediction.forecast().empty()) return {absl::StrCat(row), ForecastText(prediction), ""};
   if (!prediction.probabilities().empty()) {
     return {absl::StrCat(row), prediction.label(), ProbabilityText(prediction)};
   }
   return {absl::StrCat(row), HumanNumber(prediction.value(), 6), ""};
+}
+
+// How a model of text is to write on.
+absl::Status ReadDrawing(const Arguments& args, v1::PredictRequest* request) {
+  ASSIGN_OR_RETURN(const int64_t tokens, args.Integer("tokens", 0, 1, kMaxTokens));
+  ASSIGN_OR_RETURN(const int64_t seed,
+                   args.Integer("seed", 0, 0, std::numeric_limits<int64_t>::max()));
+  request->set_tokens(static_cast<int32_t>(tokens));
+  request->set_seed(static_cast<uint64_t>(seed));
+  for (const char* flag : {"temperature", "seed"}) {
+    if (args.Has(flag) && tokens == 0) {
+      return UsageError(absl::StrFormat("--%s is for --tokens: give both", flag));
+    }
+  }
+  if (!args.Has("temperature")) return absl::OkStatus();
+  double temperature = 0;
+  if (!absl::SimpleAtod(args.Get("temperature"), &temperature)) {
+    return UsageError(absl::StrFormat("--temperature is \"%s\"; give a number, such as 0.8",
+                                      args.Get("temperature")));
+  }
+  request->set_temperature(temperature);
+  return absl::OkStatus();
+}
+
+// Rows that one call answers.
+size_t RowsAtOnce(const v1::PredictRequest& request) {
+  if (request.reconstruction()) return kReconstructed;
+  if (request.tokens() == 0) return kRowsAtOnce;
+  return static_cast<size_t>(std::max<int64_t>(kMaxTokens / request.tokens(), 1));
 }
 
 absl::StatusOr<ExitCode> Predict(Invocation& invocation) {
@@ -197,6 +243,7 @@ absl::StatusOr<ExitCode> Predict(Invocation& invocation) {
   ASSIGN_OR_RETURN(const std::string name,
                    ResolveModel(invocation, invocation.args().Positional(0)));
   request.set_name(name);
+  RETURN_IF_ERROR(ReadDrawing(invocation.args(), &request));
   const bool reconstruction = invocation.args().Has("reconstruction");
   request.set_reconstruction(reconstruction);
   if (reconstruction && !invocation.json()) {
@@ -206,9 +253,10 @@ absl::StatusOr<ExitCode> Predict(Invocation& invocation) {
   Table predicted({{"ROW", kRight}, {"PREDICTION", kRight}, {"PROBABILITY", kRight}});
   Table reconstructed({{"ROW", kRight}, {"RECONSTRUCTION ERROR", kRight}});
   bool reconstructs = false;
+  std::string text;
   for (size_t first = 0; first < rows.size(); first += static_cast<size_t>(request.rows_size())) {
     request.clear_rows();
-    const size_t count = RowsOfCall(rows, first, reconstruction ? kReconstructed : kRowsAtOnce);
+    const size_t count = RowsOfCall(rows, first, RowsAtOnce(request));
     for (size_t i = first; i < first + count; ++i) *request.add_rows() = rows[i];
     ASSIGN_OR_RETURN(const v1::PredictResponse response, invocation.Call(kPredict, request));
     // All rows are for one version, even if another is published meanwhile.
@@ -219,10 +267,13 @@ absl::StatusOr<ExitCode> Predict(Invocation& invocation) {
       if (invocation.json()) invocation.PrintJsonLine(prediction);
       reconstructs = reconstructs || prediction.has_reconstruction_error();
       predicted.Add(PredictionCells(prediction, row));
+      text += absl::StrCat(absl::StrJoin(prediction.tokens(), ""), "\n");
       reconstructed.Add({absl::StrCat(row), HumanNumber(prediction.reconstruction_error(), 6)});
     }
   }
-  if (!invocation.json()) {
+  if (request.tokens() > 0) {
+    if (!invocation.json()) invocation.Print(text);
+  } else if (!invocation.json()) {
     invocation.Print((reconstructs ? reconstructed : predicted).Render(!invocation.quiet()));
   }
   return ExitCode::kOk;
@@ -260,8 +311,13 @@ std::vector<Command> ModelCommands() {
                   true},
                  {"rows", "FILE", "Rows as JSON lines or CSV; - for standard input",
                   Completion::kFile},
-                 {"reconstruction", "", "With --json: what an autoencoder makes of each row"}},
-       .details = naming,
+                 {"reconstruction", "", "With --json: what an autoencoder makes of each row"},
+                 {"tokens", "N", "Of a model of text: write N tokens behind each row"},
+                 {"temperature", "T", "With --tokens: how bold, from 0 (default 1)"},
+                 {"seed", "N", "With --tokens: the same seed, the same text (default 0)"}},
+       .details = naming +
+                  "\nA row of a model of windows or sequences has a list for each column, with a "
+                  "value for each step; a text stands for the list of its characters.",
        .run = Predict},
   };
 }

@@ -1,0 +1,158 @@
+#include "pipeline/tokens.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+#include "engine/core/error.h"
+#include "engine/core/math.h"
+#include "engine/core/philox.h"
+#include "pipeline/metric_names.h"
+
+namespace beamline::pipeline {
+namespace {
+
+// Of the seed: what is drawn for each token.
+constexpr uint64_t kDrawStream = 0x746F6B656E73;
+constexpr int64_t kNumbersAtOnce = int64_t{1} << 24;
+// Below it the most probable token is taken.
+constexpr double kColdest = 1e-3;
+
+// The code that u in [0, 1) stands for, over probabilities to the power of 1 / temperature.
+int32_t Draw(std::span<const float> probabilities, double temperature, double u) {
+  const auto likeliest = std::max_element(probabilities.begin() + 1, probabilities.end());
+  if (temperature < kColdest) return static_cast<int32_t>(likeliest - probabilities.begin());
+  // Relative to the largest, so that small temperatures do not underflow.
+  // The engine's functions give the same bits on every machine.
+  std::vector<double> heights(probabilities.size());
+  double sum = 0;
+  for (size_t k = 1; k < probabilities.size(); ++k) {
+    const float ratio = probabilities[k] / *likeliest;
+    const float power = 1.0F / static_cast<float>(temperature);
+    heights[k] =
+        ratio > 0 ? static_cast<double>(engine::math::Exp(power * engine::math::Log(ratio))) : 0;
+    sum += heights[k];
+  }
+  double left = u * sum;
+  for (size_t k = 1; k < probabilities.size(); ++k) {
+    if (left < heights[k]) return static_cast<int32_t>(k);
+    left -= heights[k];
+  }
+  return static_cast<int32_t>(likeliest - probabilities.begin());
+}
+
+// The last `steps` codes of each row, padded behind: windows as the learner takes them.
+class Tails : public engine::BatchSource {
+ public:
+  Tails(const engine::BatchLayout& layout, const std::vector<std::vector<int32_t>>& rows)
+      : layout_(layout), rows_(rows) {}
+
+  int64_t rows() const override { return static_cast<int64_t>(rows_.size()); }
+  const engine::BatchLayout& layout() const override { return layout_; }
+  void Gather(std::span<const int64_t> rows, const engine::BatchView& out) const override {
+    if (out.codes == nullptr) return;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const std::vector<int32_t>& codes = rows_[static_cast<size_t>(rows[i])];
+      int32_t* const to = out.codes + static_cast<int64_t>(i) * layout_.code_columns;
+      std::fill_n(to, layout_.code_columns, -1);
+      const int64_t seen = Seen(codes.size());
+      std::copy(codes.end() - seen, codes.end(), to);
+    }
+  }
+  // Codes of a row that the network sees. A window has one code more: the one to be predicted.
+  int64_t Seen(size_t codes) const {
+    return std::min<int64_t>(static_cast<int64_t>(codes), layout_.code_columns - 1);
+  }
+
+ private:
+  const engine::BatchLayout& layout_;
+  const std::vector<std::vector<int32_t>>& rows_;
+};
+
+struct Sums {
+  double weight = 0, log_loss = 0, right = 0;
+};
+
+void AddWindow(std::span<const float> probabilities, std::span<const int32_t> codes, double weight,
+               Sums* sums) {
+  const size_t vocabulary = probabilities.size() / (codes.size() - 1);
+  for (size_t step = 0; step + 1 < codes.size(); ++step) {
+    const int32_t token = codes[step + 1];
+    if (token < 0) continue;
+    const auto p = probabilities.subspan(step * vocabulary, vocabulary);
+    const double likelihood = std::max(static_cast<double>(p[static_cast<size_t>(token)]), 1e-30);
+    sums->log_loss -= weight * std::log(likelihood);
+    const auto best = std::max_element(p.begin(), p.end()) - p.begin();
+    if (best == token) sums->right += weight;
+    sums->weight += weight;
+  }
+}
+
+}  // namespace
+
+std::map<std::string, double> MeasureTokens(engine::Learner& learner,
+                                            const engine::BatchSource& source,
+                                            std::span<const float> weights,
+                                            const std::vector<std::string>& names) {
+  const auto width = static_cast<size_t>(source.layout().code_columns);
+  Sums sums;
+  std::vector<int64_t> rows;
+  std::vector<int32_t> codes;
+  int64_t at_once = 1;  // The first window says how many numbers one makes.
+  for (int64_t first = 0; first < source.rows(); first += static_cast<int64_t>(rows.size())) {
+    rows.resize(static_cast<size_t>(std::min(at_once, source.rows() - first)));
+    std::iota(rows.begin(), rows.end(), first);
+    codes.resize(rows.size() * width);
+    source.Gather(rows, {.codes = codes.data()});
+    const engine::Predictions predictions = learner.Predict(source, rows);
+    const std::span<const float> p = predictions.probabilities.values<float>();
+    const size_t each = p.size() / rows.size();
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const double weight =
+          weights.empty() ? 1 : static_cast<double>(weights[static_cast<size_t>(rows[i])]);
+      AddWindow(p.subspan(i * each, each), std::span(codes).subspan(i * width, width), weight,
+                &sums);
+    }
+    at_once = std::max<int64_t>(1, kNumbersAtOnce / static_cast<int64_t>(each));
+  }
+  const double log_loss = sums.log_loss / sums.weight;
+  const std::map<std::string, double> all = {{"log_loss", log_loss},
+                                             {"perplexity", std::exp(log_loss)},
+                                             {"accuracy", sums.right / sums.weight}};
+  std::map<std::string, double> values;
+  for (const std::string& name : names.empty() ? TokenMetrics() : names) {
+    const auto found = all.find(name);
+    if (found != all.end() && std::isfinite(found->second)) values.insert(*found);
+  }
+  return values;
+}
+
+std::vector<NextToken> ContinueRows(engine::Learner& learner, const engine::BatchLayout& layout,
+                                    std::vector<std::vector<int32_t>> rows,
+                                    const Drawing& drawing) {
+  const Tails source(layout, rows);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i].empty()) engine::Fail("row ", i + 1, ": is empty: give at least one token");
+  }
+  std::vector<NextToken> out(rows.size());
+  for (int64_t token = 0; token <= drawing.tokens; ++token) {
+    const engine::Predictions predictions = learner.Predict(source);
+    const std::span<const float> p = predictions.probabilities.values<float>();
+    const size_t each = p.size() / rows.size();
+    const size_t vocabulary = each / static_cast<size_t>(layout.code_columns - 1);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const auto last = static_cast<size_t>(source.Seen(rows[i].size()) - 1);
+      const auto next = p.subspan(i * each + last * vocabulary, vocabulary);
+      if (token == 0) out[i].probabilities.assign(next.begin(), next.end());
+      if (token == drawing.tokens) continue;
+      const engine::Philox random(drawing.seed, kDrawStream + i);
+      const double u = static_cast<double>(random.Uniform(static_cast<uint64_t>(token)));
+      out[i].written.push_back(Draw(next, drawing.temperature, u));
+      rows[i].push_back(out[i].written.back());
+    }
+  }
+  return out;
+}
+
+}  // namespace beamline::pipeline

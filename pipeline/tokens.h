@@ -1,0 +1,42 @@
+// Models that give the next token: how well they do, and what they write.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/learners/learner.h"
+
+namespace beamline::pipeline {
+
+// Over all tokens of all windows but the first of each, unknown ones left out: log_loss (mean of
+// -ln p, nats per token), perplexity (its exponential), accuracy (the most probable token is the
+// right one). `names` empty: all three. Goes through the windows some at a time: memory does not
+// grow with their number. `weights`, of windows; empty: 1 each.
+std::map<std::string, double> MeasureTokens(engine::Learner& learner,
+                                            const engine::BatchSource& source,
+                                            std::span<const float> weights,
+                                            const std::vector<std::string>& names);
+// How tokens are drawn.
+struct Drawing {
+  int64_t tokens = 0;  // behind each row
+  double temperature = 1;
+  uint64_t seed = 0;
+};
+
+// Probabilities of the token behind a row.
+struct NextToken {
+  std::vector<float> probabilities;  // by code
+  std::vector<int32_t> written;      // `tokens` codes, none of them 0 (unknown)
+};
+
+// Of each row of codes, of which the network sees the last `steps`: the probabilities of the token
+// behind it, and how it goes on. Each token is drawn from the probabilities to the power of
+// 1 / temperature, unknown ones left out, by a number that depends on seed, row and place alone.
+// `layout` is the learner's. Throws engine::Error for a row without codes.
+std::vector<NextToken> ContinueRows(engine::Learner& learner, const engine::BatchLayout& layout,
+                                    std::vector<std::vector<int32_t>> rows, const Drawing& drawing);
+
+}  // namespace beamline::pipeline

@@ -1,0 +1,112 @@
+// Windows and sequences: what a network learns from at once.
+#include "absl/strings/str_cat.h"
+#include "pipeline/examples.h"
+#include "pipeline/schema.h"
+#include "pipeline/validate_internal.h"
+
+namespace beamline::pipeline::validation {
+namespace {
+
+constexpr double kMaxSteps = 65536;
+
+void CheckWindows(Context& context, const std::string& path, const v1::TrainingData& data,
+                  const v1::Dataset* dataset) {
+  const v1::Windows& windows = data.windows();
+  const std::string at = path + ".windows";
+  CheckRange(context, at + ".steps", static_cast<double>(windows.steps()), 1, kMaxSteps, false);
+  CheckRange(context, at + ".stride", static_cast<double>(windows.stride()), 1, 1e12);
+  CheckRange(context, at + ".horizon", static_cast<double>(windows.horizon()), 1, kMaxSteps);
+  if (windows.horizon() != 0 && !Forecasts(data)) {
+    context.errors.Add(at + ".horizon", "is for objective: forecast: remove it");
+  }
+  const v1::Split& split = data.split();
+  const bool in_order = split.kind_case() == v1::Split::KIND_NOT_SET || split.has_ordered() ||
+                        (split.has_input() && split.input().validation() == 0);
+  if (!in_order) {
+    context.errors.Add(path + ".split",
+                       "mixes rows that follow each other: windows need ordered, or an input for "
+                       "the test without validation rows");
+  }
+  if (data.has_train_on()) {
+    context.errors.Add(path + ".train_on", "breaks rows that follow each other: remove it");
+  }
+  const int64_t span = ShapeOf(data).span;
+  if (dataset != nullptr && windows.steps() > 0 && dataset->row_count() < span) {
+    context.errors.Add(at, absl::StrCat("cover ", span, " rows each, but the table has ",
+                                        dataset->row_count(), ": use fewer steps"));
+  }
+}
+
+void CheckSequences(Context& context, const std::string& path, const v1::TrainingData& data,
+                    const v1::Dataset* dataset) {
+  const v1::Sequences& sequences = data.sequences();
+  const std::string at = path + ".sequences";
+  CheckRange(context, at + ".max_steps", static_cast<double>(sequences.max_steps()), 1, kMaxSteps,
+             false);
+  if (Reconstructs(data)) {
+    context.errors.Add(at,
+                       "are of different lengths, so that the network would learn to reconstruct "
+                       "their padding: use windows");
+  }
+  if (sequences.by().empty()) {
+    context.errors.Add(at + ".by", "is missing: name the column that tells sequences apart");
+    return;
+  }
+  if (sequences.by() == data.target() || sequences.by() == data.weight()) {
+    context.errors.Add(
+        at + ".by", absl::StrCat("is the ", sequences.by() == data.target() ? "target" : "weight",
+                                 ": name the column that tells sequences apart"));
+  }
+  if (dataset == nullptr) return;
+  const v1::Column* column = CheckColumn(context, at + ".by", *dataset, sequences.by());
+  if (column == nullptr) return;
+  if (column->item_shape_size() > 0) {
+    context.errors.Add(at + ".by", absl::StrCat("column \"", column->name(),
+                                                "\" holds several numbers a row: sequences are "
+                                                "told apart by a single value"));
+  } else if (column->statistics().missing() > 0) {
+    context.errors.Add(at + ".by", absl::StrCat("column \"", column->name(), "\" has ",
+                                                column->statistics().missing(),
+                                                " missing values: nobody knows whose steps those "
+                                                "rows are"));
+  }
+}
+
+}  // namespace
+
+void CheckExamples(Context& context, const std::string& path, const v1::TrainingData& data,
+                   const v1::Dataset* dataset) {
+  if (data.has_windows()) {
+    CheckWindows(context, path, data, dataset);
+  } else if (GivesNextToken(data) || Forecasts(data)) {
+    context.errors.Add(path + ".windows",
+                       "are missing: say how many rows the network sees at once, such as "
+                       "\"windows: {steps: 96}\"");
+  }
+  if (data.has_sequences()) CheckSequences(context, path, data, dataset);
+}
+
+void CheckExampleCodes(Context& context, const std::string& path, const v1::TrainingData& data,
+                       const FeatureFacts& facts) {
+  if (GivesNextToken(data)) {
+    if (facts.features + facts.code_columns == 0) return;  // Not known.
+    if (facts.features == 0 && facts.code_columns == 1) return;
+    context.errors.Add(path, absl::StrCat("objective: next_token learns from one column that is "
+                                          "encoded by ordinal, but there are ",
+                                          facts.code_columns, " of them and ", facts.features,
+                                          " numbers: name the column in features"));
+    return;
+  }
+  if (Forecasts(data) && facts.code_columns > 0) {
+    context.errors.Add(path + ".transforms",
+                       "objective: forecast predicts numbers: encode categories by one_hot, not "
+                       "by ordinal");
+  } else if ((data.has_windows() || data.has_sequences()) && facts.code_columns > 1) {
+    context.errors.Add(path + ".transforms",
+                       absl::StrCat("ordinal makes ", facts.code_columns,
+                                    " codes of each step, and layers read one: encode the other "
+                                    "columns by one_hot"));
+  }
+}
+
+}  // namespace beamline::pipeline::validation
