@@ -1,11 +1,39 @@
 #include "pipeline/judge.h"
 
+#include "engine/metrics/metrics.h"
 #include "pipeline/measure.h"
+#include "pipeline/metric_names.h"
 #include "pipeline/reconstruction.h"
 #include "pipeline/schema.h"
 #include "pipeline/tokens.h"
 
 namespace beamline::pipeline {
+namespace {
+
+std::map<std::string, double> EmbeddingFigures(engine::Learner& learner,
+                                               const engine::BatchSource& source,
+                                               const Truth& truth,
+                                               const std::vector<std::string>& names) {
+  std::map<std::string, double> values;
+  if (source.rows() < 2) return values;
+  const engine::Predictions predictions = learner.Predict(source);
+  for (const std::string& name : names.empty() ? EmbeddingMetrics() : names) {
+    if (name == "loss") continue;
+    values[name] =
+        engine::metrics::RecallAtK(predictions.probabilities.values<float>(), truth.labels,
+                                   name == "recall_at_1" ? 1 : 5, truth.weights);
+  }
+  return values;
+}
+
+v1::Evaluation Only(const std::map<std::string, double>& metrics, int64_t rows) {
+  v1::Evaluation evaluation;
+  for (const auto& [name, value] : metrics) (*evaluation.mutable_metrics())[name] = value;
+  evaluation.set_row_count(rows);
+  return evaluation;
+}
+
+}  // namespace
 
 std::map<std::string, double> JudgeMetrics(engine::Learner& learner,
                                            const engine::BatchSource& source, const Truth& truth,
@@ -15,6 +43,7 @@ std::map<std::string, double> JudgeMetrics(engine::Learner& learner,
   if (!HasTarget(card.data())) {
     return MeasureErrors(ErrorsOf(learner, source), {}, truth.weights, names);
   }
+  if (Embeds(card.network().loss())) return EmbeddingFigures(learner, source, truth, names);
   return Metrics(ToSaid(learner.Predict(source), card), truth, names);
 }
 
@@ -22,15 +51,13 @@ v1::Evaluation Judge(engine::Learner& learner, const engine::BatchSource& source
                      const Truth& truth, std::span<const int32_t> anomalies,
                      const v1::ModelCard& card, const std::vector<std::string>& names) {
   if (GivesNextToken(card.data())) {
-    v1::Evaluation evaluation;
-    for (const auto& [name, value] : MeasureTokens(learner, source, truth.weights, names)) {
-      (*evaluation.mutable_metrics())[name] = value;
-    }
-    evaluation.set_row_count(source.rows());
-    return evaluation;
+    return Only(MeasureTokens(learner, source, truth.weights, names), source.rows());
   }
   if (!HasTarget(card.data())) {
     return MeasureReconstruction(ErrorsOf(learner, source), anomalies, truth.weights, names);
+  }
+  if (Embeds(card.network().loss())) {
+    return Only(EmbeddingFigures(learner, source, truth, names), source.rows());
   }
   return Measure(ToSaid(learner.Predict(source), card), truth, card, names);
 }

@@ -21,6 +21,8 @@ constexpr MetricName kMetrics[] = {
     {.name = "pr_auc", .binary_only = true},
     {.name = "precision"},
     {.name = "recall"},
+    {.name = "recall_at_1", .embedding_only = true},
+    {.name = "recall_at_5", .embedding_only = true},
     {.name = "top_3_accuracy", .by_default = false, .min_classes = 4},
     {.name = "top_5_accuracy", .by_default = false, .min_classes = 6},
     {.name = "mae", .larger_is_better = false, .for_classes = false},
@@ -30,8 +32,9 @@ constexpr MetricName kMetrics[] = {
 };
 
 bool Fits(const MetricName& metric, int64_t classes) {
-  return !metric.reconstruction_only && metric.for_classes == (classes > 0) &&
-         (!metric.binary_only || classes == 2) && classes >= metric.min_classes;
+  return !metric.reconstruction_only && !metric.embedding_only &&
+         metric.for_classes == (classes > 0) && (!metric.binary_only || classes == 2) &&
+         classes >= metric.min_classes;
 }
 
 }  // namespace
@@ -60,6 +63,8 @@ std::vector<std::string> DefaultMetrics(int64_t classes) {
   }
   return names;
 }
+
+std::vector<std::string> EmbeddingMetrics() { return {"recall_at_1", "recall_at_5"}; }
 
 std::vector<std::string> TokenMetrics() { return {"log_loss", "perplexity", "accuracy"}; }
 

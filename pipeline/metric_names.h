@@ -21,6 +21,8 @@ struct MetricName {
   int64_t min_classes = 0;
   // For models that reconstruct, and no others.
   bool reconstruction_only = false;
+  // For models that embed, and no others.
+  bool embedding_only = false;
 };
 
 // Ascending within classification, then regression.
@@ -32,6 +34,8 @@ std::vector<std::string> MetricsFor(int64_t classes);
 // Those of them that are computed where no metrics are named.
 std::vector<std::string> DefaultMetrics(int64_t classes);
 
+// Names of those for models that embed rows.
+std::vector<std::string> EmbeddingMetrics();
 // Names of those for models that give the next token.
 std::vector<std::string> TokenMetrics();
 // Names of those for models that reconstruct, or forecast (then there are no anomalies);

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "pipeline/layers.h"
 #include "pipeline/metric_names.h"
+#include "pipeline/schema.h"
 
 namespace beamline::pipeline {
 namespace {
@@ -267,8 +268,7 @@ engine::BatchLayout ToLayout(const v1::NetworkLearner& network, const NetworkFac
   }
   // Binary cross-entropy compares one output with 0 or 1: to the engine a number.
   const auto classes = static_cast<int64_t>(facts.classes.size());
-  const bool labels = HasOutputPerClass(network, classes) || network.loss().has_triplet() ||
-                      network.loss().has_info_nce();
+  const bool labels = HasOutputPerClass(network, classes) || Embeds(network.loss());
   layout.targets = labels ? 0 : 1;
   layout.classes = labels ? classes : 0;
   return layout;

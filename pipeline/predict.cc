@@ -4,6 +4,7 @@
 #include <limits>
 #include <mutex>
 #include <set>
+#include <span>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -44,6 +45,17 @@ std::vector<std::vector<int32_t>> CodesOf(const RequestTable& request,
     rows.emplace_back(begin, begin + request.examples.lengths[i]);
   }
   return rows;
+}
+
+std::vector<v1::Prediction> ToEmbeddings(const engine::Predictions& said) {
+  std::vector<v1::Prediction> predictions;
+  const std::span<const float> numbers = said.probabilities.values<float>();
+  const auto width = static_cast<size_t>(said.probabilities.shape().Columns());
+  for (size_t first = 0; first < numbers.size(); first += width) {
+    const auto row = numbers.subspan(first, width);
+    predictions.emplace_back().mutable_embedding()->Add(row.begin(), row.end());
+  }
+  return predictions;
 }
 
 std::vector<v1::Prediction> ToPredictions(const std::vector<NextToken>& tokens,
@@ -185,6 +197,8 @@ absl::StatusOr<std::vector<v1::Prediction>> Predictor::Predict(
         predictions = PredictReconstruction(*learner, *source, transforms, options.reconstruction);
       } else if (Forecasts(card().data())) {
         predictions = PredictForecast(*learner, *source, transforms);
+      } else if (Embeds(card().network().loss())) {
+        predictions = ToEmbeddings(learner->Predict(*source));
       } else {
         predictions = ToPredictions(ToSaid(learner->Predict(*source), card()), card());
       }

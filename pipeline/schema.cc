@@ -63,6 +63,8 @@ bool HasTarget(const v1::TrainingData& data) {
   return data.objective() == v1::OBJECTIVE_UNSPECIFIED || data.objective() == v1::OBJECTIVE_PREDICT;
 }
 
+bool Embeds(const v1::Loss& loss) { return loss.has_triplet() || loss.has_info_nce(); }
+
 std::vector<std::string> FeatureColumns(const v1::TrainingData& data,
                                         const std::vector<std::string>& columns) {
   if (data.features_size() > 0) return {data.features().begin(), data.features().end()};

@@ -37,6 +37,8 @@ bool Reconstructs(const v1::TrainingData& data);
 bool Forecasts(const v1::TrainingData& data);
 bool GivesNextToken(const v1::TrainingData& data);
 bool HasTarget(const v1::TrainingData& data);
+// Whether the loss compares rows with each other, so that the network's outputs are embeddings.
+bool Embeds(const v1::Loss& loss);
 
 // The columns that are learned from, in the order of `columns`, or as data.features has them: all
 // but target, weight, excluded, the split's, train_on's and the one that tells sequences apart.

@@ -173,6 +173,7 @@ TargetFacts FactsOfTarget(const Context& context, const v1::TrainStep& train) {
   facts.is_class =
       TargetIsClass(train.data(), train.network().loss(), column->type(), statistics.distinct());
   if (!facts.is_class && IsText(column->type())) facts.known = false;  // CheckTarget complains.
+  facts.embeds = facts.is_class && Embeds(train.network().loss());
   if (!facts.is_class) return facts;
   facts.classes = statistics.distinct();
   if (static_cast<int64_t>(statistics.top_categories_size()) == statistics.distinct()) {

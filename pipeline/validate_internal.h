@@ -41,6 +41,8 @@ struct TargetFacts {
   bool reconstructs = false;
   bool forecasts = false;
   bool next_token = false;
+  // The loss compares rows: the outputs are embeddings of any width.
+  bool embeds = false;
   // Where a model is measured: its rows are labelled as anomalies or not.
   bool anomalies = false;
 };

@@ -157,6 +157,7 @@ class NetworkCheck {
     const int64_t rows = target_.forecasts ? shape_.horizon : std::max<int64_t>(shape_.steps, 1);
     if (target_.reconstructs || target_.forecasts) return features_.features * rows;
     if (target_.next_token) return features_.code_sizes.empty() ? 0 : features_.code_sizes[0];
+    if (Embeds(network_.loss())) return 0;
     if (network_.loss().has_binary_cross_entropy()) return 1;
     if (!target_.known) return 0;
     if (!target_.is_class) return 1;
@@ -168,6 +169,10 @@ class NetworkCheck {
     const v1::Layer& layer = network_.layers(last);
     const int64_t width = widths_[static_cast<size_t>(last)];
     const int64_t needed = OutputsNeeded();
+    if (Embeds(network_.loss()) && layer.has_dense() && layer.dense().units() == 0) {
+      context_.errors.Add(At(last) + ".dense.units",
+                          "is missing: the loss takes embeddings of any width, such as 32");
+    }
     // Several axes are compared with all numbers at once: the engine counts them.
     const bool counted = !(target_.reconstructs || target_.forecasts) || !has_shape_;
     if (counted && width > 0 && needed > 0 && width != needed) {
@@ -221,8 +226,8 @@ void CheckLoss(Context& context, const std::string& path, const v1::TrainStep& t
   const bool for_classes = loss.has_binary_cross_entropy() || loss.has_cross_entropy() ||
                            loss.has_hinge() || loss.has_focal() || loss.has_triplet() ||
                            loss.has_info_nce();
-  if (loss.has_triplet() || loss.has_info_nce()) {
-    context.unimplemented.Add(path, "embeddings cannot be predicted or measured yet");
+  if (Embeds(loss) && !HasTarget(train.data())) {
+    context.errors.Add(path, "compares rows by the classes of a target: give data.target");
   }
   CheckRange(context, path + ".focal.gamma", loss.focal().gamma(), 0, 100);
   CheckRange(context, path + ".triplet.margin", loss.triplet().margin(), 1e-9, 1e9);

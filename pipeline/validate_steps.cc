@@ -101,7 +101,9 @@ void CheckMetric(Context& context, const std::string& path, const std::string& n
                  const TargetFacts& target, bool allow_loss) {
   if (allow_loss && name == "loss") return;
   std::vector<std::string> fitting;
-  if (target.next_token) {
+  if (target.embeds) {
+    fitting = EmbeddingMetrics();
+  } else if (target.next_token) {
     fitting = TokenMetrics();
   } else if (target.reconstructs || target.forecasts) {
     fitting = ReconstructionMetrics(target.anomalies && target.reconstructs);
@@ -116,7 +118,11 @@ void CheckMetric(Context& context, const std::string& path, const std::string& n
   if (std::count(fitting.begin(), fitting.end(), name) > 0) return;
   const MetricName* metric = FindMetricName(name);
   std::string why = "there is no such metric";
-  if (metric != nullptr && (target.next_token || target.forecasts)) {
+  if (metric != nullptr && target.embeds) {
+    why = "is for predictions, but the loss makes embeddings";
+  } else if (metric != nullptr && metric->embedding_only) {
+    why = "is for the losses triplet and info_nce";
+  } else if (metric != nullptr && (target.next_token || target.forecasts)) {
     why = target.next_token ? "is not for models that give the next token" : "is not for forecasts";
   } else if (metric != nullptr && target.reconstructs) {
     why = metric->binary_only && !target.anomalies

@@ -111,6 +111,13 @@ double CalibrationError(const std::vector<ReliabilityBin>& bins);
 double LogLoss(std::span<const float> probabilities, std::span<const int32_t> labels,
                int64_t classes, Weights weights = {});
 
+// --- Embeddings: rows of unit length [rows, width].
+
+// Share of the weight of rows that have a row of their label among their `k` nearest others, those
+// with the largest dot product; of equals the first counts as nearer. Compares all pairs of rows.
+double RecallAtK(std::span<const float> embeddings, std::span<const int32_t> labels, int64_t k,
+                 Weights weights = {});
+
 // --- Numbers.
 
 double MeanSquaredError(std::span<const float> predicted, std::span<const float> targets,

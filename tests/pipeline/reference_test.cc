@@ -2,7 +2,12 @@
 // rows).
 #include <gtest/gtest.h>
 
+#include <map>
+#include <string>
+
 #include "base/file.h"
+#include "pipeline/parameters.h"
+#include "pipeline/violation.h"
 #include "tests/pipeline/bench.h"
 
 namespace beamline::pipeline {
@@ -12,10 +17,15 @@ using testing::Bench;
 using testing::DatasetFolder;
 using testing::SourceFile;
 
-// The evaluation of an example; its input files are in `folder`.
-v1::Evaluation Evaluate(const std::string& name, const std::string& folder) {
+// The evaluation of an example; its input files are in `folder`. With other parameters than its own
+// nothing is published.
+v1::Evaluation Evaluate(const std::string& name, const std::string& folder,
+                        const std::map<std::string, double>& parameters = {}) {
   Bench bench(ReadFile(SourceFile("examples/" + name + "/pipeline.yaml")).value());
   bench.threads = 2;
+  google::protobuf::Map<std::string, google::protobuf::Value> values;
+  for (const auto& [parameter, value] : parameters) values[parameter].set_number_value(value);
+  EXPECT_EQ(FormatViolations(ApplyParameters(values, &bench.definition()), ""), "");
   for (const auto& [input, source] : bench.definition().inputs()) {
     std::vector<std::string> paths;
     for (const std::string& file : source.files()) paths.push_back(folder + "/" + file);
@@ -30,6 +40,7 @@ v1::Evaluation Evaluate(const std::string& name, const std::string& folder) {
   for (const auto& [metric, value] : evaluation.metrics()) {
     ::testing::Test::RecordProperty(metric, std::to_string(value));
   }
+  if (!parameters.empty()) return evaluation;
   end = bench.Run("publish");
   EXPECT_EQ(end.result().failure().message(), "");
   return evaluation;
@@ -110,6 +121,24 @@ TEST(Reference, ThyroidAutoencoder) {
   EXPECT_EQ(evaluation.row_count(), 755);
   EXPECT_GE(evaluation.metrics().at("auc"), 0.98);
   EXPECT_GT(evaluation.roc_size(), 10);
+}
+
+// Ten epochs on all images take too long here: a tenth of them says whether it learns.
+TEST(Reference, MnistResnet) {
+  REQUIRE_DATASET(folder, "mnist");
+  const v1::Evaluation evaluation =
+      Evaluate("mnist_resnet", folder, {{"limit", 6000}, {"epochs", 3}});
+  EXPECT_GE(evaluation.metrics().at("accuracy"), 0.96);
+}
+
+TEST(Reference, MnistDcign) {
+  REQUIRE_DATASET(folder, "mnist");
+  EXPECT_LE(Evaluate("mnist_dcign", folder).metrics().at("mse"), 0.012);
+}
+
+TEST(Reference, MnistTriplet) {
+  REQUIRE_DATASET(folder, "mnist");
+  EXPECT_GE(Evaluate("mnist_triplet", folder).metrics().at("recall_at_1"), 0.97);
 }
 
 TEST(Reference, JapaneseVowels) {

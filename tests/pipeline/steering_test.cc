@@ -139,7 +139,8 @@ TEST(SteeringTest, SaysWhatIsWrong) {
   EXPECT_EQ(error("loss", "{focal: {gamma: -1}}"),
             "loss.focal.gamma: must be from 0 to 100, not -1\n");
   EXPECT_EQ(error("loss", "{triplet: {}}"),
-            "loss: embeddings cannot be predicted or measured yet\n");
+            "layers.2.dense.units: is missing: the loss takes embeddings of any width, such as "
+            "32\n");
   EXPECT_EQ(error("optimizer", "{lamb: {beta2: 1}}"),
             "optimizer.lamb.beta2: must be from 0 to 0.9999999999, not 1\n");
   EXPECT_EQ(error("schedule", "{one_cycle: {rising_share: 2}}"),

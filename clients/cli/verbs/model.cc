@@ -188,20 +188,22 @@ size_t RowsOfCall(const std::vector<google::protobuf::Struct>& rows, size_t firs
   return count;
 }
 
-// A forecast's numbers as far as a line has room.
-std::string ForecastText(const v1::Prediction& prediction) {
+// Numbers as far as a line has room.
+std::string NumbersText(const google::protobuf::RepeatedField<double>& numbers) {
   constexpr int kShown = 6;
   std::string text;
-  for (int i = 0; i < std::min(prediction.forecast_size(), kShown); ++i) {
-    absl::StrAppend(&text, i > 0 ? " " : "", HumanNumber(prediction.forecast(i), 6));
+  for (int i = 0; i < std::min(numbers.size(), kShown); ++i) {
+    absl::StrAppend(&text, i > 0 ? " " : "", HumanNumber(numbers[i], 6));
   }
-  const int more = prediction.forecast_size() - kShown;
+  const int more = numbers.size() - kShown;
   if (more > 0) absl::StrAppend(&text, " ... (", more, " more: --json)");
   return text;
 }
 
 std::vector<std::string> PredictionCells(const v1::Prediction& prediction, size_t row) {
-  if (!prediction.forecast().empty()) return {absl::StrCat(row), ForecastText(prediction), ""};
+  for (const auto* numbers : {&prediction.forecast(), &prediction.embedding()}) {
+    if (!numbers->empty()) return {absl::StrCat(row), NumbersText(*numbers), ""};
+  }
   if (!prediction.probabilities().empty()) {
     return {absl::StrCat(row), prediction.label(), ProbabilityText(prediction)};
   }

@@ -125,5 +125,21 @@ TEST(MetricsTest, RefusesBadInput) {
   EXPECT_THROW(LogLoss(Floats{0.5f}, Ints{3}, 2), Error);
 }
 
+TEST(MetricsTest, RecallByHand) {
+  // Angles on a circle: 0, 10, 20, 100, 105 degrees.
+  Floats rows;
+  for (const double degrees : {0.0, 10.0, 20.0, 100.0, 105.0}) {
+    rows.push_back(static_cast<float>(std::cos(degrees * M_PI / 180)));
+    rows.push_back(static_cast<float>(std::sin(degrees * M_PI / 180)));
+  }
+  const Ints labels = {0, 1, 1, 0, 0};
+  EXPECT_DOUBLE_EQ(RecallAtK(rows, labels, 1), 3.0 / 5);  // not row 0; row 1 looks at row 0
+  EXPECT_DOUBLE_EQ(RecallAtK(rows, labels, 2), 4.0 / 5);
+  EXPECT_DOUBLE_EQ(RecallAtK(rows, labels, 3), 1);
+  EXPECT_DOUBLE_EQ(RecallAtK(rows, labels, 99), 1);
+  EXPECT_DOUBLE_EQ(RecallAtK(rows, labels, 1, Floats{5, 0, 1, 1, 1}), 3.0 / 8);
+  EXPECT_THROW(RecallAtK(rows, Ints{1}, 1), Error);
+}
+
 }  // namespace
 }  // namespace beamline::engine::metrics
