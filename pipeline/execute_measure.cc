@@ -4,7 +4,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "engine/learners/registry.h"
 #include "pipeline/dependencies.h"
 #include "pipeline/execute_internal.h"
 #include "pipeline/measure.h"
@@ -74,6 +73,10 @@ std::vector<int32_t> AnomaliesOf(const v1::EvaluateStep& evaluate, const Chosen&
 
 // What is known of a registered model only now.
 void CheckModel(const v1::EvaluateStep& evaluate, const v1::ModelCard& card) {
+  if (card.has_adversarial()) {
+    engine::Fail(
+        "the model generates and predicts nothing that could be measured: remove the step");
+  }
   if (!evaluate.has_anomaly() || Reconstructs(card.data())) return;
   engine::Fail("anomaly is for models that reconstruct, but this one predicts \"", card.target(),
                "\": remove it");
@@ -99,8 +102,7 @@ void RunEvaluate(Task& task, v1::TaskEnd* end) {
         ReadTruth(chosen.dataset.table, inference.target, model.card.data().weight(), chosen.rows);
     const RowSource source(inference.transforms, chosen.dataset.table, chosen.rows,
                            inference.layout, truth, task.FeatureBytes());
-    const auto learner =
-        engine::MakeLearner("network", {.network = &inference.spec, .layout = inference.layout});
+    const auto learner = MakeLearner(inference);
     learner->SetWeights(model.tensors);
     v1::Evaluation evaluation;
     const std::vector<std::string> names(evaluate.metrics().begin(), evaluate.metrics().end());

@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "engine/core/error.h"
-#include "engine/learners/registry.h"
+#include "pipeline/adversarial.h"
 #include "pipeline/measure.h"
 #include "pipeline/model_file.h"
 #include "pipeline/reconstruction.h"
@@ -29,6 +29,7 @@ using Rows = google::protobuf::RepeatedPtrField<Struct>;
 // Learners that wait for work; more than this are not kept.
 constexpr size_t kMaxIdleLearners = 8;
 constexpr double kExactInteger = 9007199254740992.0;
+constexpr int64_t kMaxSample = int64_t{1} << 40;
 
 std::string Place(int row, const std::string& column) {
   return absl::StrCat("row ", row + 1, ", column \"", column, "\": ");
@@ -184,8 +185,7 @@ struct Predictor::State {
         return learner;
       }
     }
-    auto learner =
-        engine::MakeLearner("network", {.network = &inference.spec, .layout = inference.layout});
+    auto learner = MakeLearner(inference);
     learner->SetWeights(model.tensors);
     return learner;
   }
@@ -233,7 +233,8 @@ absl::StatusOr<std::unique_ptr<Predictor>> Predictor::Load(std::string_view mode
 }
 
 absl::StatusOr<std::vector<v1::Prediction>> Predictor::Predict(const Rows& rows,
-                                                               bool reconstruction) const {
+                                                               bool reconstruction,
+                                                               int64_t first_sample) const {
   if (rows.size() > kMaxPredictRows) {
     return absl::InvalidArgumentError(absl::StrCat("there are ", rows.size(), " rows; at most ",
                                                    kMaxPredictRows, " are answered at once"));
@@ -244,13 +245,28 @@ absl::StatusOr<std::vector<v1::Prediction>> Predictor::Predict(const Rows& rows,
         "reconstruction: the model predicts and reconstructs nothing");
   }
   const int64_t most = kMaxReconstructionNumbers / std::max(card().features_size(), 1);
-  if (reconstruction && rows.size() > std::max<int64_t>(most, 1)) {
+  const bool generates = card().has_adversarial();
+  if ((reconstruction || generates) && rows.size() > std::max<int64_t>(most, 1)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "there are ", rows.size(), " rows; ", generates ? "samples for" : "reconstructions of",
+        " at most ", std::max<int64_t>(most, 1), " are given at once by this model"));
+  }
+  if (first_sample < 0 || first_sample > kMaxSample) {
     return absl::InvalidArgumentError(
-        absl::StrCat("there are ", rows.size(), " rows; reconstructions of at most ",
-                     std::max<int64_t>(most, 1), " are given at once by this model"));
+        absl::StrCat("first_sample: must be from 0 to ", kMaxSample, ", not ", first_sample));
+  }
+  if (first_sample != 0 && !generates) {
+    return absl::InvalidArgumentError("first_sample: the model predicts and generates nothing");
   }
   try {
     state_->CheckFields(rows);
+    if (generates) {
+      std::unique_ptr<engine::Learner> learner = state_->Take();
+      auto samples = DrawSamples(*learner, first_sample, rows.size(), state_->inference.layout,
+                                 state_->inference.transforms);
+      state_->Return(std::move(learner));
+      return samples;
+    }
     std::vector<engine::data::Column> columns;
     for (const v1::Column& column : card().columns()) columns.push_back(BuildColumn(column, rows));
     const engine::data::Table table(std::move(columns));

@@ -32,10 +32,11 @@ class Predictor {
   // names row (from 1) and column: missing, of a wrong type, a missing value that no transform
   // fills in, an unknown category that the model refuses; or says that there are more than
   // kMaxPredictRows rows, or more than kMaxReconstructionNumbers in all if reconstructions are
-  // asked for. `reconstruction`: as in PredictRequest.
+  // asked for. A model that generates takes empty rows, and gives a sample for each, at most
+  // kMaxReconstructionNumbers in all. `reconstruction` and `first_sample`: as in PredictRequest.
   absl::StatusOr<std::vector<v1::Prediction>> Predict(
       const google::protobuf::RepeatedPtrField<google::protobuf::Struct>& rows,
-      bool reconstruction = false) const;
+      bool reconstruction = false, int64_t first_sample = 0) const;
 
  private:
   struct State;

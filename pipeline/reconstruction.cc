@@ -73,8 +73,12 @@ double Restore(const std::vector<FittedStep>& steps, size_t k, double x) {
   return x;
 }
 
-void AddReconstruction(const engine::data::FittedTransforms& transforms,
-                       std::span<const float> made, v1::Prediction* prediction) {
+}  // namespace
+
+std::vector<double> InColumnScale(const engine::data::FittedTransforms& transforms,
+                                  std::span<const float> made) {
+  std::vector<double> values;
+  values.reserve(made.size());
   size_t next = 0;
   for (const FittedColumn& column : transforms.columns) {
     if (column.output == FittedColumn::Output::kCode) continue;
@@ -82,14 +86,13 @@ void AddReconstruction(const engine::data::FittedTransforms& transforms,
     const size_t size = one_hot ? column.categories.size() : static_cast<size_t>(column.item_size);
     for (size_t k = 0; k < size; ++k) {
       const auto value = static_cast<double>(made[next++]);
-      prediction->add_reconstruction(column.output == FittedColumn::Output::kNumbers
-                                         ? Restore(column.steps, k, value)
-                                         : value);
+      values.push_back(column.output == FittedColumn::Output::kNumbers
+                           ? Restore(column.steps, k, value)
+                           : value);
     }
   }
+  return values;
 }
-
-}  // namespace
 
 RowErrors ReconstructionErrors(engine::Learner& learner, const engine::BatchSource& source) {
   RowErrors errors;
@@ -169,7 +172,10 @@ std::vector<v1::Prediction> PredictReconstruction(engine::Learner& learner,
       learner, source, [&](int64_t, std::span<const float> features, std::span<const float> made) {
         v1::Prediction& prediction = predictions.emplace_back();
         prediction.set_reconstruction_error(static_cast<double>(ErrorOf(features, made).squared));
-        if (give_features) AddReconstruction(transforms, made, &prediction);
+        if (!give_features) return;
+        for (const double value : InColumnScale(transforms, made)) {
+          prediction.add_reconstruction(value);
+        }
       });
   return predictions;
 }

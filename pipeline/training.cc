@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/core/philox.h"
+#include "engine/learners/registry.h"
+#include "pipeline/adversarial.h"
 #include "pipeline/fitted.h"
 #include "pipeline/network.h"
 #include "pipeline/schema.h"
@@ -102,6 +104,27 @@ NetworkFacts FactsOf(const v1::ModelCard& card, std::vector<int64_t> class_rows)
   return facts;
 }
 
+void RequireFeatures(const Inference& inference) {
+  if (inference.transforms.features() == inference.layout.features &&
+      inference.transforms.codes() == inference.layout.code_columns) {
+    return;
+  }
+  engine::Fail("the model card's transforms give ", inference.transforms.features(),
+               " features and ", inference.transforms.codes(), " codes, but its network takes ",
+               inference.layout.features, " and ", inference.layout.code_columns);
+}
+
+template <typename Prepared>
+std::unique_ptr<engine::Learner> MakeLearnerOf(const Prepared& prepared,
+                                               engine::LearnerConfig config) {
+  if (prepared.adversarial.has_value()) {
+    config.adversarial = &*prepared.adversarial;
+    return engine::MakeLearner("adversarial", config);
+  }
+  config.network = &prepared.spec;
+  return engine::MakeLearner("network", config);
+}
+
 }  // namespace
 
 engine::data::Split SplitRows(const engine::data::Table& table, const v1::TrainingData& data,
@@ -140,7 +163,8 @@ Training PrepareTraining(const Dataset& dataset, const v1::TrainStep& train, uin
   const engine::data::Split split =
       At(absl::StrCat(at, ".split"), [&] { return SplitRows(table, data, seed); });
   FittedTarget target;
-  if (!Reconstructs(data)) {
+  const bool without_target = Reconstructs(data) || train.has_adversarial();
+  if (!without_target) {
     target =
         At(absl::StrCat(at, ".target"), [&] { return FitTargetOf(dataset, split.train, train); });
     for (const std::string& name : target.classes) card.add_classes(name);
@@ -154,7 +178,7 @@ Training PrepareTraining(const Dataset& dataset, const v1::TrainStep& train, uin
   ToCard(fitted, &card);
   AddColumns(table, fitted, &card);
 
-  const std::string truth_at = absl::StrCat(at, Reconstructs(data) ? ".weight" : ".target");
+  const std::string truth_at = absl::StrCat(at, without_target ? ".weight" : ".target");
   const auto read_truth = [&](const std::vector<int64_t>& rows) {
     return At(truth_at, [&] { return ReadTruth(table, target, data.weight(), rows); });
   };
@@ -162,10 +186,22 @@ Training PrepareTraining(const Dataset& dataset, const v1::TrainStep& train, uin
   const NetworkFacts facts =
       FactsOf(card, target.classes.empty() ? std::vector<int64_t>{}
                                            : CountClasses(truth, target.classes.size()));
-  *card.mutable_network() = Complete(train.network(), facts);
-  out.spec = ToNetworkSpec(card.network(), facts);
-  out.spec.seed = seed;
-  out.layout = ToLayout(card.network(), facts, !data.weight().empty());
+  const bool weighted = !data.weight().empty();
+  if (train.has_adversarial()) {
+    if (!facts.code_sizes.empty()) {
+      throw PlacedError("codes cannot be generated: use one_hot in place of ordinal",
+                        absl::StrCat(at, ".transforms"));
+    }
+    *card.mutable_adversarial() = Complete(train.adversarial(), facts.features);
+    out.adversarial = ToAdversarialSpec(card.adversarial(), facts.features);
+    out.adversarial->seed = seed;
+    out.layout = LayoutOf(facts.features, weighted);
+  } else {
+    *card.mutable_network() = Complete(train.network(), facts);
+    out.spec = ToNetworkSpec(card.network(), facts);
+    out.spec.seed = seed;
+    out.layout = ToLayout(card.network(), facts, weighted);
+  }
   if (!split.validation.empty()) out.validation_truth = read_truth(split.validation);
   At(absl::StrCat(at, ".transforms"), [&] {
     out.training =
@@ -179,8 +215,16 @@ Training PrepareTraining(const Dataset& dataset, const v1::TrainStep& train, uin
 
 Inference PrepareInference(const v1::ModelCard& card) {
   Inference inference;
-  if (card.network().layers_size() == 0) engine::Fail("the model card has no network");
   const NetworkFacts facts = FactsOf(card, {});
+  if (card.has_adversarial()) {
+    inference.adversarial = ToAdversarialSpec(card.adversarial(), facts.features);
+    inference.adversarial->seed = card.seed();
+    inference.layout = LayoutOf(facts.features, false);
+    inference.transforms = FromCard(card);
+    RequireFeatures(inference);
+    return inference;
+  }
+  if (card.network().layers_size() == 0) engine::Fail("the model card has no network");
   inference.spec = ToNetworkSpec(card.network(), facts);
   inference.spec.seed = card.seed();
   // Weights of classes are training's matter, and balanced ones cannot be known here.
@@ -189,13 +233,19 @@ Inference PrepareInference(const v1::ModelCard& card) {
   inference.transforms = FromCard(card);
   inference.target = TargetFromCard(card);
   inference.layout = ToLayout(card.network(), facts, !card.data().weight().empty());
-  if (inference.transforms.features() != inference.layout.features ||
-      inference.transforms.codes() != inference.layout.code_columns) {
-    engine::Fail("the model card's transforms give ", inference.transforms.features(),
-                 " features and ", inference.transforms.codes(), " codes, but its network takes ",
-                 inference.layout.features, " and ", inference.layout.code_columns);
-  }
+  RequireFeatures(inference);
   return inference;
+}
+
+std::unique_ptr<engine::Learner> MakeLearner(const Training& training) {
+  engine::LearnerConfig config{.layout = training.layout,
+                               .training = training.training.get(),
+                               .validation = training.validation.get()};
+  return MakeLearnerOf(training, std::move(config));
+}
+
+std::unique_ptr<engine::Learner> MakeLearner(const Inference& inference) {
+  return MakeLearnerOf(inference, {.layout = inference.layout});
 }
 
 }  // namespace beamline::pipeline

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "beamline/v1/model.pb.h"
@@ -9,6 +10,8 @@
 #include "engine/core/error.h"
 #include "engine/data/columnar.h"
 #include "engine/data/split.h"
+#include "engine/learners/learner.h"
+#include "engine/nn/adversarial_spec.h"
 #include "engine/nn/network_spec.h"
 #include "pipeline/row_source.h"
 
@@ -45,7 +48,9 @@ engine::data::Split SplitRows(const engine::data::Table& table, const v1::Traini
 struct Training {
   // Complete but for parameter_count.
   v1::ModelCard card;
+  // Of a learner that generates, `adversarial` in its place.
   engine::NetworkSpec spec;
+  std::optional<engine::AdversarialSpec> adversarial;
   engine::BatchLayout layout;
   std::unique_ptr<RowSource> training;
   // Null if there are no validation rows.
@@ -62,11 +67,16 @@ Training PrepareTraining(const engine::data::Dataset& dataset, const v1::TrainSt
 // A learner's specification for prediction from a card, and its rows' layout.
 struct Inference {
   engine::NetworkSpec spec;
+  std::optional<engine::AdversarialSpec> adversarial;
   engine::BatchLayout layout;
   engine::data::FittedTransforms transforms;
   engine::data::FittedTarget target;
 };
 // Throws engine::Error for a card that no training made.
 Inference PrepareInference(const v1::ModelCard& card);
+
+// The learner that trains, and one that predicts. Throws engine::Error as engine::MakeLearner does.
+std::unique_ptr<engine::Learner> MakeLearner(const Training& training);
+std::unique_ptr<engine::Learner> MakeLearner(const Inference& inference);
 
 }  // namespace beamline::pipeline

@@ -156,6 +156,10 @@ void CheckOtherInput(Context& context, const std::string& path, const v1::Datase
 
 TargetFacts FactsOfTarget(const Context& context, const v1::TrainStep& train) {
   TargetFacts facts;
+  if (train.has_adversarial()) {
+    facts.known = facts.generates = true;
+    return facts;
+  }
   if (Reconstructs(train.data())) {
     facts.known = facts.reconstructs = true;
     return facts;
@@ -191,7 +195,9 @@ FeatureFacts CheckData(Context& context, const std::string& path, const v1::Trai
                        const TargetFacts& target) {
   const v1::TrainingData& data = train.data();
   const v1::Dataset* dataset = CheckInput(context, path + ".input", data.input());
-  if (target.reconstructs) {
+  if (target.generates) {
+    CheckGeneration(context, path, data);
+  } else if (target.reconstructs) {
     CheckReconstruction(context, path, data);
   } else if (data.target().empty()) {
     context.errors.Add(path + ".target",
@@ -264,6 +270,12 @@ void CheckEvaluate(Context& context, const std::string& path, const v1::Evaluate
   TargetFacts target;
   if (train != nullptr) {
     target = FactsOfTarget(context, *train);
+    if (target.generates) {
+      context.errors.Add(path + ".model",
+                         absl::StrCat("step \"", evaluate.model(),
+                                      "\" generates and predicts nothing that could be measured: "
+                                      "remove this step"));
+    }
     const v1::Split& split = train->data().split();
     const bool wants_test = evaluate.part() == v1::DATA_PART_TEST;
     const bool wants_validation = evaluate.part() == v1::DATA_PART_VALIDATION;

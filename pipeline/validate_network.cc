@@ -151,6 +151,7 @@ class NetworkCheck {
 
   // Width that loss and target need; 0 if not known.
   int64_t OutputsNeeded() const {
+    if (target_.outputs > 0) return target_.outputs;
     if (target_.reconstructs) return features_.features;
     if (network_.loss().has_binary_cross_entropy()) return 1;
     if (!target_.known) return 0;
@@ -164,12 +165,14 @@ class NetworkCheck {
     const int64_t width = widths_[static_cast<size_t>(last)];
     const int64_t needed = OutputsNeeded();
     // An image is compared with all features, whatever its channels: the engine counts them.
-    const bool counted = !target_.reconstructs || !has_shape_;
+    const bool whole = target_.reconstructs || target_.outputs > 1;
+    const bool counted = !whole || !has_shape_;
     if (counted && width > 0 && needed > 0 && width != needed) {
       const std::string why =
-          target_.reconstructs ? absl::StrCat("there are ", needed, " features to reconstruct")
-          : target_.is_class   ? absl::StrCat("the target has ", target_.classes, " classes")
-                               : "the target has one number";
+          target_.outputs > 0    ? target_.outputs_why
+          : target_.reconstructs ? absl::StrCat("there are ", needed, " features to reconstruct")
+          : target_.is_class     ? absl::StrCat("the target has ", target_.classes, " classes")
+                                 : "the target has one number";
       context_.errors.Add(
           layer.has_dense() ? At(last) + ".dense.units" : At(last),
           absl::StrCat("the last layer gives ", width, width == 1 ? " number" : " numbers", " but ",
@@ -282,13 +285,18 @@ void CheckMemory(Context& context, const std::string& path, double parameters,
 
 }  // namespace
 
+double CheckLayers(Context& context, const std::string& path, const v1::TrainStep& train,
+                   const TargetFacts& target, const FeatureFacts& features) {
+  NetworkCheck check(context, path, train, target, features);
+  check.Run();
+  return check.parameters();
+}
+
 void CheckNetwork(Context& context, const std::string& path, const v1::TrainStep& train,
                   const TargetFacts& target, const FeatureFacts& features, int64_t memory_bytes) {
   const v1::NetworkLearner& network = train.network();
   CheckLoss(context, path + ".loss", train, target);
-  NetworkCheck check(context, path, train, target, features);
-  check.Run();
-  CheckMemory(context, path, check.parameters(), memory_bytes);
+  CheckMemory(context, path, CheckLayers(context, path, train, target, features), memory_bytes);
   CheckOptimizer(context, path, network);
   CheckRange(context, path + ".batch_size", network.batch_size(), 1, 1 << 20);
   CheckRange(context, path + ".epochs", network.epochs(), 1, 1'000'000);

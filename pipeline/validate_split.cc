@@ -228,7 +228,7 @@ void CheckSplit(Context& context, const std::string& path, const v1::TrainingDat
       break;
     case v1::Split::kStratified:
       CheckRandom(context, path + ".stratified", split.stratified());
-      if (target.reconstructs) {
+      if (target.reconstructs || target.generates) {
         context.errors.Add(path + ".stratified",
                            "there is no target whose classes could be kept in proportion: use "
                            "random");
@@ -260,7 +260,7 @@ void CheckSplit(Context& context, const std::string& path, const v1::TrainingDat
         context.errors.Add(path + ".input.test",
                            "is the input that trains: the test would say nothing");
       }
-      if (split.input().stratified() && target.reconstructs) {
+      if (split.input().stratified() && (target.reconstructs || target.generates)) {
         context.errors.Add(path + ".input.stratified",
                            "there is no target whose classes could be kept in proportion: remove "
                            "it");

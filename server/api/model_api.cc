@@ -149,7 +149,8 @@ void ModelApi::Predict(const auth::Principal&, const v1::PredictRequest& request
         (*answer)([&]() -> absl::StatusOr<v1::PredictResponse> {
           ASSIGN_OR_RETURN(const auto predictor, predictors->Get(model.file()));
           ASSIGN_OR_RETURN(auto predictions,
-                           predictor->Predict(request.rows(), request.reconstruction()));
+                           predictor->Predict(request.rows(), request.reconstruction(),
+                                              request.first_sample()));
           v1::PredictResponse response;
           response.set_model(model.name());
           for (v1::Prediction& prediction : predictions) {
