@@ -4,7 +4,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "engine/learners/registry.h"
 #include "pipeline/dependencies.h"
 #include "pipeline/execute_internal.h"
 #include "pipeline/judge.h"
@@ -74,6 +73,10 @@ std::vector<int32_t> AnomaliesOf(const v1::EvaluateStep& evaluate, const Chosen&
 
 // What is known of a registered model only now.
 void CheckModel(const v1::EvaluateStep& evaluate, const v1::ModelCard& card) {
+  if (card.has_adversarial()) {
+    engine::Fail(
+        "the model generates and predicts nothing that could be measured: remove the step");
+  }
   if (!evaluate.has_anomaly() || Reconstructs(card.data())) return;
   engine::Fail("anomaly is for models that reconstruct, but this one ",
                HasTarget(card.data()) ? "predicts \"" + card.target() + "\"" : "does not",
@@ -100,8 +103,7 @@ void RunEvaluate(Task& task, v1::TaskEnd* end) {
                                   model.card.data().weight(), chosen.examples.heads);
     const auto source = MakeSource(inference.transforms, chosen.dataset.table, chosen.examples,
                                    model.card.data(), inference.layout, truth, task.FeatureBytes());
-    const auto learner =
-        engine::MakeLearner("network", {.network = &inference.spec, .layout = inference.layout});
+    const auto learner = MakeLearner(inference);
     learner->SetWeights(model.tensors);
     const std::vector<std::string> names(evaluate.metrics().begin(), evaluate.metrics().end());
     v1::Evaluation evaluation =

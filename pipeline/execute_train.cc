@@ -7,7 +7,6 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/strings.h"
-#include "engine/learners/registry.h"
 #include "pipeline/execute_internal.h"
 #include "pipeline/judge.h"
 #include "pipeline/schema.h"
@@ -37,20 +36,18 @@ class TrainRun {
     training_ =
         PrepareTraining(dataset, train_, task_.definition().seed(), path, task_.FeatureBytes() / 2);
     training_.spec.threads = task_.threads();
-    At(path + ".network", [&] {
-      learner_ = engine::MakeLearner("network", {.network = &training_.spec,
-                                                 .layout = training_.layout,
-                                                 .training = training_.training.get(),
-                                                 .validation = training_.validation.get()});
-    });
+    if (generates()) training_.adversarial->threads = task_.threads();
+    const std::string at = path + (generates() ? ".adversarial" : ".network");
+    At(at, [&] { learner_ = MakeLearner(training_); });
     Restore();
     Describe();
     last_checkpoint_ms_ = last_progress_ms_ = task_.Millis();
-    At(path + ".network", [&] { Loop(end); });
+    At(at, [&] { Loop(end); });
     if (end->result().outcome() == v1::AttemptResult::OUTCOME_UNSPECIFIED) Finish(end);
   }
 
  private:
+  bool generates() const { return training_.adversarial.has_value(); }
   const std::string& Watched() const { return training_.spec.early_stopping.metric; }
   bool WatchesMetric() const {
     return training_.spec.early_stopping.patience > 0 && Watched() != "loss";
@@ -108,7 +105,8 @@ class TrainRun {
   [[noreturn]] void Diverged(int64_t step) {
     throw PlacedError(absl::StrCat("the loss is not a number any more at step ", step,
                                    ": lower the learning rate, or set clip_norm"),
-                      task_.path() + ".train.network.optimizer");
+                      task_.path() + (generates() ? ".train.adversarial.discriminator.optimizer"
+                                                  : ".train.network.optimizer"));
   }
 
   bool Stopped(v1::TaskEnd* end) {
@@ -147,7 +145,8 @@ class TrainRun {
     progress.set_step(learner_->step());
     progress.set_total_steps(learner_->total_steps());
     progress.set_epoch(static_cast<int32_t>(report.epoch));
-    progress.set_total_epochs(static_cast<int32_t>(training_.spec.epochs));
+    progress.set_total_epochs(
+        static_cast<int32_t>(generates() ? training_.adversarial->epochs : training_.spec.epochs));
     progress.set_loss(report.loss);
     progress.set_activity("training");
     const int64_t elapsed_ms = now_ms - last_progress_ms_;
@@ -173,6 +172,7 @@ class TrainRun {
   }
 
   std::map<std::string, double> ValidationMetrics() {
+    if (generates()) return {};
     std::vector<std::string> names(train_.metrics().begin(), train_.metrics().end());
     if (WatchesMetric() && !names.empty()) names.push_back(Watched());
     return JudgeMetrics(*learner_, *training_.validation, training_.validation_truth,
@@ -185,6 +185,7 @@ class TrainRun {
     const bool penalised = report.training_main_loss != report.training_loss;
     if (penalised) EmitMetric("main_loss", report.training_main_loss, report);
     EmitMetric("learning_rate", report.learning_rate, report);
+    EmitMetric("generator_loss", report.generator_loss, report);
     if (training_.validation == nullptr) return;
     EmitMetric("validation_loss", report.validation_loss, report);
     if (penalised) EmitMetric("validation_main_loss", report.validation_main_loss, report);

@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "engine/core/error.h"
-#include "engine/learners/registry.h"
+#include "pipeline/adversarial.h"
 #include "pipeline/measure.h"
 #include "pipeline/model_file.h"
 #include "pipeline/reconstruction.h"
@@ -26,6 +26,7 @@ using Rows = google::protobuf::RepeatedPtrField<google::protobuf::Struct>;
 
 // Learners that wait for work; more than this are not kept.
 constexpr size_t kMaxIdleLearners = 8;
+constexpr int64_t kMaxSample = int64_t{1} << 40;
 
 // Numbers in the answer to one row, if it is reconstructed or forecast.
 int64_t NumbersOf(const v1::ModelCard& card) {
@@ -92,8 +93,7 @@ struct Predictor::State {
         return learner;
       }
     }
-    auto learner =
-        engine::MakeLearner("network", {.network = &inference.spec, .layout = inference.layout});
+    auto learner = MakeLearner(inference);
     learner->SetWeights(model.tensors);
     return learner;
   }
@@ -152,12 +152,22 @@ absl::Status Predictor::CheckOptions(const Rows& rows, const PredictOptions& opt
         "reconstruction: the model predicts and reconstructs nothing");
   }
   const int64_t most = kMaxReconstructionNumbers / NumbersOf(card());
-  const bool numbers = options.reconstruction || Forecasts(card().data());
+  const bool generates = card().has_adversarial();
+  const bool numbers = options.reconstruction || generates || Forecasts(card().data());
   if (numbers && rows.size() > std::max<int64_t>(most, 1)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("there are ", rows.size(), " rows; ",
-                     options.reconstruction ? "reconstructions" : "forecasts", " of at most ",
-                     std::max<int64_t>(most, 1), " are given at once by this model"));
+    return absl::InvalidArgumentError(absl::StrCat("there are ", rows.size(), " rows; ",
+                                                   generates                ? "samples for"
+                                                   : options.reconstruction ? "reconstructions of"
+                                                                            : "forecasts of",
+                                                   " at most ", std::max<int64_t>(most, 1),
+                                                   " are given at once by this model"));
+  }
+  if (options.first_sample < 0 || options.first_sample > kMaxSample) {
+    return absl::InvalidArgumentError(absl::StrCat("first_sample: must be from 0 to ", kMaxSample,
+                                                   ", not ", options.first_sample));
+  }
+  if (options.first_sample != 0 && !generates) {
+    return absl::InvalidArgumentError("first_sample: the model predicts and generates nothing");
   }
   const Drawing& drawing = options.drawing;
   if (drawing.tokens != 0 && !GivesNextToken(card().data())) {
@@ -183,6 +193,12 @@ absl::StatusOr<std::vector<v1::Prediction>> Predictor::Predict(
   const engine::BatchLayout& layout = state_->inference.layout;
   try {
     state_->CheckFields(rows);
+    if (card().has_adversarial()) {
+      std::unique_ptr<engine::Learner> learner = state_->Take();
+      auto samples = DrawSamples(*learner, options.first_sample, rows.size(), layout, transforms);
+      state_->Return(std::move(learner));
+      return samples;
+    }
     RequestTable request = ToTable(card(), rows);
     std::unique_ptr<engine::Learner> learner = state_->Take();
     std::vector<v1::Prediction> predictions;

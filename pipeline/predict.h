@@ -26,7 +26,8 @@ inline constexpr double kMaxTemperature = 100;
 // As in PredictRequest.
 struct PredictOptions {
   bool reconstruction = false;
-  Drawing drawing;
+  Drawing drawing = {};
+  int64_t first_sample = 0;
 };
 
 // A model, ready to answer. Thread-safe: calls run side by side.
@@ -43,7 +44,7 @@ class Predictor {
   // otherwise. InvalidArgument names row (from 1) and column also for a missing value that no
   // transform fills in and an unknown category that the model refuses; or says that there are more
   // than kMaxPredictRows rows, kMaxReconstructionNumbers or kMaxTokens in all, or that the options
-  // are not for this model.
+  // are not for this model. A model that generates takes empty rows, and gives a sample for each.
   absl::StatusOr<std::vector<v1::Prediction>> Predict(
       const google::protobuf::RepeatedPtrField<google::protobuf::Struct>& rows,
       const PredictOptions& options = {}) const;

@@ -77,9 +77,12 @@ double Restore(const std::vector<FittedStep>& steps, size_t k, double x) {
   return x;
 }
 
-// Appends what is `made` of one row's features.
-void AddRestored(const engine::data::FittedTransforms& transforms, std::span<const float> made,
-                 google::protobuf::RepeatedField<double>* out) {
+}  // namespace
+
+std::vector<double> InColumnScale(const engine::data::FittedTransforms& transforms,
+                                  std::span<const float> made) {
+  std::vector<double> values;
+  values.reserve(made.size());
   size_t next = 0;
   for (const FittedColumn& column : transforms.columns) {
     if (column.output == FittedColumn::Output::kCode) continue;
@@ -87,22 +90,24 @@ void AddRestored(const engine::data::FittedTransforms& transforms, std::span<con
     const size_t size = one_hot ? column.categories.size() : static_cast<size_t>(column.item_size);
     for (size_t k = 0; k < size; ++k) {
       const auto value = static_cast<double>(made[next++]);
-      out->Add(column.output == FittedColumn::Output::kNumbers ? Restore(column.steps, k, value)
-                                                               : value);
+      values.push_back(column.output == FittedColumn::Output::kNumbers
+                           ? Restore(column.steps, k, value)
+                           : value);
     }
   }
+  return values;
 }
 
 // The same of several rows one after the other.
-void AddRows(const engine::data::FittedTransforms& transforms, std::span<const float> made,
-             google::protobuf::RepeatedField<double>* out) {
+static void AddRows(const engine::data::FittedTransforms& transforms, std::span<const float> made,
+                    google::protobuf::RepeatedField<double>* out) {
   const auto width = static_cast<size_t>(transforms.features());
   for (size_t first = 0; first < made.size(); first += width) {
-    AddRestored(transforms, made.subspan(first, width), out);
+    for (const double value : InColumnScale(transforms, made.subspan(first, width))) {
+      out->Add(value);
+    }
   }
 }
-
-}  // namespace
 
 RowErrors ErrorsOf(engine::Learner& learner, const engine::BatchSource& source) {
   RowErrors errors;

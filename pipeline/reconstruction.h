@@ -42,6 +42,11 @@ v1::Evaluation MeasureReconstruction(const RowErrors& errors, std::span<const in
                                      std::span<const float> weights,
                                      const std::vector<std::string>& names);
 
+// The features that a network made of a row, numbers in the scale of their columns. What a
+// transform cut off or took away stays lost.
+std::vector<double> InColumnScale(const engine::data::FittedTransforms& transforms,
+                                  std::span<const float> made);
+
 // One prediction a row of `source`: its error and, if `give_features`, the reconstruction, numbers
 // in the scale of their columns.
 std::vector<v1::Prediction> PredictReconstruction(engine::Learner& learner,

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/learners/registry.h"
+#include "pipeline/adversarial.h"
 #include "pipeline/fitted.h"
 #include "pipeline/network.h"
 #include "pipeline/schema.h"
@@ -86,6 +88,27 @@ NetworkFacts FactsOf(const v1::ModelCard& card, std::vector<int64_t> class_rows)
   return facts;
 }
 
+void RequireFeatures(const Inference& inference, const NetworkFacts& facts) {
+  const auto codes = static_cast<int64_t>(facts.code_sizes.size());
+  if (inference.transforms.features() == facts.features && inference.transforms.codes() == codes) {
+    return;
+  }
+  engine::Fail("the model card's transforms give ", inference.transforms.features(),
+               " features and ", inference.transforms.codes(), " codes, but its network takes ",
+               facts.features, " and ", codes);
+}
+
+template <typename Prepared>
+std::unique_ptr<engine::Learner> MakeLearnerOf(const Prepared& prepared,
+                                               engine::LearnerConfig config) {
+  if (prepared.adversarial.has_value()) {
+    config.adversarial = &*prepared.adversarial;
+    return engine::MakeLearner("adversarial", config);
+  }
+  config.network = &prepared.spec;
+  return engine::MakeLearner("network", config);
+}
+
 // The tokens of a model that gives the next one, by their code: the first stands for unknown ones.
 void AddTokens(const engine::data::FittedTransforms& fitted, v1::ModelCard* card) {
   if (fitted.columns.size() != 1 || fitted.codes() != 1 || fitted.features() != 0) {
@@ -114,7 +137,8 @@ Training PrepareTraining(const Dataset& dataset, const v1::TrainStep& train, uin
   SplitExamples split =
       At(absl::StrCat(at, ".split"), [&] { return MakeExamples(table, data, seed); });
   FittedTarget target;
-  if (HasTarget(data)) {
+  const bool has_target = HasTarget(data) && !train.has_adversarial();
+  if (has_target) {
     target = At(absl::StrCat(at, ".target"),
                 [&] { return FitTargetOf(dataset, split.train.heads, train); });
     for (const std::string& name : target.classes) card.add_classes(name);
@@ -131,7 +155,7 @@ Training PrepareTraining(const Dataset& dataset, const v1::TrainStep& train, uin
     At(absl::StrCat(at, ".transforms"), [&] { AddTokens(fitted, &card); });
   }
 
-  const std::string truth_at = absl::StrCat(at, HasTarget(data) ? ".target" : ".weight");
+  const std::string truth_at = absl::StrCat(at, has_target ? ".target" : ".weight");
   const auto read_truth = [&](const Examples& examples) {
     return At(truth_at, [&] { return ReadTruth(table, target, data.weight(), examples.heads); });
   };
@@ -139,10 +163,22 @@ Training PrepareTraining(const Dataset& dataset, const v1::TrainStep& train, uin
   const NetworkFacts facts =
       FactsOf(card, target.classes.empty() ? std::vector<int64_t>{}
                                            : CountClasses(truth, target.classes.size()));
-  *card.mutable_network() = Complete(train.network(), facts);
-  out.spec = ToNetworkSpec(card.network(), facts);
-  out.spec.seed = seed;
-  out.layout = ToLayout(card.network(), facts, !data.weight().empty());
+  const bool weighted = !data.weight().empty();
+  if (train.has_adversarial()) {
+    if (!facts.code_sizes.empty()) {
+      throw PlacedError("codes cannot be generated: use one_hot in place of ordinal",
+                        absl::StrCat(at, ".transforms"));
+    }
+    *card.mutable_adversarial() = Complete(train.adversarial(), facts.features);
+    out.adversarial = ToAdversarialSpec(card.adversarial(), facts.features);
+    out.adversarial->seed = seed;
+    out.layout = LayoutOf(facts.features, weighted);
+  } else {
+    *card.mutable_network() = Complete(train.network(), facts);
+    out.spec = ToNetworkSpec(card.network(), facts);
+    out.spec.seed = seed;
+    out.layout = ToLayout(card.network(), facts, weighted);
+  }
   if (!split.validation.empty()) out.validation_truth = read_truth(split.validation);
   At(absl::StrCat(at, ".transforms"), [&] {
     out.training =
@@ -170,8 +206,16 @@ std::unique_ptr<engine::BatchSource> MakeSource(const engine::data::FittedTransf
 
 Inference PrepareInference(const v1::ModelCard& card) {
   Inference inference;
-  if (card.network().layers_size() == 0) engine::Fail("the model card has no network");
   const NetworkFacts facts = FactsOf(card, {});
+  if (card.has_adversarial()) {
+    inference.adversarial = ToAdversarialSpec(card.adversarial(), facts.features);
+    inference.adversarial->seed = card.seed();
+    inference.layout = LayoutOf(facts.features, false);
+    inference.transforms = FromCard(card);
+    RequireFeatures(inference, facts);
+    return inference;
+  }
+  if (card.network().layers_size() == 0) engine::Fail("the model card has no network");
   inference.spec = ToNetworkSpec(card.network(), facts);
   inference.spec.seed = card.seed();
   // Weights of classes are training's matter, and balanced ones cannot be known here.
@@ -180,13 +224,19 @@ Inference PrepareInference(const v1::ModelCard& card) {
   inference.transforms = FromCard(card);
   inference.target = TargetFromCard(card);
   inference.layout = ToLayout(card.network(), facts, !card.data().weight().empty());
-  const auto codes = static_cast<int64_t>(facts.code_sizes.size());
-  if (inference.transforms.features() != facts.features || inference.transforms.codes() != codes) {
-    engine::Fail("the model card's transforms give ", inference.transforms.features(),
-                 " features and ", inference.transforms.codes(), " codes, but its network takes ",
-                 facts.features, " and ", codes);
-  }
+  RequireFeatures(inference, facts);
   return inference;
+}
+
+std::unique_ptr<engine::Learner> MakeLearner(const Training& training) {
+  engine::LearnerConfig config{.layout = training.layout,
+                               .training = training.training.get(),
+                               .validation = training.validation.get()};
+  return MakeLearnerOf(training, std::move(config));
+}
+
+std::unique_ptr<engine::Learner> MakeLearner(const Inference& inference) {
+  return MakeLearnerOf(inference, {.layout = inference.layout});
 }
 
 }  // namespace beamline::pipeline

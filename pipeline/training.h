@@ -2,12 +2,15 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "beamline/v1/model.pb.h"
 #include "beamline/v1/pipeline.pb.h"
 #include "engine/core/error.h"
 #include "engine/data/columnar.h"
+#include "engine/learners/learner.h"
+#include "engine/nn/adversarial_spec.h"
 #include "engine/nn/network_spec.h"
 #include "pipeline/examples.h"
 #include "pipeline/row_source.h"
@@ -40,7 +43,9 @@ auto At(const std::string& field, const Body& body) {
 struct Training {
   // Complete but for parameter_count.
   v1::ModelCard card;
+  // Of a learner that generates, `adversarial` in its place.
   engine::NetworkSpec spec;
+  std::optional<engine::AdversarialSpec> adversarial;
   engine::BatchLayout layout;
   std::unique_ptr<engine::BatchSource> training;
   // Null if there are no validation rows.
@@ -65,11 +70,16 @@ std::unique_ptr<engine::BatchSource> MakeSource(const engine::data::FittedTransf
 // A learner's specification for prediction from a card, and its rows' layout.
 struct Inference {
   engine::NetworkSpec spec;
+  std::optional<engine::AdversarialSpec> adversarial;
   engine::BatchLayout layout;
   engine::data::FittedTransforms transforms;
   engine::data::FittedTarget target;
 };
 // Throws engine::Error for a card that no training made.
 Inference PrepareInference(const v1::ModelCard& card);
+
+// The learner that trains, and one that predicts. Throws engine::Error as engine::MakeLearner does.
+std::unique_ptr<engine::Learner> MakeLearner(const Training& training);
+std::unique_ptr<engine::Learner> MakeLearner(const Inference& inference);
 
 }  // namespace beamline::pipeline

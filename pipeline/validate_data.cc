@@ -157,6 +157,10 @@ void CheckOtherInput(Context& context, const std::string& path, const v1::Datase
 
 TargetFacts FactsOfTarget(const Context& context, const v1::TrainStep& train) {
   TargetFacts facts;
+  if (train.has_adversarial()) {
+    facts.known = facts.generates = true;
+    return facts;
+  }
   if (!HasTarget(train.data())) {
     facts.known = true;
     facts.reconstructs = Reconstructs(train.data());
@@ -196,7 +200,9 @@ FeatureFacts CheckData(Context& context, const std::string& path, const v1::Trai
                        const TargetFacts& target) {
   const v1::TrainingData& data = train.data();
   const v1::Dataset* dataset = CheckInput(context, path + ".input", data.input());
-  if (!HasTarget(data)) {
+  if (target.generates) {
+    CheckGeneration(context, path, data);
+  } else if (!HasTarget(data)) {
     CheckNoTarget(context, path, data);
   } else if (data.target().empty()) {
     context.errors.Add(path + ".target",
@@ -271,6 +277,12 @@ void CheckEvaluate(Context& context, const std::string& path, const v1::Evaluate
   TargetFacts target;
   if (train != nullptr) {
     target = FactsOfTarget(context, *train);
+    if (target.generates) {
+      context.errors.Add(path + ".model",
+                         absl::StrCat("step \"", evaluate.model(),
+                                      "\" generates and predicts nothing that could be measured: "
+                                      "remove this step"));
+    }
     const v1::Split& split = train->data().split();
     const bool wants_test = evaluate.part() == v1::DATA_PART_TEST;
     const bool wants_validation = evaluate.part() == v1::DATA_PART_VALIDATION;

@@ -43,6 +43,11 @@ struct TargetFacts {
   bool next_token = false;
   // The loss compares rows: the outputs are embeddings of any width.
   bool embeds = false;
+  // There is no target: rows like those of the data are to be generated. `known`, and no class.
+  bool generates = false;
+  // Width that a network must end in whatever its loss says, and why; 0: the loss decides.
+  int64_t outputs = 0;
+  std::string outputs_why;
   // Where a model is measured: its rows are labelled as anomalies or not.
   bool anomalies = false;
 };
@@ -80,6 +85,17 @@ void CheckTransforms(Context& context, const std::string& path, const v1::Traini
                      const v1::Dataset* dataset, FeatureFacts* facts);
 void CheckNetwork(Context& context, const std::string& path, const v1::TrainStep& train,
                   const TargetFacts& target, const FeatureFacts& features, int64_t memory_bytes);
+// The layers alone. Numbers that training learns, as far as widths are known.
+double CheckLayers(Context& context, const std::string& path, const v1::TrainStep& train,
+                   const TargetFacts& target, const FeatureFacts& features);
+// Of a train step with an adversarial learner.
+void CheckAdversarial(Context& context, const std::string& path, const v1::TrainStep& train,
+                      const FeatureFacts& features);
+// Its graphs; only to be called if nothing else is wrong with the step.
+void CheckAdversarialGraph(Context& context, const std::string& path, const v1::TrainStep& train,
+                           const FeatureFacts& features, int64_t memory_bytes);
+// What its data says of a target.
+void CheckGeneration(Context& context, const std::string& path, const v1::TrainingData& data);
 // A layer of a network, and what it takes.
 struct LayerPlace {
   std::string at;  // its field path

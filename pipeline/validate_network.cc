@@ -154,6 +154,7 @@ class NetworkCheck {
 
   // Width that loss and target need; 0 if not known.
   int64_t OutputsNeeded() const {
+    if (target_.outputs > 0) return target_.outputs;
     const int64_t rows = target_.forecasts ? shape_.horizon : std::max<int64_t>(shape_.steps, 1);
     if (target_.reconstructs || target_.forecasts) return features_.features * rows;
     if (target_.next_token) return features_.code_sizes.empty() ? 0 : features_.code_sizes[0];
@@ -174,11 +175,13 @@ class NetworkCheck {
                           "is missing: the loss takes embeddings of any width, such as 32");
     }
     // Several axes are compared with all numbers at once: the engine counts them.
-    const bool counted = !(target_.reconstructs || target_.forecasts) || !has_shape_;
+    const bool whole = target_.reconstructs || target_.forecasts || target_.outputs > 1;
+    const bool counted = !whole || !has_shape_;
     if (counted && width > 0 && needed > 0 && width != needed) {
       const std::string why =
-          target_.reconstructs ? absl::StrCat("there are ", needed, " features to reconstruct")
-          : target_.forecasts  ? absl::StrCat("the forecast has ", needed)
+          target_.outputs > 0    ? target_.outputs_why
+          : target_.reconstructs ? absl::StrCat("there are ", needed, " features to reconstruct")
+          : target_.forecasts    ? absl::StrCat("the forecast has ", needed)
           : target_.next_token
               ? absl::StrCat("there are ", needed, " tokens, the unknown one included")
           : target_.is_class ? absl::StrCat("the target has ", target_.classes, " classes")
@@ -304,13 +307,18 @@ void CheckMemory(Context& context, const std::string& path, double parameters,
 
 }  // namespace
 
+double CheckLayers(Context& context, const std::string& path, const v1::TrainStep& train,
+                   const TargetFacts& target, const FeatureFacts& features) {
+  NetworkCheck check(context, path, train, target, features);
+  check.Run();
+  return check.parameters();
+}
+
 void CheckNetwork(Context& context, const std::string& path, const v1::TrainStep& train,
                   const TargetFacts& target, const FeatureFacts& features, int64_t memory_bytes) {
   const v1::NetworkLearner& network = train.network();
   CheckLoss(context, path + ".loss", train, target);
-  NetworkCheck check(context, path, train, target, features);
-  check.Run();
-  CheckMemory(context, path, check.parameters(), memory_bytes);
+  CheckMemory(context, path, CheckLayers(context, path, train, target, features), memory_bytes);
   CheckOptimizer(context, path, network);
   CheckRange(context, path + ".batch_size", network.batch_size(), 1, 1 << 20);
   CheckRange(context, path + ".epochs", network.epochs(), 1, 1'000'000);

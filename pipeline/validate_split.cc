@@ -265,7 +265,7 @@ void CheckSplit(Context& context, const std::string& path, const v1::TrainingDat
       break;
     case v1::Split::kStratified:
       CheckRandom(context, path + ".stratified", split.stratified());
-      if (!HasTarget(data)) {
+      if (!HasTarget(data) || target.generates) {
         context.errors.Add(path + ".stratified",
                            "there is no target whose classes could be kept in proportion: use "
                            "random");
@@ -300,7 +300,7 @@ void CheckSplit(Context& context, const std::string& path, const v1::TrainingDat
         context.errors.Add(path + ".input.test",
                            "is the input that trains: the test would say nothing");
       }
-      if (split.input().stratified() && !HasTarget(data)) {
+      if (split.input().stratified() && (!HasTarget(data) || target.generates)) {
         context.errors.Add(path + ".input.stratified",
                            "there is no target whose classes could be kept in proportion: remove "
                            "it");

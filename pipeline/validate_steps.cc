@@ -101,6 +101,10 @@ void CheckMetric(Context& context, const std::string& path, const std::string& n
                  const TargetFacts& target, bool allow_loss) {
   if (allow_loss && name == "loss") return;
   std::vector<std::string> fitting;
+  if (target.generates) {
+    context.errors.Add(path, "the model generates, and nothing but the loss can be watched");
+    return;
+  }
   if (target.embeds) {
     fitting = EmbeddingMetrics();
   } else if (target.next_token) {
@@ -157,7 +161,7 @@ void CheckTrain(Context& context, const std::string& path, const v1::Step& step)
   for (int i = 0; i < train.metrics_size(); ++i) {
     CheckMetric(context, absl::StrCat(path, ".metrics.", i), train.metrics(i), target, true);
   }
-  if (!train.has_network()) {
+  if (train.learner_case() == v1::TrainStep::LEARNER_NOT_SET) {
     context.errors.Add(path + ".network", "is missing: give the network to be trained");
     return;
   }
@@ -165,6 +169,13 @@ void CheckTrain(Context& context, const std::string& path, const v1::Step& step)
   const int64_t memory = step.resources().memory_bytes() >= kMinMemoryBytes
                              ? step.resources().memory_bytes()
                              : kDefaultMemoryBytes;
+  if (train.has_adversarial()) {
+    CheckAdversarial(context, path + ".adversarial", train, features);
+    if (context.errors.list().size() == errors_before) {
+      CheckAdversarialGraph(context, path + ".adversarial", train, features, memory);
+    }
+    return;
+  }
   CheckNetwork(context, path + ".network", train, target, features, memory);
   if (context.errors.list().size() == errors_before) {
     CheckGraph(context, path + ".network", train, target, features, memory);

@@ -62,6 +62,25 @@ BEAMLINE_MATH T Slope(T saved, T alpha) {
   return T(1);
 }
 
+// d Slope / d saved.
+template <Activation kKind, typename T>
+BEAMLINE_MATH T Curve(T saved) {
+  if constexpr (kKind == Activation::kElu || kKind == Activation::kSelu) {
+    return saved > T(0) ? T(0) : T(1);
+  }
+  if constexpr (kKind == Activation::kGelu) {
+    return T(0.39894228040143268) * math::Exp(T(-0.5) * saved * saved) * Fma(-saved, saved, T(2));
+  }
+  if constexpr (kKind == Activation::kSilu) {
+    const T s = math::Sigmoid(saved);
+    return s * (T(1) - s) * Fma(saved, Fma(T(-2), s, T(1)), T(2));
+  }
+  if constexpr (kKind == Activation::kTanh) return T(-2) * saved;
+  if constexpr (kKind == Activation::kSigmoid) return Fma(T(-2), saved, T(1));
+  if constexpr (kKind == Activation::kSoftplus) return math::Exp(-saved);
+  return T(0);
+}
+
 // f(z) = -(1 - q)^gamma log q with q = sigmoid(z), and f'(z) (Lin et al. 2017).
 template <typename T>
 BEAMLINE_MATH T Focal(T z, T gamma) {
@@ -91,6 +110,7 @@ BEAMLINE_MATH T PointLoss(T p, T t, T delta) {
   if constexpr (kKind == LossKind::kFocal) {
     return Fma(t, Focal(p, delta), (T(1) - t) * Focal(-p, delta));
   }
+  if constexpr (kKind == LossKind::kWasserstein) return Fma(T(-2), t, T(1)) * p;
   return T(0);
 }
 template <LossKind kKind, typename T>
@@ -111,6 +131,7 @@ BEAMLINE_MATH T PointLossSlope(T p, T t, T delta) {
   if constexpr (kKind == LossKind::kFocal) {
     return Fma(t, FocalSlope(p, delta), -(T(1) - t) * FocalSlope(-p, delta));
   }
+  if constexpr (kKind == LossKind::kWasserstein) return Fma(T(-2), t, T(1));
   return T(0);
 }
 
@@ -235,6 +256,8 @@ BEAMLINE_MATH void ForPointLoss(LossKind kind, const Body& body) {
       return body(LossTag<LossKind::kHinge>());
     case LossKind::kFocal:
       return body(LossTag<LossKind::kFocal>());
+    case LossKind::kWasserstein:
+      return body(LossTag<LossKind::kWasserstein>());
     default:
       return;
   }

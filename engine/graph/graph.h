@@ -270,6 +270,16 @@ class Graph {
   // l1 sum |w| + l2 sum w^2. l1, l2: Numbers. -> []
   Value WeightPenalty(const std::string& name, Value w, Value l1, Value l2);
 
+  // --- What adversarial training needs (engine/graph/adversarial.cc).
+  // Numbers drawn evenly from [0, 1), times `scale` (a Number). They depend on what Gaussian's
+  // depend on. -> shape
+  Value Uniform(const std::string& name, Value scale, const Shape& shape);
+  // share_i a_i + (1 - share_i) b_i of each row i. a, b: [rows, n]; share: [rows]
+  Value Interpolate(const std::string& name, Value a, Value b, Value share);
+  // Mean over rows of (|g_i| - 1)^2, |g_i| being the row's length (Gulrajani et al. 2017). A row of
+  // zeros has no gradient. g: [rows, n] -> []
+  Value GradientPenalty(const std::string& name, Value g);
+
   // Keeps `value` until the end of a run, for the caller to read.
   void MarkOutput(Value value) { values_[Check(value)].output = true; }
 

@@ -10,14 +10,14 @@ constexpr std::string_view kActivationNames[] = {"linear",  "relu",     "leaky_r
                                                  "sigmoid", "softplus", "softmax"};
 constexpr std::string_view kCellNames[] = {"rnn", "rnn", "lstm", "gru"};
 constexpr std::string_view kLossNames[] = {
-    "mse",   "mae",      "huber", "bce",     "ce",      "hinge", "multi_class_hinge",
-    "focal", "focal_ce", "kl",    "triplet", "info_nce"};
+    "mse",   "mae",      "huber", "bce",     "ce",       "hinge",      "multi_class_hinge",
+    "focal", "focal_ce", "kl",    "triplet", "info_nce", "wasserstein"};
 constexpr std::string_view kOpNames[] = {
 #define BEAMLINE_OP(Name, text) text,
 #include "engine/graph/ops.def"
 #undef BEAMLINE_OP
 };
-static_assert(std::size(kLossNames) == static_cast<size_t>(LossKind::kInfoNce) + 1);
+static_assert(std::size(kLossNames) == static_cast<size_t>(LossKind::kWasserstein) + 1);
 static_assert(std::size(kActivationNames) == static_cast<size_t>(Activation::kSoftmax) + 1);
 
 }  // namespace

@@ -45,6 +45,8 @@ enum class LossKind : uint8_t {
   kKullbackLeibler,     // sum_j t_j (log t_j - log softmax(p)_j); t_j >= 0, 0 log 0 = 0
   kTriplet,             // of pairs of rows: Graph::PairLoss
   kInfoNce,             // idem
+  kWasserstein,  // mean over outputs of (1 - 2 t) p: what a critic's outputs are apart (Arjovsky et
+                 // al. 2017)
 };
 std::string_view Name(LossKind loss);
 // The target is a class label and not numbers.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,6 +23,8 @@ struct StepReport {
   double loss = 0;
   double main_loss = 0;
   double learning_rate = 0;  // used by this step
+  // Of an adversarial learner: of the generator's last update; NaN before it, and for others.
+  double generator_loss = std::numeric_limits<double>::quiet_NaN();
 
   // The fields below are set on the last step of an epoch.
   bool epoch_end = false;

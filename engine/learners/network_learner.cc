@@ -8,6 +8,7 @@
 
 #include "engine/core/philox.h"
 #include "engine/learners/checkpoint.h"
+#include "engine/learners/weights.h"
 #include "engine/optim/optimizer.h"
 #include "engine/optim/schedule.h"
 
@@ -357,26 +358,7 @@ const Tensor& NetworkLearner::Current(const std::string& name) const {
 }
 
 void NetworkLearner::SetWeights(const std::vector<NamedTensor>& weights) {
-  const std::vector<std::string> names = WeightNames();
-  std::vector<bool> given(names.size());
-  for (const NamedTensor& weight : weights) {
-    const auto found = std::lower_bound(names.begin(), names.end(), weight.name);
-    if (found == names.end() || *found != weight.name) {
-      Fail("the network has no weight \"", weight.name, "\": it belongs to another network");
-    }
-    given[static_cast<size_t>(found - names.begin())] = true;
-    const Tensor& tensor = variables_.Get(weight.name);
-    if (tensor.shape() != weight.tensor.shape() || tensor.dtype() != weight.tensor.dtype()) {
-      Fail("weight \"", weight.name, "\" has shape ", weight.tensor.shape(),
-           " but the network needs ", tensor.shape());
-    }
-  }
-  for (size_t i = 0; i < names.size(); ++i) {
-    if (!given[i]) Fail("the weight \"", names[i], "\" is missing");
-  }
-  for (const NamedTensor& weight : weights) {
-    CopyElements(weight.tensor, &variables_.Get(weight.name));
-  }
+  AssignWeights(WeightNames(), weights, &variables_);
   average_.Reset();
 }
 

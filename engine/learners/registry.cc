@@ -4,12 +4,14 @@
 #include <string>
 
 #include "engine/core/error.h"
+#include "engine/learners/adversarial_learner.h"
 #include "engine/learners/network_learner.h"
 
 namespace beamline::engine {
 
 const std::vector<LearnerInfo>& Learners() {
   static const std::vector<LearnerInfo> kLearners = {
+      {"adversarial", "two networks trained against each other", MakeAdversarialLearner},
       {"network", "neural network trained by gradients", MakeNetworkLearner},
   };
   return kLearners;

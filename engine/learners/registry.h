@@ -6,14 +6,17 @@
 #include <vector>
 
 #include "engine/learners/learner.h"
+#include "engine/nn/adversarial_spec.h"
 #include "engine/nn/network_spec.h"
 
 namespace beamline::engine {
 
 // What a learner is made of. The data must outlive it.
 struct LearnerConfig {
-  // The definition that the named learner needs: `network` for "network".
+  // The definition that the named learner needs: `network` for "network", `adversarial` for
+  // "adversarial".
   const NetworkSpec* network = nullptr;
+  const AdversarialSpec* adversarial = nullptr;
   // What the rows look like; needed even without training rows.
   BatchLayout layout;
   // Null makes a learner for prediction only: Step throws Error.

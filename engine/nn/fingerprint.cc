@@ -1,6 +1,8 @@
 #include <sstream>
 #include <string>
+#include <string_view>
 
+#include "engine/nn/adversarial.h"
 #include "engine/nn/network.h"
 
 namespace beamline::engine {
@@ -66,14 +68,25 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
   return out.str();
 }
 
+uint64_t HashOf(std::string_view text) {
+  uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  return hash;
+}
+
 }  // namespace
 
 uint64_t Fingerprint(const NetworkSpec& spec, const BatchLayout& layout) {
-  uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a
-  for (const char c : Describe(spec, layout)) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-  }
-  return hash;
+  return HashOf(Describe(spec, layout));
+}
+
+uint64_t Fingerprint(const AdversarialSpec& spec, const BatchLayout& layout) {
+  std::ostringstream out;
+  out << std::hexfloat << Describe(spec.generator, layout) << "\nagainst "
+      << Describe(spec.discriminator, layout) << "\nadversarial " << static_cast<int>(spec.loss)
+      << ' ' << spec.gradient_penalty << ' ' << spec.discriminator_steps << ' ' << spec.latent
+      << ' ' << spec.batch_size << ' ' << spec.epochs << ' ' << spec.seed;
+  return HashOf(out.str());
 }
 
 }  // namespace beamline::engine

@@ -49,6 +49,17 @@ constexpr Entry kEntries[] = {
     {LayerKind::kTranspose, {BuildTranspose}},
 };
 
+// What a shared layer has by that name, or no value.
+Value There(const LayerContext& context, const std::string& what, const Shape& shape) {
+  const Value there = context.shared ? context.graph.Find(context.name + "." + what) : Value();
+  if (there.valid() && context.graph.shape(there) != shape) {
+    Fail("layer \"", context.name, "\" is applied to inputs of two shapes: its ", what,
+         " would have shape ", context.graph.shape(there), " for one and ", shape,
+         " for the other");
+  }
+  return there;
+}
+
 }  // namespace
 
 const LayerRule& RuleFor(LayerKind kind) {
@@ -71,7 +82,25 @@ void LayerContext::RequireNumbers(size_t i) const {
   Fail("layer \"", name, "\" cannot take codes: embed them first");
 }
 
+Value LayerContext::Parameter(const std::string& what, const Shape& shape, Initial initial) const {
+  const Value there = There(*this, what, shape);
+  return there.valid() ? there : graph.Parameter(name + "." + what, shape, initial);
+}
+
+Value LayerContext::State(const std::string& what, const Shape& shape, double initial) const {
+  const Value there = There(*this, what, shape);
+  return there.valid() ? there : graph.State(name + "." + what, shape, initial);
+}
+
+Value LayerContext::Constant(const std::string& what, const Shape& shape,
+                             std::span<const double> numbers) const {
+  const Value there = There(*this, what, shape);
+  return there.valid() ? there : graph.Constant(name + "." + what, shape, numbers);
+}
+
 Value LayerContext::Number(const std::string& what, double number) const {
+  const Value there = There(*this, what, Shape());
+  if (there.valid()) return there;
   const Value value = graph.Number(name + "." + what);
   rates.emplace_back(value, number);
   return value;

@@ -36,6 +36,10 @@ struct LayerContext {
   std::vector<Value>& losses;
   // Steps of each row, codes [batch]; no value if all rows have all steps.
   Value lengths = Value();
+  // The graph may hold this layer already, for another input: what is there is used again.
+  bool shared = false;
+  // Batch norm in training changes its running statistics.
+  bool updates_statistics = true;
   // The most steps that the lengths count; 0: not known.
   int64_t sequence_steps = 0;
 
@@ -51,10 +55,12 @@ struct LayerContext {
   Value Number(const std::string& what, double number) const;
   // Adds `factor` (a Number "<name>.<what>") times `loss` to the main loss.
   void AddLoss(Value loss, const std::string& what, double factor) const;
-  // "<name>.<what>".
-  Value Parameter(const std::string& what, const Shape& shape, Initial initial) const {
-    return graph.Parameter(name + "." + what, shape, initial);
-  }
+  // "<name>.<what>". If the layer is shared, the one that is there: throws Error if it has another
+  // shape.
+  Value Parameter(const std::string& what, const Shape& shape, Initial initial) const;
+  Value State(const std::string& what, const Shape& shape, double initial) const;
+  Value Constant(const std::string& what, const Shape& shape,
+                 std::span<const double> numbers) const;
 };
 
 inline constexpr int64_t kMaxUnits = int64_t{1} << 24;

@@ -54,9 +54,8 @@ Value Rotate(const LayerContext& context, const std::string& what, Value x, int6
     }
   }
   const Shape table({steps, width / 2});
-  return context.graph.Rotary(
-      context.name, x, context.graph.Constant(context.name + "." + what + "_cos", table, cos),
-      context.graph.Constant(context.name + "." + what + "_sin", table, sin), turned);
+  return context.graph.Rotary(context.name, x, context.Constant(what + "_cos", table, cos),
+                              context.Constant(what + "_sin", table, sin), turned);
 }
 
 // How many keys of each row are no padding; no value if all may be seen. Rows that have lengths
@@ -125,7 +124,7 @@ Value BuildPositions(const LayerContext& context) {
         numbers.push_back(i % 2 == 0 ? std::sin(angle) : std::cos(angle));
       }
     }
-    table = graph.Constant(context.name + ".table", flat, numbers);
+    table = context.Constant("table", flat, numbers);
   }
   const Value rows = graph.Reshape(context.name, context.x(), {shape.dim(0), steps * features});
   return graph.Reshape(context.name, graph.BiasAdd(context.name, rows, table), shape);

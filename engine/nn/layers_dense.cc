@@ -72,11 +72,13 @@ Value BuildBatchNorm(const LayerContext& context) {
          layer.momentum);
   }
   const Shape columns({context.shape().Columns()});
-  const Value mean = context.graph.State(context.name + ".running_mean", columns, 0);
-  const Value variance = context.graph.State(context.name + ".running_variance", columns, 1);
+  const Value mean = context.State("running_mean", columns, 0);
+  const Value variance = context.State("running_variance", columns, 1);
   if (context.training()) {
-    return context.graph.BatchNorm(context.name, context.x(), gamma, beta, mean, variance,
-                                   layer.momentum, layer.epsilon);
+    // With a momentum of 1 they stay as they are.
+    const double momentum = context.updates_statistics ? layer.momentum : 1;
+    return context.graph.BatchNorm(context.name, context.x(), gamma, beta, mean, variance, momentum,
+                                   layer.epsilon);
   }
   return context.graph.BatchNormInference(context.name, context.x(), gamma, beta, mean, variance,
                                           layer.epsilon);

@@ -2,18 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 #include "engine/core/error.h"
 #include "engine/nn/initializer.h"
-#include "engine/nn/layers.h"
+#include "engine/nn/layer_stack.h"
 #include "engine/passes/autodiff.h"
 #include "engine/passes/fusion.h"
 
 namespace beamline::engine {
 namespace {
-
-constexpr int64_t kMaxLayers = 10'000;
 
 // What turns outputs into probabilities. Hinge losses promise none: there it gives scores that are
 // above a half, or largest, for the class that is chosen.
@@ -51,10 +48,6 @@ class Wiring {
 
   Network Build() {
     if (spec_.layers.empty()) Fail("the network has no layers: add at least one dense layer");
-    if (spec_.layers.size() > kMaxLayers) {
-      Fail("the network has ", spec_.layers.size(), " layers: at most ", kMaxLayers,
-           " are allowed");
-    }
     if (mode_ == NetworkMode::kEvaluation ||
         (mode_ == NetworkMode::kTraining &&
          (layout_.has_weights || spec_.objective == Objective::kNextToken))) {
@@ -62,9 +55,8 @@ class Wiring {
     }
     if (layout_.has_lengths) network_.lengths = graph().CodesInput("lengths", {batch_});
     if (layout_.has_lengths) network_.steps = layout_.steps;
-    for (size_t i = 0; i < spec_.layers.size(); ++i) AddLayer(i);
+    network_.output = AddLayers();
     FindSteps();
-    network_.output = previous_;
     FinishOutput();
     if (mode_ != NetworkMode::kPrediction) AddLoss();
     if (mode_ == NetworkMode::kTraining) AddTraining();
@@ -124,56 +116,26 @@ class Wiring {
     return graph().SharedConstant(kNodesInput, layout_.nodes->features);
   }
 
-  Value InputNamed(const std::string& layer, const std::string& name) {
-    const auto found = by_name_.find(name);
-    if (found != by_name_.end()) return found->second;
+  Value InputOf(const std::string& layer, const std::string& name) {
     if (name == kFeaturesInput) return FeatureSequence(layer);
-    if (name == kCodesInput) return Codes(layer);
-    if (name == kNodesInput) return Nodes(layer);
-    Fail("layer \"", layer, "\" takes \"", name,
-         "\", but no layer of that name stands before it: "
-         "use \"features\", \"codes\" or an earlier layer");
+    return name == kCodesInput ? Codes(layer) : Nodes(layer);
   }
 
-  std::vector<Value> InputsOf(const LayerSpec& layer, const std::string& name) {
-    std::vector<Value> inputs;
-    for (const std::string& input : layer.inputs) inputs.push_back(InputNamed(name, input));
-    if (!inputs.empty()) return inputs;
-    if (layer.kind == LayerKind::kEmbedding) return {Codes(name)};
-    if (layer.kind == LayerKind::kGather && previous_.valid()) return {previous_, Codes(name)};
-    if (previous_.valid()) return {previous_};
-    if (layer.kind == LayerKind::kGraphConv) return {Nodes(name)};
-    return {FeatureSequence(name)};
-  }
-
-  void AddLayer(size_t index) {
-    const LayerSpec& layer = spec_.layers[index];
-    const std::string name = layer.name.empty() ? Concat("layer", index) : layer.name;
-    if (name == kFeaturesInput || name == kCodesInput || name == kNodesInput ||
-        by_name_.contains(name)) {
-      Fail("layer ", index, ": the name \"", name, "\" is taken: choose another");
-    }
-    if (name.find('/') != std::string::npos) {
-      Fail("layer \"", name, "\": a layer's name must not contain \"/\": choose another");
-    }
-    const std::vector<Value> inputs = InputsOf(layer, name);
-    const LayerRule& rule = RuleFor(layer.kind);
-    if (inputs.size() < rule.min_inputs) {
-      Fail("layer \"", name, "\" joins at least ", rule.min_inputs, " inputs: name them in inputs");
-    }
-    if (inputs.size() > rule.max_inputs) {
-      Fail("layer \"", name, "\" takes ", rule.max_inputs == 1 ? "one input" : "fewer inputs",
-           " but has ", inputs.size(), ": join them with a concat or add layer first");
-    }
-    const bool last = index + 1 == spec_.layers.size();
-    const int64_t default_units = last ? OutputShape(spec_, layout_, batch_).Columns() : 0;
-    const int64_t averaged = IsMeanOverOutputs(spec_.loss.kind) ? OutputsNeeded(spec_, layout_) : 1;
-    const bool per_row = spec_.objective != Objective::kNextToken;
-    previous_ =
-        rule.build({graph(), layer, name, inputs, mode_, batch_, default_units, network_.rates,
-                    layout_.nodes.get(), per_row ? network_.weights : Value(), averaged, losses_,
-                    network_.lengths, layout_.has_lengths ? layout_.steps : 0});
-    by_name_[name] = previous_;
+  Value AddLayers() {
+    LayerStack stack;
+    stack.layers = spec_.layers;
+    stack.mode = mode_;
+    stack.batch = batch_;
+    stack.input = [this](const std::string& layer, const std::string& name) {
+      return InputOf(layer, name);
+    };
+    stack.last_units = OutputShape(spec_, layout_, batch_).Columns();
+    stack.outputs_averaged = IsMeanOverOutputs(spec_.loss.kind) ? OutputsNeeded(spec_, layout_) : 1;
+    stack.nodes = layout_.nodes.get();
+    if (spec_.objective != Objective::kNextToken) stack.weights = network_.weights;
+    stack.lengths = network_.lengths;
+    if (layout_.has_lengths) stack.sequence_steps = layout_.steps;
+    return AppendLayers(&graph(), stack, &network_.rates, &losses_);
   }
 
   // All layers that read the lengths must see sequences of as many steps.
@@ -320,8 +282,6 @@ class Wiring {
   const int64_t batch_;
   const NetworkMode mode_;
   Network network_;
-  std::map<std::string, Value> by_name_;
-  Value previous_;
   Value sequence_;             // the features as a sequence, once a layer has asked
   std::vector<Value> losses_;  // what layers and weights add to the main loss
 };

@@ -1,5 +1,7 @@
 #include "engine/passes/autodiff.h"
 
+#include <algorithm>
+
 #include "engine/core/error.h"
 #include "engine/passes/gradient_rules.h"
 
@@ -54,7 +56,10 @@ void MultiplyGradient(GradientContext& context, const Node& node, const Cotangen
 void Differentiate(GradientContext& context, const Node& node) {
   if (node.outputs.empty()) return;
   const Cotangent dy = context.Of(node.outputs[0]);
-  if (dy.kind == Cotangent::Kind::kNone || !context.Needed(node.outputs[0])) return;
+  // What makes the parameters themselves, if a node does, is not differentiated.
+  const bool leads_on = std::any_of(node.inputs.begin(), node.inputs.end(),
+                                    [&](Value input) { return context.Needed(input); });
+  if (dy.kind == Cotangent::Kind::kNone || !leads_on) return;
   switch (node.op) {
     case OpKind::kLoss:
       return LossGradient(context, node, dy, OpKind::kLossGrad);
@@ -66,6 +71,8 @@ void Differentiate(GradientContext& context, const Node& node) {
       return LossGradient(context, node, dy, OpKind::kWeightPenaltyGrad);
     case OpKind::kPairLoss:
       return LossGradient(context, node, dy, OpKind::kPairLossGrad);
+    case OpKind::kGradientPenalty:
+      return LossGradient(context, node, dy, OpKind::kGradientPenaltyGrad);
     case OpKind::kAdd:
       context.Pass(node.inputs[0], dy, node);
       return context.Pass(node.inputs[1], dy, node);
@@ -86,14 +93,10 @@ void Differentiate(GradientContext& context, const Node& node) {
   rule(context, node, dy.value);
 }
 
-}  // namespace
-
-std::vector<Value> AppendGradients(Graph* graph, Value loss, std::span<const Value> parameters) {
-  if (graph->shape(loss) != Shape()) {
-    Fail("what is differentiated must be a single number, not ", graph->shape(loss));
-  }
+std::vector<Value> AppendFrom(Graph* graph, Value root, const Cotangent& cotangent,
+                              std::span<const Value> parameters) {
   GradientContext context(graph, FindNeeded(*graph, parameters));
-  context.Set(loss, {Cotangent::Kind::kOne, {}});
+  context.Set(root, cotangent);
   for (size_t i = graph->nodes().size(); i-- > 0;) {
     // A copy: appending moves the nodes.
     const Node node = graph->nodes()[i];
@@ -102,6 +105,23 @@ std::vector<Value> AppendGradients(Graph* graph, Value loss, std::span<const Val
   std::vector<Value> gradients;
   for (const Value parameter : parameters) gradients.push_back(context.Of(parameter).value);
   return gradients;
+}
+
+}  // namespace
+
+std::vector<Value> AppendGradients(Graph* graph, Value loss, std::span<const Value> parameters) {
+  if (graph->shape(loss) != Shape()) {
+    Fail("what is differentiated must be a single number, not ", graph->shape(loss));
+  }
+  return AppendFrom(graph, loss, {Cotangent::Kind::kOne, {}}, parameters);
+}
+
+std::vector<Value> AppendGradients(Graph* graph, Value y, Value dy,
+                                   std::span<const Value> parameters) {
+  if (graph->shape(y) != graph->shape(dy)) {
+    Fail("a gradient of shape ", graph->shape(dy), " was given for a value of ", graph->shape(y));
+  }
+  return AppendFrom(graph, y, {Cotangent::Kind::kValue, dy}, parameters);
 }
 
 }  // namespace beamline::engine

@@ -18,4 +18,14 @@ namespace beamline::engine {
 // weights, so that an update of the weights may follow at once.
 std::vector<Value> AppendGradients(Graph* graph, Value loss, std::span<const Value> parameters);
 
+// The same for a value y of any shape, given d loss / d y. `parameters` may be any values that y
+// depends on. What it appends can be differentiated once more where the layers allow it: see
+// RequireSecondGradients.
+std::vector<Value> AppendGradients(Graph* graph, Value y, Value dy,
+                                   std::span<const Value> parameters);
+
+// Throws Error, naming the layer and what to put in its place, if a node from `first` on (one that
+// AppendGradients appended) has no gradient of its own.
+void RequireSecondGradients(const Graph& graph, size_t first);
+
 }  // namespace beamline::engine

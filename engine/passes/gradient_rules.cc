@@ -42,6 +42,11 @@ constexpr RuleTable MakeRules() {
   set(OpKind::kGroupNorm, GroupNormRule);
   set(OpKind::kUnitRows, UnitRowsRule);
   set(OpKind::kSample, SampleRule);
+
+  set(OpKind::kActivationGrad, ActivationGradRule);
+  set(OpKind::kSliceGrad, SliceGradRule);
+  set(OpKind::kAveragePoolGrad, AveragePoolGradRule);
+  set(OpKind::kReduceGrad, ReduceGradRule);
   return rules;
 }
 

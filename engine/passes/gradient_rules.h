@@ -85,4 +85,10 @@ void GroupNormRule(GradientContext& context, const Node& node, Value dy);
 void UnitRowsRule(GradientContext& context, const Node& node, Value dy);
 void SampleRule(GradientContext& context, const Node& node, Value dy);
 
+// Of gradients (gradient_second.cc).
+void ActivationGradRule(GradientContext& context, const Node& node, Value dy);
+void SliceGradRule(GradientContext& context, const Node& node, Value dy);
+void AveragePoolGradRule(GradientContext& context, const Node& node, Value dy);
+void ReduceGradRule(GradientContext& context, const Node& node, Value dy);
+
 }  // namespace beamline::engine

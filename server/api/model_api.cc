@@ -41,6 +41,7 @@ pipeline::PredictOptions OptionsOf(const v1::PredictRequest& request) {
   options.drawing.tokens = request.tokens();
   if (request.has_temperature()) options.drawing.temperature = request.temperature();
   options.drawing.seed = request.seed();
+  options.first_sample = request.first_sample();
   return options;
 }
 

@@ -6,6 +6,7 @@
 
 #include "engine/core/philox.h"
 #include "google/protobuf/util/json_util.h"
+#include "pipeline/examples.h"
 #include "pipeline/predict.h"
 #include "pipeline/training.h"
 #include "tests/pipeline/bench.h"
@@ -154,19 +155,19 @@ TEST(TrainingData, LimitDrawsRowsBySeed) {
   const Table table = Points(1000);
   v1::TrainingData data;
   data.mutable_split()->mutable_random()->set_test(0.2);
-  const engine::data::Split all = SplitRows(table, data, 1);
+  const SplitExamples all = MakeExamples(table, data, 1);
   data.set_limit(50);
-  const engine::data::Split some = SplitRows(table, data, 1);
-  EXPECT_EQ(some.test, all.test);
+  const SplitExamples some = MakeExamples(table, data, 1);
+  EXPECT_EQ(some.test.heads, all.test.heads);
   ASSERT_EQ(some.train.size(), 50);
-  EXPECT_TRUE(std::is_sorted(some.train.begin(), some.train.end()));
-  EXPECT_TRUE(
-      std::includes(all.train.begin(), all.train.end(), some.train.begin(), some.train.end()));
-  EXPECT_EQ(SplitRows(table, data, 1).train, some.train);
+  EXPECT_TRUE(std::is_sorted(some.train.heads.begin(), some.train.heads.end()));
+  EXPECT_TRUE(std::includes(all.train.heads.begin(), all.train.heads.end(),
+                            some.train.heads.begin(), some.train.heads.end()));
+  EXPECT_EQ(MakeExamples(table, data, 1).train.heads, some.train.heads);
   data.mutable_split()->clear_kind();
-  EXPECT_NE(SplitRows(table, data, 1).train, SplitRows(table, data, 2).train);
+  EXPECT_NE(MakeExamples(table, data, 1).train.heads, MakeExamples(table, data, 2).train.heads);
   data.set_limit(5000);
-  EXPECT_EQ(SplitRows(table, data, 1).train.size(), 1000);
+  EXPECT_EQ(MakeExamples(table, data, 1).train.size(), 1000);
 }
 
 constexpr char kImages[] = R"(

@@ -2,11 +2,14 @@
 // rows).
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "base/file.h"
 #include "pipeline/parameters.h"
+#include "pipeline/predict.h"
 #include "pipeline/violation.h"
 #include "tests/pipeline/bench.h"
 
@@ -17,11 +20,12 @@ using testing::Bench;
 using testing::DatasetFolder;
 using testing::SourceFile;
 
-// The evaluation of an example; its input files are in `folder`. With other parameters than its own
-// nothing is published.
-v1::Evaluation Evaluate(const std::string& name, const std::string& folder,
-                        const std::map<std::string, double>& parameters = {}) {
-  Bench bench(ReadFile(SourceFile("examples/" + name + "/pipeline.yaml")).value());
+// An example, with its input files from `folder`.
+std::unique_ptr<Bench> Open(const std::string& name, const std::string& folder,
+                            const std::map<std::string, double>& parameters = {}) {
+  auto opened =
+      std::make_unique<Bench>(ReadFile(SourceFile("examples/" + name + "/pipeline.yaml")).value());
+  Bench& bench = *opened;
   bench.threads = 2;
   google::protobuf::Map<std::string, google::protobuf::Value> values;
   for (const auto& [parameter, value] : parameters) values[parameter].set_number_value(value);
@@ -32,6 +36,14 @@ v1::Evaluation Evaluate(const std::string& name, const std::string& folder,
     if (paths.empty()) paths.push_back(folder + "/" + source.file());
     bench.AddFiles(input, paths);
   }
+  return opened;
+}
+
+// The evaluation of an example. With other parameters than its own nothing is published.
+v1::Evaluation Evaluate(const std::string& name, const std::string& folder,
+                        const std::map<std::string, double>& parameters = {}) {
+  const std::unique_ptr<Bench> opened = Open(name, folder, parameters);
+  Bench& bench = *opened;
   v1::TaskEnd end = bench.Run("train");
   EXPECT_EQ(end.result().failure().message(), "");
   end = bench.Run("evaluate");
@@ -160,6 +172,45 @@ TEST(Reference, Etth1) {
 TEST(Reference, Shakespeare) {
   REQUIRE_DATASET(folder, "tinyshakespeare");
   EXPECT_LE(Evaluate("shakespeare", folder).metrics().at("log_loss"), 1.65);
+}
+
+// Samples are as dark and as varied as digits, whose mean and variance of a pixel are 33 and 4400,
+// and as empty at the edge.
+TEST(Reference, MnistDcgan) {
+  REQUIRE_DATASET(folder, "mnist");
+  const std::unique_ptr<Bench> bench = Open("mnist_dcgan", folder);
+  const v1::TaskEnd end = bench->Run("train");
+  ASSERT_EQ(end.result().failure().message(), "");
+  const auto predictor = Predictor::Load(bench->ModelBytes("train")).value();
+  google::protobuf::RepeatedPtrField<google::protobuf::Struct> rows;
+  for (int i = 0; i < 300; ++i) rows.Add();
+  const std::vector<v1::Prediction> samples = predictor->Predict(rows).value();
+  constexpr size_t kSide = 28, kPixels = kSide * kSide;
+  std::vector<double> sum(kPixels), squares(kPixels);
+  for (const v1::Prediction& sample : samples) {
+    ASSERT_EQ(static_cast<size_t>(sample.sample_size()), kPixels);
+    for (size_t i = 0; i < kPixels; ++i) {
+      const double pixel = sample.sample(static_cast<int>(i));
+      sum[i] += pixel / 300;
+      squares[i] += pixel * pixel / 300;
+    }
+  }
+  double mean = 0, variance = 0, edge = 0;
+  for (size_t i = 0; i < kPixels; ++i) {
+    mean += sum[i] / kPixels;
+    variance += (squares[i] - sum[i] * sum[i]) / kPixels;
+    const size_t x = i % kSide, y = i / kSide;
+    const bool at_edge = x < 2 || y < 2 || x >= kSide - 2 || y >= kSide - 2;
+    edge = std::max(edge, at_edge ? sum[i] : 0);
+  }
+  RecordProperty("mean", std::to_string(mean));
+  RecordProperty("variance", std::to_string(variance));
+  EXPECT_GT(mean, 24);
+  EXPECT_LT(mean, 42);
+  EXPECT_GT(variance, 2200);
+  EXPECT_LT(variance, 6600);
+  EXPECT_LT(edge, 16);
+  EXPECT_EQ(bench->Run("publish").result().failure().message(), "");
 }
 
 }  // namespace

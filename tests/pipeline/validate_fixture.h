@@ -5,6 +5,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pipeline/parameters.h"
@@ -98,8 +99,8 @@ class ValidateTest : public ::testing::Test {
   }
 
   // What is wrong with the base definition after changes {path: value} in YAML.
-  std::string Check(const std::string& changes) {
-    v1::PipelineDefinition definition = ParseDefinition(kBase).definition;
+  std::string Check(const std::string& changes, std::string_view base = kBase) {
+    v1::PipelineDefinition definition = ParseDefinition(base).definition;
     TextValue value;
     Violations violations;
     EXPECT_TRUE(ReadYaml(changes, &value, &violations)) << changes;

@@ -29,6 +29,7 @@ constexpr size_t kRowsAtOnce = 1000;
 constexpr size_t kReconstructed = 50;
 // Tokens that the server writes in one call.
 constexpr int64_t kMaxTokens = 10'000;
+constexpr int64_t kMaxSamples = 1'000'000;
 constexpr size_t kMaxRowsBytes = size_t{1} << 30;
 
 // "higgs/3" of ".../models/higgs/versions/3".
@@ -147,7 +148,8 @@ absl::StatusOr<ExitCode> Download(Invocation& invocation) {
 }
 
 absl::StatusOr<std::vector<google::protobuf::Struct>> RowsToPredict(Invocation& invocation) {
-  std::vector<google::protobuf::Struct> rows;
+  ASSIGN_OR_RETURN(const int64_t samples, invocation.args().Integer("samples", 0, 1, kMaxSamples));
+  std::vector<google::protobuf::Struct> rows(static_cast<size_t>(samples));
   for (const std::string& json : invocation.args().All("row")) {
     ASSIGN_OR_RETURN(google::protobuf::Struct row, ParseRow(json, "--row"));
     rows.push_back(std::move(row));
@@ -165,7 +167,7 @@ absl::StatusOr<std::vector<google::protobuf::Struct>> RowsToPredict(Invocation& 
   if (rows.empty()) {
     return UsageError(
         "no rows: give --row '{\"column\": 1.5}' or --rows FILE (JSON lines or CSV; - for "
-        "standard input)");
+        "standard input); or --samples N for a model that generates");
   }
   return rows;
 }
@@ -246,10 +248,16 @@ absl::StatusOr<ExitCode> Predict(Invocation& invocation) {
                    ResolveModel(invocation, invocation.args().Positional(0)));
   request.set_name(name);
   RETURN_IF_ERROR(ReadDrawing(invocation.args(), &request));
+  ASSIGN_OR_RETURN(const int64_t first_sample,
+                   invocation.args().Integer("first", 0, 0, int64_t{1} << 40));
+  const bool samples = invocation.args().Has("samples");
   const bool reconstruction = invocation.args().Has("reconstruction");
   request.set_reconstruction(reconstruction);
   if (reconstruction && !invocation.json()) {
     return UsageError("--reconstruction gives many numbers a row: add --json");
+  }
+  if (samples && !invocation.json()) {
+    return UsageError("--samples gives many numbers a row: add --json");
   }
   constexpr auto kRight = Table::Align::kRight;
   Table predicted({{"ROW", kRight}, {"PREDICTION", kRight}, {"PROBABILITY", kRight}});
@@ -258,7 +266,10 @@ absl::StatusOr<ExitCode> Predict(Invocation& invocation) {
   std::string text;
   for (size_t first = 0; first < rows.size(); first += static_cast<size_t>(request.rows_size())) {
     request.clear_rows();
-    const size_t count = RowsOfCall(rows, first, RowsAtOnce(request));
+    const size_t count = RowsOfCall(rows, first, samples ? kReconstructed : RowsAtOnce(request));
+    if (first_sample > 0 || samples) {
+      request.set_first_sample(first_sample + static_cast<int64_t>(first));
+    }
     for (size_t i = first; i < first + count; ++i) *request.add_rows() = rows[i];
     ASSIGN_OR_RETURN(const v1::PredictResponse response, invocation.Call(kPredict, request));
     // All rows are for one version, even if another is published meanwhile.
@@ -316,7 +327,9 @@ std::vector<Command> ModelCommands() {
                  {"reconstruction", "", "With --json: what an autoencoder makes of each row"},
                  {"tokens", "N", "Of a model of text: write N tokens behind each row"},
                  {"temperature", "T", "With --tokens: how bold, from 0 (default 1)"},
-                 {"seed", "N", "With --tokens: the same seed, the same text (default 0)"}},
+                 {"seed", "N", "With --tokens: the same seed, the same text (default 0)"},
+                 {"samples", "N", "With --json: so many rows of a model that generates"},
+                 {"first", "N", "Number of the first sample; the same gives the same (default 0)"}},
        .details = naming +
                   "\nA row of a model of windows or sequences has a list for each column, with a "
                   "value for each step; a text stands for the list of its characters.",

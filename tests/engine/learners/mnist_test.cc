@@ -3,48 +3,28 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "engine/core/philox.h"
+#include "tests/engine/learners/mnist_images.h"
 #include "tests/engine/learners/toy.h"
 
 namespace beamline::engine {
 namespace {
 
-constexpr int64_t kPixels = 784;
+using testing::kPixels;
+using testing::MnistFolder;
+using testing::ReadImages;
+using testing::SourceOf;
+
 constexpr int64_t kTrainingRows = 20'000;
 constexpr int64_t kTestRows = 2'000;
 // Mean squared error of held-out pixels by the 32 leading principal components of the training
 // rows.
 constexpr double kPca32 = 0.0168;
 constexpr double kWanted = 0.0120;
-
-std::string Folder() { return testing::DatasetFolder("mnist"); }
-
-// The first `rows` images of a file, pixels in [0, 1].
-std::vector<float> ReadImages(const std::string& name, int64_t rows) {
-  std::vector<float> pixels;
-  const std::string command = "gzip -dc '" + Folder() + "/" + name + "' 2>/dev/null";
-  FILE* pipe = popen(command.c_str(), "r");
-  if (pipe == nullptr) return pixels;
-  std::vector<unsigned char> bytes(static_cast<size_t>(16 + rows * kPixels));
-  const size_t read = std::fread(bytes.data(), 1, bytes.size(), pipe);
-  pclose(pipe);
-  if (read != bytes.size()) return pixels;
-  for (size_t i = 16; i < bytes.size(); ++i) pixels.push_back(static_cast<float>(bytes[i]) / 255);
-  return pixels;
-}
-
-MemoryBatchSource SourceOf(const std::vector<float>& pixels) {
-  MemoryBatch batch;
-  batch.rows = static_cast<int64_t>(pixels.size()) / kPixels;
-  batch.layout.features = kPixels;
-  batch.features = pixels;
-  return MemoryBatchSource(std::move(batch));
-}
 
 double Error(std::span<const float> a, std::span<const float> b) {
   double sum = 0;
@@ -91,12 +71,12 @@ NetworkSpec Autoencoder() {
 class MnistTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (Folder().empty()) {
+    if (MnistFolder().empty()) {
       GTEST_SKIP() << "data set mnist not found: set BEAMLINE_DATASETS to the folder that holds it";
     }
     training_ = ReadImages("train-images-idx3-ubyte.gz", kTrainingRows + kTestRows);
     test_ = ReadImages("t10k-images-idx3-ubyte.gz", kTestRows);
-    ASSERT_FALSE(training_.empty() || test_.empty()) << "cannot read " << Folder();
+    ASSERT_FALSE(training_.empty() || test_.empty()) << "cannot read " << MnistFolder();
     validation_.assign(training_.end() - kTestRows * kPixels, training_.end());
     training_.resize(kTrainingRows * kPixels);
   }

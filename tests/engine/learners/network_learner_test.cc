@@ -312,8 +312,9 @@ TEST(NetworkLearnerTest, SaysWhatToDoWhenTheLossExplodes) {
 }
 
 TEST(RegistryTest, ListsItsLearners) {
-  EXPECT_EQ(Learners().front().name, "network");
-  EXPECT_THAT(ErrorOf([] { MakeLearner("nothing", {}); }), HasSubstr("choose one of network"));
+  EXPECT_EQ(Learners().back().name, "network");
+  EXPECT_THAT(ErrorOf([] { MakeLearner("nothing", {}); }),
+              HasSubstr("choose one of adversarial, network"));
 }
 
 }  // namespace

@@ -1,0 +1,98 @@
+#include "engine/nn/layer_stack.h"
+
+#include <map>
+
+#include "engine/core/error.h"
+#include "engine/nn/layers.h"
+
+namespace beamline::engine {
+namespace {
+
+constexpr int64_t kMaxLayers = 10'000;
+
+class Builder {
+ public:
+  Builder(Graph* graph, const LayerStack& stack, std::vector<std::pair<Value, double>>* rates,
+          std::vector<Value>* losses)
+      : graph_(*graph), stack_(stack), rates_(*rates), losses_(*losses) {}
+
+  Value Build() {
+    if (stack_.layers.empty()) Fail("the network has no layers: add at least one dense layer");
+    if (stack_.layers.size() > kMaxLayers) {
+      Fail("the network has ", stack_.layers.size(), " layers: at most ", kMaxLayers,
+           " are allowed");
+    }
+    for (size_t i = 0; i < stack_.layers.size(); ++i) AddLayer(i);
+    return previous_;
+  }
+
+ private:
+  Value InputNamed(const std::string& layer, const std::string& name) {
+    const auto found = by_name_.find(name);
+    if (found != by_name_.end()) return found->second;
+    if (IsReserved(name)) return stack_.input(layer, name);
+    Fail("layer \"", layer, "\" takes \"", name,
+         "\", but no layer of that name stands before it: "
+         "use \"features\", \"codes\" or an earlier layer");
+  }
+
+  std::vector<Value> InputsOf(const LayerSpec& layer, const std::string& name) {
+    std::vector<Value> inputs;
+    for (const std::string& input : layer.inputs) inputs.push_back(InputNamed(name, input));
+    if (!inputs.empty()) return inputs;
+    if (layer.kind == LayerKind::kEmbedding) return {stack_.input(name, kCodesInput)};
+    if (layer.kind == LayerKind::kGather && previous_.valid()) {
+      return {previous_, stack_.input(name, kCodesInput)};
+    }
+    if (previous_.valid()) return {previous_};
+    const bool nodes = layer.kind == LayerKind::kGraphConv;
+    return {stack_.input(name, nodes ? kNodesInput : kFeaturesInput)};
+  }
+
+  static bool IsReserved(const std::string& name) {
+    return name == kFeaturesInput || name == kCodesInput || name == kNodesInput;
+  }
+
+  void AddLayer(size_t index) {
+    const LayerSpec& layer = stack_.layers[index];
+    const std::string name = layer.name.empty() ? Concat("layer", index) : layer.name;
+    if (IsReserved(name) || by_name_.contains(name)) {
+      Fail("layer ", index, ": the name \"", name, "\" is taken: choose another");
+    }
+    if (name.find('/') != std::string::npos) {
+      Fail("layer \"", name, "\": a layer's name must not contain \"/\": choose another");
+    }
+    const std::string full = stack_.prefix + name;
+    const std::vector<Value> inputs = InputsOf(layer, full);
+    const LayerRule& rule = RuleFor(layer.kind);
+    if (inputs.size() < rule.min_inputs) {
+      Fail("layer \"", full, "\" joins at least ", rule.min_inputs, " inputs: name them in inputs");
+    }
+    if (inputs.size() > rule.max_inputs) {
+      Fail("layer \"", full, "\" takes ", rule.max_inputs == 1 ? "one input" : "fewer inputs",
+           " but has ", inputs.size(), ": join them with a concat or add layer first");
+    }
+    const bool last = index + 1 == stack_.layers.size();
+    previous_ = rule.build({graph_, layer, full, inputs, stack_.mode, stack_.batch,
+                            last ? stack_.last_units : 0, rates_, stack_.nodes, stack_.weights,
+                            stack_.outputs_averaged, losses_, stack_.lengths, stack_.shared,
+                            stack_.updates_statistics, stack_.sequence_steps});
+    by_name_[name] = previous_;
+  }
+
+  Graph& graph_;
+  const LayerStack& stack_;
+  std::vector<std::pair<Value, double>>& rates_;
+  std::vector<Value>& losses_;
+  std::map<std::string, Value> by_name_;
+  Value previous_;
+};
+
+}  // namespace
+
+Value AppendLayers(Graph* graph, const LayerStack& stack,
+                   std::vector<std::pair<Value, double>>* rates, std::vector<Value>* losses) {
+  return Builder(graph, stack, rates, losses).Build();
+}
+
+}  // namespace beamline::engine
