@@ -148,9 +148,9 @@ void ModelApi::Predict(const auth::Principal&, const v1::PredictRequest& request
       [predictors = predictors_, model = *std::move(model), request, answer] {
         (*answer)([&]() -> absl::StatusOr<v1::PredictResponse> {
           ASSIGN_OR_RETURN(const auto predictor, predictors->Get(model.file()));
-          ASSIGN_OR_RETURN(auto predictions,
-                           predictor->Predict(request.rows(), request.reconstruction(),
-                                              request.first_sample()));
+          ASSIGN_OR_RETURN(
+              auto predictions,
+              predictor->Predict(request.rows(), request.reconstruction(), request.first_sample()));
           v1::PredictResponse response;
           response.set_model(model.name());
           for (v1::Prediction& prediction : predictions) {
