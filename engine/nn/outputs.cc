@@ -7,6 +7,10 @@
 namespace beamline::engine {
 
 int64_t OutputsNeeded(const LossSpec& loss, const BatchLayout& layout) {
+  if (loss.kind == LossKind::kWasserstein) {
+    Fail("the loss ", Name(loss.kind),
+         " has no bound: it is for the critic of the learner \"adversarial\"");
+  }
   if (ComparesRows(loss.kind)) {
     if (layout.classes < 2) {
       Fail("the loss ", Name(loss.kind), " needs a class as target: it says which rows are alike");

@@ -44,6 +44,7 @@ constexpr RuleTable MakeRules() {
   set(OpKind::kSample, SampleRule);
 
   set(OpKind::kActivationGrad, ActivationGradRule);
+  set(OpKind::kLayerNormGrad, LayerNormGradRule);
   set(OpKind::kSliceGrad, SliceGradRule);
   set(OpKind::kAveragePoolGrad, AveragePoolGradRule);
   set(OpKind::kReduceGrad, ReduceGradRule);

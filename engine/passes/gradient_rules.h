@@ -87,6 +87,7 @@ void SampleRule(GradientContext& context, const Node& node, Value dy);
 
 // Of gradients (gradient_second.cc).
 void ActivationGradRule(GradientContext& context, const Node& node, Value dy);
+void LayerNormGradRule(GradientContext& context, const Node& node, Value dy);
 void SliceGradRule(GradientContext& context, const Node& node, Value dy);
 void AveragePoolGradRule(GradientContext& context, const Node& node, Value dy);
 void ReduceGradRule(GradientContext& context, const Node& node, Value dy);

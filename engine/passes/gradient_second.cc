@@ -19,9 +19,8 @@ const char* Advice(OpKind op) {
   switch (op) {
     case OpKind::kBatchNormGrad:
       return "batch_norm makes each row depend on the others: remove it";
-    case OpKind::kLayerNormGrad:
     case OpKind::kGroupNormGrad:
-      return "remove the normalisation";
+      return "use layer_norm in its place";
     case OpKind::kMaxPoolGrad:
       return "use average_pool, or a stride in the convolution before it";
     case OpKind::kReduceGrad:
@@ -55,6 +54,21 @@ void ActivationGradRule(GradientContext& context, const Node& node, Value u) {
   context.Accumulate(
       saved, context.Append(OpKind::kActivationCurve, node, {u, dy, saved}, shape, node.attributes),
       node);
+}
+
+// Of dx alone: those of gamma and beta are no part of any loss.
+void LayerNormGradRule(GradientContext& context, const Node& node, Value u) {
+  const Shape shape = context.shape(u);
+  std::vector<Value> inputs = {u};
+  inputs.insert(inputs.end(), node.inputs.begin(), node.inputs.end());
+  const std::vector<Value> by =
+      context.AppendAll(OpKind::kLayerNormCurve, node, inputs, {shape, shape, shape});
+  context.Accumulate(node.inputs[0], by[0], node);
+  context.Accumulate(node.inputs[1], by[1], node);
+  const Value gamma = node.inputs[2];
+  if (!context.Needed(gamma)) return;
+  const Shape columns = context.shape(gamma);
+  context.Accumulate(gamma, context.Append(OpKind::kColumnSum, node, {by[2]}, columns), node);
 }
 
 void SliceGradRule(GradientContext& context, const Node& node, Value u) {

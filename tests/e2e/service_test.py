@@ -10,6 +10,24 @@ from harness import STUBS, wait_for
 RUN, DATASET, MODEL, CLUSTER = (STUBS[name][0] for name in ('run', 'dataset', 'model', 'cluster'))
 
 
+GENERATE = """
+name: made
+inputs: {points: {file: points.csv}}
+steps:
+  - name: train
+    train:
+      data: {input: points, features: [x, y]}
+      adversarial:
+        latent: 4
+        epochs: 2
+        generator: {layers: [{dense: {units: 8, activation: relu}}, {dense: {}}]}
+        discriminator: {layers: [{dense: {units: 8, activation: tanh}}, {dense: {}}]}
+        loss: wasserstein
+  - name: publish
+    publish: {model: train, name: made}
+"""
+
+
 class ServiceTest(harness.ClusterTest):
 
     def setUp(self):
@@ -48,6 +66,20 @@ class ServiceTest(harness.ClusterTest):
         digest = self.cluster.cli('model', 'show', 'points', '--json', check=0).json()['file']
         with open(path, 'rb') as file:
             self.assertEqual(harness.sha256(file.read()), digest['digest'])
+
+    def test_samples_of_a_model_that_generates(self):
+        definition = self.cluster.write('generate.yaml', GENERATE)
+        self.cluster.cli('run', 'create', definition, '--watch', check=0)
+        samples = self.cluster.cli('model', 'predict', 'made', '--samples', '120', '--json',
+                                   check=0).lines()
+        self.assertEqual({len(sample['sample']) for sample in samples}, {2})
+        # The same number gives the same sample, however many are asked for.
+        later = self.cluster.cli('model', 'predict', 'made', '--samples', '3', '--first', '100',
+                                 '--json', check=0).lines()
+        self.assertEqual(later, samples[100:103])
+        self.assertNotEqual(samples[0], samples[50])
+        result = self.cluster.cli('model', 'predict', 'made', '--samples', '3')
+        self.assertIn('add --json', result.err)
 
     def test_prediction_errors_name_row_and_column(self):
         self.cluster.cli('run', 'create', self.quick, '--watch', check=0)

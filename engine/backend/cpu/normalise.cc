@@ -84,6 +84,38 @@ void LayerNormGrad(const KernelCall& call, const RunState& run) {
   AddChunks(sums + columns, chunks, 2 * columns, columns, Out(call, 2));
 }
 
+// With z = (x - mean) rstd, a = dy gamma, and P(v) = v - mean_j(v) - z mean_j(v z), so that the
+// gradient is rstd P(a): by a it is rstd P(u), by z g = -rstd (u mean_j(a z) + a mean_j(u z)), and
+// by rstd the sum of u P(a).
+void LayerNormCurve(const KernelCall& call, const RunState& run) {
+  const int64_t columns = call.inputs[0].columns;
+  const auto count = static_cast<float>(columns);
+  const float* gamma = In(call, 3);
+  ForRows(run, call.inputs[0].rows, 2 * columns, [&](int64_t i) {
+    const float* u = In(call, 0) + i * columns;
+    const float* dy = In(call, 1) + i * columns;
+    const float* x = In(call, 2) + i * columns;
+    const float mean = In(call, 4)[i];
+    const float rstd = In(call, 5)[i];
+    const auto z = [&](int64_t j) { return (x[j] - mean) * rstd; };
+    const auto a = [&](int64_t j) { return dy[j] * gamma[j]; };
+    const float u_mean = LaneSum(columns, [&](int64_t j) { return u[j]; }) / count;
+    const float a_mean = LaneSum(columns, [&](int64_t j) { return a(j); }) / count;
+    const float uz = LaneSum(columns, [&](int64_t j) { return u[j] * z(j); }) / count;
+    const float az = LaneSum(columns, [&](int64_t j) { return a(j) * z(j); }) / count;
+    const float ua = LaneSum(columns, [&](int64_t j) { return u[j] * a(j); }) / count;
+    const float by_rstd = ua - u_mean * a_mean - uz * az;  // over the columns
+    const auto by_a = [&](int64_t j) { return rstd * (u[j] - u_mean - z(j) * uz); };
+    Fill(Out(call, 0) + i * columns, 0, columns, [&](int64_t j) { return gamma[j] * by_a(j); });
+    Fill(Out(call, 1) + i * columns, 0, columns, [&](int64_t j) {
+      const float g = u[j] * az + a(j) * uz;
+      const float centred = g - (u_mean * az + a_mean * uz) - z(j) * (2.0f * uz * az);
+      return -rstd * rstd * (centred + z(j) * by_rstd);
+    });
+    Fill(Out(call, 2) + i * columns, 0, columns, [&](int64_t j) { return dy[j] * by_a(j); });
+  });
+}
+
 Scratch LayerNormGradScratch(const KernelCall& call) {
   const int64_t chunks = ChunksOf(call.inputs[0].rows);
   if (chunks == 1) return {};

@@ -141,6 +141,22 @@ TEST_P(AdversarialTest, SecondGradientsOfConvolutions) {
   }
 }
 
+TEST_P(AdversarialTest, SecondGradientsOfLayerNorm) {
+  for (const int64_t width : {5, 21}) {
+    Check([&](Graph& g) {
+      const Value x = testing::P(g, "x", {40, 6});
+      const Value weight = testing::P(g, "weight", {6, width});
+      const Value gamma = testing::P(g, "gamma", {width});
+      const Value beta = testing::P(g, "beta", {width});
+      const Value last = testing::P(g, "last", {width, 1});
+      return PenaltyOf(g, x, [&](Value in) {
+        const Value y = g.LayerNorm("norm", g.MatMul("dense", in, weight), gamma, beta, 0.1);
+        return g.MatMul("head", g.Activate("tanh", y, Activation::kTanh), last);
+      });
+    });
+  }
+}
+
 TEST_P(AdversarialTest, SecondGradientsOfSumsProductsAndParts) {
   Check([&](Graph& g) {
     const Value x = testing::P(g, "x", {5, 8});
@@ -178,9 +194,9 @@ TEST(SecondGradientsTest, SayWhichLayerHasNone) {
               AllOf(HasSubstr("\"top\""), HasSubstr("take the mean")));
   EXPECT_THAT(error([&](Graph& g, Value x) {
                 const Value gamma = testing::P(g, "gamma", {2});
-                return g.LayerNorm("norm", x, gamma, testing::P(g, "beta", {2}), 1e-5);
+                return g.GroupNorm("norm", x, gamma, testing::P(g, "beta", {2}), 1, 1e-5);
               }),
-              AllOf(HasSubstr("\"norm\""), HasSubstr("remove the normalisation")));
+              AllOf(HasSubstr("\"norm\""), HasSubstr("use layer_norm")));
   EXPECT_THAT(error([&](Graph& g, Value x) { return g.Activate("p", x, Activation::kSoftmax); }),
               AllOf(HasSubstr("\"p\""), HasSubstr("another activation than softmax")));
   EXPECT_EQ(error([&](Graph& g, Value x) { return g.Activate("p", x, Activation::kTanh); }),

@@ -108,7 +108,8 @@ TEST_P(LossTest, AgreesWithPyTorch) {
 }
 
 TEST_P(LossTest, GradientsOfLossesOnNumbers) {
-  for (const LossKind kind : {LossKind::kHinge, LossKind::kFocal, LossKind::kKullbackLeibler}) {
+  for (const LossKind kind :
+       {LossKind::kHinge, LossKind::kFocal, LossKind::kKullbackLeibler, LossKind::kWasserstein}) {
     for (const int64_t columns : {1, 3, 37}) {
       SCOPED_TRACE(Name(kind));
       testing::GradientCheck check;

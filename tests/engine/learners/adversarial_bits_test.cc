@@ -69,13 +69,16 @@ AdversarialSpec Convolutional() {
   return spec;
 }
 
-// A critic with a gradient penalty; a generator's update for every second of the critic's.
+// A critic with layer norm and a gradient penalty; a generator's update for every second of the
+// critic's.
 AdversarialSpec Penalised() {
   AdversarialSpec spec = testing::DensePair(AdversarialLoss::kWasserstein);
   spec.discriminator.layers = {Layer(LayerKind::kReshape, {kSide, kSide, 1}),
                                Window(LayerKind::kConv, 16, 2, Activation::kSilu),
+                               Layer(LayerKind::kLayerNorm),
                                Window(LayerKind::kConv, 24, 2, Activation::kTanh),
-                               Layer(LayerKind::kReshape), testing::Dense(0, Activation::kLinear)};
+                               Layer(LayerKind::kReshape),
+                               testing::Dense(0, Activation::kLinear)};
   spec.discriminator_steps = 2;
   spec.generator.clip_norm = 1;
   spec.generator.schedule.kind = ScheduleKind::kCosine;

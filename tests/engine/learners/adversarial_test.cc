@@ -210,6 +210,20 @@ TEST(AdversarialLearnerTest, SaysWhatToChange) {
       HasSubstr("choose another schedule"));
 }
 
+// A single network would make it ever smaller.
+TEST(AdversarialLearnerTest, AloneHasTheLossOfACritic) {
+  const MemoryBatchSource data = Ring(64, 1);
+  NetworkSpec spec;
+  spec.layers = {testing::Dense(1, Activation::kLinear)};
+  spec.loss.kind = LossKind::kWasserstein;
+  try {
+    testing::Make(spec, data);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("it is for the critic"));
+  }
+}
+
 TEST(AdversarialLearnerTest, RefusesOtherCheckpoints) {
   const MemoryBatchSource data = Ring(64, 1);
   AdversarialSpec spec = DensePair(AdversarialLoss::kHinge);

@@ -1,6 +1,7 @@
 // Ten alternating steps of a discriminator and a generator, step by step beside PyTorch's
 // (make_adversarial.py).
 #include <cmath>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,26 +23,32 @@ struct Case {
   std::string name;
   AdversarialLoss loss;
   Activation activation;  // of the discriminator
-  bool generator_norm;
-  bool discriminator_norm;
+  std::optional<LayerKind> generator_norm;
+  std::optional<LayerKind> discriminator_norm;
   double gradient_penalty;
 };
 
 void PrintTo(const Case& test, std::ostream* out) { *out << test.name; }
 
 std::vector<Case> Cases() {
+  constexpr std::optional<LayerKind> kNone;
+  constexpr std::optional<LayerKind> kBatchNorm = LayerKind::kBatchNorm;
   return {
-      {"dense_adam", AdversarialLoss::kNonSaturating, Activation::kLeakyRelu, true, false, 0},
-      {"both_norms", AdversarialLoss::kNonSaturating, Activation::kLeakyRelu, true, true, 0},
-      {"least_squares", AdversarialLoss::kLeastSquares, Activation::kTanh, true, false, 0},
-      {"hinge", AdversarialLoss::kHinge, Activation::kLeakyRelu, false, false, 0},
-      {"wasserstein_leaky", AdversarialLoss::kWasserstein, Activation::kLeakyRelu, true, false, 10},
-      {"wasserstein_tanh", AdversarialLoss::kWasserstein, Activation::kTanh, false, false, 10},
-      {"wasserstein_silu", AdversarialLoss::kWasserstein, Activation::kSilu, false, false, 3},
+      {"dense_adam", AdversarialLoss::kNonSaturating, Activation::kLeakyRelu, kBatchNorm, kNone, 0},
+      {"both_norms", AdversarialLoss::kNonSaturating, Activation::kLeakyRelu, kBatchNorm,
+       kBatchNorm, 0},
+      {"least_squares", AdversarialLoss::kLeastSquares, Activation::kTanh, kBatchNorm, kNone, 0},
+      {"hinge", AdversarialLoss::kHinge, Activation::kLeakyRelu, kNone, kNone, 0},
+      {"wasserstein_leaky", AdversarialLoss::kWasserstein, Activation::kLeakyRelu, kBatchNorm,
+       kNone, 10},
+      {"wasserstein_tanh", AdversarialLoss::kWasserstein, Activation::kTanh, kNone, kNone, 10},
+      {"wasserstein_silu", AdversarialLoss::kWasserstein, Activation::kSilu, kNone, kNone, 3},
+      {"wasserstein_layernorm", AdversarialLoss::kWasserstein, Activation::kTanh, kNone,
+       LayerKind::kLayerNorm, 10},
   };
 }
 
-std::vector<LayerSpec> Layers(Activation activation, bool norm) {
+std::vector<LayerSpec> Layers(Activation activation, std::optional<LayerKind> norm) {
   std::vector<LayerSpec> layers;
   const auto dense = [&](int index, int64_t units, Activation follows) {
     LayerSpec layer;
@@ -51,10 +58,10 @@ std::vector<LayerSpec> Layers(Activation activation, bool norm) {
     layers.push_back(layer);
   };
   dense(0, 12, activation);
-  if (norm) {
+  if (norm.has_value()) {
     LayerSpec layer;
     layer.name = "norm";
-    layer.kind = LayerKind::kBatchNorm;
+    layer.kind = *norm;
     layers.push_back(layer);
   }
   dense(1, 12, activation);
@@ -70,7 +77,7 @@ AdversarialSpec SpecOf(const Case& test) {
   spec.generator.layers = Layers(Activation::kRelu, test.generator_norm);
   spec.discriminator.layers = Layers(test.activation, test.discriminator_norm);
   OptimizerSpec optimizer;
-  if (test.loss == AdversarialLoss::kLeastSquares || test.discriminator_norm) {
+  if (test.loss == AdversarialLoss::kLeastSquares || test.name == "both_norms") {
     optimizer.learning_rate = 0.05;
     optimizer.momentum = 0.9;
   } else {

@@ -22,7 +22,7 @@ def write(name, tensor):
 def network(inputs, outputs, activation, norm):
     layers = [nn.Linear(inputs, 12), activation()]
     if norm:
-        layers.append(nn.BatchNorm1d(12))
+        layers.append(norm(12))
     return nn.Sequential(*layers, nn.Linear(12, 12), activation(), nn.Linear(12, outputs))
 
 
@@ -34,9 +34,10 @@ def tensors(prefix, model):
             yield f"{prefix}/dense{dense}.weight", layer.weight.t()
             yield f"{prefix}/dense{dense}.bias", layer.bias
             dense += 1
-        if isinstance(layer, nn.BatchNorm1d):
+        if isinstance(layer, (nn.BatchNorm1d, nn.LayerNorm)):
             yield f"{prefix}/norm.gamma", layer.weight
             yield f"{prefix}/norm.beta", layer.bias
+        if isinstance(layer, nn.BatchNorm1d):
             yield f"{prefix}/norm.running_mean", layer.running_mean
             yield f"{prefix}/norm.running_variance", layer.running_var
 
@@ -134,10 +135,11 @@ def leaky():
 # The names seed the cases. A gradient that comes near 0 would not do: Adam divides by its size, so
 # that PyTorch's own float32 and float64 differ by more than a thousandth.
 torch.set_num_threads(1)
-record("dense_adam", "bce", leaky, True, False, 0, adam)
-record("both_norms", "bce", leaky, True, True, 0, momentum)
-record("least_squares", "least_squares", nn.Tanh, True, False, 0, momentum)
-record("hinge", "hinge", leaky, False, False, 0, adam)
-record("wasserstein_leaky", "wasserstein", leaky, True, False, 10, adam)
-record("wasserstein_tanh", "wasserstein", nn.Tanh, False, False, 10, adam)
-record("wasserstein_silu", "wasserstein", nn.SiLU, False, False, 3, adam)
+record("dense_adam", "bce", leaky, nn.BatchNorm1d, None, 0, adam)
+record("both_norms", "bce", leaky, nn.BatchNorm1d, nn.BatchNorm1d, 0, momentum)
+record("least_squares", "least_squares", nn.Tanh, nn.BatchNorm1d, None, 0, momentum)
+record("hinge", "hinge", leaky, None, None, 0, adam)
+record("wasserstein_leaky", "wasserstein", leaky, nn.BatchNorm1d, None, 10, adam)
+record("wasserstein_tanh", "wasserstein", nn.Tanh, None, None, 10, adam)
+record("wasserstein_silu", "wasserstein", nn.SiLU, None, None, 3, adam)
+record("wasserstein_layernorm", "wasserstein", nn.Tanh, None, nn.LayerNorm, 10, adam)
