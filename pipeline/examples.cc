@@ -1,7 +1,7 @@
 #include "pipeline/examples.h"
 
 #include <algorithm>
-#include <numeric>
+#include <limits>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -93,8 +93,8 @@ SplitExamples SplitWindows(const Table& table, const v1::TrainingData& data,
 }
 
 // All sequences of a table, in the order in which they first appear.
-Examples SequencesOf(const Table& table, const v1::Sequences& sequences) {
-  const Column& by = table.Get(sequences.by());
+Examples SequencesOf(const Table& table, const std::string& name, int64_t max_steps) {
+  const Column& by = table.Get(name);
   if (by.item_size() != 1) {
     engine::Fail("column \"", by.name(), "\" holds several numbers a row: sequences are told ",
                  "apart by a single value");
@@ -115,7 +115,7 @@ Examples SequencesOf(const Table& table, const v1::Sequences& sequences) {
   auto order = std::make_shared<std::vector<int64_t>>();
   order->reserve(static_cast<size_t>(table.rows()));
   for (const std::vector<int64_t>& steps : rows) {
-    const auto length = std::min(static_cast<int64_t>(steps.size()), sequences.max_steps());
+    const auto length = std::min(static_cast<int64_t>(steps.size()), max_steps);
     order->insert(order->end(), steps.begin(), steps.end());
     out.heads.push_back(steps.back());
     out.begins.push_back(static_cast<int64_t>(order->size()) - length);
@@ -137,10 +137,10 @@ Examples Choose(const Examples& all, const std::vector<int64_t>& places) {
   return out;
 }
 
-SplitExamples SplitSequences(const Table& table, const v1::TrainingData& data, uint64_t seed) {
-  const Examples all = SequencesOf(table, data.sequences());
+SplitExamples SplitSequences(const Table& table, const v1::TrainingData& data, const Examples& all,
+                             const std::string& by, uint64_t seed) {
   // One row a sequence, with what the split may look at.
-  std::set<std::string> names = {data.sequences().by()};
+  std::set<std::string> names = {by};
   if (HasTarget(data)) names.insert(data.target());
   if (data.split().has_column()) names.insert(data.split().column().column());
   if (data.has_train_on()) names.insert(data.train_on().column());
@@ -157,6 +157,23 @@ SplitExamples SplitSequences(const Table& table, const v1::TrainingData& data, u
     out.training_rows.insert(out.training_rows.end(), begin, begin + out.train.lengths[i]);
   }
   std::sort(out.training_rows.begin(), out.training_rows.end());
+  return out;
+}
+
+// Small graphs are the rows of one value too; an example is named by the graph's number.
+SplitExamples SplitGraphs(const Table& table, const v1::TrainingData& data, uint64_t seed) {
+  const std::string& by = data.graph().member();
+  const Examples all = SequencesOf(table, by, std::numeric_limits<int64_t>::max());
+  SplitExamples out = SplitSequences(table, data, all, by, seed);
+  std::unordered_map<int64_t, int64_t> number;  // by the last row
+  for (size_t i = 0; i < all.heads.size(); ++i) {
+    number.emplace(all.heads[i], static_cast<int64_t>(i));
+  }
+  for (Examples* part : {&out.train, &out.validation, &out.test}) {
+    part->order = nullptr;
+    part->lengths.clear();
+    for (size_t i = 0; i < part->heads.size(); ++i) part->begins[i] = number.at(part->heads[i]);
+  }
   return out;
 }
 
@@ -181,7 +198,12 @@ ExampleShape ShapeOf(const v1::TrainingData& data) {
 
 SplitExamples MakeExamples(const Table& table, const v1::TrainingData& data, uint64_t seed) {
   if (data.has_windows()) return SplitWindows(table, data, ShapeOf(data), seed);
-  if (data.has_sequences()) return SplitSequences(table, data, seed);
+  if (data.has_sequences()) {
+    const v1::Sequences& sequences = data.sequences();
+    const Examples all = SequencesOf(table, sequences.by(), sequences.max_steps());
+    return SplitSequences(table, data, all, sequences.by(), seed);
+  }
+  if (!data.graph().member().empty()) return SplitGraphs(table, data, seed);
   engine::data::Split split = SplitRows(table, data, seed);
   Limit(data.limit(), seed, &split.train);
   SplitExamples out;
@@ -189,11 +211,16 @@ SplitExamples MakeExamples(const Table& table, const v1::TrainingData& data, uin
   out.train.heads = std::move(split.train);
   out.validation.heads = std::move(split.validation);
   out.test.heads = std::move(split.test);
+  if (data.has_graph()) {
+    for (Examples* part : {&out.train, &out.validation, &out.test}) part->begins = part->heads;
+  }
   return out;
 }
 
 Examples AllExamples(const Table& table, const v1::TrainingData& data) {
-  if (data.has_sequences()) return SequencesOf(table, data.sequences());
+  if (data.has_sequences()) {
+    return SequencesOf(table, data.sequences().by(), data.sequences().max_steps());
+  }
   std::vector<int64_t> rows = engine::data::AllRows(table);
   if (data.has_windows()) return WindowsIn(rows, ShapeOf(data), false, "measured");
   Examples out;

@@ -1,4 +1,5 @@
-// What a network learns from at once: a row of a table, a window of rows, a sequence.
+// What a network learns from at once: a row of a table, a window of rows, a sequence, a node or a
+// small graph.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +29,8 @@ struct Examples {
   std::vector<int64_t> heads;
   // Rows of the table; those of one example follow each other. Null: the table's own order.
   std::shared_ptr<const std::vector<int64_t>> order;
-  // Where the rows of each begin among `order`; empty where steps are 0.
+  // Where the rows of each begin among `order`; the number of each node or small graph; empty where
+  // an example is a row.
   std::vector<int64_t> begins;
   // Rows of each; empty: as many as the shape says.
   std::vector<int32_t> lengths;

@@ -7,6 +7,7 @@
 #include "pipeline/dependencies.h"
 #include "pipeline/execute_internal.h"
 #include "pipeline/judge.h"
+#include "pipeline/node_graph.h"
 #include "pipeline/reconstruction.h"
 #include "pipeline/schema.h"
 #include "pipeline/text_value.h"
@@ -77,6 +78,9 @@ void CheckModel(const v1::EvaluateStep& evaluate, const v1::ModelCard& card) {
     engine::Fail(
         "the model generates and predicts nothing that could be measured: remove the step");
   }
+  if (card.data().has_graph() && !evaluate.input().empty()) {
+    engine::Fail("a model of a graph is measured on parts of its own split only: remove input");
+  }
   if (!evaluate.has_anomaly() || Reconstructs(card.data())) return;
   engine::Fail("anomaly is for models that reconstruct, but this one ",
                HasTarget(card.data()) ? "predicts \"" + card.target() + "\"" : "does not",
@@ -101,6 +105,12 @@ void RunEvaluate(Task& task, v1::TaskEnd* end) {
     CheckModel(evaluate, model.card);
     const Truth truth = ReadTruth(chosen.dataset.table, inference.target,
                                   model.card.data().weight(), chosen.examples.heads);
+    const v1::TrainingData& data = model.card.data();
+    if (data.has_graph()) {
+      const engine::data::Dataset arcs = task.OpenTable(data.graph().arcs());
+      inference.layout.nodes =
+          BuildGraph(inference.transforms, chosen.dataset.table, arcs.table, data.graph());
+    }
     const auto source = MakeSource(inference.transforms, chosen.dataset.table, chosen.examples,
                                    model.card.data(), inference.layout, truth, task.FeatureBytes());
     const auto learner = MakeLearner(inference);

@@ -33,8 +33,11 @@ class TrainRun {
   void Run(v1::TaskEnd* end) {
     const engine::data::Dataset dataset = task_.OpenTable(train_.data().input());
     const std::string path = task_.path() + ".train";
-    training_ =
-        PrepareTraining(dataset, train_, task_.definition().seed(), path, task_.FeatureBytes() / 2);
+    const v1::NodeGraph& graph = train_.data().graph();
+    engine::data::Table arcs;
+    if (train_.data().has_graph()) arcs = task_.OpenTable(graph.arcs()).table;
+    training_ = PrepareTraining(dataset, &arcs, train_, task_.definition().seed(), path,
+                                task_.FeatureBytes() / 2);
     training_.spec.threads = task_.threads();
     if (generates()) training_.adversarial->threads = task_.threads();
     const std::string at = path + (generates() ? ".adversarial" : ".network");
@@ -70,7 +73,10 @@ class TrainRun {
 
   const char* Examples() const {
     const v1::TrainingData& data = train_.data();
-    return data.has_windows() ? "windows" : data.has_sequences() ? "sequences" : "rows";
+    return data.has_windows()     ? "windows"
+           : data.has_sequences() ? "sequences"
+           : data.has_graph()     ? (data.graph().member().empty() ? "nodes" : "graphs")
+                                  : "rows";
   }
 
   void Describe() {
@@ -245,7 +251,7 @@ class TrainRun {
     lineage->set_step(task_.step().name());
     lineage->set_pipeline(task_.definition().name());
     for (const auto& [input, source] : task_.definition().inputs()) {
-      if (input != train_.data().input()) continue;
+      if (input != train_.data().input() && input != train_.data().graph().arcs()) continue;
       // A dataset's id begins with the digest of the bytes as they were uploaded.
       const std::vector<std::string> parts = absl::StrSplit(source.dataset(), '/');
       const std::string digest = parts.back().substr(0, 64);

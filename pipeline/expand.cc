@@ -18,13 +18,16 @@ v1::Resources WithDefaults(v1::Resources resources) {
 
 void AddTables(const v1::TrainingData& data, PlannedTask* task) {
   task->tables.push_back(data.input());
+  if (data.has_graph()) task->tables.push_back(data.graph().arcs());
   if (data.split().has_input()) task->tables.push_back(data.split().input().test());
 }
 
 void AddNeeds(const v1::PipelineDefinition& definition, const v1::Step& step, PlannedTask* task) {
   if (step.has_train()) {
     // Its test rows are of no use to training.
-    task->tables.push_back(step.train().data().input());
+    const v1::TrainingData& data = step.train().data();
+    task->tables.push_back(data.input());
+    if (data.has_graph()) task->tables.push_back(data.graph().arcs());
   } else if (step.has_evaluate()) {
     const v1::EvaluateStep& evaluate = step.evaluate();
     if (IsRegisteredModel(evaluate.model())) {

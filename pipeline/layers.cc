@@ -142,7 +142,8 @@ LayerSpec ToLayer(const v1::Layer& layer, const NetworkFacts& facts) {
       break;
     default:
       if (SetConvLayer(layer, &spec) || SetSequenceLayer(layer, &spec) ||
-          SetAttentionLayer(layer, &spec) || FillPenalty(layer, &spec)) {
+          SetAttentionLayer(layer, &spec) || SetGraphLayer(layer, &spec) ||
+          FillPenalty(layer, &spec)) {
         break;
       }
       engine::Fail("layer \"", layer.name(), "\" is of a kind that this version does not have yet");

@@ -18,6 +18,9 @@ bool SetConvLayer(const v1::Layer& layer, engine::LayerSpec* spec);
 // The same for attention, positions and slices.
 bool SetAttentionLayer(const v1::Layer& layer, engine::LayerSpec* spec);
 
+// The same for layers of graphs.
+bool SetGraphLayer(const v1::Layer& layer, engine::LayerSpec* spec);
+
 // Of a layer that Complete() gave its name and units.
 engine::LayerSpec ToLayer(const v1::Layer& layer, const NetworkFacts& facts);
 

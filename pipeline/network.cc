@@ -185,6 +185,18 @@ bool HasOutputPerClass(const v1::NetworkLearner& network, int64_t classes) {
          network.layers(network.layers_size() - 1).dense().units() == 2;
 }
 
+namespace {
+
+// Of the last layer, where it leaves them open.
+int64_t UnitsNeeded(const v1::NetworkLearner& network, const NetworkFacts& facts) {
+  if (facts.next_token) return facts.code_sizes.empty() ? 0 : facts.code_sizes[0];
+  if (facts.reconstructs || facts.horizon > 0) return facts.FeatureOutputs();
+  const auto classes = static_cast<int64_t>(facts.classes.size());
+  return HasOutputPerClass(network, classes) ? classes : 1;
+}
+
+}  // namespace
+
 v1::NetworkLearner Complete(const v1::NetworkLearner& network, const NetworkFacts& facts) {
   v1::NetworkLearner complete = network;
   for (int i = 0; i < complete.layers_size(); ++i) {
@@ -210,14 +222,15 @@ v1::NetworkLearner Complete(const v1::NetworkLearner& network, const NetworkFact
     }
   }
   v1::Layer& last = *complete.mutable_layers(complete.layers_size() - 1);
-  if (last.has_dense() && last.dense().units() == 0) {
-    const bool per_class = HasOutputPerClass(complete, static_cast<int64_t>(facts.classes.size()));
-    const bool features = facts.reconstructs || facts.horizon > 0;
-    const int64_t units = facts.next_token ? (facts.code_sizes.empty() ? 0 : facts.code_sizes[0])
-                          : features       ? facts.FeatureOutputs()
-                          : per_class      ? static_cast<int64_t>(facts.classes.size())
-                                           : 1;
-    last.mutable_dense()->set_units(static_cast<int32_t>(units));
+  const bool open = last.has_dense() ? last.dense().units() == 0
+                                     : last.has_graph_conv() && last.graph_conv().units() == 0;
+  if (open) {
+    const auto units = static_cast<int32_t>(UnitsNeeded(complete, facts));
+    if (last.has_dense()) {
+      last.mutable_dense()->set_units(units);
+    } else {
+      last.mutable_graph_conv()->set_units(units);
+    }
   }
   if (complete.optimizer().kind_case() == v1::Optimizer::KIND_NOT_SET) {
     complete.mutable_optimizer()->mutable_adam();
@@ -230,6 +243,12 @@ NetworkSpec ToNetworkSpec(const v1::NetworkLearner& network, const NetworkFacts&
   if (facts.reconstructs) spec.objective = engine::Objective::kReconstruct;
   if (facts.next_token) spec.objective = engine::Objective::kNextToken;
   for (const v1::Layer& layer : network.layers()) spec.layers.push_back(ToLayer(layer, facts));
+  if (facts.graph) {
+    // Of all nodes or graphs those of the batch.
+    engine::LayerSpec& rows = spec.layers.emplace_back();
+    rows.kind = engine::LayerKind::kGather;
+    rows.name = "batch-rows";
+  }
   spec.loss = ToLoss(network, facts);
   spec.optimizer = ToOptimizer(network.optimizer());
   spec.schedule = ToSchedule(network.schedule());
@@ -261,6 +280,10 @@ engine::BatchLayout ToLayout(const v1::NetworkLearner& network, const NetworkFac
   layout.steps = facts.features > 0 ? facts.steps : 0;
   layout.has_lengths = facts.has_lengths;
   layout.has_weights = has_weights;
+  if (facts.graph) {
+    layout.features = 0;
+    layout.code_columns = 1;
+  }
   if (facts.reconstructs || facts.next_token) return layout;
   if (facts.horizon > 0) {
     layout.targets = facts.FeatureOutputs();

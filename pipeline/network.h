@@ -32,6 +32,8 @@ struct NetworkFacts {
   int64_t horizon = 0;
   // The code behind each step is to be predicted.
   bool next_token = false;
+  // The features are those of the nodes of a graph.
+  bool graph = false;
 
   // Outputs of the last layer that is dense and leaves them open; classes aside.
   int64_t FeatureOutputs() const {
@@ -49,7 +51,7 @@ v1::NetworkLearner Complete(const v1::NetworkLearner& network, const NetworkFact
 // zeros. Seed, threads and backend are the caller's to set.
 engine::NetworkSpec ToNetworkSpec(const v1::NetworkLearner& network, const NetworkFacts& facts);
 
-// What a row looks like to a network with such a loss.
+// What a row looks like to a network with such a loss; without the graph itself.
 engine::BatchLayout ToLayout(const v1::NetworkLearner& network, const NetworkFacts& facts,
                              bool has_weights);
 

@@ -134,7 +134,7 @@ absl::StatusOr<std::unique_ptr<Predictor>> Predictor::Load(std::string_view mode
   state->ignored.insert(card.data().exclude().begin(), card.data().exclude().end());
   try {
     state->inference = PrepareInference(card);
-    state->Return(state->Take());
+    if (!card.data().has_graph()) state->Return(state->Take());
   } catch (const engine::Error& error) {
     return absl::InvalidArgumentError(absl::StrCat("not a usable model: ", error.what()));
   }
@@ -146,6 +146,10 @@ absl::Status Predictor::CheckOptions(const Rows& rows, const PredictOptions& opt
   if (rows.size() > kMaxPredictRows) {
     return absl::InvalidArgumentError(absl::StrCat("there are ", rows.size(), " rows; at most ",
                                                    kMaxPredictRows, " are answered at once"));
+  }
+  if (card().data().has_graph()) {
+    return absl::UnimplementedError(
+        "models of graphs do not predict yet: an evaluate step measures them");
   }
   if (options.reconstruction && !Reconstructs(card().data())) {
     return absl::InvalidArgumentError(

@@ -74,6 +74,8 @@ std::vector<std::string> FeatureColumns(const v1::TrainingData& data,
   left_out.insert(data.train_on().column());
   if (data.split().has_column()) left_out.insert(data.split().column().column());
   if (data.has_sequences()) left_out.insert(data.sequences().by());
+  left_out.insert(data.graph().node());
+  left_out.insert(data.graph().member());
   std::vector<std::string> features;
   std::copy_if(columns.begin(), columns.end(), std::back_inserter(features),
                [&](const std::string& name) { return !left_out.contains(name); });

@@ -41,7 +41,8 @@ bool HasTarget(const v1::TrainingData& data);
 bool Embeds(const v1::Loss& loss);
 
 // The columns that are learned from, in the order of `columns`, or as data.features has them: all
-// but target, weight, excluded, the split's, train_on's and the one that tells sequences apart.
+// but target, weight, excluded, the split's, train_on's and those that tell sequences, nodes and
+// graphs apart.
 std::vector<std::string> FeatureColumns(const v1::TrainingData& data,
                                         const std::vector<std::string>& columns);
 

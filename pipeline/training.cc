@@ -8,6 +8,7 @@
 #include "pipeline/adversarial.h"
 #include "pipeline/fitted.h"
 #include "pipeline/network.h"
+#include "pipeline/node_graph.h"
 #include "pipeline/schema.h"
 #include "pipeline/sequence_source.h"
 
@@ -85,6 +86,7 @@ NetworkFacts FactsOf(const v1::ModelCard& card, std::vector<int64_t> class_rows)
   facts.steps = shape.steps;
   facts.has_lengths = card.data().has_sequences();
   if (Forecasts(card.data())) facts.horizon = shape.horizon;
+  facts.graph = card.data().has_graph();
   return facts;
 }
 
@@ -109,6 +111,20 @@ std::unique_ptr<engine::Learner> MakeLearnerOf(const Prepared& prepared,
   return engine::MakeLearner("network", config);
 }
 
+// Nodes or small graphs by their number.
+std::unique_ptr<engine::BatchSource> GraphRows(const Examples& examples,
+                                               const engine::BatchLayout& layout,
+                                               const Truth& truth) {
+  engine::MemoryBatch batch;
+  batch.rows = examples.size();
+  batch.layout = layout;
+  batch.codes.assign(examples.begins.begin(), examples.begins.end());
+  if (layout.classes > 0) batch.labels = truth.labels;
+  if (layout.targets > 0) batch.targets = truth.targets;
+  if (layout.has_weights) batch.weights = truth.weights;
+  return std::make_unique<engine::MemoryBatchSource>(std::move(batch));
+}
+
 // The tokens of a model that gives the next one, by their code: the first stands for unknown ones.
 void AddTokens(const engine::data::FittedTransforms& fitted, v1::ModelCard* card) {
   if (fitted.columns.size() != 1 || fitted.codes() != 1 || fitted.features() != 0) {
@@ -122,8 +138,9 @@ void AddTokens(const engine::data::FittedTransforms& fitted, v1::ModelCard* card
 
 }  // namespace
 
-Training PrepareTraining(const Dataset& dataset, const v1::TrainStep& train, uint64_t seed,
-                         const std::string& path, int64_t memory_bytes) {
+Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs,
+                         const v1::TrainStep& train, uint64_t seed, const std::string& path,
+                         int64_t memory_bytes) {
   const v1::TrainingData& data = train.data();
   const engine::data::Table& table = dataset.table;
   const std::string at = absl::StrCat(path, ".data");
@@ -179,6 +196,10 @@ Training PrepareTraining(const Dataset& dataset, const v1::TrainStep& train, uin
     out.spec.seed = seed;
     out.layout = ToLayout(card.network(), facts, weighted);
   }
+  if (data.has_graph()) {
+    out.layout.nodes = At(absl::StrCat(at, ".graph"),
+                          [&] { return BuildGraph(fitted, table, *arcs, data.graph()); });
+  }
   if (!split.validation.empty()) out.validation_truth = read_truth(split.validation);
   At(absl::StrCat(at, ".transforms"), [&] {
     out.training =
@@ -195,6 +216,7 @@ std::unique_ptr<engine::BatchSource> MakeSource(const engine::data::FittedTransf
                                                 const v1::TrainingData& data,
                                                 const engine::BatchLayout& layout,
                                                 const Truth& truth, int64_t memory_bytes) {
+  if (data.has_graph()) return GraphRows(examples, layout, truth);
   const ExampleShape shape = ShapeOf(data);
   if (shape.steps > 0) {
     return std::make_unique<SequenceSource>(fitted, table, std::move(examples), shape, layout,

@@ -56,8 +56,10 @@ struct Training {
 // Splits, fits and builds. `path` is the step's field path ("steps.train.train"). Features are held
 // in memory up to `memory_bytes`. Throws PlacedError for what the definition or the data is to
 // blame for. Depends on definition, data and seed only.
-Training PrepareTraining(const engine::data::Dataset& dataset, const v1::TrainStep& train,
-                         uint64_t seed, const std::string& path, int64_t memory_bytes);
+// `arcs`: those of data.graph; null without one.
+Training PrepareTraining(const engine::data::Dataset& dataset, const engine::data::Table* arcs,
+                         const v1::TrainStep& train, uint64_t seed, const std::string& path,
+                         int64_t memory_bytes);
 
 // Examples of a table as the learner of such data takes them. Throws engine::Error as RowSource and
 // SequenceSource do.

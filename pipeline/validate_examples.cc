@@ -72,6 +72,51 @@ void CheckSequences(Context& context, const std::string& path, const v1::Trainin
   }
 }
 
+// A column that is named or not; it must have one value a row.
+void CheckNameColumn(Context& context, const std::string& path, const v1::Dataset* dataset,
+                     const std::string& name) {
+  if (name.empty() || dataset == nullptr) return;
+  const v1::Column* column = CheckColumn(context, path, *dataset, name);
+  if (column == nullptr) return;
+  if (column->item_shape_size() > 0) {
+    context.errors.Add(path, absl::StrCat("column \"", name,
+                                          "\" holds several numbers a row: "
+                                          "nodes and graphs are named by a single value"));
+  } else if (column->statistics().missing() > 0) {
+    context.errors.Add(path, absl::StrCat("column \"", name, "\" has ",
+                                          column->statistics().missing(), " missing values"));
+  }
+}
+
+void CheckNodes(Context& context, const std::string& path, const v1::TrainingData& data,
+                const v1::Dataset* dataset) {
+  const v1::NodeGraph& graph = data.graph();
+  const std::string at = path + ".graph";
+  const auto arcs = context.inputs.find(graph.arcs());
+  if (graph.arcs().empty()) {
+    context.errors.Add(at + ".arcs", "is missing: name the input with the arcs");
+  } else if (arcs == context.inputs.end()) {
+    context.errors.Add(at + ".arcs", absl::StrCat("there is no input \"", graph.arcs(), "\"",
+                                                  Hint(graph.arcs(), context.InputNames())));
+  } else if (arcs->second != nullptr) {
+    CheckNameColumn(context, at + ".from", arcs->second, graph.from());
+    CheckNameColumn(context, at + ".to", arcs->second, graph.to());
+    if (arcs->second->columns_size() < 2) {
+      context.errors.Add(at + ".arcs", "has one column only: arcs have two, from and to");
+    }
+  }
+  CheckNameColumn(context, at + ".node", dataset, graph.node());
+  CheckNameColumn(context, at + ".member", dataset, graph.member());
+  if (!HasTarget(data)) {
+    context.errors.Add(path + ".objective", "is for rows and windows: a graph needs a target");
+  }
+  if (data.split().has_input()) {
+    context.errors.Add(path + ".split.input",
+                       "gives rows that are no nodes of the graph: use random, stratified or "
+                       "column");
+  }
+}
+
 }  // namespace
 
 void CheckExamples(Context& context, const std::string& path, const v1::TrainingData& data,
@@ -84,6 +129,7 @@ void CheckExamples(Context& context, const std::string& path, const v1::Training
                        "\"windows: {steps: 96}\"");
   }
   if (data.has_sequences()) CheckSequences(context, path, data, dataset);
+  if (data.has_graph()) CheckNodes(context, path, data, dataset);
 }
 
 void CheckExampleCodes(Context& context, const std::string& path, const v1::TrainingData& data,
@@ -97,7 +143,10 @@ void CheckExampleCodes(Context& context, const std::string& path, const v1::Trai
                                           " numbers: name the column in features"));
     return;
   }
-  if (Forecasts(data) && facts.code_columns > 0) {
+  if (data.has_graph() && facts.code_columns > 0) {
+    context.errors.Add(path + ".transforms",
+                       "nodes have numbers only: encode categories by one_hot, not by ordinal");
+  } else if (Forecasts(data) && facts.code_columns > 0) {
     context.errors.Add(path + ".transforms",
                        "objective: forecast predicts numbers: encode categories by one_hot, not "
                        "by ordinal");

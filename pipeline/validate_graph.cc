@@ -6,6 +6,7 @@
 #include "engine/nn/network.h"
 #include "pipeline/examples.h"
 #include "pipeline/network.h"
+#include "pipeline/node_graph.h"
 #include "pipeline/units.h"
 #include "pipeline/validate_internal.h"
 
@@ -29,6 +30,7 @@ NetworkFacts FactsFor(const v1::TrainingData& data, const TargetFacts& target,
   facts.steps = shape.steps;
   facts.has_lengths = data.has_sequences();
   if (target.forecasts) facts.horizon = shape.horizon;
+  facts.graph = data.has_graph();
   return facts;
 }
 
@@ -44,7 +46,9 @@ void CheckGraph(Context& context, const std::string& path, const v1::TrainStep& 
   if (!target.known || features.features + features.code_columns == 0) return;
   const NetworkFacts facts = FactsFor(train.data(), target, features);
   const v1::NetworkLearner network = Complete(train.network(), facts);
-  const engine::BatchLayout layout = ToLayout(network, facts, !train.data().weight().empty());
+  engine::BatchLayout layout = ToLayout(network, facts, !train.data().weight().empty());
+  const v1::NodeGraph& graph = train.data().graph();
+  if (facts.graph) layout.nodes = SmallestGraph(features.features, !graph.member().empty());
   try {
     const engine::NetworkCost cost = engine::EstimateCost(ToNetworkSpec(network, facts), layout);
     if (cost.peak_bytes <= memory_bytes) return;

@@ -151,6 +151,30 @@ LayerFacts CheckActivityPenalty(Context& context, const LayerPlace& place) {
   return {place.inputs[0]};
 }
 
+LayerFacts CheckGraphConv(Context& context, const LayerPlace& place) {
+  const v1::GraphConv& conv = place.layer.graph_conv();
+  const std::string at = place.at + ".graph_conv";
+  const bool gat = conv.kind() == v1::GraphConv::KIND_GAT;
+  int64_t units = conv.units();
+  if (units == 0 && place.last) units = place.default_units;
+  if (units == 0 && !place.last) {
+    context.errors.Add(at + ".units", "is missing: only in the last layer it may be left out");
+  }
+  CheckRange(context, at + ".units", static_cast<double>(units), 1, kMaxWidth);
+  CheckRange(context, at + ".heads", conv.heads(), 1, 1024);
+  if ((conv.heads() > 1 || conv.dropout() != 0) && !gat) {
+    context.errors.Add(at, "heads and dropout are for kind: gat");
+  } else if (conv.dropout() < 0 || conv.dropout() >= 1) {
+    context.errors.Add(at + ".dropout",
+                       absl::StrCat("must be from 0 to below 1, not ", NumberText(conv.dropout())));
+  } else if (units > 0 && units % std::max(conv.heads(), 1) != 0) {
+    context.errors.Add(at + ".heads", absl::StrCat("are ", conv.heads(),
+                                                   ", which do not divide the ", units, " units"));
+  }
+  const double parts = conv.kind() == v1::GraphConv::KIND_SAGE ? 2 : 1;
+  return {units, parts * static_cast<double>(units) * (static_cast<double>(place.inputs[0]) + 1)};
+}
+
 LayerFacts NotBuilt(Context& context, const LayerPlace& place) {
   context.unimplemented.Add(place.at, "layers of this kind are not built yet");
   return {};
@@ -197,6 +221,10 @@ LayerFacts CheckLayerNumbers(Context& context, const LayerPlace& place) {
     case v1::Layer::kPositions:
     case v1::Layer::kSlice:
       return CheckAttentionLayer(context, place);
+    case v1::Layer::kGraphConv:
+      return CheckGraphConv(context, place);
+    case v1::Layer::kGraphPool:
+      return {place.inputs[0]};
     case v1::Layer::kTranspose:
       return {};  // The engine counts the steps.
     case v1::Layer::kNoise:

@@ -117,7 +117,8 @@ class Wiring {
   }
 
   Value InputOf(const std::string& layer, const std::string& name) {
-    if (name == kFeaturesInput) return FeatureSequence(layer);
+    const bool of_nodes = layout_.features == 0 && layout_.nodes != nullptr;
+    if (name == kFeaturesInput) return of_nodes ? Nodes(layer) : FeatureSequence(layer);
     return name == kCodesInput ? Codes(layer) : Nodes(layer);
   }
 

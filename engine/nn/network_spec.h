@@ -100,6 +100,7 @@ enum class Padding : uint8_t {
 };
 
 // Names that layers may take as inputs beside those of earlier layers.
+// Where rows have none but there is a graph, those of its nodes.
 inline constexpr char kFeaturesInput[] = "features";
 inline constexpr char kCodesInput[] = "codes";
 inline constexpr char kNodesInput[] = "nodes";  // features of all nodes of the graph

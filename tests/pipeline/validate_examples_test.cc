@@ -164,5 +164,47 @@ TEST_F(ValidateTest, ChecksSequences) {
   }
 }
 
+constexpr char kGraph[] =
+    "steps.train.train.data.graph: {arcs: other, from: kind, to: species, node: kind}, "
+    "steps.train.train.network.layers: [{graph_conv: {units: 6, activation: relu}}, {name: out, "
+    "graph_conv: {}}]";
+
+constexpr Case kGraphCases[] = {
+    {"", ""},
+    {"steps.train.train.network.layers: [{dropout: {rate: 0.5}}, {graph_conv: {kind: gat, units: "
+     "8, "
+     "heads: 2, dropout: 0.3}}, {dense: {}}]",
+     ""},
+    {"steps.train.train.network.layers: [{graph_conv: {units: 8}}, {dense: {units: 4}}]",
+     "steps.train.train.network.layers.1.dense.units: the last layer gives 4 numbers but the "
+     "target "
+     "has 3 classes: set units to 3 or leave it out\n"},
+    {"steps.train.train.network.layers: [{graph_conv: {heads: 2}}, {graph_conv: {}}]",
+     "steps.train.train.network.layers.0.graph_conv.units: is missing: only in the last layer it "
+     "may be left out\n"
+     "steps.train.train.network.layers.0.graph_conv: heads and dropout are for kind: gat\n"},
+    {"steps.train.train.data.graph.arcs: othr",
+     "steps.train.train.data.graph.arcs: there is no input \"othr\" (did you mean \"other\"?)\n"},
+    {"steps.train.train.data.graph.to: kid",
+     "steps.train.train.data.graph.to: the data has no column \"kid\" (did you mean \"kind\"?)\n"},
+    {"steps.train.train.data.graph.member: holes",
+     "steps.train.train.data.graph.member: column \"holes\" has 7 missing values\n"},
+    {"steps.train.train.data.split: {input: {test: other, validation: 0.1}}",
+     "steps.train.train.data.split.input: gives rows that are no nodes of the graph: use random, "
+     "stratified or column\n"},
+    {"steps.train.train.data.transforms: [{ordinal: {}}]",
+     "steps.train.train.data.transforms: nodes have numbers only: encode categories by one_hot, "
+     "not by ordinal\n"
+     "steps.train.train.network.layers: no embedding takes the columns that the ordinal transform "
+     "makes: add one, or use one_hot\n"},
+};
+
+TEST_F(ValidateTest, ChecksGraphs) {
+  for (const Case& test : kGraphCases) {
+    const std::string base = test.changes[0] == '\0' ? kGraph : std::string(kGraph) + ", ";
+    EXPECT_EQ(Check("{" + base + test.changes + "}"), test.errors) << test.changes;
+  }
+}
+
 }  // namespace
 }  // namespace beamline::pipeline
