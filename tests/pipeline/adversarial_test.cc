@@ -89,7 +89,6 @@ void Shorten(Bench& bench) {
 
 TEST(Adversarial, DrawsSamplesOfEveryMode) {
   Bench bench(kDefinition);
-  bench.threads = 2;
   bench.AddTable("points", Points(8000));
   const v1::TaskEnd trained = Passed(bench.Run("train"));
   const v1::ModelCard& card = trained.result().card();

@@ -23,7 +23,6 @@ AdversarialSpec RingPair(AdversarialLoss loss) {
     network->optimizer.beta2 = 0.9;
   }
   spec.batch_size = 128;
-  spec.threads = 2;
   return spec;
 }
 
