@@ -60,7 +60,7 @@ Task* Scheduler::Core::FindLive(const TaskId& id, int32_t attempt) {
     return nullptr;
   }
   Task& task = *found->second;
-  if (task.state == TaskState::kPending || task.spec.last_attempt != attempt) {
+  if (!task.live() || task.spec.last_attempt != attempt) {
     Ignore(IgnoredCode::kStaleAttempt, id, attempt, WorkerId());
     return nullptr;
   }
@@ -153,7 +153,7 @@ void Scheduler::Core::Free(Task& task, bool keep) {
   DropReservation(task);
   if (task.charged) Discount(task);
   if (task.vacating) {
-    TaskQueue::ChargeLeaving(task, -1);
+    queue_.ChargeLeaving(task, -1);
     graces_.Remove(task);
   }
   guards_.erase(&task);

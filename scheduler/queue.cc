@@ -181,6 +181,8 @@ void TaskQueue::Discount(Task& task) {
 
 void TaskQueue::ChargeLeaving(Task& task, int64_t sign) {
   for (Project* node : task.project->path) node->leaving = node->leaving + task.held * sign;
+  // What the cap kept out may have room.
+  if (sign < 0) Reorder(*task.project, [] {});
 }
 
 Task* TaskQueue::HeadOf(const Project& project, const Shape& shape, Class of_class) {

@@ -70,7 +70,7 @@ class TaskQueue {
   void Charge(Task& task);
   void Discount(Task& task);
   // Amounts that are held by attempts which were asked to leave, and so are not charged.
-  static void ChargeLeaving(Task& task, int64_t sign);
+  void ChargeLeaving(Task& task, int64_t sign);
 
   // Takes `project` and those below its top out of all contests while `change` alters what orders
   // them.

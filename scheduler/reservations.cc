@@ -9,7 +9,7 @@ namespace beamline::scheduler {
 void Scheduler::Core::AskToLeave(Task& task, PreemptCode code, const Task& beneficiary) {
   Discount(task);
   workers_.Vacate(task);
-  TaskQueue::ChargeLeaving(task, 1);
+  queue_.ChargeLeaving(task, 1);
   task.state = TaskState::kPreempting;
   task.deadline_ms = now_ms_ + options_.grace_ms;
   task.beneficiary = beneficiary.spec.task;
