@@ -9,6 +9,11 @@ namespace {
 
 // Searches that find nothing, in one round: the rest waits for the next one.
 constexpr int32_t kMaxFailures = 16;
+// What one round may look at, so that it ends in time on a large cluster: a worker that might be
+// cleared counts for kWorkerVisit, one that might lose a victim for kVictimVisit.
+constexpr int64_t kMaxVisits = 400'000;
+constexpr int64_t kVictimVisit = 8;
+constexpr int64_t kWorkerVisit = 20;
 
 bool IsTaken(const Worker& worker, const std::vector<Seat>& taken) {
   return std::any_of(taken.begin(), taken.end(),
@@ -36,9 +41,9 @@ void Preemption::Choose(Task& task) {
   chosen_.push_back(&task);
 }
 
-void Preemption::Unchoose(Task& task) {
-  task.chosen_of_plan = 0;
-  chosen_.erase(std::find(chosen_.begin(), chosen_.end(), &task));
+void Preemption::UnchooseLast() {
+  chosen_.back()->chosen_of_plan = 0;
+  chosen_.pop_back();
 }
 
 int32_t Preemption::SpareFor(const Demand& demand, int32_t devices, const Worker& worker,
@@ -86,8 +91,12 @@ Worker* Preemption::ClearOne(const Task& beneficiary, const Demand& demand, int3
                              int32_t processes, const std::vector<Seat>& taken) {
   const size_t before = chosen_.size();
   Worker* found = nullptr;
-  for (Task* victim : victims_) {
+  while (first_victim_ < victims_.size() && victims_[first_victim_]->vacating) ++first_victim_;
+  for (size_t i = first_victim_; i < victims_.size() && visits_ < kMaxVisits; ++i) {
+    Task* victim = victims_[i];
+    ++visits_;
     if (victim->chosen_of_plan == plan_ || !Eligible(beneficiary, *victim)) continue;
+    visits_ += kVictimVisit;
     Choose(*victim);
     for (Worker* worker : victim->workers) {
       if (!worker->usable() || IsTaken(*worker, taken) || !HasLabel(*worker, demand.pool)) continue;
@@ -100,9 +109,19 @@ Worker* Preemption::ClearOne(const Task& beneficiary, const Demand& demand, int3
   }
   // What was chosen elsewhere is not needed, nor all that was chosen there.
   if (found != nullptr) {
+    size_t kept = before;
+    for (size_t i = before; i < chosen_.size(); ++i) {
+      Task* task = chosen_[i];
+      if (std::count(task->workers.begin(), task->workers.end(), found) > 0) {
+        chosen_[kept++] = task;
+      } else {
+        task->chosen_of_plan = 0;
+      }
+    }
+    chosen_.resize(kept);
     Spare(demand, *found, devices, processes, before);
   } else {
-    while (chosen_.size() > before) Unchoose(*chosen_.back());
+    while (chosen_.size() > before) UnchooseLast();
   }
   return found;
 }
@@ -137,7 +156,7 @@ int64_t Preemption::Clear(const Task& task, Worker& worker, int32_t devices, int
     }
   }
   if (!fits()) {
-    while (chosen_.size() > before) Unchoose(*chosen_.back());
+    while (chosen_.size() > before) UnchooseLast();
     return -1;
   }
   Spare(demand, worker, devices, processes, before);
@@ -162,7 +181,7 @@ std::vector<Seat> Preemption::ClearByMoving(const Task& task, int32_t devices) {
     if (moved >= 0) {
       options.push_back({moved, static_cast<int64_t>(chosen_.size() - before), &worker, processes});
     }
-    while (chosen_.size() > before) Unchoose(*chosen_.back());
+    while (chosen_.size() > before) UnchooseLast();
   };
   const auto cheapest = [](const Option& a, const Option& b) {
     return std::tie(a.moved, a.chosen, a.worker->id) < std::tie(b.moved, b.chosen, b.worker->id);
@@ -216,7 +235,8 @@ Plan Preemption::PlanFor(Task& task) {
   std::vector<Seat> seats;
   if (Worker* worker = ClearOne(task, demand, devices, demand.min_workers, {})) {
     seats = {{worker, demand.min_workers, devices}};
-  } else {
+  } else if (visits_ < kMaxVisits) {
+    visits_ += kWorkerVisit * static_cast<int64_t>(workers_.all().size());
     seats = ClearByMoving(task, devices);
   }
   Plan plan;
@@ -227,7 +247,7 @@ Plan Preemption::PlanFor(Task& task) {
     if (!plan.placements.empty()) {
       workers_.Unreserve(task, plan.placements, workers_.WorkersOf(plan.placements));
     }
-    while (!chosen_.empty()) Unchoose(*chosen_.back());
+    while (!chosen_.empty()) UnchooseLast();
     ++failures_;
     return Plan();
   };

@@ -92,6 +92,8 @@ void Preemption::Begin(int64_t now_ms) {
   victims_.clear();
   preempted_ = 0;
   failures_ = 0;
+  first_victim_ = 0;
+  visits_ = 0;
   RefillBuckets(queue_, options_, now_ms);
   GuardTheStarved();
   RecheckShapes();

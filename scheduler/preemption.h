@@ -84,7 +84,7 @@ class Preemption {
   // Chooses on this worker so that `processes` fit; the slots that have to move, -1: impossible.
   int64_t Clear(const Task& task, Worker& worker, int32_t devices, int32_t processes);
   void Choose(Task& task);
-  void Unchoose(Task& task);
+  void UnchooseLast();
   // Undoes those choices after the first `before` that `processes` on `worker` do not need.
   void Spare(const Demand& demand, const Worker& worker, int32_t devices, int32_t processes,
              size_t before);
@@ -100,7 +100,9 @@ class Preemption {
   std::vector<Task*> victims_;
   std::vector<Task*> chosen_;
   int32_t preempted_ = 0;
+  size_t first_victim_ = 0;
   int32_t failures_ = 0;
+  int64_t visits_ = 0;
 };
 
 }  // namespace beamline::scheduler

@@ -2,9 +2,11 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
+#include <functional>
+#include <map>
 #include <string>
 
+#include "benchmarks/scheduler/baselines.h"
 #include "benchmarks/scheduler/simulation.h"
 #include "benchmarks/scheduler/trace.h"
 
@@ -12,9 +14,14 @@ namespace beamline::replay {
 namespace {
 
 constexpr const char* kUsage =
-    "usage: scheduler_replay TRACE.csv [--policy fair|fifo] [--nodes 80] [--gpus-per-node 8]\n"
+    "usage: scheduler_replay TRACE.csv [--policy fair] [--nodes 80] [--gpus-per-node 8]\n"
     "         [--from-s 0] [--to-s 0] [--attacker TENANT] [--hash] [--tenants]\n"
-    "         [--round-s 60] [--min-run-s 600]\n";
+    "         [--round-s 180] [--min-run-s 780]\n"
+    "policies: fair  the production scheduler with preemption\n"
+    "          fifo  the same in strict order of age\n"
+    "          drf   the same without preemption, levels and express\n"
+    "          easy  backfill that knows all run times     las  Tiresias, three queues\n"
+    "--from-s and --to-s cut a slice of the trace. --hash prints a hash of all decisions.\n";
 
 struct Arguments {
   std::string trace;
@@ -28,74 +35,87 @@ struct Arguments {
   scheduler::Options options;
 };
 
+[[noreturn]] void Misused() {
+  std::fputs(kUsage, stderr);
+  std::exit(2);
+}
+
 Arguments Parse(int argc, char** argv) {
   Arguments arguments;
   // A simulated cluster loses no workers and sends no heartbeats: a lease of a century.
   arguments.options.lease_ms = int64_t{100} * 365 * 86'400'000;
   arguments.options.gangs = true;
   arguments.options.preemption = true;
+  const auto number = [](const std::string& text) { return std::atoll(text.c_str()); };
+  const std::map<std::string, std::function<void(const std::string&)>> with_value = {
+      {"--policy", [&](const std::string& v) { arguments.policy = v; }},
+      {"--attacker", [&](const std::string& v) { arguments.attacker = v; }},
+      {"--nodes",
+       [&](const std::string& v) { arguments.cluster.nodes = static_cast<int32_t>(number(v)); }},
+      {"--gpus-per-node",
+       [&](const std::string& v) {
+         arguments.cluster.gpus_per_node = static_cast<int32_t>(number(v));
+       }},
+      {"--from-s", [&](const std::string& v) { arguments.from_s = number(v); }},
+      {"--to-s", [&](const std::string& v) { arguments.to_s = number(v); }},
+      {"--round-s", [&](const std::string& v) { arguments.options.round_ms = 1000 * number(v); }},
+      {"--min-run-s",
+       [&](const std::string& v) { arguments.options.min_run_ms = 1000 * number(v); }},
+  };
   for (int i = 1; i < argc; ++i) {
     const std::string name = argv[i];
-    if (name.rfind("--", 0) != 0) {
-      arguments.trace = name;
-    } else if (name == "--hash") {
+    const auto option = with_value.find(name);
+    if (name == "--hash") {
       arguments.hash = true;
     } else if (name == "--tenants") {
       arguments.tenants = true;
-    } else if (i + 1 < argc) {
-      const std::string value = argv[++i];
-      if (name == "--policy")
-        arguments.policy = value;
-      else if (name == "--nodes")
-        arguments.cluster.nodes = std::atoi(value.c_str());
-      else if (name == "--gpus-per-node")
-        arguments.cluster.gpus_per_node = std::atoi(value.c_str());
-      else if (name == "--from-s")
-        arguments.from_s = std::atoll(value.c_str());
-      else if (name == "--to-s")
-        arguments.to_s = std::atoll(value.c_str());
-      else if (name == "--attacker")
-        arguments.attacker = value;
-      else if (name == "--round-s")
-        arguments.options.round_ms = 1000 * std::atoll(value.c_str());
-      else if (name == "--min-run-s")
-        arguments.options.min_run_ms = 1000 * std::atoll(value.c_str());
-      else if (name == "--refill")
-        arguments.options.express_refill_percent = std::atoll(value.c_str());
-      else if (name == "--burst-h")
-        arguments.options.express_burst_ms = 3600000 * std::atoll(value.c_str());
-      else if (name == "--express")
-        arguments.options.express_levels = std::atoi(value.c_str());
-      else {
-        std::fputs(kUsage, stderr);
-        std::exit(2);
-      }
+    } else if (option != with_value.end() && i + 1 < argc) {
+      option->second(argv[++i]);
+    } else if (name.rfind("--", 0) != 0 && arguments.trace.empty()) {
+      arguments.trace = name;
+    } else {
+      Misused();
     }
   }
-  if (arguments.trace.empty()) {
-    std::fputs(kUsage, stderr);
-    std::exit(2);
-  }
+  if (arguments.trace.empty()) Misused();
   return arguments;
 }
 
+SimulationResult Run(const Arguments& arguments, const Trace& trace, int32_t attacker) {
+  scheduler::Options options = arguments.options;
+  SimulationResult result;
+  if (arguments.policy == "easy") {
+    result.report = SimulateEasy(trace, arguments.cluster, attacker);
+    return result;
+  }
+  if (arguments.policy == "las") {
+    result.report = SimulateLas(trace, arguments.cluster, attacker);
+    return result;
+  }
+  if (arguments.policy == "fifo") {
+    options.policy = scheduler::Policy::kStrictFifo;
+  } else if (arguments.policy == "drf") {
+    options.preemption = false;
+    options.express_levels = 0;
+  } else if (arguments.policy != "fair") {
+    Misused();
+  }
+  return Simulate(trace, arguments.cluster, options, attacker, arguments.hash);
+}
+
 int Main(int argc, char** argv) {
-  Arguments arguments = Parse(argc, argv);
+  const Arguments arguments = Parse(argc, argv);
   const Trace trace = LoadTrace(arguments.trace, arguments.from_s, arguments.to_s);
   int32_t attacker = -1;
   for (size_t i = 0; i < trace.tenants.size(); ++i) {
     if (trace.tenants[i] == arguments.attacker) attacker = static_cast<int32_t>(i);
   }
-  if (arguments.policy == "fifo") arguments.options.policy = scheduler::Policy::kStrictFifo;
   const auto begin = std::chrono::steady_clock::now();
-  const SimulationResult result =
-      Simulate(trace, arguments.cluster, arguments.options, attacker, arguments.hash);
+  const SimulationResult result = Run(arguments, trace, attacker);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-  if (arguments.tenants) {
-    for (size_t i = 0; i < trace.tenants.size(); ++i) {
-      std::printf("tenant %-12s slowdown %.3f\n", trace.tenants[i].c_str(),
-                  result.report.slowdowns[i]);
-    }
+  for (size_t i = 0; arguments.tenants && i < trace.tenants.size(); ++i) {
+    std::printf("tenant %-12s slowdown %.3f\n", trace.tenants[i].c_str(),
+                result.report.slowdowns[i]);
   }
   std::printf(
       "{\"trace\": \"%s\", \"policy\": \"%s\", \"nodes\": %d, \"gpus_per_node\": %d, %s, "
