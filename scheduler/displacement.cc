@@ -20,6 +20,15 @@ bool IsTaken(const Worker& worker, const std::vector<Seat>& taken) {
                      [&](const Seat& seat) { return seat.worker == &worker; });
 }
 
+int64_t DevicesOn(const Task& task, const Worker& worker) {
+  int64_t devices = 0;
+  for (size_t i = 0; i < task.workers.size(); ++i) {
+    if (task.workers[i] == &worker)
+      devices += static_cast<int64_t>(task.placements[i].devices.size());
+  }
+  return devices;
+}
+
 }  // namespace
 
 bool Preemption::Eligible(const Task& beneficiary, const Task& victim) const {
@@ -141,6 +150,11 @@ int64_t Preemption::Clear(const Task& task, Worker& worker, int32_t devices, int
         movable.push_back(other);
       }
     }
+    // Most workers cannot be cleared: find out without trying.
+    int64_t reachable = SpareFor(demand, devices, worker, processes) * int64_t{devices};
+    for (const Task* other : victims) reachable += DevicesOn(*other, worker);
+    for (const Task* other : movable) reachable += DevicesOn(*other, worker);
+    if (devices > 0 && reachable + devices <= int64_t{devices} * processes) return -1;
     std::sort(victims.begin(), victims.end(), [](const Task* a, const Task* b) {
       return std::tie(b->level, b->started_ms, a->spec.task) <
              std::tie(a->level, a->started_ms, b->spec.task);
@@ -150,8 +164,12 @@ int64_t Preemption::Clear(const Task& task, Worker& worker, int32_t devices, int
              std::make_tuple(ServiceRate(b->held), b->spec.task);
     });
     victims.insert(victims.end(), movable.begin(), movable.end());
+    // Whole processes are counted, so up to one process' devices may be spare besides.
+    int64_t missing = int64_t{devices} * (processes - 1) -
+                      SpareFor(demand, devices, worker, processes) * int64_t{devices};
     for (Task* other : victims) {
-      if (fits()) break;
+      if (missing <= 0 && fits()) break;
+      missing -= DevicesOn(*other, worker);
       Choose(*other);
     }
   }

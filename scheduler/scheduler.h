@@ -78,8 +78,8 @@ struct Options {
   int64_t express_refill_percent = 200;
   // The bucket holds the inflow of this long. Unit: milliseconds.
   int64_t express_burst_ms = 24 * 3'600'000;
-  // After waiting this long a task goes first in its project, and once started is not preempted for
-  // one quantum. Without preemption, its place is then cleared by giving it to nobody else.
+  // After waiting this long a task goes first in its project, and keeps that place for one quantum
+  // once it runs. Only with `preemption`; without it large tasks may starve.
   int64_t starvation_ms = 24 * 3'600'000;
   int64_t guard_quantum_ms = 2 * 3'600'000;
   // Attempts preempted in one round: of the cluster, and of one project.

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <functional>
 #include <map>
 #include <string>
@@ -111,19 +112,22 @@ int Main(int argc, char** argv) {
     if (trace.tenants[i] == arguments.attacker) attacker = static_cast<int32_t>(i);
   }
   const auto begin = std::chrono::steady_clock::now();
+  const std::clock_t cpu_begin = std::clock();
   const SimulationResult result = Run(arguments, trace, attacker);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  const double cpu_s = static_cast<double>(std::clock() - cpu_begin) / CLOCKS_PER_SEC;
   for (size_t i = 0; arguments.tenants && i < trace.tenants.size(); ++i) {
     std::printf("tenant %-12s slowdown %.3f\n", trace.tenants[i].c_str(),
                 result.report.slowdowns[i]);
   }
   std::printf(
       "{\"trace\": \"%s\", \"policy\": \"%s\", \"nodes\": %d, \"gpus_per_node\": %d, %s, "
-      "\"parked\": %lld, \"steps\": %lld, \"log_hash\": \"%016llx\", \"seconds\": %.2f}\n",
+      "\"parked\": %lld, \"steps\": %lld, \"log_hash\": \"%016llx\", \"seconds\": %.2f, "
+      "\"cpu_seconds\": %.2f}\n",
       trace.name.c_str(), arguments.policy.c_str(), arguments.cluster.nodes,
       arguments.cluster.gpus_per_node, ToJson(result.report).c_str(),
       static_cast<long long>(result.parked), static_cast<long long>(result.steps),
-      static_cast<unsigned long long>(arguments.hash ? result.log_hash : 0), took.count());
+      static_cast<unsigned long long>(arguments.hash ? result.log_hash : 0), took.count(), cpu_s);
   return 0;
 }
 

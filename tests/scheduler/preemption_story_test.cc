@@ -42,7 +42,7 @@ TEST_F(PreemptionStory, AProjectBelowItsShareGetsTheYoungestPlaceOfAnother) {
   EXPECT_EQ(scheduler.StateOf(TaskId("b1")), TaskState::kReserved);
   EXPECT_EQ(scheduler.Why(TaskId("b1"))->code, PendingCode::kReserved);
   Replay("t=720000 tick -> (nothing)");
-  Replay("t=720500 preempted a2#1 -> requeue a2 preempted failures=0 losses=0 ; assign b1 w1 gpus=g1");
+  Replay("t=720500 preempted a2#1 -> requeue a2 preempted failures=0 losses=0 ; assign b1 gpus=g1");
 }
 
 TEST_F(PreemptionStory, NobodyLeavesBeforeTheShortestRun) {
