@@ -26,6 +26,13 @@ std::string Line(const StopAttempt& action) {
          std::string(ToString(action.code));
 }
 
+std::string Line(const Preempt& action) {
+  std::string line = "preempt " + Name(action.task, action.attempt);
+  for (const WorkerId& worker : action.workers) line += " " + worker.value;
+  return line + " " + std::string(ToString(action.code)) + " for " + action.beneficiary.value +
+         " deadline=" + std::to_string(action.deadline_ms);
+}
+
 std::string Line(const Requeue& action) {
   return "requeue " + Name(action.task, action.attempt) + " " + std::string(ToString(action.code)) +
          " failures=" + std::to_string(action.failures) +

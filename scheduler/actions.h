@@ -16,7 +16,7 @@ namespace beamline::scheduler {
 struct Assign {
   TaskId task;
   int32_t attempt = 0;
-  // Exactly one so far; a gang will have one per worker.
+  // One per worker; more than one only for gangs (Options::gangs).
   std::vector<Placement> placements;
   // The attempt is lost unless the worker gives a sign of life until then; each sign moves it.
   // Unit: milliseconds of the caller's clock.
@@ -31,6 +31,21 @@ struct StopAttempt {
   int32_t attempt = 0;
   WorkerId worker;
   StopCode code = StopCode::kCancelled;
+};
+
+// The attempt is to write a checkpoint, stop, and report Outcome::kPreempted (or how else it ended
+// meanwhile). It keeps its devices until then. Only with Options::preemption.
+struct Preempt {
+  TaskId task;
+  int32_t attempt = 0;
+  // Where it runs, one per placement.
+  std::vector<WorkerId> workers;
+  PreemptCode code = PreemptCode::kFairShare;
+  // Who gets what becomes free.
+  TaskId beneficiary;
+  // An attempt that has not ended by then is stopped without a checkpoint (StopAttempt with
+  // kGraceOver). Unit: milliseconds of the caller's clock.
+  int64_t deadline_ms = 0;
 };
 
 // Attempt `attempt` is over and the task waits again. Keep the counts for the next TaskQueued.
@@ -74,7 +89,8 @@ struct Ignored {
   std::string text;
 };
 
-using Action = std::variant<Assign, StopAttempt, Requeue, EndTask, Park, SetTimer, Ignored>;
+using Action =
+    std::variant<Assign, StopAttempt, Preempt, Requeue, EndTask, Park, SetTimer, Ignored>;
 
 // One line, complete: two actions are the same if and only if their lines are.
 std::string ToString(const Action& action);

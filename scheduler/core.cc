@@ -4,6 +4,7 @@
 #include <cassert>
 #include <utility>
 
+#include "scheduler/express.h"
 #include "scheduler/retry.h"
 
 namespace beamline::scheduler {
@@ -15,20 +16,33 @@ Options Sane(Options options) {
   options.max_back_off_ms = std::max(options.max_back_off_ms, options.first_back_off_ms);
   options.max_attempts = std::max(options.max_attempts, 1);
   options.max_losses = std::max(options.max_losses, 1);
+  options.round_ms = std::max<int64_t>(options.round_ms, 1);
+  options.grace_ms = std::max<int64_t>(options.grace_ms, 1);
+  options.min_run_ms = std::max<int64_t>(options.min_run_ms, 0);
+  options.express_levels = std::clamp(options.express_levels, 0, 2);
   return options;
 }
 
 }  // namespace
 
-Scheduler::Core::Core(const Options& options) : options_(Sane(options)) {}
+Scheduler::Core::Core(const Options& options)
+    : options_(Sane(options)),
+      queue_(options_),
+      workers_(options_.gangs),
+      preemption_(options_, queue_, workers_) {}
 
 std::vector<Action> Scheduler::Core::Step(const Event& event, int64_t now_ms) {
   now_ms_ = std::max(now_ms_, now_ms);
   became_due_.clear();
   std::visit([this](const auto& e) { On(e); }, event);
   ExpireLeases();
+  ExpireGraces();
+  CrossLevels();
   WakeTasks();
+  if (!(queue_.total() == workers_.total())) queue_.SetTotal(workers_.total());
+  StartWhatIsReady();
   AssignWhatFits();
+  PreemptInRounds();
   ParkWhatCannotRun();
   ArmTimer();
   return std::exchange(actions_, {});
@@ -46,11 +60,16 @@ Task* Scheduler::Core::FindLive(const TaskId& id, int32_t attempt) {
     return nullptr;
   }
   Task& task = *found->second;
-  if (task.state == TaskState::kPending || task.spec.last_attempt != attempt) {
+  if (!task.live() || task.spec.last_attempt != attempt) {
     Ignore(IgnoredCode::kStaleAttempt, id, attempt, WorkerId());
     return nullptr;
   }
   return &task;
+}
+
+Task* Scheduler::Core::FindTask(const TaskId& id) {
+  const auto found = tasks_.find(id);
+  return found == tasks_.end() ? nullptr : found->second.get();
 }
 
 Task& Scheduler::Core::Add(const TaskQueued& event) {
@@ -60,6 +79,9 @@ Task& Scheduler::Core::Add(const TaskQueued& event) {
   task.spec = event;
   if (task.spec.max_attempts <= 0) task.spec.max_attempts = options_.max_attempts;
   if (task.spec.queued_at_ms == 0) task.spec.queued_at_ms = now_ms_;
+  task.attained = event.attained;
+  task.level = LevelOf(options_, task.attained);
+  task.entered_ms = task.level == 0 ? task.spec.queued_at_ms : now_ms_;
   queue_.Enroll(task);
   return task;
 }
@@ -70,33 +92,81 @@ void Scheduler::Core::Wait(Task& task) {
     back_off_.Push(task);
     return;
   }
+  task.guarded = false;
+  task.waits_since_ms = now_ms_;
+  if (const int32_t level = LevelOf(options_, task.attained); level != task.level) {
+    task.level = level;
+    task.entered_ms = level == 0 ? task.spec.queued_at_ms : now_ms_;
+  }
   queue_.Push(task);
   became_due_.push_back(&task);
 }
 
-void Scheduler::Core::Hold(Task& task, std::vector<Placement> placements) {
-  task.placements = std::move(placements);
-  int64_t units = 0;
-  for (const Placement& placement : task.placements) {
-    workers_.Book(workers_.FindOrAdd(placement.worker), task);
-    units += ShareUnits(placement);
+void Scheduler::Core::Charge(Task& task) {
+  task.charged = true;
+  if (task.level < options_.express_levels) {
+    ChangeExpress(*task.project, task.held, queue_.total(), now_ms_);
   }
-  queue_.Charge(*task.project, units);
+  queue_.Charge(task);
 }
 
-void Scheduler::Core::Free(Task& task) {
-  int64_t units = 0;
-  for (const Placement& placement : task.placements) {
-    units += ShareUnits(placement);
-    Worker* worker = workers_.Find(placement.worker);
-    if (worker == nullptr) continue;
-    workers_.Release(*worker, task);
-    if (worker->usable()) {
-      queue_.OpenWhere([worker](const Demand& demand) { return FitsFree(demand, *worker); });
-    }
+void Scheduler::Core::Discount(Task& task) {
+  task.charged = false;
+  if (task.level < options_.express_levels) {
+    ChangeExpress(*task.project, Amounts() - task.held, queue_.total(), now_ms_);
   }
+  queue_.Discount(task);
+}
+
+void Scheduler::Core::Start(Task& task) {
+  task.state = TaskState::kAssigned;
+  task.started_ms = now_ms_;
+  task.guarded_until_ms = 0;
+  if (task.guarded) {
+    task.guarded_until_ms = now_ms_ + options_.guard_quantum_ms;
+    guards_.insert(&task);
+  }
+  ++task.spec.last_attempt;
+  workers_.Book(task);
+  int64_t lease_until_ms = task.workers.front()->lease_until_ms;
+  for (const Worker* worker : task.workers) {
+    lease_until_ms = std::min(lease_until_ms, worker->lease_until_ms);
+  }
+  actions_.push_back(
+      Assign{task.spec.task, task.spec.last_attempt, task.placements, lease_until_ms});
+}
+
+void Scheduler::Core::StartAt(Task& task, const std::vector<Seat>& seats) {
+  queue_.Remove(task);
+  task.held = Amounts();
+  for (const Seat& seat : seats) {
+    task.placements.push_back(WorkerTable::PlacementAt(task.spec.demand, seat));
+    task.workers.push_back(seat.worker);
+    task.held = task.held + PlacementAmounts(task.placements.back(), task.spec.demand);
+  }
+  Charge(task);
+  Start(task);
+}
+
+void Scheduler::Core::Free(Task& task, bool keep) {
+  crossings_.End(task, now_ms_, keep);
+  DropReservation(task);
+  if (task.charged) Discount(task);
+  if (task.vacating) {
+    queue_.ChargeLeaving(task, -1);
+    graces_.Remove(task);
+  }
+  guards_.erase(&task);
+  workers_.Release(task);
+  task.vacating = false;
   task.placements.clear();
-  queue_.Charge(*task.project, -units);
+  for (Worker* worker : std::exchange(task.workers, {})) Opened(*worker);
+}
+
+void Scheduler::Core::Opened(Worker& worker) {
+  if (!worker.usable()) return;
+  queue_.OpenWhere([&](const Demand& demand) { return workers_.MayHelp(demand, worker); });
+  maybe_ready_.insert(worker.reserved.begin(), worker.reserved.end());
 }
 
 void Scheduler::Core::Retry(Task& task, RequeueCode code) {
@@ -111,6 +181,7 @@ void Scheduler::Core::Retry(Task& task, RequeueCode code) {
 }
 
 void Scheduler::Core::LoseAttempts(Worker& worker, StopCode code) {
+  DropReservations(worker);
   while (!worker.attempts.empty()) {
     Task& task = **worker.attempts.begin();
     const bool cancelling = task.state == TaskState::kStopping;
@@ -118,7 +189,7 @@ void Scheduler::Core::LoseAttempts(Worker& worker, StopCode code) {
       actions_.push_back(
           StopAttempt{task.spec.task, task.spec.last_attempt, placement.worker, code});
     }
-    Free(task);
+    Free(task, /*keep=*/false);
     if (cancelling) {
       End(task, EndState::kCancelled, EndCode::kCancelled);
     } else {
@@ -130,6 +201,7 @@ void Scheduler::Core::LoseAttempts(Worker& worker, StopCode code) {
 void Scheduler::Core::End(Task& task, EndState state, EndCode code) {
   actions_.push_back(EndTask{task.spec.task, task.spec.last_attempt, state, code});
   queue_.Discharge(task);
+  maybe_ready_.erase(&task);
   tasks_.erase(TaskId(task.spec.task));
 }
 
@@ -147,6 +219,30 @@ void Scheduler::Core::ExpireLeases() {
   }
 }
 
+void Scheduler::Core::ExpireGraces() {
+  while (Task* task = graces_.Over(now_ms_)) {
+    for (const Placement& placement : task->placements) {
+      actions_.push_back(StopAttempt{task->spec.task, task->spec.last_attempt, placement.worker,
+                                     StopCode::kGraceOver});
+    }
+    if (task->state == TaskState::kStopping) {
+      Free(*task, /*keep=*/false);
+      End(*task, EndState::kCancelled, EndCode::kCancelled);
+    } else {
+      HasLeft(*task, /*keep=*/false);
+    }
+  }
+}
+
+void Scheduler::Core::CrossLevels() {
+  while (Task* task = crossings_.Due(now_ms_)) {
+    const bool charged = task->charged;
+    if (charged) Discount(*task);
+    crossings_.Advance(options_, *task);
+    if (charged) Charge(*task);
+  }
+}
+
 void Scheduler::Core::WakeTasks() {
   while (Task* task = back_off_.Due(now_ms_)) {
     back_off_.Remove(*task);
@@ -156,19 +252,41 @@ void Scheduler::Core::WakeTasks() {
 
 void Scheduler::Core::AssignWhatFits() {
   while (Task* task = queue_.First()) {
-    std::optional<Placement> place = workers_.FindPlace(task->spec.demand);
-    if (!place.has_value()) {
+    const std::vector<Seat> seats = workers_.FindSeats(task->spec.demand);
+    if (seats.empty()) {
       queue_.Close(*task->shape);
-      continue;
+    } else {
+      StartAt(*task, seats);
     }
-    const int64_t lease_until_ms = workers_.Find(place->worker)->lease_until_ms;
-    queue_.Remove(*task);
-    task->state = TaskState::kAssigned;
-    ++task->spec.last_attempt;
-    Hold(*task, {*std::move(place)});
-    actions_.push_back(
-        Assign{task->spec.task, task->spec.last_attempt, task->placements, lease_until_ms});
   }
+}
+
+void Scheduler::Core::EndGuards() {
+  std::vector<Task*> over;
+  for (Task* task : guards_) {
+    if (task->charged && now_ms_ >= task->guarded_until_ms) over.push_back(task);
+  }
+  for (Task* task : over) {
+    Discount(*task);
+    task->guarded = false;
+    guards_.erase(task);
+    Charge(*task);
+  }
+}
+
+void Scheduler::Core::PreemptInRounds() {
+  if (!options_.preemption || options_.policy == Policy::kStrictFifo) return;
+  if (queue_.size() == 0) {
+    round_ms_ = 0;
+    return;
+  }
+  if (round_ms_ != 0 && now_ms_ >= round_ms_) {
+    EndGuards();
+    preemption_.Round(now_ms_, [this](const Plan& plan) { Commit(plan); });
+    StartWhatIsReady();
+    round_ms_ = 0;
+  }
+  if (round_ms_ == 0) round_ms_ = (now_ms_ / options_.round_ms + 1) * options_.round_ms;
 }
 
 void Scheduler::Core::ParkWhatCannotRun() {
@@ -186,10 +304,10 @@ void Scheduler::Core::ParkWhatCannotRun() {
 }
 
 void Scheduler::Core::ArmTimer() {
-  const int64_t lease_ms = leases_.NextMs();
-  const int64_t wake_ms = back_off_.NextMs();
-  int64_t next_ms = lease_ms;
-  if (wake_ms != 0 && (next_ms == 0 || wake_ms < next_ms)) next_ms = wake_ms;
+  int64_t next_ms = 0;
+  for (const int64_t due_ms : {leases_.NextMs(), back_off_.NextMs(), graces_.NextMs(), round_ms_}) {
+    if (due_ms != 0 && (next_ms == 0 || due_ms < next_ms)) next_ms = due_ms;
+  }
   if (next_ms == 0) return;
   const bool armed = timer_ms_ > now_ms_;
   if (armed && timer_ms_ <= next_ms) return;

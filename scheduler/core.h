@@ -4,21 +4,24 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "scheduler/leases.h"
 #include "scheduler/placement.h"
+#include "scheduler/preemption.h"
 #include "scheduler/queue.h"
 #include "scheduler/scheduler.h"
+#include "scheduler/service_level.h"
 #include "scheduler/task.h"
 
 namespace beamline::scheduler {
 
 // Not thread-safe. Invariant after Step: a task is in exactly one of the queue (kPending, due), the
-// back-off (kPending, not due) and the attempts of its workers (all other states); every shape with
-// queued tasks is closed, because no usable worker has room for it.
+// back-off (kPending, not due), the reservations (kReserved) and the attempts of its workers (all
+// other states); every shape with queued tasks is closed, because no usable worker has room for it.
 class Scheduler::Core {
  public:
   explicit Core(const Options& options);
@@ -28,8 +31,9 @@ class Scheduler::Core {
   std::optional<PendingReason> Why(const TaskId& id) const;
   std::vector<QueueEntry> Queue(size_t limit) const;
   std::vector<WorkerEntry> Workers() const;
+  std::vector<ShareEntry> Shares() const;
   const Task* Find(const TaskId& id) const;
-  size_t pending_count() const { return queue_.size() + back_off_.all().size(); }
+  size_t pending_count() const { return queue_.size() + back_off_.all().size() + reserved_; }
   size_t live_count() const { return tasks_.size() - pending_count(); }
 
  private:
@@ -41,34 +45,67 @@ class Scheduler::Core {
   void On(const WorkerGone& event);
   void On(const AttemptRestored& event);
   void On(const AttemptStarted& event);
+  void On(const AttemptCheckpointed& event);
   void On(const AttemptFinished& event);
+  void On(const QuotaChanged& event);
   void On(const Tick&) {}
+
+  // Of a pending task.
+  PendingReason Explain(const Task& task) const;
+  bool StartsBefore(const Task& a, const Task& b) const;
 
   // What follows from an event, in this order.
   void ExpireLeases();
+  void ExpireGraces();
+  void CrossLevels();
   void WakeTasks();
+  void StartWhatIsReady();
   void AssignWhatFits();
+  void PreemptInRounds();
+  void EndGuards();
   void ParkWhatCannotRun();
   void ArmTimer();
 
   // The task whose live attempt is `attempt`; nullptr, and the event is ignored, if there is none.
   Task* FindLive(const TaskId& id, int32_t attempt);
+  Task* FindTask(const TaskId& id);
   // A new task record with the defaults filled in.
   Task& Add(const TaskQueued& event);
   // Puts a pending task where it belongs: the queue, or the back-off.
   void Wait(Task& task);
-  // Makes the task hold `placements`, as its live attempt.
-  void Hold(Task& task, std::vector<Placement> placements);
-  // The attempt ends: gives back what it held, and lets waiting tasks try for it.
-  void Free(Task& task);
+  // Starts the next attempt of a task that is in no queue, on task.placements, which count already.
+  void Start(Task& task);
+  // Starts a queued task there.
+  void StartAt(Task& task, const std::vector<Seat>& seats);
+  // What `task` holds counts for its project, or no longer.
+  void Charge(Task& task);
+  void Discount(Task& task);
+  // The attempt ends: gives back what it held, and lets waiting tasks try for it. `keep`: what it
+  // attained is in a checkpoint.
+  void Free(Task& task, bool keep);
+  // Some worker has more open than before: lets waiting tasks try for it.
+  void Opened(Worker& worker);
   // After Free: counts the end of the attempt, then queues the task again or ends it.
   void Retry(Task& task, RequeueCode code);
-  // All attempts on the worker are lost.
+  // All attempts and reservations on the worker are lost.
   void LoseAttempts(Worker& worker, StopCode code);
   // After Free, or for a pending task: says so, and forgets it.
   void End(Task& task, EndState state, EndCode code);
   void Ignore(IgnoredCode code, TaskId task, int32_t attempt, WorkerId worker,
               std::string text = "");
+
+  // See reservations.cc.
+  // Carries out what the round decided.
+  void Commit(const Plan& plan);
+  // Asks the live attempt to leave for `beneficiary`.
+  void AskToLeave(Task& task, PreemptCode code, const Task& beneficiary);
+  // The preempted attempt has left, with a checkpoint or without.
+  void HasLeft(Task& task, bool keep);
+  // The reserved place is given up; a kReserved task waits again.
+  void DropReservation(Task& task);
+  void DropReservations(Worker& worker);
+  // The task needs its place no more: its victims go on first.
+  void ReleaseVictims(Task& task);
 
   const Options options_;
   int64_t now_ms_ = 0;
@@ -77,11 +114,21 @@ class Scheduler::Core {
   std::unordered_map<TaskId, std::unique_ptr<Task>, IdHash> tasks_;  // only looked up
   TaskQueue queue_;
   BackOff back_off_;
+  Graces graces_;
+  Crossings crossings_;
   WorkerTable workers_;
   Leases leases_;
+  Preemption preemption_;
+  // When the next round is due; 0: none is.
+  int64_t round_ms_ = 0;
+  size_t reserved_ = 0;
+  // The running tasks that are guarded.
+  std::set<Task*, ByTaskId> guards_;
   // Of the step in progress.
   std::vector<Action> actions_;
   std::vector<Task*> became_due_;
+  // Reserved tasks whose place may be free by now.
+  std::set<Task*, ByTaskId> maybe_ready_;
 };
 
 }  // namespace beamline::scheduler

@@ -64,6 +64,12 @@ void Scheduler::Core::On(const TaskCancelled& event) {
   }
   Task& task = *found->second;
   if (task.state == TaskState::kStopping) return;
+  if (task.state == TaskState::kReserved) {
+    DropReservation(task);
+    ReleaseVictims(task);
+    End(task, EndState::kCancelled, EndCode::kCancelled);
+    return;
+  }
   if (task.state == TaskState::kPending) {
     queue_.Remove(task);
     back_off_.Remove(task);
@@ -89,6 +95,7 @@ void Scheduler::Core::On(const WorkerSeen& event) {
                     worker.labels == labels;
   leases_.Extend(worker, now_ms_ + options_.lease_ms);
   if (same) return;
+  DropReservations(worker);
   workers_.Update(worker, [&](Worker& w) {
     w.capacity = event.capacity;
     w.labels = std::move(labels);
@@ -96,9 +103,7 @@ void Scheduler::Core::On(const WorkerSeen& event) {
     w.connected = true;
     w.draining = event.draining;
   });
-  if (worker.usable()) {
-    queue_.OpenWhere([&](const Demand& demand) { return FitsFree(demand, worker); });
-  }
+  Opened(worker);
 }
 
 void Scheduler::Core::On(const WorkerHeartbeat& event) {
@@ -110,9 +115,7 @@ void Scheduler::Core::On(const WorkerHeartbeat& event) {
   leases_.Extend(*worker, now_ms_ + options_.lease_ms);
   if (worker->connected) return;
   workers_.Update(*worker, [](Worker& w) { w.connected = true; });
-  if (worker->usable()) {
-    queue_.OpenWhere([&](const Demand& demand) { return FitsFree(demand, *worker); });
-  }
+  Opened(*worker);
 }
 
 void Scheduler::Core::On(const WorkerDraining& event) {
@@ -121,7 +124,9 @@ void Scheduler::Core::On(const WorkerDraining& event) {
     Ignore(IgnoredCode::kUnknownWorker, TaskId(), 0, event.worker);
     return;
   }
-  if (!worker->draining) workers_.Update(*worker, [](Worker& w) { w.draining = true; });
+  if (worker->draining) return;
+  DropReservations(*worker);
+  workers_.Update(*worker, [](Worker& w) { w.draining = true; });
 }
 
 void Scheduler::Core::On(const WorkerGone& event) {
@@ -158,24 +163,43 @@ void Scheduler::Core::On(const AttemptRestored& event) {
     actions_.push_back(
         StopAttempt{spec.task, spec.last_attempt, placement.worker, StopCode::kCancelled});
   }
-  Hold(task, event.placements);
+  task.placements = event.placements;
+  task.started_ms = now_ms_;
   for (const Placement& placement : event.placements) {
-    const Worker& worker = *workers_.Find(placement.worker);
-    if (!worker.usable()) continue;
-    queue_.OpenWhere([&](const Demand& demand) { return FitsFree(demand, worker); });
+    task.workers.push_back(&workers_.FindOrAdd(placement.worker));
+    task.held = task.held + PlacementAmounts(placement, spec.demand);
   }
+  Charge(task);
+  workers_.Book(task);
+  crossings_.Begin(options_, task, now_ms_);
+  for (Worker* worker : task.workers) Opened(*worker);
 }
 
 void Scheduler::Core::On(const AttemptStarted& event) {
   Task* task = FindLive(event.task, event.attempt);
-  if (task != nullptr && task->state == TaskState::kAssigned) task->state = TaskState::kRunning;
+  if (task == nullptr) return;
+  if (task->state == TaskState::kAssigned) task->state = TaskState::kRunning;
+  crossings_.Begin(options_, *task, now_ms_);
+}
+
+void Scheduler::Core::On(const AttemptCheckpointed& event) {
+  Task* task = FindLive(event.task, event.attempt);
+  if (task == nullptr || task->serves_since_ms == 0) return;
+  task->attained = AttainedBy(*task, now_ms_);
+  task->serves_since_ms = now_ms_;
 }
 
 void Scheduler::Core::On(const AttemptFinished& event) {
   Task* task = FindLive(event.task, event.attempt);
   if (task == nullptr) return;
   const bool cancelling = task->state == TaskState::kStopping;
-  Free(*task);
+  const bool gives_back =
+      event.outcome == Outcome::kReleased || event.outcome == Outcome::kPreempted;
+  if (task->state == TaskState::kPreempting && gives_back) {
+    HasLeft(*task, /*keep=*/true);
+    return;
+  }
+  Free(*task, gives_back);
   if (event.outcome == Outcome::kSucceeded) {
     End(*task, EndState::kSucceeded, EndCode::kSucceeded);
   } else if (cancelling || event.outcome == Outcome::kCancelled) {
@@ -183,9 +207,23 @@ void Scheduler::Core::On(const AttemptFinished& event) {
   } else if (event.outcome == Outcome::kFailedPermanent) {
     End(*task, EndState::kFailed, EndCode::kFailedPermanent);
   } else {
-    Retry(*task,
-          event.outcome == Outcome::kReleased ? RequeueCode::kReleased : RequeueCode::kFailure);
+    Retry(*task, gives_back ? RequeueCode::kReleased : RequeueCode::kFailure);
   }
+}
+
+void Scheduler::Core::On(const QuotaChanged& event) {
+  if (event.project.empty()) {
+    Ignore(IgnoredCode::kInvalid, TaskId(), 0, WorkerId(), "the project has no id");
+    return;
+  }
+  Project& project = queue_.projects().FindOrAdd(event.project);
+  std::string wrong;
+  queue_.Reorder(project, [&] { wrong = queue_.projects().SetQuota(event); });
+  if (!wrong.empty()) {
+    Ignore(IgnoredCode::kInvalid, TaskId(), 0, WorkerId(), std::move(wrong));
+    return;
+  }
+  queue_.SetTotal(queue_.total());
 }
 
 }  // namespace beamline::scheduler

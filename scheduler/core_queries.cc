@@ -9,14 +9,6 @@
 namespace beamline::scheduler {
 namespace {
 
-bool StartsBefore(const Task* a, const Task* b) {
-  if (a->spec.priority != b->spec.priority) return a->spec.priority > b->spec.priority;
-  if (a->project->held_units != b->project->held_units) {
-    return a->project->held_units < b->project->held_units;
-  }
-  return ByAge()(a, b);
-}
-
 PendingReason BackOffReason(const Task& task) {
   const int64_t until_ms = task.spec.not_before_ms;
   std::string text = "waits until its earliest start";
@@ -29,37 +21,119 @@ PendingReason BackOffReason(const Task& task) {
   return {PendingCode::kBackOff, std::move(text), until_ms};
 }
 
+PendingReason ReservedReason(const Task& task) {
+  return {PendingCode::kReserved,
+          "has a place on " + task.placements.front().worker.value +
+              (task.placements.size() > 1 ? " and others" : "") + ", which other tasks are leaving",
+          0};
+}
+
 }  // namespace
+
+PendingReason Scheduler::Core::Explain(const Task& task) const {
+  if (task.state == TaskState::kReserved) return ReservedReason(task);
+  if (task.shape == nullptr) return BackOffReason(task);
+  PendingReason reason = workers_.Explain(task.spec.demand);
+  if (reason.code != PendingCode::kWaitingForCapacity) return reason;
+  const Project& project = *task.project;
+  if (!CapAllows(project, task.shape->amounts)) {
+    return {PendingCode::kQuota,
+            "project " + project.id.value +
+                " holds all that its cap allows: starts when one of its tasks ends, or raise the "
+                "cap",
+            0};
+  }
+  if (options_.policy == Policy::kStrictFifo) {
+    return {PendingCode::kBehindOthers, "older tasks go first: starts after they have started", 0};
+  }
+  Amounts open;
+  for (const auto& [id, worker] : workers_.all()) {
+    if (!worker->usable() || !HasLabel(*worker, task.spec.demand.pool)) continue;
+    open = open + Amounts{{std::max<int64_t>(worker->open_cpu_millis(), 0),
+                           std::max<int64_t>(worker->open_memory_bytes(), 0), worker->open_devices,
+                           int64_t{1} << 60}};
+  }
+  const Demand& demand = task.spec.demand;
+  const Amounts least = ProcessAmounts(demand, LeastDevices(demand)) * demand.min_workers;
+  if (Within(least, open)) {
+    reason.code = PendingCode::kFragmented;
+    reason.text =
+        "enough is free in all, but not together on one worker: starts when a large "
+        "enough place is free";
+  } else if (options_.preemption && project.held_share >= project.entitled) {
+    reason.code = PendingCode::kFairShare;
+    reason.text = "project " + project.id.value +
+                  " holds what it is owed: starts when one of its tasks ends or others need less";
+  }
+  return reason;
+}
 
 std::optional<PendingReason> Scheduler::Core::Why(const TaskId& id) const {
   const Task* task = Find(id);
-  if (task == nullptr || task->state != TaskState::kPending) return std::nullopt;
-  if (task->shape == nullptr) return BackOffReason(*task);
-  return workers_.Explain(task->spec.demand);
+  if (task == nullptr || task->live()) return std::nullopt;
+  return Explain(*task);
+}
+
+bool Scheduler::Core::StartsBefore(const Task& a, const Task& b) const {
+  if (options_.policy == Policy::kStrictFifo) return ByAge()(&a, &b);
+  const Class a_class = queue_.ClassOf(a);
+  const Class b_class = queue_.ClassOf(b);
+  if (a_class != b_class) return a_class < b_class;
+  if (a.project != b.project) {
+    if (HoldsLess(*a.project, *b.project)) return true;
+    if (HoldsLess(*b.project, *a.project)) return false;
+  }
+  return ByRank()(&a, &b);
 }
 
 std::vector<QueueEntry> Scheduler::Core::Queue(size_t limit) const {
   std::vector<const Task*> tasks = queue_.All();
+  std::vector<const Task*> reserved;
+  for (const auto& [id, worker] : workers_.all()) {
+    for (const Task* task : worker->reserved) {
+      if (task->state == TaskState::kReserved && task->workers.front() == worker.get()) {
+        reserved.push_back(task);
+      }
+    }
+  }
   const size_t due = std::min(limit, tasks.size());
   std::partial_sort(tasks.begin(), tasks.begin() + static_cast<ptrdiff_t>(due), tasks.end(),
-                    StartsBefore);
+                    [this](const Task* a, const Task* b) { return StartsBefore(*a, *b); });
   tasks.resize(due);
+  tasks.insert(tasks.begin(), reserved.begin(), reserved.end());
   for (const Task* task : back_off_.all()) {
     if (tasks.size() >= limit) break;
     tasks.push_back(task);
   }
-  std::map<Demand, PendingReason> explained;
+  tasks.resize(std::min(tasks.size(), limit));
+  std::map<std::pair<Demand, ProjectId>, PendingReason> explained;
   std::vector<QueueEntry> entries;
   for (const Task* task : tasks) {
     const TaskQueued& spec = task->spec;
     QueueEntry entry{spec.task, spec.run, spec.project, spec.priority, spec.queued_at_ms, {}};
     if (task->shape == nullptr) {
-      entry.reason = BackOffReason(*task);
+      entry.reason = Explain(*task);
     } else {
-      const auto [reason, is_new] = explained.try_emplace(spec.demand);
-      if (is_new) reason->second = workers_.Explain(spec.demand);
+      const auto [reason, is_new] = explained.try_emplace({spec.demand, spec.project});
+      if (is_new) reason->second = Explain(*task);
       entry.reason = reason->second;
     }
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+std::vector<ShareEntry> Scheduler::Core::Shares() const {
+  std::vector<ShareEntry> entries;
+  for (const auto& [id, project] : queue_.projects().all()) {
+    ShareEntry entry;
+    entry.project = id;
+    entry.weight_millis = project->weight_millis;
+    entry.held = project->held_share;
+    entry.demand = project->demand_share;
+    entry.entitled = project->entitled;
+    entry.express_bucket = project->bucket;
+    entry.waiting = static_cast<size_t>(project->waiting);
     entries.push_back(std::move(entry));
   }
   return entries;

@@ -34,6 +34,32 @@ struct TaskQueued {
   // Its place among equals. Unit: milliseconds, any clock that all tasks share (such as the wall
   // clock at CreateRun: it survives a restart); 0: the time of this event.
   int64_t queued_at_ms = 0;
+  // Whether it may be stopped at a checkpoint, to go on later. Means nothing without
+  // Options::preemption.
+  bool preemptible = true;
+  // Service attained by former attempts and kept in a checkpoint. Unit: thousandths of a device (of
+  // a core, for tasks without devices) times milliseconds.
+  int64_t attained = 0;
+};
+
+// What a project is owed and may have at most. Projects of which nothing was said have weight 1,
+// no guarantee and no cap.
+struct QuotaChanged {
+  ProjectId project;
+  // The project or group of projects that shares with its equals on behalf of this one; empty: the
+  // cluster. Shares are weighed among the children of one parent. At most 8 levels; a parent that
+  // would be its own ancestor is invalid.
+  ProjectId parent;
+  // Thousandths: 2000 is owed twice what 1000 is. From 1 to 10^9.
+  int64_t weight_millis = 1000;
+  // Comes before everybody's weighted share. 0: nothing.
+  int64_t guaranteed_cpu_millis = 0;
+  int64_t guaranteed_memory_bytes = 0;
+  int64_t guaranteed_devices = 0;
+  // Never exceeded by what the project (with its children) holds; -1: no cap.
+  int64_t max_cpu_millis = -1;
+  int64_t max_memory_bytes = -1;
+  int64_t max_devices = -1;
 };
 
 // Somebody wants the task not to run. A pending task ends at once; a running one is told to stop
@@ -82,6 +108,12 @@ struct AttemptStarted {
   int32_t attempt = 0;
 };
 
+// The attempt has written a durable checkpoint: what it has attained so far is not lost with it.
+struct AttemptCheckpointed {
+  TaskId task;
+  int32_t attempt = 0;
+};
+
 struct AttemptFinished {
   TaskId task;
   int32_t attempt = 0;
@@ -92,6 +124,7 @@ struct AttemptFinished {
 struct Tick {};
 
 using Event = std::variant<TaskQueued, TaskCancelled, WorkerSeen, WorkerHeartbeat, WorkerDraining,
-                           WorkerGone, AttemptRestored, AttemptStarted, AttemptFinished, Tick>;
+                           WorkerGone, AttemptRestored, AttemptStarted, AttemptCheckpointed,
+                           AttemptFinished, QuotaChanged, Tick>;
 
 }  // namespace beamline::scheduler

@@ -1,4 +1,5 @@
-// What becomes due: the leases of workers and the back-off of tasks. Private to this folder.
+// What becomes due: the leases of workers, the back-off of tasks and the grace of preempted
+// attempts. Private to this folder.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +30,30 @@ class Leases {
     }
   };
   std::set<Worker*, ByEnd> workers_;
+};
+
+// The attempts that were asked to leave, by the end of their grace. Not thread-safe; owns nothing.
+class Graces {
+ public:
+  // Until task.deadline_ms, which must not change meanwhile.
+  void Push(Task& task) { tasks_.insert(&task); }
+  void Remove(Task& task) { tasks_.erase(&task); }
+  // A task whose grace ended by `now_ms`, the earliest first; nullptr: none.
+  Task* Over(int64_t now_ms) const {
+    if (tasks_.empty() || (*tasks_.begin())->deadline_ms > now_ms) return nullptr;
+    return *tasks_.begin();
+  }
+  // 0: never. Unit: milliseconds.
+  int64_t NextMs() const { return tasks_.empty() ? 0 : (*tasks_.begin())->deadline_ms; }
+
+ private:
+  struct ByDeadline {
+    bool operator()(const Task* a, const Task* b) const {
+      if (a->deadline_ms != b->deadline_ms) return a->deadline_ms < b->deadline_ms;
+      return a->spec.task < b->spec.task;
+    }
+  };
+  std::set<Task*, ByDeadline> tasks_;
 };
 
 // The pending tasks that are not due yet. Not thread-safe; owns nothing.

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -13,50 +12,29 @@
 #include "scheduler/reasons.h"
 #include "scheduler/resources.h"
 #include "scheduler/task.h"
+#include "scheduler/worker.h"
 
 namespace beamline::scheduler {
 
-struct Slot {
-  Device device;
-  int32_t holders = 0;
+// Where the processes of a gang go: how many on which worker.
+struct Seat {
+  Worker* worker = nullptr;
+  int32_t processes = 0;
+  int32_t devices_each = 0;
 };
 
-// Not thread-safe; owned by WorkerTable.
-struct Worker {
-  WorkerId id;
-  Capacity capacity;
-  std::vector<std::string> labels;
-  // False: known only as the place of restored attempts; its capacity is not known yet.
-  bool registered = false;
-  // Within its lease.
-  bool connected = false;
-  bool draining = false;
-  int64_t lease_until_ms = 0;
-  // May be negative, when capacity shrinks under running attempts.
-  int64_t free_cpu_millis = 0;
-  int64_t free_memory_bytes = 0;
-  int32_t free_devices = 0;
-  // One per device of `capacity`, in its order.
-  std::vector<Slot> slots;
-  std::set<Task*, ByTaskId> attempts;
-
-  bool usable() const { return registered && connected && !draining; }
-};
-
-// Whether one process of `demand` fits what is free on `worker` now, or its whole capacity. Neither
-// asks whether the worker is usable.
-bool FitsFree(const Demand& demand, const Worker& worker);
-bool FitsIdle(const Demand& demand, const Worker& worker);
-
-// Not thread-safe. Workers are found by what they have free: per pool, by free devices, then free
-// cores, then free memory. A search starts at the smallest worker that may do.
+// Not thread-safe. Workers are found by what is open: per pool, by devices, then cores, then
+// memory. A search starts at the smallest worker that may do.
 class WorkerTable {
  public:
+  // `gangs`: whether demands for several workers are placed.
+  explicit WorkerTable(bool gangs) : gangs_(gangs) {}
+
   // nullptr if it is not known.
   Worker* Find(const WorkerId& id) const;
   // The known worker, or a new one without capacity.
   Worker& FindOrAdd(const WorkerId& id);
-  // No attempt may be on it.
+  // No attempt and no reservation may be on it.
   void Erase(const WorkerId& id);
   const std::map<WorkerId, std::unique_ptr<Worker>>& all() const { return workers_; }
 
@@ -64,44 +42,81 @@ class WorkerTable {
   template <class Change>
   void Update(Worker& worker, Change change) {
     Unindex(worker);
+    if (worker.usable()) total_ = total_ - CapacityAmounts(worker.capacity);
     change(worker);
+    if (worker.usable()) total_ = total_ + CapacityAmounts(worker.capacity);
     Recount(worker);
     Index(worker);
     ++version_;
   }
 
-  // Takes the placements of `task` on `worker` from what is free, or gives them back.
-  void Book(Worker& worker, Task& task);
-  void Release(Worker& worker, Task& task);
+  // Takes task.placements from what is free, or gives them back.
+  void Book(Task& task);
+  void Release(Task& task);
+  // The live attempt is asked to leave: its places become spare. Sets task.vacating.
+  void Vacate(Task& task);
+  // Reserves `seats` for `task`, on open or spare slots, or on those whose holder has
+  // chosen_of_plan == `plan` (0: on none of these). Returns the placements.
+  std::vector<Placement> Reserve(Task& task, const std::vector<Seat>& seats, int64_t plan);
+  void Unreserve(Task& task, const std::vector<Placement>& placements,
+                 const std::vector<Worker*>& workers);
+  // Whether everything in the reserved `placements` is free by now.
+  static bool Ready(const std::vector<Placement>& placements, const std::vector<Worker*>& workers);
 
-  // The best place that is free now: the fewest free devices, then cores, then memory, then id.
-  // A demand of kAny prefers devices. nullopt: no usable worker has room.
-  std::optional<Placement> FindPlace(const Demand& demand) const;
+  // Seats on what is open now: on one worker, best fit (fewest devices, then cores, memory, id);
+  // otherwise on whole workers and best fit for the remainder. A demand of kAny prefers devices.
+  // Empty: no room.
+  std::vector<Seat> FindSeats(const Demand& demand) const;
+  // The best fit for `processes` on one worker, not one of those in `taken`; nullptr: none.
+  Worker* FindWorker(const Demand& demand, int32_t devices, int32_t processes,
+                     const std::vector<Seat>& taken) const;
+  std::vector<Worker*> WorkersOf(const std::vector<Placement>& placements);
+  // Names the devices: the smallest that suffice.
+  static Placement PlacementAt(const Demand& demand, const Seat& seat);
 
-  // Whether some usable worker could hold it when idle.
+  bool Placeable(const Demand& demand) const { return gangs_ || demand.min_workers == 1; }
+  // Whether `worker` is usable and may hold at least one process of `demand` now.
+  bool MayHelp(const Demand& demand, const Worker& worker) const;
+  // Whether the usable workers could hold it if all were idle.
   bool Feasible(const Demand& demand) const;
   // Why a task that is due does not run.
   PendingReason Explain(const Demand& demand) const;
 
+  // The capacity of all usable workers.
+  const Amounts& total() const { return total_; }
   // Moves with every change of capacity, labels or state of a worker, not with bookings.
   int64_t version() const { return version_; }
 
  private:
-  struct ByFree {
+  struct ByOpen {
     bool operator()(const Worker* a, const Worker* b) const;
   };
-  // By free devices.
-  using PoolIndex = std::map<int32_t, std::set<Worker*, ByFree>>;
+  struct ById {
+    bool operator()(const Worker* a, const Worker* b) const { return a->id < b->id; }
+  };
+  struct Pool {
+    // By open devices.
+    std::map<int32_t, std::set<Worker*, ByOpen>> open;
+    // Nothing on it; all of its devices open.
+    std::set<Worker*, ById> idle;
+    std::set<Worker*, ById> whole;
+    int64_t workers = 0;
+  };
 
-  void Index(Worker& worker);
-  void Unindex(Worker& worker);
-  // Computes what is free from the capacity and the attempts.
+  void Index(Worker& worker) { Reindex(worker, true); }
+  void Unindex(Worker& worker) { Reindex(worker, false); }
+  void Reindex(Worker& worker, bool add);
+  void Reindex(Worker& worker, const std::string& label, bool add);
+  // Computes what is free from the capacity, the attempts and the reservations.
   static void Recount(Worker& worker);
-  const Worker* FindWorker(const Demand& demand, int32_t devices) const;
+  static void CountOpen(Worker& worker);
+  std::vector<Seat> FindSeats(const Demand& demand, int32_t devices) const;
 
+  const bool gangs_;
   std::map<WorkerId, std::unique_ptr<Worker>> workers_;
   // Usable workers by label; "" holds all of them.
-  std::map<std::string, PoolIndex> pools_;
+  std::map<std::string, Pool> pools_;
+  Amounts total_;
   int64_t version_ = 0;
 };
 

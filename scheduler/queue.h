@@ -2,57 +2,48 @@
 //
 // Tasks with equal demands share a Shape: either all of them fit somewhere or none does, so a whole
 // shape is closed when its first task finds no place and opened when some worker has room for one.
-// A Lane holds the tasks of one priority and shape, as one line per project; the lane knows which
-// project's turn it is. An event therefore costs O(open lanes + log tasks), however long the queue.
+// Each shape holds a contest per class: the projects with such tasks, by held share. A project has
+// one Line per shape. An event therefore costs O(open shapes * log projects), however long the
+// queue.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <set>
-#include <unordered_map>
 #include <vector>
 
 #include "scheduler/ids.h"
+#include "scheduler/projects.h"
 #include "scheduler/resources.h"
 #include "scheduler/task.h"
 
 namespace beamline::scheduler {
 
-// Higher priorities first; `shape` is the serial number of a Shape.
-struct LaneKey {
-  int32_t priority = 0;
-  int64_t shape = 0;
-  bool operator<(const LaneKey& other) const {
-    return priority != other.priority ? priority > other.priority : shape < other.shape;
-  }
-};
-
 struct Shape {
   Demand demand;
+  // GangAmounts(demand).
+  Amounts amounts;
   int64_t serial = 0;
   bool open = true;
-  // Priorities at which tasks of this shape wait.
-  std::set<int32_t> priorities;
-  // Whether some usable worker could hold one when idle; valid while `checked_at` is the current
-  // version of the cluster.
+  int64_t tasks = 0;
+  // The projects that have such tasks waiting, by the class of these.
+  std::array<std::set<Project*, ByHeldShare>, kClasses> contests;
+  // Whether the usable workers could hold one when idle; valid while `checked_at` is the current
+  // version of the cluster. `counted`: its tasks count as demand.
   bool feasible = false;
   int64_t checked_at = -1;
+  bool counted = true;
 };
 
-// A project with tasks here, waiting or live.
-struct Project {
-  ProjectId id;
-  int64_t held_units = 0;
-  int64_t tasks = 0;
-  std::map<LaneKey, std::set<Task*, ByAge>> lines;
-};
-
-// Not thread-safe. Owns projects, shapes and lanes, but no tasks.
+// Not thread-safe. Owns projects and shapes, but no tasks.
 class TaskQueue {
  public:
+  explicit TaskQueue(const Options& options) : options_(options) {}
+
   // Counts `task` as one of its project, and sets task->project. Once in its life.
   void Enroll(Task& task);
   // The end of that; the task must not be queued.
@@ -63,42 +54,69 @@ class TaskQueue {
   // Takes it out again; no-op if it is not in.
   void Remove(Task& task);
 
-  // The next task among the open shapes; nullptr if there is none.
-  Task* First() const;
+  // The next task among the open shapes; nullptr if there is none. With Policy::kStrictFifo the
+  // oldest task of all, if its shape is open.
+  Task* First();
   // No worker has room for a task of this shape now.
-  void Close(Shape& shape);
+  void Close(Shape& shape) { SetOpen(shape, false); }
   // Opens the closed shapes for which `fits` is true.
   void OpenWhere(const std::function<bool(const Demand&)>& fits);
+  // The tasks, not guarded yet, that have waited since `since_ms` or longer.
+  std::vector<Task*> Starved(int64_t since_ms) const;
+  // Marks whether tasks of this shape count as demand.
+  void SetCounted(Shape& shape, bool counted);
 
-  // Adds `units` (may be negative) to what the project holds, and so moves its place.
-  void Charge(Project& project, int64_t units);
+  // The project holds task.held from now on, or no longer. Not for queued tasks.
+  void Charge(Task& task);
+  void Discount(Task& task);
+  // Amounts that are held by attempts which were asked to leave, and so are not charged.
+  void ChargeLeaving(Task& task, int64_t sign);
 
+  // Takes `project` and those below its top out of all contests while `change` alters what orders
+  // them.
+  void Reorder(Project& project, const std::function<void()>& change);
+  // All shares are of this capacity from now on.
+  void SetTotal(const Amounts& total);
+  const Amounts& total() const { return total_; }
+
+  ProjectTree& projects() { return projects_; }
+  const ProjectTree& projects() const { return projects_; }
+  const std::map<Demand, std::unique_ptr<Shape>>& shapes() const { return shapes_; }
+  int32_t express_levels() const { return options_.express_levels; }
   size_t size() const { return size_; }
   // All queued tasks, in no useful order.
   std::vector<const Task*> All() const;
+  // The class in which `task` competes now.
+  Class ClassOf(const Task& task) const;
+  // The group of Line::groups to which it belongs.
+  size_t GroupOf(const Task& task) const;
 
  private:
-  // A project's first task in a lane. Copies what it is ordered by.
-  struct Head {
-    int64_t held_units;
-    Task* task;
-    bool operator<(const Head& other) const {
-      if (held_units != other.held_units) return held_units < other.held_units;
-      return ByAge()(task, other.task);
+  static Class ClassOf(const Project& project, size_t group);
+  void Enter(Project& project, Shape& shape, Line& line);
+  static void Leave(Project& project, Shape& shape, Line& line);
+  void EnterAll(Project& project);
+  void LeaveAll(Project& project);
+  void ChangeHeld(Project& project, const Amounts& change);
+  void SetOpen(Shape& shape, bool open);
+  static Task* HeadOf(const Project& project, const Shape& shape, Class of_class);
+
+  const Options& options_;
+  ProjectTree projects_;
+  std::map<Demand, std::unique_ptr<Shape>> shapes_;
+  // Invariant: exactly the shapes with open == true.
+  std::set<Shape*, ByShapeSerial> open_shapes_;
+  // Policy::kStrictFifo only.
+  std::set<Task*, ByAge> fifo_;
+  struct ByWait {
+    bool operator()(const Task* a, const Task* b) const {
+      if (a->waits_since_ms != b->waits_since_ms) return a->waits_since_ms < b->waits_since_ms;
+      return a->spec.task < b->spec.task;
     }
   };
-  struct Lane {
-    Shape* shape = nullptr;
-    std::set<Head> heads;
-  };
-
-  void SetOpen(Shape& shape, bool open);
-
-  std::unordered_map<ProjectId, std::unique_ptr<Project>, IdHash> projects_;  // only looked up
-  std::map<Demand, std::unique_ptr<Shape>> shapes_;
-  std::map<LaneKey, Lane> lanes_;
-  // The lanes of open shapes. Invariant: exactly those of lanes_ whose shape is open.
-  std::map<LaneKey, const Lane*> open_lanes_;
+  // Those that are not guarded; Options::preemption only.
+  std::set<Task*, ByWait> by_wait_;
+  Amounts total_;
   int64_t last_serial_ = 0;
   size_t size_ = 0;
 };

@@ -18,6 +18,16 @@ std::string_view ToString(PendingCode code) {
       return "too_large";
     case PendingCode::kGangsUnsupported:
       return "gangs_unsupported";
+    case PendingCode::kQuota:
+      return "quota";
+    case PendingCode::kBehindOthers:
+      return "behind_others";
+    case PendingCode::kReserved:
+      return "reserved";
+    case PendingCode::kFairShare:
+      return "fair_share";
+    case PendingCode::kFragmented:
+      return "fragmented";
   }
   return "unknown";
 }
@@ -34,6 +44,8 @@ std::string_view ToString(Outcome outcome) {
       return "cancelled";
     case Outcome::kReleased:
       return "released";
+    case Outcome::kPreempted:
+      return "preempted";
   }
   return "unknown";
 }
@@ -46,6 +58,22 @@ std::string_view ToString(StopCode code) {
       return "lease_lost";
     case StopCode::kWorkerGone:
       return "worker_gone";
+    case StopCode::kGraceOver:
+      return "grace_over";
+  }
+  return "unknown";
+}
+
+std::string_view ToString(PreemptCode code) {
+  switch (code) {
+    case PreemptCode::kFairShare:
+      return "fair_share";
+    case PreemptCode::kLevel:
+      return "level";
+    case PreemptCode::kExpress:
+      return "express";
+    case PreemptCode::kDisplaced:
+      return "displaced";
   }
   return "unknown";
 }
@@ -58,6 +86,8 @@ std::string_view ToString(RequeueCode code) {
       return "lost_worker";
     case RequeueCode::kReleased:
       return "released";
+    case RequeueCode::kPreempted:
+      return "preempted";
   }
   return "unknown";
 }

@@ -15,7 +15,12 @@ enum class PendingCode {
   kAllWorkersDraining,  // workers are connected, but none takes new tasks
   kNoWorkerInPool,      // no usable worker has the label that the task asks for
   kTooLarge,            // does not fit any usable worker, even an idle one
-  kGangsUnsupported,    // asks for more than one worker
+  kGangsUnsupported,    // asks for more than one worker, and Options::gangs is off
+  kQuota,               // its project, or a parent, holds all that its cap allows
+  kBehindOthers,        // it would fit, but tasks before it in strict order do not
+  kReserved,            // it has a place, which others are leaving
+  kFairShare,           // its project holds what it is owed, and others are owed the rest
+  kFragmented,          // enough is free in all, but not together
 };
 
 struct PendingReason {
@@ -33,13 +38,22 @@ enum class Outcome {
   kFailedRetryable,  // crash, out of memory, deadline of the machine: counts against max_attempts
   kCancelled,        // stopped because it was told to
   kReleased,         // given back by a draining worker; does not count against max_attempts
+  kPreempted,        // stopped at a checkpoint, as Preempt asked; counts against nothing
 };
 
 // Why an attempt must stop.
-enum class StopCode { kCancelled, kLeaseLost, kWorkerGone };
+enum class StopCode { kCancelled, kLeaseLost, kWorkerGone, kGraceOver };
+
+// Why an attempt has to make room.
+enum class PreemptCode {
+  kFairShare,  // another project is owed what it holds
+  kLevel,      // a task of its own project that has had less service goes first
+  kExpress,    // a short task goes first
+  kDisplaced,  // a gang needs its worker whole; the attempt moves to another place
+};
 
 // Why a task is queued again.
-enum class RequeueCode { kFailure, kLostWorker, kReleased };
+enum class RequeueCode { kFailure, kLostWorker, kReleased, kPreempted };
 
 // The terminal state of a task, and why.
 enum class EndState { kSucceeded, kFailed, kCancelled };
@@ -63,6 +77,7 @@ enum class IgnoredCode {
 std::string_view ToString(PendingCode code);
 std::string_view ToString(Outcome outcome);
 std::string_view ToString(StopCode code);
+std::string_view ToString(PreemptCode code);
 std::string_view ToString(RequeueCode code);
 std::string_view ToString(EndState state);
 std::string_view ToString(EndCode code);

@@ -22,13 +22,15 @@ std::optional<TaskState> Scheduler::StateOf(const TaskId& task) const {
 
 std::optional<AttemptEntry> Scheduler::LiveAttempt(const TaskId& task) const {
   const Task* found = core_->Find(task);
-  if (found == nullptr || found->placements.empty()) return std::nullopt;
+  if (found == nullptr || !found->live()) return std::nullopt;
   return AttemptEntry{task, found->spec.last_attempt, found->state, found->placements.front()};
 }
 
 std::vector<QueueEntry> Scheduler::Queue(size_t limit) const { return core_->Queue(limit); }
 
 std::vector<WorkerEntry> Scheduler::Workers() const { return core_->Workers(); }
+
+std::vector<ShareEntry> Scheduler::Shares() const { return core_->Shares(); }
 
 size_t Scheduler::PendingCount() const { return core_->pending_count(); }
 

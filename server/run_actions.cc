@@ -85,6 +85,12 @@ absl::Status Apply(Transaction& transaction, const scheduler::StopAttempt& stop)
   return store::UpdateTask(transaction.store(), task);
 }
 
+absl::Status Apply(Transaction&, const scheduler::Preempt& preempt) {
+  return absl::InternalError(
+      absl::StrCat("the scheduler runs with preemption, which no worker can do yet: ",
+                   scheduler::ToString(preempt)));
+}
+
 absl::Status Apply(Transaction& transaction, const scheduler::Requeue& requeue) {
   ASSIGN_OR_RETURN(store::StoredTask task, LoadTask(transaction, requeue.task));
   RETURN_IF_ERROR(EndAttempt(transaction, task, requeue.attempt));
@@ -109,6 +115,8 @@ absl::Status Apply(Transaction& transaction, const scheduler::Requeue& requeue) 
       reason = absl::StrCat("attempt ", requeue.attempt, " was given back by its worker");
       task.message.clear_failure();
       break;
+    case scheduler::RequeueCode::kPreempted:
+      return absl::InternalError("the scheduler runs with preemption, which no worker can do yet");
   }
   v1::Event event = TaskEvent(task, requeue.attempt, reason);
   task.message.clear_failure();

@@ -97,6 +97,10 @@ void Model::On(const StopAttempt& action) {
   EXPECT_EQ(task->second.live_attempt, action.attempt) << ToString(action);
 }
 
+void Model::On(const Preempt& action) {
+  ADD_FAILURE() << "preemption is off: " << ToString(action);
+}
+
 void Model::On(const Requeue& action) {
   SCOPED_TRACE(ToString(action));
   const auto found = tasks_.find(action.task);

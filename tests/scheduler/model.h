@@ -43,6 +43,7 @@ class Model {
  private:
   void On(const Assign& action);
   void On(const StopAttempt& action);
+  void On(const Preempt& action);
   void On(const Requeue& action);
   void On(const EndTask& action);
   void On(const Park& action);

@@ -101,6 +101,10 @@ TaskQueued ParseTask(const std::string& name, const std::vector<Option>& options
       task.failures = static_cast<int32_t>(Number(value));
     } else if (key == "losses") {
       task.losses = static_cast<int32_t>(Number(value));
+    } else if (key == "fixed") {
+      task.preemptible = false;
+    } else if (key == "attained") {
+      task.attained = Number(value) * 3'600'000'000;
     } else if (key != "gpus" && key != "cancelling") {
       SetDemand(option, task.demand);
     }
@@ -170,6 +174,29 @@ AttemptFinished Finished(const std::string& text, Outcome outcome) {
   return {TaskId(name), attempt, outcome};
 }
 
+QuotaChanged ParseQuota(const std::string& name, const std::vector<Option>& options) {
+  QuotaChanged quota;
+  quota.project = ProjectId(name);
+  for (const auto& [key, value] : options) {
+    if (key == "weight") {
+      quota.weight_millis = Number(value) * 1000;
+    } else if (key == "parent") {
+      quota.parent = ProjectId(value);
+    } else if (key == "gpu") {
+      quota.guaranteed_devices = Number(value);
+    } else if (key == "cpu") {
+      quota.guaranteed_cpu_millis = Number(value) * 1000;
+    } else if (key == "maxgpu") {
+      quota.max_devices = Number(value);
+    } else if (key == "maxcpu") {
+      quota.max_cpu_millis = Number(value) * 1000;
+    } else {
+      Misspelt(key);
+    }
+  }
+  return quota;
+}
+
 struct WordsOf {
   using Result = std::vector<std::string>;
 
@@ -190,6 +217,14 @@ struct WordsOf {
   Result operator()(const StopAttempt& a) const {
     return {"stop", a.task.value, a.worker.value, "attempt=" + std::to_string(a.attempt),
             std::string(ToString(a.code))};
+  }
+  Result operator()(const Preempt& a) const {
+    Result words = {"preempt", a.task.value, "attempt=" + std::to_string(a.attempt)};
+    for (const WorkerId& worker : a.workers) words.push_back(worker.value);
+    words.push_back(std::string(ToString(a.code)));
+    words.push_back("for=" + a.beneficiary.value);
+    words.push_back("deadline=" + std::to_string(a.deadline_ms));
+    return words;
   }
   Result operator()(const Requeue& a) const {
     return {"requeue",
@@ -266,6 +301,12 @@ Event ParseEvent(std::string_view text) {
   if (verb == "failed") return Finished(name, Outcome::kFailedRetryable);
   if (verb == "broken") return Finished(name, Outcome::kFailedPermanent);
   if (verb == "stopped") return Finished(name, Outcome::kCancelled);
+  if (verb == "preempted") return Finished(name, Outcome::kPreempted);
+  if (verb == "quota") return ParseQuota(name, ParseOptions(words, 2));
+  if (verb == "checkpointed") {
+    const auto [task, attempt] = ParseAttempt(name);
+    return AttemptCheckpointed{TaskId(task), attempt};
+  }
   if (verb == "released") return Finished(name, Outcome::kReleased);
   if (verb == "started") {
     const auto [task, attempt] = ParseAttempt(name);

@@ -1,0 +1,127 @@
+#include "scheduler/projects.h"
+
+#include <algorithm>
+
+namespace beamline::scheduler {
+namespace {
+
+constexpr size_t kMaxDepth = 8;
+constexpr int64_t kMaxWeight = 1'000'000'000;
+
+bool InRange(int64_t amount) { return amount >= 0 && amount <= kMaxAmount; }
+
+}  // namespace
+
+bool HoldsLess(const Project& a, const Project& b) {
+  const size_t depth = std::min(a.path.size(), b.path.size());
+  for (size_t i = 0; i < depth; ++i) {
+    const Project& left = *a.path[i];
+    const Project& right = *b.path[i];
+    if (&left == &right) continue;
+    if (LessRatio(left.held_share, left.weight_millis, right.held_share, right.weight_millis)) {
+      return true;
+    }
+    if (LessRatio(right.held_share, right.weight_millis, left.held_share, left.weight_millis)) {
+      return false;
+    }
+    return left.id < right.id;
+  }
+  return a.path.size() < b.path.size();
+}
+
+bool CapAllows(const Project& project, const Amounts& more) {
+  for (const Project* node : project.path) {
+    for (size_t i = 0; i < Amounts::kDimensions; ++i) {
+      if (node->cap.of[i] >= 0 &&
+          node->held.of[i] + node->leaving.of[i] + more.of[i] > node->cap.of[i] && more.of[i] > 0) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+Project& ProjectTree::FindOrAdd(const ProjectId& id) {
+  std::unique_ptr<Project>& project = projects_[id];
+  if (project == nullptr) {
+    project = std::make_unique<Project>();
+    project->id = id;
+    project->path = {project.get()};
+  }
+  return *project;
+}
+
+Project* ProjectTree::Find(const ProjectId& id) const {
+  const auto found = projects_.find(id);
+  return found == projects_.end() ? nullptr : found->second.get();
+}
+
+std::string ProjectTree::SetQuota(const QuotaChanged& event) {
+  if (event.project.empty()) return "the project has no id";
+  if (event.weight_millis < 1 || event.weight_millis > kMaxWeight) {
+    return "weight_millis is " + std::to_string(event.weight_millis) +
+           ": it must be from 1 to 10^9";
+  }
+  for (const int64_t amount :
+       {event.guaranteed_cpu_millis, event.guaranteed_memory_bytes, event.guaranteed_devices}) {
+    if (!InRange(amount))
+      return "a guarantee is " + std::to_string(amount) + ": it must be from 0 to 2^50";
+  }
+  for (const int64_t amount : {event.max_cpu_millis, event.max_memory_bytes, event.max_devices}) {
+    if (amount != -1 && !InRange(amount)) {
+      return "a cap is " + std::to_string(amount) + ": it must be from 0 to 2^50, or -1 for none";
+    }
+  }
+  if (!event.parent.empty()) {
+    const Project* parent = Find(event.parent);
+    if (event.parent == event.project) return "a project cannot be its own parent";
+    if (parent != nullptr) {
+      if (parent->path.size() >= kMaxDepth) return "the tree of projects is deeper than 8";
+      for (const Project* node : parent->path) {
+        if (node->id == event.project) return "a project cannot be its own ancestor";
+      }
+    }
+  }
+  Project& project = FindOrAdd(event.project);
+  Project* parent = event.parent.empty() ? nullptr : &FindOrAdd(event.parent);
+  if (project.parent != parent) {
+    // What it holds moves with it.
+    for (Project* node = project.parent; node != nullptr; node = node->parent) {
+      node->held = node->held - project.held;
+      node->leaving = node->leaving - project.leaving;
+    }
+    if (project.parent != nullptr) project.parent->children.erase(project.id);
+    project.parent = parent;
+    if (parent != nullptr) parent->children[project.id] = &project;
+    for (Project* node = parent; node != nullptr; node = node->parent) {
+      node->held = node->held + project.held;
+      node->leaving = node->leaving + project.leaving;
+    }
+    SetPaths(project);
+  }
+  project.weight_millis = event.weight_millis;
+  project.guaranteed = {
+      {event.guaranteed_cpu_millis, event.guaranteed_memory_bytes, event.guaranteed_devices, 0}};
+  project.cap = {{event.max_cpu_millis, event.max_memory_bytes, event.max_devices, -1}};
+  project.has_quota = true;
+  return "";
+}
+
+void ProjectTree::SetPaths(Project& project) {
+  project.path.clear();
+  if (project.parent != nullptr) project.path = project.parent->path;
+  project.path.push_back(&project);
+  for (const auto& [id, child] : project.children) SetPaths(*child);
+}
+
+void ProjectTree::Sweep() {
+  for (auto it = projects_.begin(); it != projects_.end();) {
+    const Project& project = *it->second;
+    const bool forget = project.tasks == 0 && !project.has_quota && project.children.empty() &&
+                        project.parent == nullptr &&
+                        (!project.bucket_known || project.bucket >= project.bucket_most);
+    it = forget ? projects_.erase(it) : std::next(it);
+  }
+}
+
+}  // namespace beamline::scheduler

@@ -1,0 +1,147 @@
+// Gangs, quotas and preemption, told as stories.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/scheduler/replay.h"
+
+namespace beamline::scheduler {
+namespace {
+
+Options Preempting() {
+  Options options;
+  options.lease_ms = int64_t{1} << 40;
+  options.gangs = true;
+  options.preemption = true;
+  options.round_ms = 60'000;
+  options.min_run_ms = 600'000;
+  options.level_quantum_ms = 600'000;
+  return options;
+}
+
+Options StrictFifo() {
+  Options options;
+  options.policy = Policy::kStrictFifo;
+  return options;
+}
+
+class PreemptionStory : public testing::Test, protected Story {
+ protected:
+  PreemptionStory() : Story(Preempting()) {}
+  // Project a fills the one worker, project b is owed half of it.
+  void FillWorker() {
+    Replay("t=0 seen w1 gpu=2 | t=1 queued a1 gpu=1 project=a -> assign a1 w1 gpus=g0");
+    Replay("t=2 queued a2 gpu=1 project=a -> assign a2 w1 gpus=g1");
+    Replay("t=700000 queued b1 gpu=1 project=b -> (nothing)");
+  }
+};
+
+TEST_F(PreemptionStory, AProjectBelowItsShareGetsTheYoungestPlaceOfAnother) {
+  FillWorker();
+  Replay("t=720000 tick -> preempt a2 attempt=1 w1 express for=b1 deadline=780000");
+  EXPECT_EQ(scheduler.StateOf(TaskId("a2")), TaskState::kPreempting);
+  EXPECT_EQ(scheduler.StateOf(TaskId("b1")), TaskState::kReserved);
+  EXPECT_EQ(scheduler.Why(TaskId("b1"))->code, PendingCode::kReserved);
+  Replay("t=720000 tick -> (nothing)");
+  Replay("t=720500 preempted a2#1 -> requeue a2 preempted failures=0 losses=0 ; assign b1 gpus=g1");
+}
+
+TEST_F(PreemptionStory, NobodyLeavesBeforeTheShortestRun) {
+  Replay("t=0 seen w1 gpu=1 | t=500000 queued a1 gpu=1 project=a -> assign a1 w1");
+  Replay("t=510000 queued b1 gpu=1 project=b p=9 -> (nothing)");
+  Replay("t=1080000 tick -> (nothing)");
+}
+
+TEST_F(PreemptionStory, WhoDoesNotAnswerIsStoppedWhenItsGraceIsOver) {
+  FillWorker();
+  Replay("t=720000 tick -> preempt a2 | t=779999 tick -> (nothing)");
+  Replay("t=780000 tick -> stop a2 w1 grace_over ; requeue a2 preempted ; assign b1 w1 gpus=g1");
+  Replay("t=780001 preempted a2#1 -> ignored a2 stale_attempt");
+}
+
+TEST_F(PreemptionStory, WhoEndsBeforeItsCheckpointHasEnded) {
+  FillWorker();
+  Replay("t=720000 tick -> preempt a2");
+  Replay("t=720100 succeeded a2#1 -> end a2 succeeded ; assign b1 w1");
+}
+
+TEST_F(PreemptionStory, TheVictimGoesOnIfItsBeneficiaryIsGone) {
+  FillWorker();
+  Replay("t=720000 tick -> preempt a2 | t=720050 cancel b1 -> end b1 cancelled");
+  Replay("t=720060 queued c1 gpu=1 project=c -> (nothing)");
+  Replay("t=720100 preempted a2#1 -> requeue a2 preempted ; assign a2 w1 attempt=2");
+}
+
+TEST_F(PreemptionStory, APlaceOnAWorkerThatLeavesIsGivenUp) {
+  FillWorker();
+  Replay("t=720000 tick -> preempt a2");
+  Replay("t=720010 draining w1 -> park b1 all_workers_draining");
+  Replay("t=720020 seen w2 gpu=1 -> assign b1 w2");
+}
+
+TEST_F(PreemptionStory, WhatMayNotBeStoppedIsNot) {
+  Replay("t=0 seen w1 gpu=1 | t=1 queued a1 gpu=1 project=a fixed -> assign a1 w1");
+  Replay("t=2 queued b1 gpu=1 project=b | t=7200000 tick -> (nothing)");
+}
+
+TEST_F(PreemptionStory, GangsTakeOneWorkerOrWholeOnesAndARemainder) {
+  Replay("t=0 seen w1 gpu=4 | t=0 seen w2 gpu=4 | t=0 seen w3 gpu=4 cpu=32");
+  Replay("t=1 queued one gpu=1 cpu=0 -> assign one w1 gpus=g0");
+  Replay("t=2 queued three gpu=1 cpu=0 workers=3 -> assign three w1 gpus=g1,g2,g3");
+  Replay("t=3 queued six gpu=1 cpu=0 workers=6 -> assign six w2 gpus=g0,g1,g2,g3 w3 gpus=g0,g1");
+  Replay("t=4 queued four gpu=1 cpu=0 workers=4 -> (nothing)");
+  Replay("t=5 queued huge gpu=1 cpu=0 workers=13 -> park huge too_large");
+  Replay("t=6 succeeded six#1 -> end six ; assign four w2");
+}
+
+TEST_F(PreemptionStory, AGangThatFitsByCountMovesOthersAside) {
+  Replay("t=0 seen w1 gpu=2 | t=1 queued a1 gpu=1 project=a -> assign a1 w1");
+  Replay("t=2 draining w1 | t=3 seen w2 gpu=2 | t=4 queued a2 gpu=1 project=a -> assign a2 w2");
+  Replay("t=5 seen w1 gpu=2 | t=6 queued b1 gpu=2 project=b -> (nothing)");
+  Replay("t=660000 tick -> preempt a1 w1 displaced for=b1");
+  Replay(
+      "t=660100 preempted a1#1 -> requeue a1 preempted ; assign a1 w2 gpus=g1 attempt=2 ; "
+      "assign b1 w1 gpus=g0,g1");
+}
+
+TEST_F(PreemptionStory, InsideAProjectTheTaskWithLessServiceGoesFirst) {
+  Replay("t=0 seen w1 gpu=1 | t=1 queued long gpu=1 attained=9 -> assign long w1");
+  Replay("t=2 queued short gpu=1 -> (nothing)");
+  Replay("t=660000 tick -> preempt long level for=short");
+}
+
+TEST_F(PreemptionStory, CapsHoldAndGuaranteesComeFirst) {
+  Replay("t=0 quota a maxgpu=1 | t=0 quota g gpu=1 | t=0 seen w1 gpu=2");
+  Replay("t=1 queued a1 gpu=1 project=a -> assign a1 | t=2 queued a2 gpu=1 project=a -> (nothing)");
+  EXPECT_EQ(scheduler.Why(TaskId("a2"))->code, PendingCode::kQuota);
+  Replay("t=3 queued c1 gpu=1 project=c -> assign c1");
+  Replay("t=4 queued c2 gpu=1 project=c | t=5 queued g1 gpu=1 project=g");
+  Replay("t=6 succeeded c1#1 -> end c1 ; assign g1");
+  Replay("t=7 quota a maxgpu=-1 -> (nothing)");
+  EXPECT_NE(scheduler.Why(TaskId("a2"))->code, PendingCode::kQuota);
+}
+
+TEST_F(PreemptionStory, WeightsDecideWhoIsOwedWhat) {
+  Replay("t=0 quota a weight=3 | t=0 quota b weight=1 | t=0 seen w1 gpu=4");
+  for (int i = 0; i < 8; ++i) {
+    const std::string n = std::to_string(i);
+    Replay("t=1 queued a" + n + " gpu=1 project=a | t=1 queued b" + n + " gpu=1 project=b");
+  }
+  Replay("t=780000 tick");
+  int64_t entitled_a = 0;
+  for (const ShareEntry& entry : scheduler.Shares()) {
+    if (entry.project == ProjectId("a")) entitled_a = entry.entitled;
+  }
+  EXPECT_NEAR(static_cast<double>(entitled_a), 0.75e9, 1e3);
+}
+
+TEST(StrictFifoStory, NothingPassesTheOldest) {
+  Story story(StrictFifo());
+  story.Replay("t=0 seen w1 cpu=4 | t=1 queued running cpu=3 -> assign running");
+  story.Replay("t=2 queued big cpu=4 -> (nothing) | t=3 queued small cpu=1 p=9 -> (nothing)");
+  EXPECT_EQ(story.scheduler.Why(TaskId("small"))->code, PendingCode::kBehindOthers);
+  story.Replay("t=4 succeeded running#1 -> end running ; assign big");
+  story.Replay("t=5 succeeded big#1 -> end big ; assign small");
+}
+
+}  // namespace
+}  // namespace beamline::scheduler
