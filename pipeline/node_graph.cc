@@ -1,11 +1,13 @@
 #include "pipeline/node_graph.h"
 
+#include <algorithm>
 #include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "engine/core/error.h"
+#include "engine/data/split.h"
 
 namespace beamline::pipeline {
 namespace {
