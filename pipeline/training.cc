@@ -136,6 +136,27 @@ void AddTokens(const engine::data::FittedTransforms& fitted, v1::ModelCard* card
   for (const std::string& category : fitted.columns[0].categories) card->add_classes(category);
 }
 
+// What is trained, and what its rows look like; `at` is the field path of the data.
+void SpecifyLearner(const v1::TrainStep& train, const NetworkFacts& facts, uint64_t seed,
+                    const std::string& at, Training* out) {
+  const bool weighted = !train.data().weight().empty();
+  if (train.has_adversarial()) {
+    if (!facts.code_sizes.empty()) {
+      throw PlacedError("codes cannot be generated: use one_hot in place of ordinal",
+                        absl::StrCat(at, ".transforms"));
+    }
+    *out->card.mutable_adversarial() = Complete(train.adversarial(), facts.features);
+    out->adversarial = ToAdversarialSpec(out->card.adversarial(), facts.features);
+    out->adversarial->seed = seed;
+    out->layout = LayoutOf(facts.features, weighted);
+  } else {
+    *out->card.mutable_network() = Complete(train.network(), facts);
+    out->spec = ToNetworkSpec(out->card.network(), facts);
+    out->spec.seed = seed;
+    out->layout = ToLayout(out->card.network(), facts, weighted);
+  }
+}
+
 }  // namespace
 
 Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs,
@@ -180,22 +201,7 @@ Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs
   const NetworkFacts facts =
       FactsOf(card, target.classes.empty() ? std::vector<int64_t>{}
                                            : CountClasses(truth, target.classes.size()));
-  const bool weighted = !data.weight().empty();
-  if (train.has_adversarial()) {
-    if (!facts.code_sizes.empty()) {
-      throw PlacedError("codes cannot be generated: use one_hot in place of ordinal",
-                        absl::StrCat(at, ".transforms"));
-    }
-    *card.mutable_adversarial() = Complete(train.adversarial(), facts.features);
-    out.adversarial = ToAdversarialSpec(card.adversarial(), facts.features);
-    out.adversarial->seed = seed;
-    out.layout = LayoutOf(facts.features, weighted);
-  } else {
-    *card.mutable_network() = Complete(train.network(), facts);
-    out.spec = ToNetworkSpec(card.network(), facts);
-    out.spec.seed = seed;
-    out.layout = ToLayout(card.network(), facts, weighted);
-  }
+  SpecifyLearner(train, facts, seed, at, &out);
   if (data.has_graph()) {
     out.layout.nodes = At(absl::StrCat(at, ".graph"),
                           [&] { return BuildGraph(fitted, table, *arcs, data.graph()); });
