@@ -7,14 +7,6 @@
 namespace beamline::scheduler {
 namespace {
 
-// Searches that find nothing, in one round: the rest waits for the next one.
-constexpr int32_t kMaxFailures = 16;
-// What one round may look at, so that it ends in time on a large cluster: a worker that might be
-// cleared counts for kWorkerVisit, one that might lose a victim for kVictimVisit.
-constexpr int64_t kMaxVisits = 400'000;
-constexpr int64_t kVictimVisit = 8;
-constexpr int64_t kWorkerVisit = 20;
-
 bool IsTaken(const Worker& worker, const std::vector<Seat>& taken) {
   return std::any_of(taken.begin(), taken.end(),
                      [&](const Seat& seat) { return seat.worker == &worker; });
@@ -101,7 +93,7 @@ Worker* Preemption::ClearOne(const Task& beneficiary, const Demand& demand, int3
   const size_t before = chosen_.size();
   Worker* found = nullptr;
   while (first_victim_ < victims_.size() && victims_[first_victim_]->vacating) ++first_victim_;
-  for (size_t i = first_victim_; i < victims_.size() && visits_ < kMaxVisits; ++i) {
+  for (size_t i = first_victim_; i < victims_.size() && visits_ < kMaxVisitsOfRound; ++i) {
     Task* victim = victims_[i];
     ++visits_;
     if (victim->chosen_of_plan == plan_ || !Eligible(beneficiary, *victim)) continue;
@@ -245,7 +237,6 @@ std::vector<Seat> Preemption::ClearByMoving(const Task& task, int32_t devices) {
 }
 
 Plan Preemption::PlanFor(Task& task) {
-  if (failures_ >= kMaxFailures) return {};
   const Demand& demand = task.spec.demand;
   const int32_t devices = LeastDevices(demand);
   ++plan_;
@@ -253,7 +244,7 @@ Plan Preemption::PlanFor(Task& task) {
   std::vector<Seat> seats;
   if (Worker* worker = ClearOne(task, demand, devices, demand.min_workers, {})) {
     seats = {{worker, demand.min_workers, devices}};
-  } else if (visits_ < kMaxVisits) {
+  } else if (visits_ < kMaxVisitsOfRound) {
     visits_ += kWorkerVisit * static_cast<int64_t>(workers_.all().size());
     seats = ClearByMoving(task, devices);
   }

@@ -105,7 +105,7 @@ void Preemption::Begin(int64_t now_ms) {
   size_t beneficiaries = 0;
   for (const auto& [id, project] : queue_.projects().all()) {
     if (project->waiting == 0) continue;
-    Party party{project.get(), {}, 0, 0};
+    Party party{project.get(), {}, 0};
     Sort(*project, &party.beneficiaries, nullptr);
     beneficiaries += party.beneficiaries.size();
     parties_.push_back(std::move(party));
@@ -150,7 +150,10 @@ void Preemption::Sort(Project& project, std::vector<Task*>* in, std::vector<Task
 }
 
 Task* Preemption::Next() {
-  if (preempted_ >= options_.max_preempted) return nullptr;
+  if (preempted_ >= options_.max_preempted || failures_ >= kMaxFailuresOfRound ||
+      visits_ >= kMaxVisitsOfRound) {
+    return nullptr;
+  }
   Party* best = nullptr;
   Class best_class = Class::kNormal;
   for (Party& party : parties_) {

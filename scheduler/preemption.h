@@ -17,6 +17,15 @@
 
 namespace beamline::scheduler {
 
+// Searches that find nothing, in one round: the rest waits for the next one.
+inline constexpr int32_t kMaxFailuresOfRound = 16;
+// What one round may look at, so that it ends in time on a large cluster: a worker that might be
+// cleared counts for kWorkerVisit, one that might lose a victim for kVictimVisit, a victim that may
+// not be taken for 1.
+inline constexpr int64_t kMaxVisitsOfRound = 200'000;
+inline constexpr int64_t kVictimVisit = 8;
+inline constexpr int64_t kWorkerVisit = 6;
+
 // A running task that gives up its worker to a gang and goes on elsewhere.
 struct Move {
   Task* task = nullptr;
@@ -56,7 +65,6 @@ class Preemption {
     Project* project = nullptr;
     std::vector<Task*> beneficiaries;
     size_t next = 0;
-    int32_t preempted = 0;
   };
 
   void Begin(int64_t now_ms);

@@ -56,7 +56,10 @@ void TaskQueue::Push(Task& task) {
   ++shape->tasks;
   ++size_;
   if (options_.policy == Policy::kStrictFifo) fifo_.insert(&task);
-  if (options_.preemption && !task.guarded) by_wait_.insert(&task);
+  // Time never goes back, so the last to come has waited least.
+  if (options_.preemption && !task.guarded) {
+    task.wait_place = by_wait_.insert(by_wait_.end(), &task);
+  }
   Project& project = *task.project;
   ++project.waiting;
   if (shape->counted) {
@@ -77,7 +80,7 @@ void TaskQueue::Remove(Task& task) {
   --shape.tasks;
   --size_;
   if (options_.policy == Policy::kStrictFifo) fifo_.erase(&task);
-  if (options_.preemption && !task.guarded) by_wait_.erase(&task);
+  if (options_.preemption && !task.guarded) by_wait_.erase(task.wait_place);
   if (shape.counted) {
     const auto sums = project.bands.find(BandOf(task));
     sums->second.waiting_amounts = sums->second.waiting_amounts - shape.amounts;

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
 #include <set>
@@ -108,14 +109,8 @@ class TaskQueue {
   std::set<Shape*, ByShapeSerial> open_shapes_;
   // Policy::kStrictFifo only.
   std::set<Task*, ByAge> fifo_;
-  struct ByWait {
-    bool operator()(const Task* a, const Task* b) const {
-      if (a->waits_since_ms != b->waits_since_ms) return a->waits_since_ms < b->waits_since_ms;
-      return a->spec.task < b->spec.task;
-    }
-  };
-  // Those that are not guarded; Options::preemption only.
-  std::set<Task*, ByWait> by_wait_;
+  // Those that are not guarded, the longest waiting first; Options::preemption only.
+  std::list<Task*> by_wait_;
   Amounts total_;
   int64_t last_serial_ = 0;
   size_t size_ = 0;

@@ -82,9 +82,8 @@ struct Options {
   // once it runs. Only with `preemption`; without it large tasks may starve.
   int64_t starvation_ms = 24 * 3'600'000;
   int64_t guard_quantum_ms = 2 * 3'600'000;
-  // Attempts preempted in one round: of the cluster, and of one project.
+  // Attempts preempted in one round.
   int32_t max_preempted = 1000;
-  int32_t max_preempted_of_project = 500;
 };
 
 enum class TaskState {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <list>
 #include <vector>
 
 #include "scheduler/amounts.h"
@@ -50,6 +51,8 @@ struct Task {
   bool guarded = false;
   int64_t guarded_until_ms = 0;
   int64_t waits_since_ms = 0;
+  // Its place among all that wait; valid while queued and not guarded.
+  std::list<Task*>::iterator wait_place;
   int64_t started_ms = 0;
   // While kPreempting.
   int64_t deadline_ms = 0;

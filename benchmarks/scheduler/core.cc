@@ -21,7 +21,7 @@ double Now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// A full cluster with a queue, in virtual time: the oldest attempt ends, a new task comes.
+// A full cluster with a queue, in virtual time: attempts end at random, new tasks come.
 class Bench {
  public:
   Bench() : scheduler_(Preempting()) {
@@ -45,6 +45,7 @@ class Bench {
 
   // Queues tasks until `count` wait.
   void Fill(size_t count) {
+    length_ = count;
     while (scheduler_.PendingCount() < count) Queue();
   }
 
@@ -57,7 +58,7 @@ class Bench {
     live_.pop_front();
     now_ms_ += 1;
     Tell(AttemptFinished{done.task, done.attempt, Outcome::kSucceeded});
-    Queue();
+    Fill(length_);
   }
 
   // The longest call of Tick, in milliseconds, among `rounds` rounds of preemption.
@@ -142,6 +143,7 @@ class Bench {
   int64_t now_ms_ = 1;
   uint64_t state_ = 1;
   int64_t next_ = 0;
+  size_t length_ = 0;
   std::deque<Assign> live_;
   std::deque<AttemptFinished> leaving_;
   bool telling_ = false;
@@ -160,7 +162,7 @@ bool Judge(const char* metric, double value, double target, bool at_least) {
   return holds;
 }
 
-// Starts a second in a steady state: per start one end, one new task.
+// Starts a second in a steady state, where each start needs an end and a new task.
 double Throughput(Bench& bench, int turns) {
   bench.Measure(false);
   const double begin = Now();
