@@ -94,6 +94,7 @@ void Preemption::Begin(int64_t now_ms) {
   failures_ = 0;
   first_victim_ = 0;
   visits_ = 0;
+  queue_.projects().Sweep();
   RefillBuckets(queue_, options_, now_ms);
   GuardTheStarved();
   RecheckShapes();

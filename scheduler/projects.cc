@@ -10,6 +10,12 @@ constexpr int64_t kMaxWeight = 1'000'000'000;
 
 bool InRange(int64_t amount) { return amount >= 0 && amount <= kMaxAmount; }
 
+bool IsIdle(const Project& project) {
+  return project.tasks == 0 && !project.has_quota && project.children.empty() &&
+         project.parent == nullptr &&
+         (!project.bucket_known || project.bucket >= project.bucket_most);
+}
+
 }  // namespace
 
 bool HoldsLess(const Project& a, const Project& b) {
@@ -116,12 +122,12 @@ void ProjectTree::SetPaths(Project& project) {
 
 void ProjectTree::Sweep() {
   for (auto it = projects_.begin(); it != projects_.end();) {
-    const Project& project = *it->second;
-    const bool forget = project.tasks == 0 && !project.has_quota && project.children.empty() &&
-                        project.parent == nullptr &&
-                        (!project.bucket_known || project.bucket >= project.bucket_most);
-    it = forget ? projects_.erase(it) : std::next(it);
+    it = IsIdle(*it->second) ? projects_.erase(it) : std::next(it);
   }
+}
+
+void ProjectTree::ForgetIfIdle(const Project& project) {
+  if (IsIdle(project)) projects_.erase(ProjectId(project.id));
 }
 
 }  // namespace beamline::scheduler

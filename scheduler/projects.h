@@ -106,8 +106,10 @@ class ProjectTree {
   const std::map<ProjectId, std::unique_ptr<Project>>& all() const { return projects_; }
   // Takes over what `event` says, without moving the project. Empty: done; otherwise what is wrong.
   std::string SetQuota(const QuotaChanged& event);
-  // Forgets projects without tasks, quota and children, and with a full bucket.
+  // Forgets projects without tasks, quota and relatives, and with a full bucket.
   void Sweep();
+  // The same for one of them.
+  void ForgetIfIdle(const Project& project);
 
  private:
   static void SetPaths(Project& project);

@@ -25,8 +25,10 @@ void TaskQueue::Enroll(Task& task) {
 
 void TaskQueue::Discharge(Task& task) {
   assert(task.shape == nullptr);
+  const Project& project = *task.project;
   --task.project->tasks;
   task.project = nullptr;
+  projects_.ForgetIfIdle(project);
 }
 
 size_t TaskQueue::GroupOf(const Task& task) const {
