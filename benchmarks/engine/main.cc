@@ -138,7 +138,7 @@ void Training(const Options& options, const Workload& workload) {
   spec.backend = options.backend;
   spec.epochs = 1'000'000;
   const MemoryBatchSource source(workload.data());
-  LearnerConfig config{&spec, source.layout(), &source, nullptr};
+  const LearnerConfig config{.network = &spec, .layout = source.layout(), .training = &source};
   const auto learner = MakeLearner("network", config);
   StepReport report;
   const double units = workload.units > 0 ? workload.units : static_cast<double>(spec.batch_size);
@@ -152,7 +152,7 @@ void Inference(const Options& options, const std::string& name, int64_t batch) {
   spec.threads = options.threads;
   spec.backend = options.backend;
   const MemoryBatchSource source(Data(4096, 28, 2));
-  LearnerConfig config{&spec, source.layout(), nullptr, nullptr};
+  const LearnerConfig config{.network = &spec, .layout = source.layout()};
   const auto learner = MakeLearner("network", config);
   std::vector<int64_t> rows(static_cast<size_t>(batch));
   for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int64_t>(i);
