@@ -330,9 +330,9 @@ std::vector<Command> ModelCommands() {
                  {"seed", "N", "With --tokens: the same seed, the same text (default 0)"},
                  {"samples", "N", "With --json: so many rows of a model that generates"},
                  {"first", "N", "Number of the first sample; the same gives the same (default 0)"}},
-       .details = naming +
-                  "\nA row of a model of windows or sequences has a list for each column, with a "
-                  "value for each step; a text stands for the list of its characters.",
+       .details = naming + "\nA row of a model of windows or sequences has a list for each column, "
+                           "with a value for\n"
+                           "each step; a text stands for the list of its characters.",
        .run = Predict},
   };
 }
