@@ -57,7 +57,8 @@ void RestrictFiles(const ConfinementLimits& limits, ConfinementReport& report) {
   uint64_t handled = kFirstRights;
   if (version >= 2) handled |= kRefer;
   if (version >= 3) handled |= kTruncate;
-  const landlock_ruleset_attr attributes{.handled_access_fs = handled};
+  landlock_ruleset_attr attributes{};  // Later headers have more members: 0 asks nothing of them.
+  attributes.handled_access_fs = handled;
   const UniqueFd ruleset(
       static_cast<int>(syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0)));
   if (!ruleset) {
