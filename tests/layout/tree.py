@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
@@ -11,7 +12,7 @@ CPP = ('.h', '.cc', '.cu', '.cuh')
 def files(root=ROOT, suffixes=CPP):
     """Paths below `root`, relative to it: what git tracks, or all but builds if there is no git."""
     found = None
-    if os.path.exists(os.path.join(root, '.git')):
+    if os.path.exists(os.path.join(root, '.git')) and shutil.which('git'):
         listing = subprocess.run(
             ['git', '-C', root, '-c', 'safe.directory=*', 'ls-files', '--cached', '--others',
              '--exclude-standard'], capture_output=True, text=True, check=False)
