@@ -13,6 +13,7 @@
 #include "pipeline/examples.h"
 #include "pipeline/model_file.h"
 #include "pipeline/predict.h"
+#include "pipeline/sequence_source.h"
 #include "tests/pipeline/bench.h"
 
 namespace beamline::pipeline {
@@ -100,6 +101,53 @@ TEST(ExamplesTest, RowsOfASequenceAreFoundWhereverTheyAre) {
   EXPECT_THAT(parts.train.begins, ElementsAre(1, 3, 5));  // "b" keeps its last two rows
   EXPECT_THAT(parts.train.lengths, ElementsAre(2, 2, 1));
   EXPECT_THAT(parts.training_rows, ElementsAre(1, 2, 3, 4, 5));
+}
+
+// What a learner is given of a sequence that is shorter than the longest, and of a forecast.
+TEST(SequenceSourceTest, PadsBehindTheEndAndGivesWhatFollows) {
+  const Table table({Column::Of("x", std::vector<double>{1, 2, 3, 4, 5, 6}),
+                     Column::OfStrings("kind", {"a", "b", "a", "b", "b", "a"})});
+  engine::data::TransformSpec ordinal;
+  ordinal.kind = engine::data::TransformSpec::Kind::kOrdinal;
+  ordinal.columns = {"kind"};
+  const auto fitted = engine::data::FitTransforms(table, engine::data::AllRows(table), {ordinal});
+  Examples examples;
+  examples.order =
+      std::make_shared<const std::vector<int64_t>>(std::vector<int64_t>{5, 0, 1, 2, 3, 4});
+  examples.heads = {0, 4};
+  examples.begins = {0, 2};
+  examples.lengths = {2, 4};
+  engine::BatchLayout layout;
+  layout.features = layout.code_columns = layout.steps = 4;
+  layout.has_lengths = true;
+  for (const int64_t memory : {int64_t{1} << 20, int64_t{0}}) {
+    const SequenceSource source(fitted, table, examples, {.steps = 4, .span = 4}, layout, {},
+                                memory);
+    std::vector<float> features(8, 7);
+    std::vector<int32_t> codes(8, 7), lengths(2);
+    source.Gather(std::vector<int64_t>{1, 0},
+                  {.features = features.data(), .codes = codes.data(), .lengths = lengths.data()});
+    EXPECT_THAT(features, ElementsAre(2, 3, 4, 5, 6, 1, 0, 0));
+    EXPECT_THAT(codes, ElementsAre(2, 1, 2, 2, 1, 1, -1, -1));
+    EXPECT_THAT(lengths, ElementsAre(4, 2));
+  }
+
+  engine::data::TransformSpec select;
+  select.kind = engine::data::TransformSpec::Kind::kSelect;
+  select.columns = {"x"};
+  const auto numbers = engine::data::FitTransforms(table, engine::data::AllRows(table), {select});
+  layout = {};
+  layout.features = layout.steps = 2;
+  layout.targets = 3;
+  Examples windows;
+  windows.heads = {1, 2};
+  windows.begins = {0, 1};
+  const SequenceSource source(numbers, table, windows, {.steps = 2, .span = 5, .horizon = 3},
+                              layout, {}, 1 << 20);
+  std::vector<float> features(2), targets(3);
+  source.Gather(std::vector<int64_t>{1}, {.features = features.data(), .targets = targets.data()});
+  EXPECT_THAT(features, ElementsAre(2, 3));
+  EXPECT_THAT(targets, ElementsAre(4, 5, 6));
 }
 
 constexpr char kForecast[] = R"(

@@ -8,6 +8,7 @@
 #include "engine/backend/backend.h"
 #include "engine/core/philox.h"
 #include "engine/executor/orthogonal.h"
+#include "engine/learners/registry.h"
 #include "tests/engine/learners/toy.h"
 
 namespace beamline::engine {
@@ -174,6 +175,39 @@ TEST(RecurrentLearnerTest, ReadsNoFurtherThanTheLength) {
 // The class is said at one of the first 15 steps, among 29 that say others, and is asked for after
 // the last. Errors vanish on their way back through a plain recurrent layer; gates let an LSTM's
 // cell state (Hochreiter, Schmidhuber 1997) and a GRU's state carry them.
+// A layout says how its features are steps: no reshape is needed, and attention, which has no order
+// of its own, leaves out what lies behind the end.
+TEST(RecurrentLearnerTest, AttentionSeesNothingBehindTheEnd) {
+  MemoryBatch batch = Marked(20, 8, true, 5);
+  batch.layout.steps = 8;
+  NetworkSpec spec = Sequences(8, 2);
+  spec.layers.clear();
+  Add(&spec, LayerKind::kAttention, 6).heads = 2;
+  Add(&spec, LayerKind::kGru, 5);
+  Add(&spec, LayerKind::kDense, 3);
+  spec.epochs = 1;
+  const MemoryBatchSource source(batch);
+  const auto learner =
+      MakeLearner("network", {.network = &spec, .layout = source.layout(), .training = &source});
+  StepReport report;
+  while (learner->Step(&report)) {
+  }
+  const Predictions before = learner->Predict(source);
+  for (int64_t r = 0; r < batch.rows; ++r) {
+    const int64_t end = 2 * batch.lengths[static_cast<size_t>(r)];
+    for (int64_t k = end; k < 16; ++k) batch.features[static_cast<size_t>(r * 16 + k)] = 9;
+  }
+  const Predictions after = learner->Predict(MemoryBatchSource(batch));
+  EXPECT_TRUE(std::ranges::equal(before.outputs.values<float>(), after.outputs.values<float>()));
+
+  batch.layout.steps = 4;
+  EXPECT_THAT(ErrorOf([&] { learner->Predict(MemoryBatchSource(batch)); }),
+              HasSubstr("sequences of 4 steps, but the network was made for 8"));
+  batch.layout.steps = 5;
+  EXPECT_THAT(ErrorOf([&] { MakeLearner("network", {.network = &spec, .layout = batch.layout}); }),
+              HasSubstr("16 features in 5 steps, which do not divide evenly"));
+}
+
 TEST(RecurrentLearnerTest, GatedCellsBridgeADelayThatAPlainLayerDoesNot) {
   constexpr int64_t kSteps = 30;
   const MemoryBatchSource training(Marked(1024, kSteps, false, 1));
