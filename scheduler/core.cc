@@ -41,6 +41,7 @@ std::vector<Action> Scheduler::Core::Step(const Event& event, int64_t now_ms) {
   WakeTasks();
   if (!(queue_.total() == workers_.total())) queue_.SetTotal(workers_.total());
   StartWhatIsReady();
+  KeepBuckets();
   AssignWhatFits();
   PreemptInRounds();
   ParkWhatCannotRun();
@@ -272,6 +273,16 @@ void Scheduler::Core::EndGuards() {
     guards_.erase(task);
     Charge(*task);
   }
+}
+
+// Where nobody is preempted, the order matters only when something is assigned, so that the buckets
+// need no timer: they are brought up to date by what happens, at most once a round.
+void Scheduler::Core::KeepBuckets() {
+  if (options_.preemption || options_.policy == Policy::kStrictFifo || now_ms_ < buckets_ms_)
+    return;
+  queue_.projects().Sweep();
+  RefillBuckets(queue_, options_, now_ms_);
+  buckets_ms_ = (now_ms_ / options_.round_ms + 1) * options_.round_ms;
 }
 
 void Scheduler::Core::PreemptInRounds() {

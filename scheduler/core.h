@@ -61,6 +61,7 @@ class Scheduler::Core {
   void WakeTasks();
   void StartWhatIsReady();
   void AssignWhatFits();
+  void KeepBuckets();
   void PreemptInRounds();
   void EndGuards();
   void ParkWhatCannotRun();
@@ -121,6 +122,7 @@ class Scheduler::Core {
   Preemption preemption_;
   // When the next round is due; 0: none is.
   int64_t round_ms_ = 0;
+  int64_t buckets_ms_ = 0;  // when they are due, where no round brings them up to date
   size_t reserved_ = 0;
   // The running tasks that are guarded.
   std::set<Task*, ByTaskId> guards_;

@@ -134,6 +134,23 @@ TEST_F(PreemptionStory, WeightsDecideWhoIsOwedWhat) {
   EXPECT_NEAR(static_cast<double>(entitled_a), 0.75e9, 1e3);
 }
 
+// As the service runs it. Project a is owed a quarter, so that its bucket fills half as fast as the
+// whole cluster drains it.
+TEST(BucketStory, ShortTasksGoFirstWhileTheBucketLasts) {
+  Options options;
+  options.lease_ms = int64_t{1} << 40;
+  options.express_burst_ms = 20 * 60'000;
+  Story story(options);
+  story.Replay("t=0 quota a weight=1 | t=0 quota b weight=3 | t=0 seen w1 gpu=2");
+  story.Replay("t=1 queued a0 gpu=1 project=a -> assign a0");
+  story.Replay("t=2 queued a1 gpu=1 project=a -> assign a1");
+  story.Replay("t=3 queued long gpu=1 project=b attained=9 -> (nothing)");
+  story.Replay("t=4 queued a2 gpu=1 project=a -> (nothing)");
+  story.Replay("t=5 queued a3 gpu=1 project=a -> (nothing)");
+  story.Replay("t=600000 succeeded a1#1 -> end a1 ; assign a2");
+  story.Replay("t=1900000 succeeded a2#1 -> end a2 ; assign long");
+}
+
 TEST(StrictFifoStory, NothingPassesTheOldest) {
   Story story(StrictFifo());
   story.Replay("t=0 seen w1 cpu=4 | t=1 queued running cpu=3 -> assign running");
