@@ -96,6 +96,34 @@ TEST(AdversarialStepTest, NormalisesRealAndGeneratedRowsApart) {
   EXPECT_FLOAT_EQ(mean, 0.9f * (0.1f * 3) + 0.1f * 4);
 }
 
+// A linear discriminator gives 0 for rows of zeros, so that its loss is the mean of what it says of
+// the generated rows; the generator's is minus that of others.
+TEST(AdversarialLearnerTest, TheGeneratorLearnsFromRowsOfItsOwn) {
+  MemoryBatch zeros;
+  zeros.rows = 32;
+  zeros.layout.features = 2;
+  zeros.features.assign(64, 0);
+  const MemoryBatchSource data(std::move(zeros));
+  AdversarialSpec spec = DensePair(AdversarialLoss::kWasserstein);
+  spec.gradient_penalty = 1;
+  spec.discriminator_steps = 1;
+  spec.batch_size = 32;
+  spec.epochs = 5;
+  spec.discriminator.layers = {testing::Dense(1, Activation::kLinear)};
+  for (NetworkSpec* network : {&spec.generator, &spec.discriminator}) {
+    network->optimizer = OptimizerSpec();
+    network->optimizer.learning_rate = 1e-30;
+  }
+  const auto learner = testing::Make(spec, data);
+  double before = 0;
+  for (StepReport report; learner->Step(&report);) {
+    EXPECT_GT(std::abs(report.main_loss + report.generator_loss), 1e-4);
+    EXPECT_GT(std::abs(report.main_loss - before), 1e-4);
+    before = report.main_loss;
+  }
+  EXPECT_EQ(learner->step(), 5);
+}
+
 TEST(AdversarialLearnerTest, CountsStepsAndUpdatesOfTheGenerator) {
   const MemoryBatchSource data = Ring(150, 1);
   AdversarialSpec spec = DensePair(AdversarialLoss::kNonSaturating);
