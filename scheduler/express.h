@@ -20,8 +20,8 @@ void SettleBucket(Project& project, int64_t now_ms);
 // What the project's express tasks hold changes by `change` at `now_ms`.
 void ChangeExpress(Project& project, const Amounts& change, const Amounts& total, int64_t now_ms);
 
-// Once a round, preemption or not: sets the inflow of all projects by the weights of those that have tasks, and lets
-// them be express or not. A project's first bucket is full.
+// Once a round, preemption or not: sets the inflow of all projects by the weights of those that
+// have tasks, and lets them be express or not. A project's first bucket is full.
 void RefillBuckets(TaskQueue& queue, const Options& options, int64_t now_ms);
 
 }  // namespace beamline::scheduler
