@@ -102,4 +102,62 @@ void CheckpointReader::Finish() const {
   if (!rest_.empty()) Damaged();
 }
 
+void WriteHead(uint64_t fingerprint, const BatchSource* training, CheckpointWriter* out) {
+  out->Integer(fingerprint);
+  out->Integer(training != nullptr ? static_cast<uint64_t>(training->rows()) : 0);
+}
+
+void CheckHead(uint64_t fingerprint, const BatchSource* training, CheckpointReader* in) {
+  if (in->Integer() != fingerprint) {
+    Fail("the checkpoint belongs to another definition: start the training anew");
+  }
+  const int64_t rows = training != nullptr ? training->rows() : 0;
+  if (in->Count() != rows) {
+    Fail("the checkpoint belongs to other training rows than these ", rows,
+         ": start the training anew");
+  }
+}
+
+void WriteTensors(const std::map<std::string, Tensor>& tensors, CheckpointWriter* out) {
+  out->Integer(tensors.size());
+  for (const auto& [name, tensor] : tensors) {
+    out->Text(name);
+    out->Elements(tensor);
+  }
+}
+
+void WriteVariables(const Variables& variables, CheckpointWriter* out) {
+  out->Integer(variables.all().size());
+  for (const auto& [name, variable] : variables.all()) {
+    out->Text(name);
+    out->Elements(variable.tensor);
+  }
+}
+
+std::map<std::string, Tensor> ReadTensors(const Variables& variables, CheckpointReader* in) {
+  std::map<std::string, Tensor> tensors;
+  for (uint64_t left = in->Integer(); left > 0; --left) {
+    const std::string name(in->Text());
+    const Tensor& like = variables.Get(name);
+    Tensor tensor(like.shape(), like.dtype());
+    in->Elements(&tensor);
+    tensors[name] = std::move(tensor);
+  }
+  return tensors;
+}
+
+std::map<std::string, Tensor> ReadVariables(const Variables& variables, CheckpointReader* in) {
+  std::map<std::string, Tensor> tensors = ReadTensors(variables, in);
+  if (tensors.size() != variables.all().size()) {
+    Fail("the checkpoint lacks variables of the network: it belongs to another one");
+  }
+  return tensors;
+}
+
+void RestoreVariables(const std::map<std::string, Tensor>& tensors, Variables* variables) {
+  for (const auto& [name, tensor] : tensors) {
+    std::memcpy(variables->Get(name).raw(), tensor.raw(), static_cast<size_t>(tensor.size_bytes()));
+  }
+}
+
 }  // namespace beamline::engine

@@ -6,10 +6,13 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 
 #include "engine/core/tensor.h"
+#include "engine/executor/variables.h"
+#include "engine/learners/batch_source.h"
 
 namespace beamline::engine {
 
@@ -50,5 +53,20 @@ class CheckpointReader {
 
   std::string_view rest_;
 };
+
+// The head of every checkpoint: which definition and how many training rows it belongs to. The
+// second throws Error, saying what does not fit; `training` may be null.
+void WriteHead(uint64_t fingerprint, const BatchSource* training, CheckpointWriter* out);
+void CheckHead(uint64_t fingerprint, const BatchSource* training, CheckpointReader* in);
+
+// Tensors by name, and all variables so.
+void WriteTensors(const std::map<std::string, Tensor>& tensors, CheckpointWriter* out);
+void WriteVariables(const Variables& variables, CheckpointWriter* out);
+// Reads what one of the two wrote: each tensor must be like the variable of its name.
+std::map<std::string, Tensor> ReadTensors(const Variables& variables, CheckpointReader* in);
+// The same of all variables: throws Error if one lacks.
+std::map<std::string, Tensor> ReadVariables(const Variables& variables, CheckpointReader* in);
+// Puts what ReadVariables gave in their place.
+void RestoreVariables(const std::map<std::string, Tensor>& tensors, Variables* variables);
 
 }  // namespace beamline::engine
