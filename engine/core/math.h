@@ -15,7 +15,7 @@
 #include <cstring>
 
 #if defined(__CUDACC__) || defined(__HIPCC__)
-#define BEAMLINE_MATH __host__ __device__ inline
+#define BEAMLINE_MATH static __host__ __device__ inline __attribute__((unused))
 #else
 // Forced inline: the same header is compiled for several instruction sets, and a linker must not
 // merge a copy made for one into code that runs on another.

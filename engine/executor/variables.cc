@@ -61,7 +61,9 @@ void Variables::Create(const Graph& graph, uint64_t seed) {
       }
       continue;
     }
-    Variable variable{info.role, Tensor(info.shape, info.dtype)};
+    Variable variable;
+    variable.role = info.role;
+    variable.tensor = Tensor(info.shape, info.dtype);
     if (info.dtype == DType::kFloat64) {
       FillInitial<double>(info, seed, &variable.tensor);
     } else {
@@ -71,16 +73,69 @@ void Variables::Create(const Graph& graph, uint64_t seed) {
   }
 }
 
+// The variable of that name.
+template <typename Map>
+static auto& Find(Map& variables, std::string_view name) {
+  const auto found = variables.find(name);
+  if (found == variables.end()) Fail("there is no parameter or state \"", name, "\"");
+  return found->second;
+}
+
+void Variables::ToHost(Variable* variable) const {
+  if (!variable->device_newer) return;
+  device_->Download(variable->tensor.raw(), variable->on_device.data(),
+                    variable->tensor.size_bytes());
+  device_->Wait();
+  variable->device_newer = false;
+}
+
+const std::map<std::string, Variable, std::less<>>& Variables::all() const {
+  for (auto& [name, variable] : variables_) ToHost(&variable);
+  return variables_;
+}
+
 Tensor& Variables::Get(std::string_view name) {
-  const auto found = variables_.find(name);
-  if (found == variables_.end()) Fail("there is no parameter or state \"", name, "\"");
-  return found->second.tensor;
+  Variable& variable = Find(variables_, name);
+  ToHost(&variable);
+  variable.host_newer = true;
+  touched_ = true;
+  return variable.tensor;
 }
 
 const Tensor& Variables::Get(std::string_view name) const {
-  const auto found = variables_.find(name);
-  if (found == variables_.end()) Fail("there is no parameter or state \"", name, "\"");
-  return found->second.tensor;
+  Variable& variable = Find(variables_, name);
+  ToHost(&variable);
+  return variable.tensor;
+}
+
+void Variables::Touch(bool change) {
+  if (device_ == nullptr) return;
+  for (auto& [name, variable] : variables_) {
+    ToHost(&variable);
+    variable.host_newer = variable.host_newer || change;
+  }
+  touched_ = touched_ || change;
+}
+
+Variable* Variables::OnDevice(std::string_view name, Device* device) {
+  Variable& variable = Find(variables_, name);
+  device_ = device;
+  if (variable.on_device.data() == nullptr) {
+    variable.on_device = DeviceBuffer(device, variable.tensor.size_bytes());
+    variable.host_newer = true;
+    touched_ = true;
+  }
+  return &variable;
+}
+
+void Variables::ToDevice() {
+  if (!touched_) return;
+  for (auto& [name, variable] : variables_) {
+    if (!variable.host_newer || variable.on_device.data() == nullptr) continue;
+    device_->Upload(variable.on_device.data(), variable.tensor.raw(), variable.tensor.size_bytes());
+    variable.host_newer = false;
+  }
+  touched_ = false;
 }
 
 }  // namespace beamline::engine

@@ -1,11 +1,11 @@
 #include "engine/learners/adversarial_learner.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 
 #include "engine/core/philox.h"
+#include "engine/learners/evaluation_batch.h"
 #include "engine/learners/weights.h"
 #include "engine/optim/schedule.h"
 
@@ -25,15 +25,6 @@ const AdversarialSpec& RequireSpec(const LearnerConfig& config) {
     Fail("the learner \"adversarial\" needs an adversarial definition");
   }
   return *config.adversarial;
-}
-
-int64_t LargestPowerOfTwo(int64_t at_most) {
-  return static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(at_most)));
-}
-
-int64_t EvaluationBatch(int64_t rows) {
-  return std::clamp<int64_t>(static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(rows))), 1,
-                             kMaxBatch);
 }
 
 }  // namespace
@@ -59,7 +50,7 @@ AdversarialLearner::AdversarialLearner(const LearnerConfig& config)
   if (validation_ == nullptr) return;
   RequireLayout(*validation_);
   if (validation_->rows() < 1) Fail("there are no validation rows: enlarge the split");
-  RunnerFor(AdversarialMode::kEvaluation, EvaluationBatch(validation_->rows()));
+  RunnerFor(AdversarialMode::kEvaluation, EvaluationBatch(validation_->rows(), kMaxBatch));
 }
 
 AdversarialLearner::Pair AdversarialLearner::MakePair(int64_t batch) {
@@ -175,7 +166,7 @@ Evaluation AdversarialLearner::Evaluate(const BatchSource& source) {
   evaluation.rows = source.rows();
   if (source.rows() == 0) return evaluation;
   AdversarialRunner& runner =
-      RunnerFor(AdversarialMode::kEvaluation, EvaluationBatch(source.rows()));
+      RunnerFor(AdversarialMode::kEvaluation, EvaluationBatch(source.rows(), kMaxBatch));
   std::vector<int64_t> rows;
   double real = 0;
   double fake = 0;
@@ -222,7 +213,7 @@ Predictions AdversarialLearner::Predict(const BatchSource& source, std::span<con
 
 std::vector<std::string> AdversarialLearner::WeightNames() const {
   std::vector<std::string> names;
-  for (const auto& [name, variable] : variables_.all()) {
+  for (const auto& [name, variable] : variables_.stale()) {
     if (name.starts_with(kGeneratorPrefix)) names.push_back(name);
   }
   return names;
@@ -242,7 +233,7 @@ void AdversarialLearner::SetWeights(const std::vector<NamedTensor>& weights) {
 
 int64_t AdversarialLearner::PeakBytes() const {
   int64_t bytes = static_cast<int64_t>(order_.size() * sizeof(int64_t));
-  for (const auto& [name, variable] : variables_.all()) bytes += variable.tensor.size_bytes();
+  for (const auto& [name, variable] : variables_.stale()) bytes += variable.tensor.size_bytes();
   for (const Pair* pair : {&full_, &remainder_}) {
     if (pair->generator == nullptr) continue;
     bytes += pair->discriminator->working_bytes() + pair->generator->working_bytes();

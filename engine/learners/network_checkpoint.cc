@@ -75,6 +75,7 @@ void NetworkLearner::Load(std::string_view bytes) {
   RestoreVariables(variables, &variables_);
   best_ = std::move(best);
   progress_ = progress;
+  fed_position_ = -1;
   order_drawn_ = false;
 }
 

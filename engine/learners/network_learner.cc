@@ -1,13 +1,13 @@
 #include "engine/learners/network_learner.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
 #include "engine/core/philox.h"
 #include "engine/learners/checkpoint.h"
+#include "engine/learners/evaluation_batch.h"
 #include "engine/learners/weights.h"
 #include "engine/optim/optimizer.h"
 #include "engine/optim/schedule.h"
@@ -28,20 +28,10 @@ const NetworkSpec& RequireSpec(const LearnerConfig& config) {
   return *config.network;
 }
 
-int64_t LargestPowerOfTwo(int64_t at_most) {
-  return static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(at_most)));
-}
-
 int64_t LargestEvaluationBatch(const NetworkSpec& spec, const BatchLayout& layout) {
   if (spec.objective != Objective::kNextToken) return kMaxEvaluationBatch;
   return LargestPowerOfTwo(
       std::max<int64_t>(1, kMaxEvaluationTokens / std::max<int64_t>(1, layout.code_columns)));
-}
-
-// One graph for all rows: the last batch is padded with rows that weigh 0.
-int64_t EvaluationBatch(int64_t rows, int64_t largest) {
-  const auto up = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(rows)));
-  return std::clamp<int64_t>(up, 1, largest);
 }
 
 bool SameLayout(const BatchLayout& a, const BatchLayout& b) {
@@ -52,18 +42,6 @@ bool SameLayout(const BatchLayout& a, const BatchLayout& b) {
 void CopyElements(const Tensor& from, Tensor* to) {
   std::memcpy(to->raw(), from.raw(), static_cast<size_t>(from.size_bytes()));
 }
-
-// While it lives, the averages of the weights stand in their place.
-class Averaged {
- public:
-  explicit Averaged(WeightAverage* average) : average_(average) { average_->Swap(); }
-  ~Averaged() { average_->Swap(); }
-  Averaged(const Averaged&) = delete;
-  Averaged& operator=(const Averaged&) = delete;
-
- private:
-  WeightAverage* average_;
-};
 
 }  // namespace
 
@@ -147,6 +125,25 @@ void NetworkLearner::DrawOrder() {
   order_drawn_ = true;
 }
 
+NetworkLearner::Batch NetworkLearner::BatchAt(int64_t position) {
+  NetworkRunner* runner =
+      training_->rows() - position >= full_->batch() ? full_.get() : remainder_.get();
+  return {runner, {order_.data() + position, static_cast<size_t>(runner->batch())}};
+}
+
+// Gathers the epoch's next batch while a device computes this one.
+void NetworkLearner::FeedAhead(int64_t position) {
+  fed_position_ = -1;
+  if (!full_->on_device() || position >= training_->rows()) return;
+  try {
+    const Batch next = BatchAt(position);
+    next.runner->Feed(*training_, next.rows);
+    fed_position_ = position;
+  } catch (const Error&) {
+    // The next step meets it again, when it is its turn.
+  }
+}
+
 bool NetworkLearner::Step(StepReport* report) {
   if (training_ == nullptr) Fail("this learner was made for prediction: it has no training rows");
   if (progress_.awaiting_metric) {
@@ -155,14 +152,14 @@ bool NetworkLearner::Step(StepReport* report) {
   }
   if (done()) return false;
   if (!order_drawn_) DrawOrder();
-  const int64_t left = training_->rows() - progress_.position;
-  NetworkRunner& runner = left >= full_->batch() ? *full_ : *remainder_;
-  const std::span<const int64_t> rows(order_.data() + progress_.position,
-                                      static_cast<size_t>(runner.batch()));
+  const Batch batch = BatchAt(progress_.position);
+  NetworkRunner& runner = *batch.runner;
   const double rate = RateNow();
-  runner.Feed(*training_, rows);
+  if (fed_position_ != progress_.position) runner.Feed(*training_, batch.rows);
   runner.SetUpdate(UpdateNumbers(spec_.optimizer, rate, progress_.step));
-  runner.Run(static_cast<uint64_t>(progress_.step));
+  runner.Start(static_cast<uint64_t>(progress_.step));
+  FeedAhead(progress_.position + runner.batch());
+  runner.Finish();
   const double loss = runner.loss();
   if (!std::isfinite(loss)) {
     Fail("the loss is not a finite number after ", progress_.step,
@@ -264,81 +261,9 @@ void NetworkLearner::Finish() {
   progress_.restored = true;
 }
 
-NetworkRunner& NetworkLearner::RunnerFor(NetworkMode mode, int64_t batch) {
-  std::unique_ptr<NetworkRunner>& runner = evaluators_[{mode, batch}];
-  if (runner == nullptr) {
-    runner = std::make_unique<NetworkRunner>(spec_, layout_, batch, mode, &variables_, &pool_);
-  }
-  return *runner;
-}
-
-Evaluation NetworkLearner::Evaluate(const BatchSource& source) {
-  RequireLayout(source);
-  const Averaged averaged(&average_);
-  Evaluation evaluation;
-  evaluation.rows = source.rows();
-  NetworkRunner& runner =
-      RunnerFor(NetworkMode::kEvaluation, EvaluationBatch(source.rows(), largest_evaluation_));
-  std::vector<int64_t> rows;
-  double sum = 0;
-  double main_sum = 0;
-  for (int64_t first = 0; first < source.rows(); first += runner.batch()) {
-    rows.clear();
-    const int64_t last = std::min(source.rows(), first + runner.batch());
-    for (int64_t row = first; row < last; ++row) rows.push_back(row);
-    runner.Feed(source, rows);
-    runner.Run(0);
-    sum += runner.loss() * runner.weight_sum();
-    main_sum += runner.main_loss() * runner.weight_sum();
-    evaluation.weight_sum += runner.weight_sum();
-  }
-  evaluation.loss = evaluation.weight_sum > 0 ? sum / evaluation.weight_sum : 0;
-  evaluation.main_loss = evaluation.weight_sum > 0 ? main_sum / evaluation.weight_sum : 0;
-  return evaluation;
-}
-
-Predictions NetworkLearner::Predict(const BatchSource& source, std::span<const int64_t> rows) {
-  if (source.layout().features != layout_.features ||
-      source.layout().code_columns != layout_.code_columns ||
-      source.layout().has_lengths != layout_.has_lengths ||
-      source.layout().steps != layout_.steps) {
-    RequireLayout(source);
-  }
-  for (const int64_t row : rows) {
-    if (row < 0 || row >= source.rows()) {
-      Fail("there is no row ", row, ": the data has ", source.rows(), " rows");
-    }
-  }
-  const Averaged averaged(&average_);
-  const auto count = static_cast<int64_t>(rows.size());
-  const int64_t largest =
-      std::min(LargestPowerOfTwo(std::max<int64_t>(count, 1)), largest_evaluation_);
-  const NetworkRunner& any = RunnerFor(NetworkMode::kPrediction, largest);
-  const int64_t outputs = static_cast<int64_t>(any.output().size()) / largest;
-  const Shape shape = any.OutputShape(count);
-  Predictions predictions{Tensor(shape, DType::kFloat32), Tensor(shape, DType::kFloat32),
-                          Tensor({any.row_losses().empty() ? 0 : count}, DType::kFloat32)};
-  for (int64_t first = 0; first < count;) {
-    // Full batches only: a row that pads costs as much as one that is asked for.
-    const int64_t size = std::min(LargestPowerOfTwo(count - first), largest_evaluation_);
-    NetworkRunner& runner = RunnerFor(NetworkMode::kPrediction, size);
-    runner.Feed(source, rows.subspan(static_cast<size_t>(first), static_cast<size_t>(size)));
-    runner.Run(0);
-    const auto copy = [&](std::span<const float> from, Tensor* to) {
-      std::copy_n(from.begin(), size * outputs, to->values<float>().begin() + first * outputs);
-    };
-    copy(runner.output(), &predictions.outputs);
-    copy(runner.probabilities(), &predictions.probabilities);
-    std::copy_n(runner.row_losses().begin(), runner.row_losses().size(),
-                predictions.row_losses.values<float>().begin() + first);
-    first += size;
-  }
-  return predictions;
-}
-
 std::vector<std::string> NetworkLearner::WeightNames() const {
   std::vector<std::string> names;
-  for (const auto& [name, variable] : variables_.all()) {
+  for (const auto& [name, variable] : variables_.stale()) {
     if (!name.starts_with("optimizer/")) names.push_back(name);
   }
   return names;
@@ -365,7 +290,7 @@ void NetworkLearner::SetWeights(const std::vector<NamedTensor>& weights) {
 
 int64_t NetworkLearner::PeakBytes() const {
   int64_t bytes = average_.size_bytes();
-  for (const auto& [name, variable] : variables_.all()) {
+  for (const auto& [name, variable] : variables_.stale()) {
     const bool kept_twice = spec_.early_stopping.patience > 0 &&
                             spec_.early_stopping.restore_best && !name.starts_with("optimizer/");
     bytes += variable.tensor.size_bytes() * (kept_twice ? 2 : 1);

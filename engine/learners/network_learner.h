@@ -64,8 +64,16 @@ class NetworkLearner : public Learner {
     int64_t plateau_epochs = 0;  // without improvement, since the last reduction
   };
 
+  // Rows of this epoch, and the graph that takes so many.
+  struct Batch {
+    NetworkRunner* runner;
+    std::span<const int64_t> rows;
+  };
+
   void RequireLayout(const BatchSource& source) const;
   void DrawOrder();
+  Batch BatchAt(int64_t position);
+  void FeedAhead(int64_t position);
   void EndEpoch(StepReport* report);
   double RateNow() const;
   // Some metric is watched after each epoch: by early stopping, or by the schedule.
@@ -92,6 +100,7 @@ class NetworkLearner : public Learner {
   std::map<std::pair<NetworkMode, int64_t>, std::unique_ptr<NetworkRunner>> evaluators_;
   std::vector<int64_t> order_;
   bool order_drawn_ = false;
+  int64_t fed_position_ = -1;  // of the batch that waits in its runner
   Progress progress_;
   std::map<std::string, Tensor> best_;
   WeightAverage average_;

@@ -77,6 +77,7 @@ NetworkRunner::NetworkRunner(const NetworkSpec& spec, const BatchLayout& layout,
 }
 
 void NetworkRunner::Feed(const BatchSource& source, std::span<const int64_t> rows) {
+  executor_.AwaitInputs();
   BatchView view;
   view.features = features_.data();
   view.codes = codes_.data();

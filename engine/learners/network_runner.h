@@ -30,6 +30,10 @@ class NetworkRunner {
   // kTraining: the numbers of this step's update.
   void SetUpdate(const std::array<double, kUpdateNumbers>& numbers);
   void Run(uint64_t step) { executor_.Run(step); }
+  // The same in two parts: between them another batch may be fed while a device computes.
+  void Start(uint64_t step) { executor_.Start(step); }
+  void Finish() { executor_.Finish(); }
+  bool on_device() const { return executor_.on_device(); }
 
   double loss() const { return loss_[0]; }
   double main_loss() const { return main_loss_[0]; }

@@ -15,7 +15,7 @@ constexpr int64_t kPiece = 16384;
 
 WeightAverage::WeightAverage(const AveragingSpec& spec, Variables* variables,
                              const std::vector<std::string>& names)
-    : spec_(spec) {
+    : spec_(spec), variables_(variables) {
   if (spec.kind == AveragingKind::kNone) return;
   for (const std::string& name : names) {
     Tensor& variable = variables->Get(name);
@@ -44,6 +44,7 @@ void WeightAverage::AfterEpoch(int64_t epoch, ThreadPool* pool) {
 
 void WeightAverage::Update(float share, ThreadPool* pool) {
   const bool first = updates_++ == 0;
+  variables_->Touch(false);
   pool->ParallelFor(static_cast<int64_t>(pieces_.size()), [&](int64_t i) {
     const Piece& piece = pieces_[static_cast<size_t>(i)];
     for (int64_t j = 0; j < piece.elements; ++j) {
@@ -55,6 +56,7 @@ void WeightAverage::Update(float share, ThreadPool* pool) {
 
 void WeightAverage::Swap() {
   if (!active()) return;
+  variables_->Touch(true);
   for (const Piece& piece : pieces_) {
     std::swap_ranges(piece.average, piece.average + piece.elements, piece.variable);
   }

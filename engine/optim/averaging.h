@@ -54,6 +54,7 @@ class WeightAverage {
   void Update(float share, ThreadPool* pool);
 
   AveragingSpec spec_;
+  Variables* variables_ = nullptr;
   std::map<std::string, Tensor> averages_;
   std::vector<Piece> pieces_;
   int64_t updates_ = 0;

@@ -183,7 +183,7 @@ TEST(AttentionBitsTest, DependOnNeitherThreadsNorInstructionSet) {
     for (const int64_t steps : {40, 300}) {
       std::string expected;
       for (const std::string_view backend : AvailableBackends()) {
-        if (backend == "reference") continue;
+        if (!backend.starts_with("cpu")) continue;
         for (const int threads : {1, 2, 3, 4, 8}) {
           const std::string bits = BitsOf(backend, threads, causal, steps);
           if (expected.empty()) expected = bits;

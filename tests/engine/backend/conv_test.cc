@@ -303,7 +303,7 @@ TEST(ConvBitsTest, DependOnNeitherThreadsNorInstructionSet) {
     SCOPED_TRACE(test.name);
     std::vector<float> expected;
     for (const std::string_view backend : AvailableBackends()) {
-      if (backend == "reference") continue;
+      if (!backend.starts_with("cpu")) continue;
       for (const int threads : {1, 2, 3, 4, 8}) {
         const std::vector<float> got = Results(std::string(backend), threads, test);
         if (expected.empty()) expected = got;

@@ -192,7 +192,7 @@ TEST_P(LossTest, PairsGiveTheSameBitsOnAnyNumberOfThreads) {
       EXPECT_TRUE(std::equal(expected.begin(), expected.end(), gradient.begin())) << threads;
     }
     // And for every instruction set.
-    if (GetParam() == "reference") continue;
+    if (!GetParam().starts_with("cpu")) continue;
     static std::map<LossKind, std::vector<float>> first;
     const auto [at, added] = first.emplace(kind, expected);
     EXPECT_EQ(at->second == expected, true) << GetParam();

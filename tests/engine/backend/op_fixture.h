@@ -13,7 +13,7 @@
 namespace beamline::engine::testing {
 
 inline std::vector<std::string> AllBackends() {
-  return {"reference", "cpu/generic", "cpu/avx2", "cpu/avx512", "cuda"};
+  return {"reference", "cpu/generic", "cpu/avx2", "cpu/avx512", "cuda", "cuda/emulated"};
 }
 
 inline std::string BackendTestName(const ::testing::TestParamInfo<std::string>& info) {

@@ -103,7 +103,7 @@ TEST_P(AdversarialBitsTest, DependOnNeitherThreadsNorInstructionSet) {
   AdversarialSpec spec = GetParam().spec();
   std::string expected;
   for (const std::string_view backend : AvailableBackends()) {
-    if (backend == "reference") continue;
+    if (!backend.starts_with("cpu")) continue;
     for (const int threads : {1, 2, 3, 4, 8}) {
       spec.backend = backend;
       spec.threads = threads;

@@ -91,7 +91,7 @@ TEST(GraphNetworkTest, GivesTheSameBitsForAnyThreadsAndInstructionSets) {
     spec.epochs = 5;
     std::string first;
     for (const std::string_view backend : AvailableBackends()) {
-      if (backend == "reference") continue;
+      if (!backend.starts_with("cpu")) continue;
       for (const int threads : {1, 2, 3, 8}) {
         spec.threads = threads;
         spec.backend = std::string(backend);

@@ -71,6 +71,7 @@ std::vector<LayerSpec> Layers(Activation activation, std::optional<LayerKind> no
 
 AdversarialSpec SpecOf(const Case& test) {
   AdversarialSpec spec;
+  spec.backend = testing::ParityBackend();
   spec.loss = test.loss;
   spec.gradient_penalty = test.gradient_penalty;
   spec.latent = kLatent;

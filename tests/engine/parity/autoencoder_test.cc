@@ -24,6 +24,7 @@ using testing::Recording;
 // features -> 16 -> code -> 16 -> features
 NetworkSpec SpecOf(const std::string& name) {
   NetworkSpec spec;
+  spec.backend = testing::ParityBackend();
   const auto layer = [&](LayerKind kind, const std::string& called) -> LayerSpec& {
     spec.layers.push_back({});
     spec.layers.back().kind = kind;

@@ -128,6 +128,7 @@ NetworkSpec SpecOf(const Case& test) {
   Builder builder;
   test.build(builder);
   NetworkSpec spec = std::move(builder.spec());
+  spec.backend = testing::ParityBackend();
   spec.loss.kind = LossKind::kCrossEntropy;
   spec.optimizer.kind = test.optimizer;
   if (test.optimizer == OptimizerKind::kSgd) {

@@ -91,6 +91,7 @@ std::vector<Case> Cases() {
 
 NetworkSpec SpecOf(const Case& test) {
   NetworkSpec spec;
+  spec.backend = testing::ParityBackend();
   const auto dense = [&](int index, int64_t units, Activation activation) {
     LayerSpec layer;
     layer.name = "dense" + std::to_string(index);

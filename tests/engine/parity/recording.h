@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -16,6 +17,12 @@ namespace beamline::engine::testing {
 
 // Numbers by name.
 using Recording = std::map<std::string, std::vector<float>>;
+
+// The backend to compare: $BEAMLINE_TEST_BACKEND, or "cpu".
+inline std::string ParityBackend() {
+  const char* name = std::getenv("BEAMLINE_TEST_BACKEND");
+  return name != nullptr ? name : "cpu";
+}
 
 // The cases of a file of this folder, by name.
 inline std::map<std::string, Recording> ReadFixture(const std::string& name) {

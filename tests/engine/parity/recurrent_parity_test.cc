@@ -33,6 +33,7 @@ void PrintTo(const Case& test, std::ostream* out) { *out << test.name; }
 
 NetworkSpec SpecOf(const Case& test) {
   NetworkSpec spec;
+  spec.backend = testing::ParityBackend();
   const auto add = [&](LayerKind kind, const std::string& name) -> LayerSpec& {
     spec.layers.emplace_back();
     spec.layers.back().kind = kind;

@@ -68,6 +68,7 @@ TEST_P(TransformerParityTest, FollowsPyTorchForTenSteps) {
       testing::ReadFixture("transformer_fixture.txt");
   const Recording& recording = kFixture.at(GetParam().name);
   NetworkSpec spec = GetParam().make();
+  spec.backend = testing::ParityBackend();
   spec.optimizer.kind = OptimizerKind::kAdamW;
   spec.optimizer.learning_rate = 0.01;
   spec.optimizer.weight_decay = 0.1;

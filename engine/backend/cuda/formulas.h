@@ -1,0 +1,26 @@
+// Formulas that are chosen by a number of the call: one switch per element, the same for all
+// threads, so it costs a device next to nothing.
+#pragma once
+
+#include "engine/backend/functors.h"
+
+namespace beamline::engine::cuda {
+
+// Not for softmax.
+template <typename T>
+BEAMLINE_MATH T ActivationOf(Activation kind, T x, T alpha) {
+  T y = x;
+  functors::ForActivation(
+      kind, [&](auto tag) { y = functors::Activate<decltype(tag)::kActivation>(x, alpha); });
+  return y;
+}
+
+template <typename T>
+BEAMLINE_MATH T SlopeOf(Activation kind, T saved, T alpha) {
+  T slope = T(1);
+  functors::ForActivation(
+      kind, [&](auto tag) { slope = functors::Slope<decltype(tag)::kActivation>(saved, alpha); });
+  return slope;
+}
+
+}  // namespace beamline::engine::cuda

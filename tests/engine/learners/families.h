@@ -1,0 +1,29 @@
+// One small model of each family, with data for it: what is tested about all of them alike.
+#pragma once
+
+#include <vector>
+
+#include "engine/learners/batch_source.h"
+#include "engine/nn/network_spec.h"
+
+namespace beamline::engine::testing {
+
+struct Family {
+  const char* name;
+  NetworkSpec (*network)();
+  MemoryBatchSource (*data)();
+};
+
+// Convolutions, pools and norms of images, large enough that loops are shared between threads.
+NetworkSpec Convolutional();
+// A variational autoencoder with noise, dropout and an activity penalty.
+NetworkSpec Variational();
+// Images of 144 shares in [0, 1), of two classes by their brightness.
+MemoryBatchSource LabelledImages();
+MemoryBatchSource PlainImages();
+
+// The two above, dense layers with embeddings, recurrent layers of all cells, a transformer, graph
+// attention.
+std::vector<Family> Families();
+
+}  // namespace beamline::engine::testing
