@@ -4,6 +4,7 @@
 #include "absl/time/time.h"
 #include "base/file.h"
 #include "base/strings.h"
+#include "engine/backend/backend.h"
 #include "engine/core/error.h"
 #include "pipeline/execute_internal.h"
 #include "pipeline/executor.h"
@@ -34,6 +35,26 @@ int64_t Task::FeatureBytes() const {
   constexpr int64_t kDefault = int64_t{512} << 20;
   const int64_t memory = attempt().resources().memory_bytes();
   return memory > 0 ? memory / 2 : kDefault;
+}
+
+std::string Task::Backend() const {
+  const std::string& device = attempt().devices_size() > 0 ? attempt().devices(0) : "cpu";
+  if (device == "cpu") return "cpu";
+  try {
+    return std::string(engine::FindBackend("cuda").name);
+  } catch (const engine::Error& error) {
+    throw TaskFailure(v1::FAILURE_KIND_INFRASTRUCTURE,
+                      absl::StrCat("device ", device, " cannot be used: ", error.what()),
+                      path_ + ".resources");
+  }
+}
+
+std::string Task::Hardware() const {
+  std::string text;
+  for (const v1::Device& gpu : start_.gpus()) {
+    absl::StrAppend(&text, gpu.model(), " (", gpu.id(), "), ");
+  }
+  return absl::StrCat(text, threads(), threads() == 1 ? " processor thread" : " processor threads");
 }
 
 void Task::Emit(v1::Event event) {

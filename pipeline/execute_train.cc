@@ -32,6 +32,8 @@ class TrainRun {
 
   void Run(v1::TaskEnd* end) {
     const engine::data::Dataset dataset = task_.OpenTable(train_.data().input());
+    // Before anything is read: what cannot compute here should end here at once.
+    backend_ = task_.Backend();
     const std::string path = task_.path() + ".train";
     const v1::NodeGraph& graph = train_.data().graph();
     engine::data::Table arcs;
@@ -39,7 +41,11 @@ class TrainRun {
     training_ = PrepareTraining(dataset, &arcs, train_, task_.definition().seed(), path,
                                 task_.FeatureBytes() / 2);
     training_.spec.threads = task_.threads();
-    if (generates()) training_.adversarial->threads = task_.threads();
+    training_.spec.backend = backend_;
+    if (generates()) {
+      training_.adversarial->threads = task_.threads();
+      training_.adversarial->backend = backend_;
+    }
     const std::string at = path + (generates() ? ".adversarial" : ".network");
     At(at, [&] { learner_ = MakeLearner(training_); });
     Restore();
@@ -80,14 +86,13 @@ class TrainRun {
   }
 
   void Describe() {
-    task_.Log(absl::StrCat("trains on ", training_.training->rows(), " ", Examples(),
-                           training_.validation == nullptr
-                               ? ""
-                               : absl::StrCat(", validates on ", training_.validation->rows()),
-                           "; ", training_.layout.features + training_.layout.code_columns,
-                           " features; peak memory ",
-                           (learner_->PeakBytes() + (1 << 20) - 1) / (1 << 20), " MiB; ",
-                           task_.threads(), task_.threads() == 1 ? " thread" : " threads"));
+    task_.Log(absl::StrCat(
+        "trains on ", training_.training->rows(), " ", Examples(),
+        training_.validation == nullptr
+            ? ""
+            : absl::StrCat(", validates on ", training_.validation->rows()),
+        "; ", training_.layout.features + training_.layout.code_columns, " features; peak memory ",
+        (learner_->PeakBytes() + (1 << 20) - 1) / (1 << 20), " MiB; ", task_.Hardware()));
     Report({});
   }
 
@@ -259,14 +264,15 @@ class TrainRun {
     }
     lineage->set_seed(task_.definition().seed());
     lineage->set_engine_version(kEngineVersion);
-    lineage->set_backend(training_.spec.backend);
-    lineage->set_hardware(absl::StrCat(task_.threads(), " processor threads"));
+    lineage->set_backend(backend_);
+    lineage->set_hardware(task_.Hardware());
     lineage->set_training_seconds(static_cast<double>(task_.Millis() - started_ms_) / 1000);
   }
 
   Task& task_;
   const v1::TrainStep& train_;
   const int64_t started_ms_;
+  std::string backend_;
   Training training_;
   std::unique_ptr<engine::Learner> learner_;  // After what it reads from.
   engine::StepReport last_;

@@ -50,8 +50,8 @@ class StopToken {
 // OUT_OF_MEMORY if memory cannot be had, UNIMPLEMENTED for a kind of step that is not built.
 // Never throws.
 //
-// The model file depends on definition, data and seed only: not on threads, attempts, checkpoints
-// or time.
+// The model file depends on definition, data, seed and, where the attempt has a GPU, on that: not
+// on threads, attempts, checkpoints or time.
 v1::TaskEnd Execute(const v1::TaskStart& start, TaskSink& sink, const StopToken& stop,
                     const Clock& clock);
 

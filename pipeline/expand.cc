@@ -8,7 +8,10 @@ namespace {
 v1::Resources WithDefaults(v1::Resources resources) {
   if (resources.cpus() == 0) resources.set_cpus(kDefaultCpus);
   if (resources.memory_bytes() == 0) resources.set_memory_bytes(kDefaultMemoryBytes);
-  if (resources.device() == v1::DEVICE_KIND_UNSPECIFIED) resources.set_device(v1::DEVICE_KIND_ANY);
+  if (resources.device() == v1::DEVICE_KIND_UNSPECIFIED) {
+    resources.set_device(resources.gpus() > 0 ? v1::DEVICE_KIND_CUDA : v1::DEVICE_KIND_CPU);
+  }
+  if (resources.device() == v1::DEVICE_KIND_CUDA && resources.gpus() == 0) resources.set_gpus(1);
   if (resources.workers().min() == 0) resources.mutable_workers()->set_min(1);
   if (resources.workers().max() == 0) {
     resources.mutable_workers()->set_max(resources.workers().min());

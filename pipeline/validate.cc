@@ -106,6 +106,31 @@ void CheckNames(Context& context) {
   }
 }
 
+void CheckGpus(Context& context, const std::string& path, const v1::Step& step) {
+  const v1::Resources& resources = step.resources();
+  const int64_t memory_bytes = resources.gpu_memory_bytes();
+  const bool wanted = resources.gpus() > 0 || resources.device() == v1::DEVICE_KIND_CUDA;
+  if (resources.gpus() < 0) context.errors.Add(path + ".gpus", "must not be negative");
+  if (memory_bytes < 0) context.errors.Add(path + ".gpu_memory_bytes", "must not be negative");
+  if (memory_bytes > 0 && !wanted) {
+    context.errors.Add(path + ".gpu_memory_bytes",
+                       "is for steps with a graphics processor: set gpus to 1 too");
+  }
+  if (resources.gpus() > 0 && resources.device() == v1::DEVICE_KIND_CPU) {
+    context.errors.Add(path + ".device",
+                       absl::StrCat("is cpu, but gpus is ", resources.gpus(),
+                                    ": leave gpus out, or set device to cuda or any"));
+  }
+  if (wanted && step.has_publish()) {
+    context.errors.Add(path, "a publish step computes nothing: leave gpus and device out");
+  }
+  if (resources.gpus() > 1) {
+    context.unimplemented.Add(path + ".gpus",
+                              "training on several graphics processors is not built yet: set "
+                              "it to 1");
+  }
+}
+
 void CheckResources(Context& context, const std::string& path, const v1::Resources& resources) {
   CheckRange(context, path + ".cpus", resources.cpus(), 0.1, 1024);
 
@@ -113,15 +138,6 @@ void CheckResources(Context& context, const std::string& path, const v1::Resourc
   if (resources.memory_bytes() != 0 &&
       (resources.memory_bytes() < kMinMemoryBytes || resources.memory_bytes() > kMaxMemory)) {
     context.errors.Add(path + ".memory_bytes", "must be from 16 MiB to 64 TiB");
-  }
-  if (resources.gpus() < 0) context.errors.Add(path + ".gpus", "must not be negative");
-  if (resources.gpu_memory_bytes() < 0) {
-    context.errors.Add(path + ".gpu_memory_bytes", "must not be negative");
-  }
-  if (resources.gpus() > 0 || resources.device() == v1::DEVICE_KIND_CUDA) {
-    context.unimplemented.Add(path,
-                              "training on graphics processors is not built yet: ask for "
-                              "cpus only");
   }
   const v1::WorkerCount& workers = resources.workers();
   if (workers.min() < 0 || workers.max() < 0 ||
@@ -142,6 +158,7 @@ void CheckStep(Context& context, const std::string& path, const v1::Step& step) 
     }
   }
   CheckResources(context, path + ".resources", step.resources());
+  CheckGpus(context, path + ".resources", step);
   CheckRange(context, path + ".retry.max_attempts", step.retry().max_attempts(), 1, 100);
   CheckRange(context, path + ".timeout_seconds", static_cast<double>(step.timeout_seconds()), 1,
              1e9);

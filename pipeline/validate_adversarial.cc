@@ -108,22 +108,22 @@ void CheckAdversarial(Context& context, const std::string& path, const v1::Train
 }
 
 void CheckAdversarialGraph(Context& context, const std::string& path, const v1::TrainStep& train,
-                           const FeatureFacts& features, int64_t memory_bytes) {
+                           const FeatureFacts& features, const MemoryLimit& memory) {
   if (features.features == 0) return;
   const v1::AdversarialLearner learner = Complete(train.adversarial(), features.features);
   const engine::BatchLayout layout = LayoutOf(features.features, !train.data().weight().empty());
   try {
     const int64_t needed =
         engine::EstimateCost(ToAdversarialSpec(learner, features.features), layout).peak_bytes;
-    if (needed <= memory_bytes) return;
+    if (needed <= memory.bytes) return;
     constexpr int64_t kMebibyte = int64_t{1} << 20;
     context.errors.Add(
         path + ".batch_size",
         absl::StrCat(
             "a training step needs ",
             BytesText(static_cast<double>((needed + kMebibyte - 1) / kMebibyte * kMebibyte)),
-            " of memory, but the step has ", BytesText(static_cast<double>(memory_bytes)),
-            ": use smaller batches or layers, or raise resources.memory_bytes"));
+            " of memory, but the step has ", BytesText(static_cast<double>(memory.bytes)),
+            ": use smaller batches or layers, or raise ", memory.field));
   } catch (const engine::Error& error) {
     context.errors.Add(path, error.what());
   }

@@ -42,7 +42,8 @@ std::string MebibytesText(int64_t bytes) {
 }  // namespace
 
 void CheckGraph(Context& context, const std::string& path, const v1::TrainStep& train,
-                const TargetFacts& target, const FeatureFacts& features, int64_t memory_bytes) {
+                const TargetFacts& target, const FeatureFacts& features,
+                const MemoryLimit& memory) {
   if (!target.known || features.features + features.code_columns == 0) return;
   const NetworkFacts facts = FactsFor(train.data(), target, features);
   const v1::NetworkLearner network = Complete(train.network(), facts);
@@ -51,12 +52,11 @@ void CheckGraph(Context& context, const std::string& path, const v1::TrainStep& 
   if (facts.graph) layout.nodes = SmallestGraph(features.features, !graph.member().empty());
   try {
     const engine::NetworkCost cost = engine::EstimateCost(ToNetworkSpec(network, facts), layout);
-    if (cost.peak_bytes <= memory_bytes) return;
+    if (cost.peak_bytes <= memory.bytes) return;
     context.errors.Add(path + ".batch_size",
                        absl::StrCat("a training step needs ", MebibytesText(cost.peak_bytes),
-                                    " of memory, but the step has ", MebibytesText(memory_bytes),
-                                    ": use smaller batches or layers, or raise "
-                                    "resources.memory_bytes"));
+                                    " of memory, but the step has ", MebibytesText(memory.bytes),
+                                    ": use smaller batches or layers, or raise ", memory.field));
   } catch (const engine::Error& error) {
     context.errors.Add(path, error.what());
   }

@@ -83,8 +83,14 @@ void CheckSplit(Context& context, const std::string& path, const v1::TrainingDat
 // Returns whether the transforms are all right in themselves.
 void CheckTransforms(Context& context, const std::string& path, const v1::TrainingData& data,
                      const v1::Dataset* dataset, FeatureFacts* facts);
+// What training may take at the most (unit: bytes), and the field that says so.
+struct MemoryLimit {
+  int64_t bytes = 0;
+  const char* field = "";
+};
 void CheckNetwork(Context& context, const std::string& path, const v1::TrainStep& train,
-                  const TargetFacts& target, const FeatureFacts& features, int64_t memory_bytes);
+                  const TargetFacts& target, const FeatureFacts& features,
+                  const MemoryLimit& memory);
 // The layers alone. Numbers that training learns, as far as widths are known.
 double CheckLayers(Context& context, const std::string& path, const v1::TrainStep& train,
                    const TargetFacts& target, const FeatureFacts& features);
@@ -93,7 +99,7 @@ void CheckAdversarial(Context& context, const std::string& path, const v1::Train
                       const FeatureFacts& features);
 // Its graphs; only to be called if nothing else is wrong with the step.
 void CheckAdversarialGraph(Context& context, const std::string& path, const v1::TrainStep& train,
-                           const FeatureFacts& features, int64_t memory_bytes);
+                           const FeatureFacts& features, const MemoryLimit& memory);
 // What its data says of a target.
 void CheckGeneration(Context& context, const std::string& path, const v1::TrainingData& data);
 // A layer of a network, and what it takes.
@@ -120,7 +126,7 @@ LayerFacts CheckConvLayer(Context& context, const LayerPlace& place);
 LayerFacts CheckAttentionLayer(Context& context, const LayerPlace& place);
 // Builds the graph; only to be called if nothing else is wrong with the step.
 void CheckGraph(Context& context, const std::string& path, const v1::TrainStep& train,
-                const TargetFacts& target, const FeatureFacts& features, int64_t memory_bytes);
+                const TargetFacts& target, const FeatureFacts& features, const MemoryLimit& memory);
 void CheckOptimizer(Context& context, const std::string& path, const v1::NetworkLearner& network);
 // Clipping, penalties and averages of weights, and what of the schedule needs validation rows.
 void CheckSteering(Context& context, const std::string& path, const v1::TrainStep& train);

@@ -293,16 +293,16 @@ void CheckLoss(Context& context, const std::string& path, const v1::TrainStep& t
 
 // Weights, gradients and optimiser state must fit; activations come on top.
 void CheckMemory(Context& context, const std::string& path, double parameters,
-                 int64_t memory_bytes) {
+                 const MemoryLimit& memory) {
   constexpr double kCopies = 4;  // weight, gradient, two moments
   const double needed = parameters * kCopies * sizeof(float);
-  if (needed <= static_cast<double>(memory_bytes)) return;
+  if (needed <= static_cast<double>(memory.bytes)) return;
   context.errors.Add(
       path + ".layers",
       absl::StrCat("the network has ", NumberText(parameters), " parameters and needs more than ",
                    BytesText(std::ceil(needed / (1 << 20)) * (1 << 20)),
-                   " to train, but the step has ", BytesText(static_cast<double>(memory_bytes)),
-                   ": make it smaller, or raise resources.memory_bytes"));
+                   " to train, but the step has ", BytesText(static_cast<double>(memory.bytes)),
+                   ": make it smaller, or raise ", memory.field));
 }
 
 }  // namespace
@@ -315,10 +315,11 @@ double CheckLayers(Context& context, const std::string& path, const v1::TrainSte
 }
 
 void CheckNetwork(Context& context, const std::string& path, const v1::TrainStep& train,
-                  const TargetFacts& target, const FeatureFacts& features, int64_t memory_bytes) {
+                  const TargetFacts& target, const FeatureFacts& features,
+                  const MemoryLimit& memory) {
   const v1::NetworkLearner& network = train.network();
   CheckLoss(context, path + ".loss", train, target);
-  CheckMemory(context, path, CheckLayers(context, path, train, target, features), memory_bytes);
+  CheckMemory(context, path, CheckLayers(context, path, train, target, features), memory);
   CheckOptimizer(context, path, network);
   CheckRange(context, path + ".batch_size", network.batch_size(), 1, 1 << 20);
   CheckRange(context, path + ".epochs", network.epochs(), 1, 1'000'000);

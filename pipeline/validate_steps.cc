@@ -1,5 +1,6 @@
 // Train and publish steps, optimisers, metrics.
 #include <algorithm>
+#include <cstdint>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -149,6 +150,26 @@ void CheckMetric(Context& context, const std::string& path, const std::string& n
                          Hint(name, fitting), ": there are ", absl::StrJoin(fitting, ", ")));
 }
 
+namespace {
+
+// Of main memory where processor cores compute; of a GPU's memory, as far as it is known, where one
+// does.
+MemoryLimit LimitOf(const v1::Resources& resources) {
+  // A figure out of range has its own error: it should not make the network one too.
+  const int64_t main_bytes =
+      resources.memory_bytes() >= kMinMemoryBytes ? resources.memory_bytes() : kDefaultMemoryBytes;
+  const MemoryLimit main{main_bytes, "resources.memory_bytes"};
+  const bool only_gpu = resources.device() == v1::DEVICE_KIND_CUDA ||
+                        (resources.device() == v1::DEVICE_KIND_UNSPECIFIED && resources.gpus() > 0);
+  const bool known = resources.gpu_memory_bytes() > 0;
+  const MemoryLimit gpu{known ? resources.gpu_memory_bytes() : INT64_MAX,
+                        "resources.gpu_memory_bytes"};
+  if (only_gpu || (known && resources.gpus() > 0 && gpu.bytes < main.bytes)) return gpu;
+  return main;
+}
+
+}  // namespace
+
 void CheckTrain(Context& context, const std::string& path, const v1::Step& step) {
   const v1::TrainStep& train = step.train();
   const size_t errors_before = context.errors.list().size();
@@ -165,10 +186,7 @@ void CheckTrain(Context& context, const std::string& path, const v1::Step& step)
     context.errors.Add(path + ".network", "is missing: give the network to be trained");
     return;
   }
-  // A figure out of range has its own error: it should not make the network one too.
-  const int64_t memory = step.resources().memory_bytes() >= kMinMemoryBytes
-                             ? step.resources().memory_bytes()
-                             : kDefaultMemoryBytes;
+  const MemoryLimit memory = LimitOf(step.resources());
   if (train.has_adversarial()) {
     CheckAdversarial(context, path + ".adversarial", train, features);
     if (context.errors.list().size() == errors_before) {

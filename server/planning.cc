@@ -16,10 +16,10 @@ namespace {
 
 scheduler::DeviceKind DeviceKindOf(const v1::Resources& resources) {
   if (resources.device() == v1::DEVICE_KIND_CUDA) return scheduler::DeviceKind::kCuda;
-  const bool any = resources.device() == v1::DEVICE_KIND_ANY ||
-                   resources.device() == v1::DEVICE_KIND_UNSPECIFIED;
-  // A task that names no GPU gets none, for no step could use it yet.
-  if (any && resources.gpus() > 0) return scheduler::DeviceKind::kAny;
+  // A task that asks for no GPU gets none: its step may be one that could not use it.
+  if (resources.device() == v1::DEVICE_KIND_ANY && resources.gpus() > 0) {
+    return scheduler::DeviceKind::kAny;
+  }
   return scheduler::DeviceKind::kCpu;
 }
 

@@ -30,6 +30,9 @@ constexpr bool kSanitized = false;
 // of threads. Unit: bytes.
 constexpr int64_t kMemoryOverhead = 128 << 20;
 constexpr int64_t kMemoryPerThread = 10 << 20;
+// What CUDA's libraries take of main memory for themselves, and the threads that they start.
+constexpr int64_t kMemoryOfCuda = int64_t{4} << 30;
+constexpr int kThreadsOfCuda = 32;
 
 bool WriteText(const char* path, const std::string& text) {
   const UniqueFd fd(open(path, O_WRONLY | O_CLOEXEC));
@@ -88,14 +91,15 @@ void ApplyLimits(const ConfinementLimits& limits, bool own_users, ConfinementRep
   signal(SIGXFSZ, SIG_IGN);
   bool good = Limit(RLIMIT_FSIZE, limits.file_bytes) && Limit(RLIMIT_NOFILE, limits.open_files) &&
               Limit(RLIMIT_CORE, 0);
+  const int threads = limits.threads + (limits.gpus ? kThreadsOfCuda : 0);
   if (limits.memory_bytes > 0 && !kSanitized) {
-    good &= Limit(RLIMIT_DATA,
-                  limits.memory_bytes + kMemoryOverhead + limits.threads * kMemoryPerThread);
+    const int64_t overhead = kMemoryOverhead + (limits.gpus ? kMemoryOfCuda : 0);
+    good &= Limit(RLIMIT_DATA, limits.memory_bytes + overhead + threads * kMemoryPerThread);
   }
   report.push_back(good ? "limits" : absl::StrCat("not all limits: ", std::strerror(errno)));
   if (kSanitized) report.push_back("no memory limit: built with a sanitizer");
   // Elsewhere this would count all processes of the user, the daemon's among them.
-  if (own_users && geteuid() != 0) Limit(RLIMIT_NPROC, limits.threads);
+  if (own_users && geteuid() != 0) Limit(RLIMIT_NPROC, threads);
 }
 
 }  // namespace

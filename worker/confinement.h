@@ -29,6 +29,9 @@ struct ConfinementLimits {
   int open_files = 256;
   // Beyond these it can make no threads (where a user namespace makes that countable).
   int threads = 256;
+  // Whether it may use the GPUs that its environment names: the driver's device files, more memory
+  // and threads for the driver's library.
+  bool gpus = false;
 };
 
 // What was applied and what was not, in words: "seccomp", "no network namespace: not permitted".

@@ -8,6 +8,9 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
+#include <string>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
@@ -34,6 +37,14 @@ constexpr const char* kSystemPaths[] = {
     "/usr",          "/lib",          "/lib64",     "/etc/ld.so.cache", "/sys/devices/system",
     "/proc/cpuinfo", "/proc/meminfo", "/proc/self", "/proc/stat",       "/dev/urandom"};
 
+// What CUDA reads to know the machine: the driver's files, PCI devices and their memory nodes.
+constexpr const char* kGpuSystemPaths[] = {"/proc/driver/nvidia", "/proc/driver/nvidia-caps",
+                                           "/proc/devices",       "/proc/modules",
+                                           "/proc/sys/vm",        "/sys/bus/pci",
+                                           "/sys/devices",        "/sys/module"};
+
+constexpr uint64_t kReadWrite = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE;
+
 void Allow(int ruleset, const std::string& path, uint64_t rights) {
   const UniqueFd fd(open(path.c_str(), O_PATH | O_CLOEXEC));
   if (!fd) return;
@@ -42,6 +53,28 @@ void Allow(int ruleset, const std::string& path, uint64_t rights) {
   if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0) {
     rule.allowed_access &= kFileRights;
     syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+  }
+}
+
+// The driver's device files: /dev/nvidia0, nvidiactl, nvidia-uvm, and those of MIG slices in
+// nvidia-caps. Which GPU a process sees is up to CUDA_VISIBLE_DEVICES: the numbers of the files are
+// not those of the devices. Their ioctls are not restricted: no such right is among those handled.
+// And the engine's backend, a library that is opened only now: it stands where the program does or
+// beside that.
+void AllowGpus(int ruleset) {
+  for (const char* path : kGpuSystemPaths) {
+    Allow(ruleset, path, kRead);
+  }
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/dev", error)) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with("nvidia")) continue;
+    Allow(ruleset, entry.path(), kReadWrite | LANDLOCK_ACCESS_FS_READ_DIR);
+  }
+  const auto folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  if (error) return;
+  for (const char* place : {".", "../bin", "../lib/beamline"}) {
+    Allow(ruleset, folder / place, kRead | LANDLOCK_ACCESS_FS_EXECUTE);
   }
 }
 
@@ -68,7 +101,8 @@ void RestrictFiles(const ConfinementLimits& limits, ConfinementReport& report) {
   for (const char* path : kSystemPaths) {
     Allow(ruleset.get(), path, kRead | LANDLOCK_ACCESS_FS_EXECUTE);
   }
-  Allow(ruleset.get(), "/dev/null", LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE);
+  Allow(ruleset.get(), "/dev/null", kReadWrite);
+  if (limits.gpus) AllowGpus(ruleset.get());
   for (const std::string& path : limits.readable_files) {
     Allow(ruleset.get(), path, LANDLOCK_ACCESS_FS_READ_FILE);
   }

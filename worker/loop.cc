@@ -98,8 +98,16 @@ v1::SynchronizeRequest WorkerLoop::Statement() const {
   return request;
 }
 
+void WorkerLoop::Read() {
+  const int64_t now_ms = strand_.NowMillis();
+  if (!read_ || (readings_at_ms_ && now_ms - *readings_at_ms_ < options_.readings_ms)) return;
+  readings_at_ms_ = now_ms;
+  read_(description_);
+}
+
 void WorkerLoop::SendSynchronize() {
   if (left_) return;
+  Read();
   const uint64_t round = ++synchronize_round_;
   const int64_t sent_ms = strand_.NowMillis();
   synchronizing_ = true;

@@ -15,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,8 @@ struct LoopOptions {
   int64_t back_off_max_ms = 3'000;
   // Pause after an answer that came at once and changed nothing. Unit: milliseconds.
   int64_t idle_pause_ms = 100;
+  // Devices are read at most this often. Unit: milliseconds.
+  int64_t readings_ms = 2'000;
   // A draining worker leaves after this even if something is not yet released. Unit: milliseconds.
   // Raise it where checkpoints are large or the network is slow.
   int64_t drain_ms = 90'000;
@@ -68,6 +71,9 @@ class WorkerLoop {
   void Drain();
   // Who is told that the worker has nothing more to do and may end. Call before Start.
   void OnLeave(std::function<void()> on_left) { on_left_ = std::move(on_left); }
+  // Brings readings of devices up to date in what Synchronize says of the worker. Called on the
+  // strand: what blocks in there holds the heartbeat up. Call before Start.
+  void OnReadings(std::function<void(v1::Worker&)> read) { read_ = std::move(read); }
 
  private:
   struct Attempt;
@@ -80,6 +86,7 @@ class WorkerLoop {
   };
 
   void SendSynchronize();
+  void Read();
   v1::SynchronizeRequest Statement() const;
   void OnSynchronized(absl::StatusOr<v1::SynchronizeResponse> response, int64_t sent_ms);
   bool Apply(v1::SynchronizeResponse& response);
@@ -107,6 +114,9 @@ class WorkerLoop {
   const LoopOptions options_;
   std::function<void()> on_ready_;
   std::function<void()> on_left_;
+  std::function<void(v1::Worker&)> read_;
+  // When it was last called; absent: never.
+  std::optional<int64_t> readings_at_ms_;
 
   // Held: running, or with reports that are not all acknowledged.
   std::map<AttemptId, std::unique_ptr<Attempt>> attempts_;

@@ -107,6 +107,9 @@ v1::AttemptResult ProcessExecution::Work() {
   *start.mutable_attempt() = *attempt_;
   start.set_work_folder(folder_);
   start.set_threads(std::max(1, static_cast<int>(std::lround(attempt_->resources().cpus()))));
+  if (const absl::Status named = NameGpus(start); !named.ok()) {
+    return Infrastructure("cannot start the task", named);
+  }
   if (auto failed = FetchInputs(start)) return *std::move(failed);
 
   auto process = context_.starter.Take();
@@ -121,6 +124,20 @@ v1::AttemptResult ProcessExecution::Work() {
     Emit(std::move(event));
   });
   return Supervise();
+}
+
+absl::Status ProcessExecution::NameGpus(v1::TaskStart& start) const {
+  for (const std::string& id : attempt_->devices()) {
+    if (id == "cpu") continue;
+    const auto& gpus = context_.options.gpus;
+    const auto found = std::find_if(gpus.begin(), gpus.end(),
+                                    [&](const v1::Device& gpu) { return gpu.id() == id; });
+    if (found == gpus.end()) {
+      return absl::InternalError(absl::StrCat("this worker has no device ", id));
+    }
+    *start.add_gpus() = *found;
+  }
+  return absl::OkStatus();
 }
 
 // ---- Inputs ----

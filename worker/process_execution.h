@@ -42,6 +42,9 @@ class ProcessExecution : public Execution {
   // ---- On the thread, in this order ----
   void Run();
   v1::AttemptResult Work();
+  // Names the GPUs of the attempt's devices in the start message. Internal: the worker has no such
+  // device.
+  absl::Status NameGpus(v1::TaskStart& start) const;
   // Fills inputs_ and the start message. On failure the result.
   std::optional<v1::AttemptResult> FetchInputs(v1::TaskStart& start);
   absl::Status FetchOne(const std::string& name, const v1::Blob& blob, v1::TaskStart& start);

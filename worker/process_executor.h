@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "worker/cache.h"
@@ -24,6 +25,8 @@ struct ProcessExecutorOptions {
   // From SIGTERM, or from the task's last message, to SIGKILL. Unit: milliseconds.
   int64_t kill_grace_ms = 2'000;
   LogBudget::Limits log = {};
+  // The machine's, as the server knows them. An attempt gets those of its devices to itself.
+  std::vector<v1::Device> gpus = {};
 };
 
 // One thread per attempt, and a second one while it uploads a checkpoint. Owns nothing that it is

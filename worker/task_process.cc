@@ -25,6 +25,7 @@ namespace {
 
 constexpr int kSendSeconds = 10;
 constexpr size_t kReadBytes = 64 << 10;
+constexpr char kMountedDriver[] = "/usr/local/nvidia/lib64";
 
 absl::Status ErrnoStatus(std::string_view what, int error) {
   return absl::InternalError(
@@ -39,10 +40,15 @@ int64_t OutOfMemoryKills() {
   return at == std::string::npos ? 0 : std::strtoll(text->c_str() + at + 10, nullptr, 10);
 }
 
-// Nothing of the daemon's own environment reaches a task, but for what a sanitizer needs.
+// Nothing of the daemon's own environment reaches a task, but for what a sanitizer needs. No GPU is
+// visible until the task is told which are its own (task_program.cc).
 std::vector<std::string> Environment() {
   std::vector<std::string> environment = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8",
-                                          "HOME=/nonexistent"};
+                                          "HOME=/nonexistent", "CUDA_VISIBLE_DEVICES="};
+  // Where containers on Kubernetes have the GPU driver, which their linker may not know.
+  if (access(kMountedDriver, F_OK) == 0) {
+    environment.push_back(absl::StrCat("LD_LIBRARY_PATH=", kMountedDriver));
+  }
   for (const char* name : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"}) {
     if (const char* value = std::getenv(name); value != nullptr) {
       environment.push_back(absl::StrCat(name, "=", value));

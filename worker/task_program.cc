@@ -64,7 +64,18 @@ ConfinementLimits LimitsOf(const v1::TaskStart& start) {
   limits.memory_bytes = memory_bytes > 0 ? memory_bytes : kDefaultMemoryBytes;
   // Besides those that compute: the listener, and what libraries may start.
   limits.threads = start.threads() + 8;
+  limits.gpus = start.gpus_size() > 0;
   return limits;
+}
+
+// The process was started before its devices were known. CUDA reads this when it is initialised.
+void ShowGpus(const v1::TaskStart& start) {
+  std::string uuids;
+  for (const v1::Device& gpu : start.gpus()) {
+    if (!uuids.empty()) uuids += ',';
+    uuids += gpu.uuid();
+  }
+  setenv("CUDA_VISIBLE_DEVICES", uuids.c_str(), 1);
 }
 
 int PrintConfinement() {
@@ -99,6 +110,7 @@ int RunTaskProgram(TaskProgram& program, int argc, char** argv) {
   if (!ReadFrame(kSocket, command).ok() || !command.has_start()) return EXIT_FAILURE;
   prctl(PR_SET_NAME, "beamline-task", 0, 0, 0);
 
+  ShowGpus(command.start());
   TaskReporter reporter;
   v1::TaskMessage last;
   const absl::Status confined = ConfineToWork(LimitsOf(command.start()), report);

@@ -150,14 +150,14 @@ class Cluster:
         self.write_config('admin', self.token)
         self.stubs = self.stubs_for(self.token)
 
-    def start_worker(self, name='w1', cpus=2):
+    def start_worker(self, name='w1', cpus=2, *flags):
         ready = self.path(f'{name}-ready.json')
         with contextlib.suppress(FileNotFoundError):
             os.remove(ready)
         worker = Process(
             [program('beamline-worker'), '--state', self.path(name), '--server', self.address,
              '--ca', self.ca, '--join-token-file', self.path('join-token'), '--cpus', str(cpus),
-             '--name', name, '--ready-file', ready], self.path(f'{name}.log'))
+             '--name', name, '--ready-file', ready, *flags], self.path(f'{name}.log'))
         self.workers[name] = worker
         self.read_ready(worker, ready)
         return worker

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/digest.h"
+#include "engine/backend/backend.h"
 #include "engine/core/philox.h"
 #include "pipeline/model_file.h"
 #include "pipeline/predict.h"
@@ -157,6 +158,31 @@ TEST(Execute, GivesTheSameModelOnAnyThreadsAndFolders) {
     if (expected.empty()) expected = digest;
     EXPECT_EQ(digest, expected) << threads;
   }
+}
+
+TEST(Execute, AnAttemptWithAGpuComputesOnItOrSaysWhyNot) {
+  Bench bench(kDefinition);
+  bench.AddTable("points", Points(400));
+  v1::TaskStart start = bench.Start("train");
+  start.mutable_attempt()->add_devices("gpu0");
+  v1::Device& gpu = *start.add_gpus();
+  gpu.set_id("gpu0");
+  gpu.set_model("H100");
+  const v1::TaskEnd end = bench.Run("train", start);
+  const auto names = engine::AvailableBackends();
+  if (std::find(names.begin(), names.end(), "cuda") != names.end()) {
+    ASSERT_EQ(OutcomeOf(end), v1::AttemptResult::OUTCOME_SUCCEEDED) << end.ShortDebugString();
+    EXPECT_EQ(end.result().lineage().backend(), "cuda");
+    EXPECT_EQ(end.result().lineage().hardware(), "H100 (gpu0), 1 processor thread");
+    return;
+  }
+  ASSERT_EQ(OutcomeOf(end), v1::AttemptResult::OUTCOME_FAILED);
+  EXPECT_EQ(end.result().failure().kind(), v1::FAILURE_KIND_INFRASTRUCTURE)
+      << "another machine may have what this one lacks";
+  EXPECT_EQ(end.result().failure().field(), "steps.train.resources");
+  const std::string& message = end.result().failure().message();
+  EXPECT_TRUE(message.starts_with("device gpu0 cannot be used: ")) << message;
+  EXPECT_NE(message.find("cuda"), message.npos) << message;
 }
 
 // Of a model whose training was stopped `stops` times, on changing numbers of threads.

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "pipeline/resolve.h"
 #include "pipeline/yaml.h"
 
@@ -57,6 +58,21 @@ TEST(Expand, OrdersTasksAndSaysWhatEachNeeds) {
   EXPECT_EQ(tasks[3].step, "publish");
   EXPECT_THAT(tasks[3].dependencies, ElementsAre("own", "train"));
   EXPECT_THAT(tasks[3].evaluations, ElementsAre("own"));
+}
+
+TEST(Expand, AStepThatNamesAGpuInAnyWayAsksForOne) {
+  const auto resources = [](const char* text) {
+    const ParsedDefinition parsed =
+        ParseDefinition(absl::StrCat("steps: [{name: a, resources: ", text, ", train: {}}]"));
+    EXPECT_TRUE(parsed.violations.empty()) << FormatViolations(parsed.violations, "");
+    const v1::Resources made = Expand(parsed.definition)[0].resources;
+    return absl::StrCat(v1::DeviceKind_Name(made.device()), " ", made.gpus());
+  };
+  EXPECT_EQ(resources("{cpus: 2}"), "DEVICE_KIND_CPU 0");
+  EXPECT_EQ(resources("{gpus: 1}"), "DEVICE_KIND_CUDA 1");
+  EXPECT_EQ(resources("{device: cuda}"), "DEVICE_KIND_CUDA 1");
+  EXPECT_EQ(resources("{device: any, gpus: 1}"), "DEVICE_KIND_ANY 1");
+  EXPECT_EQ(resources("{device: any}"), "DEVICE_KIND_ANY 0");
 }
 
 TEST(DefinitionDigest, DependsOnMeaningOnly) {

@@ -294,9 +294,39 @@ TEST_F(ValidateTest, ChecksRecurrentLayers) {
       << flat;
 }
 
+TEST_F(ValidateTest, ChecksGpus) {
+  const std::string train = "steps.train.resources";
+  for (const char* good : {"{gpus: 1}", "{device: cuda}", "{gpus: 1, device: any}", "{device: any}",
+                           "{gpus: 1, gpu_memory_bytes: 10 GiB}", "{device: cpu}"}) {
+    EXPECT_EQ(Check(train + ": " + good) + unimplemented_, "") << good;
+    EXPECT_EQ(Check(std::string("steps.evaluate.resources: ") + good) + unimplemented_, "") << good;
+  }
+  const Case cases[] = {
+      {"steps.train.resources: {gpus: -1}", "steps.train.resources.gpus: must not be negative\n"},
+      {"steps.train.resources: {gpus: 1, device: cpu}",
+       "steps.train.resources.device: is cpu, but gpus is 1: leave gpus out, or set device to cuda "
+       "or any\n"},
+      {"steps.train.resources: {gpu_memory_bytes: 1 GiB}",
+       "steps.train.resources.gpu_memory_bytes: is for steps with a graphics processor: set gpus "
+       "to 1 too\n"},
+      {"steps.publish.resources: {device: cuda}",
+       "steps.publish.resources: a publish step computes nothing: leave gpus and device out\n"},
+      // What fits into main memory need not fit into the GPU's.
+      {"steps.train.resources: {gpus: 1, gpu_memory_bytes: 1}",
+       "steps.train.train.network.layers: the network has "},
+  };
+  for (const Case& test : cases) {
+    const std::string errors = Check(test.changes);
+    EXPECT_EQ(errors.substr(0, std::string(test.errors).size()), test.errors) << test.changes;
+  }
+  EXPECT_NE(Check("steps.train.resources: {gpus: 1, gpu_memory_bytes: 1}")
+                .find("or raise resources.gpu_memory_bytes"),
+            std::string::npos);
+}
+
 TEST_F(ValidateTest, TellsWhatIsNotBuiltFromWhatIsWrong) {
   const Case cases[] = {
-      {"steps.train.resources.gpus: 1", "steps.train.resources: training on graphics"},
+      {"steps.train.resources.gpus: 2", "steps.train.resources.gpus: training on several"},
       {"steps.train.search: {grid: {}}", "steps.train.search: searches are not built yet"},
       {"steps.train.cross_validation: {k_fold: {folds: 3}}", "steps.train.cross_validation: "},
       {"steps.evaluate: {name: evaluate, command: {arguments: [ls]}}", "steps.evaluate.command: "},

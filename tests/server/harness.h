@@ -248,6 +248,12 @@ class FakeWorker {
   const auth::Principal& principal() const { return principal_; }
   void SetSession(const std::string& session) { session_ = session; }
   void Drain() { draining_ = true; }
+  void AddGpu(const std::string& id, int64_t memory_bytes) {
+    v1::Device& gpu = gpus_.emplace_back();
+    gpu.set_id(id);
+    gpu.set_kind(v1::DEVICE_KIND_CUDA);
+    gpu.set_memory_bytes(memory_bytes);
+  }
 
   v1::SynchronizeRequest Request(int64_t hold_ms) const {
     v1::SynchronizeRequest request;
@@ -260,6 +266,7 @@ class FakeWorker {
     device.set_id("cpu");
     device.set_kind(v1::DEVICE_KIND_CPU);
     device.set_cpus(2);
+    for (const v1::Device& gpu : gpus_) *worker.add_devices() = gpu;
     for (const v1::Attempt& attempt : held_) {
       auto& held = *request.add_held();
       held.set_task(attempt.task());
@@ -351,6 +358,7 @@ class FakeWorker {
   auth::Principal principal_;
   std::string session_;
   bool draining_ = false;
+  std::vector<v1::Device> gpus_;
   std::vector<v1::Attempt> held_;
 };
 

@@ -403,6 +403,22 @@ TEST_F(LoopTest, TheServerMayAskForTheDrain) {
   EXPECT_TRUE(left_);
 }
 
+TEST_F(LoopTest, ReadingsGoWithTheHeartbeatAndAreNotTakenAllTheTime) {
+  int readings = 0;
+  loop_->OnReadings([&](v1::Worker& worker) {
+    worker.clear_devices();
+    worker.add_devices()->set_power_watts(++readings);
+  });
+  Start();
+  EXPECT_EQ(link_.statement.worker().devices(0).power_watts(), 1);
+  ServerSaysNothing();
+  EXPECT_EQ(link_.statement.worker().devices(0).power_watts(), 1);
+  strand_.Advance(LoopOptions().readings_ms);
+  ServerSaysNothing();
+  strand_.Advance(LoopOptions().idle_pause_ms);
+  EXPECT_EQ(link_.statement.worker().devices(0).power_watts(), 2);
+}
+
 TEST(DeadlineExecutorTest, TurnsAStopForTimeIntoAFailure) {
   struct Listener : ExecutionListener {
     void OnEvent(v1::Event) override {}

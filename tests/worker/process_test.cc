@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -13,6 +14,7 @@
 #include "base/file.h"
 #include "tests/worker/memory_blobs.h"
 #include "tests/worker/recorder.h"
+#include "worker/gpus.h"
 #include "worker/probe.h"
 #include "worker/process_executor.h"
 
@@ -97,6 +99,51 @@ TEST_F(ProcessTest, AMissingInputIsNoFaultOfTheTask) {
   const v1::AttemptResult result = RunToEnd("succeed");
   EXPECT_EQ(result.failure().kind(), v1::FAILURE_KIND_INFRASTRUCTURE);
   EXPECT_THAT(result.failure().message(), HasSubstr("events"));
+}
+
+TEST_F(ProcessTest, AnAttemptSeesItsOwnGpusAndNoOthers) {
+  ProcessExecutorOptions options = options_;
+  options.gpus = MakeFakeGpus("gpu0:H100:80GiB,gpu1/mig0:A30 MIG:6GiB").value()->gpus();
+  executor_ = std::make_unique<ProcessExecutor>(options, *starter_, *cache_, blobs_, clock_);
+  attempt_.add_devices("gpu1/mig0");
+  EXPECT_EQ(RunToEnd("show-gpus").outcome(), v1::AttemptResult::OUTCOME_SUCCEEDED);
+  EXPECT_THAT(recorder_->Logs(), ::testing::ElementsAre("visible=FAKE-gpu1/mig0",
+                                                        "gpu=gpu1/mig0 A30 MIG", "drivers shown"));
+}
+
+TEST_F(ProcessTest, AnAttemptWithoutGpusSeesNone) {
+  setenv("CUDA_VISIBLE_DEVICES", "0,1", 1);
+  attempt_.add_devices("cpu");
+  EXPECT_EQ(RunToEnd("show-gpus").outcome(), v1::AttemptResult::OUTCOME_SUCCEEDED);
+  unsetenv("CUDA_VISIBLE_DEVICES");
+  const auto logs = recorder_->Logs();
+  ASSERT_THAT(logs, SizeIs(2));
+  EXPECT_EQ(logs[0], "visible=");
+  const auto enforced = ProbeConfinement(TASK_DOUBLE);
+  ASSERT_TRUE(enforced.ok()) << enforced.status();
+  if (std::find(enforced->begin(), enforced->end(), "Landlock") != enforced->end()) {
+    EXPECT_EQ(logs[1], "drivers hidden");
+  }
+}
+
+TEST_F(ProcessTest, ADeviceThatTheWorkerLacksIsNoFaultOfTheTask) {
+  attempt_.add_devices("gpu3");
+  const v1::AttemptResult result = RunToEnd("succeed");
+  EXPECT_EQ(result.failure().kind(), v1::FAILURE_KIND_INFRASTRUCTURE);
+  EXPECT_THAT(result.failure().message(), HasSubstr("no device gpu3"));
+}
+
+// Where there is a GPU: the confinement leaves CUDA what it needs.
+TEST_F(ProcessTest, AConfinedAttemptComputesOnItsGpu) {
+  const auto found = FindGpus();
+  if (!found.ok()) GTEST_SKIP() << found.status();
+  if ((*found)->gpus().empty()) GTEST_SKIP() << "the driver tells of no GPU";
+  ProcessExecutorOptions options = options_;
+  options.gpus = (*found)->gpus();
+  executor_ = std::make_unique<ProcessExecutor>(options, *starter_, *cache_, blobs_, clock_);
+  attempt_.add_devices(options.gpus.back().id());
+  EXPECT_EQ(RunToEnd("use-gpu").outcome(), v1::AttemptResult::OUTCOME_SUCCEEDED);
+  EXPECT_THAT(recorder_->Logs(), ::testing::ElementsAre("devices=1 works"));
 }
 
 TEST_F(ProcessTest, AUsersMistakeIsHandedOnAsItIs) {

@@ -1,4 +1,5 @@
 // A task whose step name says how it behaves: the good, the bad and the hostile.
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -37,6 +38,7 @@ class Double : public TaskProgram {
         {"half-frame", &Double::HalfFrame}, {"steal", &Double::Steal},
         {"obedient", &Double::Obedient},    {"read-inputs", &Double::ReadInputs},
         {"user-error", &Double::UserError}, {"fork", &Double::Fork},
+        {"show-gpus", &Double::ShowGpus},   {"use-gpu", &Double::UseGpu},
     };
     const auto found = behaviours.find(start.attempt().step());
     if (found == behaviours.end()) _exit(99);
@@ -177,6 +179,39 @@ class Double : public TaskProgram {
       const auto bytes = ReadFile(start_.input_paths().at(name));
       Say(std::string(name) + "=" + bytes.value_or("unreadable"));
       if (open(start_.input_paths().at(name).c_str(), O_WRONLY) >= 0) Say("writable!");
+    }
+    SetOutcome(v1::AttemptResult::OUTCOME_SUCCEEDED);
+  }
+
+  void ShowGpus() {
+    const char* const visible = std::getenv("CUDA_VISIBLE_DEVICES");
+    Say(std::string("visible=") + (visible == nullptr ? "(unset)" : visible));
+    for (const v1::Device& gpu : start_.gpus()) Say("gpu=" + gpu.id() + " " + gpu.model());
+    Say(open("/proc/devices", O_RDONLY) < 0 ? "drivers hidden" : "drivers shown");
+    SetOutcome(v1::AttemptResult::OUTCOME_SUCCEEDED);
+  }
+  // Through the driver alone (cuda.h: CUresult and CUdevice are int, CUcontext is a pointer,
+  // CUdeviceptr an integer of 64 bits), so that what fails is the confinement and not an engine.
+  void UseGpu() {
+    void* const library = dlopen("libcuda.so.1", RTLD_NOW);
+    const auto call = [&](const char* name, auto... arguments) {
+      const auto function = reinterpret_cast<int (*)(decltype(arguments)...)>(
+          library == nullptr ? nullptr : dlsym(library, name));
+      const int result = function == nullptr ? -1 : function(arguments...);
+      if (result != 0) Say(std::string(name) + " gives " + std::to_string(result));
+      return result == 0;
+    };
+    int count = 0;
+    int device = 0;
+    void* context = nullptr;
+    uint64_t memory = 0;
+    uint32_t value = 0;
+    if (call("cuInit", 0u) && call("cuDeviceGetCount", &count) && call("cuDeviceGet", &device, 0) &&
+        call("cuDevicePrimaryCtxRetain", &context, device) && call("cuCtxSetCurrent", context) &&
+        call("cuMemAlloc_v2", &memory, size_t{1} << 28) &&
+        call("cuMemsetD32_v2", memory, 0x5eedu, size_t{1} << 26) &&
+        call("cuMemcpyDtoH_v2", static_cast<void*>(&value), memory, sizeof value)) {
+      Say("devices=" + std::to_string(count) + (value == 0x5eed ? " works" : " is broken"));
     }
     SetOutcome(v1::AttemptResult::OUTCOME_SUCCEEDED);
   }

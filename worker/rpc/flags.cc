@@ -100,6 +100,12 @@ const std::vector<Flag>& Table() {
       {"--memory", "BYTES",
        "Memory to offer, such as 8GiB. Default: seven eighths of what this process may use.",
        Bytes("--memory", &Flags::memory_bytes)},
+      {"--no-gpus", "", "Offer no GPUs. Default: all that the driver tells of, and MIG slices.",
+       Switch(&Flags::no_gpus)},
+      {"--fake-devices", "LIST",
+       "For tests of scheduling: offer GPUs that exist in name only, instead of real ones, such\n"
+       "as \"gpu0:H100:80GiB,gpu1/mig0:H100 MIG 1g.10gb:10GiB\". A task placed on one fails.",
+       Text(&Flags::fake_devices)},
       {"--cache", "BYTES",
        absl::StrCat("Largest size of the cache of datasets. Default: ",
                     pipeline::BytesText(static_cast<double>(Flags().cache_bytes))),

@@ -19,6 +19,8 @@ struct Flags {
   double cpus = 0;
   int64_t memory_bytes = 0;
   int64_t cache_bytes = int64_t{50} << 30;
+  bool no_gpus = false;
+  std::string fake_devices;
   std::string pool;
   std::string name;
   std::string task_binary;

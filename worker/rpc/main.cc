@@ -8,6 +8,7 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@
 #include "worker/cache.h"
 #include "worker/deadline_executor.h"
 #include "worker/devices.h"
+#include "worker/gpus.h"
 #include "worker/logging_executor.h"
 #include "worker/loop.h"
 #include "worker/probe.h"
@@ -154,10 +156,30 @@ void Serve(WorkerLoop& loop, const Events& events, const Clock& clock,
   }
 }
 
+// The GPUs to offer. A machine without any, or whose driver does not answer, offers its cores.
+absl::StatusOr<std::unique_ptr<GpuSource>> GpusToOffer(const Flags& flags) {
+  if (!flags.fake_devices.empty()) {
+    absl::StatusOr<std::unique_ptr<GpuSource>> fake = MakeFakeGpus(flags.fake_devices);
+    if (fake.ok()) return fake;
+    return absl::InvalidArgumentError(absl::StrCat("--fake-devices: ", fake.status().message()));
+  }
+  if (flags.no_gpus) return NoGpus();
+  absl::StatusOr<std::unique_ptr<GpuSource>> found = FindGpus();
+  if (found.ok()) return found;
+  log::Info("no GPUs: %s", std::string(found.status().message()));
+  return NoGpus();
+}
+
 absl::Status Run(const Flags& flags, const Clock& clock, const Events& events) {
   v1::Worker description;
   RETURN_IF_ERROR(
       DescribeDevices({.cpus = flags.cpus, .memory_bytes = flags.memory_bytes}, description));
+  ASSIGN_OR_RETURN(const std::unique_ptr<GpuSource> gpus, GpusToOffer(flags));
+  for (const v1::Device& gpu : gpus->gpus()) {
+    log::Info("offers %s: %s, %.1f GiB", gpu.id(), gpu.model(),
+              static_cast<double>(gpu.memory_bytes()) / (int64_t{1} << 30));
+    *description.add_devices() = gpu;
+  }
   if (!flags.name.empty()) description.set_hostname(flags.name);
   description.set_pool(flags.pool);
   description.set_version(BEAMLINE_VERSION);
@@ -173,7 +195,8 @@ absl::Status Run(const Flags& flags, const Clock& clock, const Events& events) {
   ASSIGN_OR_RETURN(const auto cache, BlobCache::Open(state + "/cache", flags.cache_bytes));
   GrpcLink link(MakeChannel(flags.server, identity.credentials));
   TaskStarter starter({.binary = binary});
-  ProcessExecutor processes({.work_folder = state + "/work"}, starter, *cache, link, clock);
+  ProcessExecutor processes({.work_folder = state + "/work", .gpus = gpus->gpus()}, starter, *cache,
+                            link, clock);
   RETURN_IF_ERROR(processes.Prepare());
   ThreadStrand strand(clock);
   DeadlineExecutor deadlines(processes, strand);
@@ -181,6 +204,7 @@ absl::Status Run(const Flags& flags, const Clock& clock, const Events& events) {
   SystemRandom random;
   WorkerLoop loop(strand, link, executor, description, NewId("s", clock.Now(), random),
                   [&cache] { return cache->Digests(1000); });
+  loop.OnReadings([&gpus](v1::Worker& worker) { gpus->Read(*worker.mutable_devices()); });
 
   absl::Status ready;
   Serve(loop, events, clock, [&] {

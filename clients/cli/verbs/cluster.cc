@@ -1,8 +1,9 @@
 // worker, status, queue: the machines and what waits for them.
+#include <map>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "clients/cli/format.h"
 #include "clients/cli/invocation.h"
@@ -13,18 +14,22 @@
 namespace beamline::cli {
 namespace {
 
+// "16 cores, 7 x NVIDIA H100 80GB HBM3, NVIDIA A30".
 std::string DevicesText(const v1::Worker& worker) {
-  std::vector<std::string> gpus;
+  std::map<std::string, int> gpus;
   double cpus = 0;
   for (const v1::Device& device : worker.devices()) {
     if (device.kind() == v1::DEVICE_KIND_CPU) {
       cpus += device.cpus();
     } else {
-      gpus.push_back(device.model().empty() ? device.id() : device.model());
+      ++gpus[device.model().empty() ? device.id() : device.model()];
     }
   }
-  const std::string text = absl::StrFormat("%g cores", cpus);
-  return gpus.empty() ? text : absl::StrCat(text, ", ", absl::StrJoin(gpus, ", "));
+  std::string text = absl::StrFormat("%g cores", cpus);
+  for (const auto& [model, count] : gpus) {
+    absl::StrAppend(&text, ", ", count > 1 ? absl::StrCat(count, " x ") : "", model);
+  }
+  return text;
 }
 
 std::string WorkerTable(Invocation& invocation, const v1::ListWorkersResponse& response) {
