@@ -129,7 +129,7 @@ absl::Status ConfineToWork(const ConfinementLimits& limits, ConfinementReport& r
   DropCapabilities(report);
   ApplyLimits(limits, own_users, report);
   RestrictFiles(limits, report);
-  FilterSystemCalls(report);
+  FilterSystemCalls(limits, report);
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   // Dropping capabilities may have cleared it.
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);

@@ -30,7 +30,7 @@ struct ConfinementLimits {
   // Beyond these it can make no threads (where a user namespace makes that countable).
   int threads = 256;
   // Whether it may use the GPUs that its environment names: the driver's device files, more memory
-  // and threads for the driver's library.
+  // and threads for the driver's library, names for its threads, local sockets that lead nowhere.
   bool gpus = false;
 };
 
@@ -49,6 +49,6 @@ absl::Status ConfineToWork(const ConfinementLimits& limits, ConfinementReport& r
 // The parts of ConfineToWork; each appends one line to the report.
 void RestrictFiles(const ConfinementLimits& limits, ConfinementReport& report);  // Landlock
 void DropCapabilities(ConfinementReport& report);
-void FilterSystemCalls(ConfinementReport& report);  // seccomp
+void FilterSystemCalls(const ConfinementLimits& limits, ConfinementReport& report);  // seccomp
 
 }  // namespace beamline::worker

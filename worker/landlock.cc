@@ -65,6 +65,8 @@ void AllowGpus(int ruleset) {
   for (const char* path : kGpuSystemPaths) {
     Allow(ruleset, path, kRead);
   }
+  // It names its threads there, and takes a refusal for a broken system.
+  Allow(ruleset, "/proc/self/task", kReadWrite | LANDLOCK_ACCESS_FS_READ_DIR);
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator("/dev", error)) {
     const std::string name = entry.path().filename();

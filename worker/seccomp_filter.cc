@@ -1,6 +1,7 @@
 // The part of the confinement that denies system calls: a seccomp filter, by libseccomp.
 #include <sched.h>
 #include <seccomp.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,8 +16,8 @@ namespace {
 
 // Denied with EPERM. A name that this kernel's architecture does not have is skipped.
 constexpr const char* kDenied[] = {
-    // The network; the one socket that a task has was made for it.
-    "socket", "connect", "bind", "listen", "accept", "accept4",
+    // The network; the one socket that a task has was made for it. (FillSockets: how one is made.)
+    "socketpair", "bind", "listen", "accept", "accept4",
     // Other programs and processes.
     "fork", "vfork", "execve", "execveat", "ptrace", "process_vm_readv", "process_vm_writev",
     "process_madvise", "pidfd_open", "pidfd_getfd", "pidfd_send_signal", "kcmp", "tkill",
@@ -42,10 +43,31 @@ int Deny(scmp_filter_ctx filter, const char* name) {
   return result == -EDOM ? 0 : result;
 }
 
-int Fill(scmp_filter_ctx filter) {
+// NVIDIA's driver takes it for a broken system if it cannot make a local socket, with which it asks
+// for a daemon that shares GPUs (MPS). It gets one that leads nowhere, as if there were no daemon:
+// of a kind that sends nothing before it is connected.
+int FillSockets(scmp_filter_ctx filter, bool gpus) {
+  if (!gpus) {
+    const int result = Deny(filter, "socket");
+    return result != 0 ? result : Deny(filter, "connect");
+  }
+  constexpr scmp_datum_t kKinds = 0xf;  // the bits of a socket's type that are no flags
+  int result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
+                                SCMP_A0(SCMP_CMP_NE, AF_UNIX));
+  for (scmp_datum_t kind = 0; kind <= kKinds && result == 0; ++kind) {
+    if (kind == SOCK_SEQPACKET) continue;
+    result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
+                              SCMP_A1(SCMP_CMP_MASKED_EQ, kKinds, kind));
+  }
+  if (result != 0) return result;
+  return seccomp_rule_add(filter, SCMP_ACT_ERRNO(ECONNREFUSED), SCMP_SYS(connect), 0);
+}
+
+int Fill(scmp_filter_ctx filter, bool gpus) {
   for (const char* name : kDenied) {
     if (const int result = Deny(filter, name); result != 0) return result;
   }
+  if (const int result = FillSockets(filter, gpus); result != 0) return result;
   const auto self = static_cast<scmp_datum_t>(getpid());
   const auto eperm = SCMP_ACT_ERRNO(EPERM);
   // Threads, but no processes; the C library falls back from clone3, whose flags a filter cannot
@@ -71,7 +93,7 @@ int Fill(scmp_filter_ctx filter) {
 
 }  // namespace
 
-void FilterSystemCalls(ConfinementReport& report) {
+void FilterSystemCalls(const ConfinementLimits& limits, ConfinementReport& report) {
   const std::unique_ptr<void, void (*)(scmp_filter_ctx)> filter(seccomp_init(SCMP_ACT_ALLOW),
                                                                 seccomp_release);
   if (filter == nullptr) {
@@ -80,7 +102,7 @@ void FilterSystemCalls(ConfinementReport& report) {
   }
   // A tree instead of a list: the cost of a permitted call is a few nanoseconds.
   seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);
-  int result = Fill(filter.get());
+  int result = Fill(filter.get(), limits.gpus);
   if (result == 0) result = seccomp_load(filter.get());
   report.push_back(result == 0 ? "seccomp" : absl::StrCat("no seccomp: ", std::strerror(-result)));
 }

@@ -5,6 +5,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -119,6 +120,16 @@ class Double : public TaskProgram {
       if (!failed) open_doors += std::string(" ") + what;
     };
     must_fail("socket", socket(AF_INET, SOCK_STREAM, 0) < 0);
+    must_fail("datagrams", socket(AF_UNIX, SOCK_DGRAM, 0) < 0);
+    int pair[2];
+    must_fail("socketpair", socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) != 0);
+    // One that the driver of a GPU may make leads nowhere.
+    const int local = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    sockaddr_un somewhere = {AF_UNIX, "/run/somewhere"};
+    must_fail("connect", local < 0 || (connect(local, reinterpret_cast<sockaddr*>(&somewhere),
+                                               sizeof somewhere) != 0 &&
+                                       errno == ECONNREFUSED));
+    if (local >= 0) close(local);
     must_fail("fork", fork() < 0);
     must_fail("exec", execl("/bin/true", "true", nullptr) < 0);
     must_fail("mount", mount("none", ".", "tmpfs", 0, nullptr) != 0);
