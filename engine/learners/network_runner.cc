@@ -122,7 +122,12 @@ void NetworkRunner::CheckCodes(std::span<const int64_t> rows,
 
 void NetworkRunner::CheckShares(std::span<const int64_t> rows) const {
   const size_t columns = features_.size() / static_cast<size_t>(batch_);
+  // Without a way out, so that it runs on vectors; whatever is wrong is found below.
+  int wrong = 0;
   for (size_t i = 0; i < rows.size() * columns; ++i) {
+    wrong |= static_cast<int>(!(features_[i] >= 0.0f)) | static_cast<int>(!(features_[i] <= 1.0f));
+  }
+  for (size_t i = 0; wrong != 0 && i < rows.size() * columns; ++i) {
     if (features_[i] >= 0 && features_[i] <= 1) continue;
     Fail("row ", rows[i / columns] + 1, ", feature ", i % columns + 1, " is ", features_[i],
          ": binary cross-entropy reconstructs features from 0 to 1: scale them, or use mean "

@@ -79,6 +79,7 @@ class CudaDevice : public Device {
     context_.lt = lt;
     context_.workspace = Allocate(kWorkspaceBytes);
     context_.workspace_bytes = kWorkspaceBytes;
+    context_.counters = static_cast<int*>(Allocate(kCounters * static_cast<int64_t>(sizeof(int))));
     tf32_ = context_;
     tf32_.tf32 = true;
   }

@@ -1,8 +1,8 @@
 // Table look-up and its gradient.
 //
-// The gradient of a small table is one sum over all codes for each of its elements. Otherwise the
-// codes are sorted by the row of the table they name, stably, a digit of the row at a time; the
-// sorted codes are summed in pieces of one length, and the pieces of a row in order.
+// For the gradient of a small table each of its rows looks at all codes. Otherwise the codes are
+// sorted by the row of the table they name, stably, a digit of the row at a time; the sorted codes
+// are summed in pieces of one length, and the pieces of a row in order.
 #include "engine/backend/cuda/kernels.h"
 
 namespace beamline::engine::cuda {
@@ -83,37 +83,55 @@ void Embedding(const KernelCall& call, const RunState& run) {
 
 namespace {
 
-// One element of the table's gradient.
-struct ElementSum {
+// A row of the table's gradient: a team lists the codes that name it, in order, and adds.
+struct RowSum {
   CodeColumns columns;
   const float* dy;
   float* table;
   int64_t width;
 
-  template <int kLanes>
-  BEAMLINE_DEVICE void operator()(Team<kLanes>& team) const {
-    const int64_t table_row = team.index() / width;
-    const int64_t j = team.index() % width;
-    const float sum = team.template Sum<float>(columns.rows, [&](int64_t row) {
-      float of_row = 0;
-      for (int64_t c = 0; c < columns.count; ++c) {
-        if (columns.TableRow(row, c) == table_row) {
-          of_row += dy[(row * columns.columns + c) * width + j];
-        }
-      }
-      return of_row;
+  BEAMLINE_DEVICE bool Names(int code, int64_t table_row) const {
+    if (columns.count == 1) return columns.TableRow(code, 0) == table_row;
+    const auto count = static_cast<int>(columns.count);
+    return columns.TableRow(code / count, code % count) == table_row;
+  }
+
+  BEAMLINE_DEVICE void operator()(Team<kBlock>& team) const {
+    const auto codes = static_cast<int>(columns.rows * columns.count);
+    const int each = (codes + kBlock - 1) / kBlock;
+    const int64_t row = team.index();
+    int32_t* counts = team.template shared<int32_t>();  // [kBlock]
+    int32_t* list = counts + kBlock;                    // [codes]
+    team.For(kBlock, [&](int64_t lane) {
+      const int end = math::Min((static_cast<int>(lane) + 1) * each, codes);
+      int32_t found = 0;
+      for (int k = static_cast<int>(lane) * each; k < end; ++k) found += Names(k, row) ? 1 : 0;
+      counts[lane] = found;
     });
-    team.Once([&] { table[team.index()] = sum; });
+    const auto found = team.template Sum<int32_t>(kBlock, [&](int64_t i) { return counts[i]; });
+    team.For(found > 0 ? kBlock : 0, [&](int64_t lane) {
+      if (counts[lane] == 0) return;
+      int32_t at = 0;
+      for (int64_t before = 0; before < lane; ++before) at += counts[before];
+      const int end = math::Min((static_cast<int>(lane) + 1) * each, codes);
+      for (int k = static_cast<int>(lane) * each; k < end; ++k) {
+        if (Names(k, row)) list[at++] = k;
+      }
+    });
+    team.For(width, [&](int64_t j) {
+      float sum = 0;
+      BEAMLINE_UNROLL8
+      for (int i = 0; i < found; ++i) sum += dy[list[i] * width + j];
+      table[row * width + j] = sum;
+    });
   }
 };
 
-// All elements by ElementSum cost less than to sort.
+// To look at all codes for each row costs less than to sort them.
 bool IsSmall(const KernelCall& call) {
   if (call.inputs[1].columns > kColumns && !HasOneOffset(call)) return false;
-  constexpr int64_t kMostInstructions = 1 << 24;  // of a warp
   const int64_t codes = call.inputs[1].elements;
-  const int64_t each = codes / 4 + (codes <= 512 ? 80 : 800);
-  return call.outputs[0].elements <= kMostInstructions / each;
+  return codes <= 8192 && codes * call.outputs[0].rows <= int64_t{1} << 26;
 }
 
 // --- Sorting.
@@ -325,7 +343,8 @@ void EmbeddingGrad(const KernelCall& call, const RunState& run) {
   const int64_t width = call.outputs[0].columns;
   if (IsSmall(call)) {
     const CodeColumns columns = ColumnsOf(call, 0, categories);
-    return Rows(run, categories * width, columns.rows, ElementSum{columns, dy, table, width});
+    const int64_t bytes = (kBlock + call.inputs[1].elements + 3) / 4 * 16;
+    return Teams<kBlock>(run, categories, bytes, RowSum{columns, dy, table, width});
   }
   Plan plan = PlanOf(call, run.shared_scratch);
   Each(run, categories, [=] BEAMLINE_LAMBDA(int64_t row) {

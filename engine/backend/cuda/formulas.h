@@ -23,4 +23,18 @@ BEAMLINE_MATH T SlopeOf(Activation kind, T saved, T alpha) {
   return slope;
 }
 
+// The same where a kernel would hold many copies of them: as calls.
+#if defined(__CUDACC__)
+#define BEAMLINE_CALL static __device__ __noinline__ __attribute__((unused))
+#else
+#define BEAMLINE_CALL inline
+#endif
+BEAMLINE_CALL float ActivationCall(Activation kind, float x, float alpha) {
+  return ActivationOf(kind, x, alpha);
+}
+BEAMLINE_CALL float SlopeCall(Activation kind, float saved, float alpha) {
+  return SlopeOf(kind, saved, alpha);
+}
+#undef BEAMLINE_CALL
+
 }  // namespace beamline::engine::cuda

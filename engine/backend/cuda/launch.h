@@ -3,7 +3,7 @@
 // The same sources are compiled twice: by nvcc for the device, and by the host compiler, where the
 // loops below run one after the other and give the same bits. So the tests of a machine without a
 // GPU cover everything but the launches themselves. Sums have a shape that depends on the operands
-// alone; nothing uses atomic operations.
+// alone; atomic operations count, and never add what is summed.
 //
 // Kernel bodies are lambdas marked BEAMLINE_LAMBDA that capture by value. Their formulas come from
 // engine/backend/functors.h and engine/core/math.h; products and sums are fused only where the
@@ -22,10 +22,15 @@
 #define BEAMLINE_DEVICE __device__ __forceinline__
 // Several loads of a loop are on their way at a time.
 #define BEAMLINE_UNROLL4 _Pragma("unroll 4")
+#define BEAMLINE_UNROLL8 _Pragma("unroll 8")
+// All of a loop: what it indexes stays in registers.
+#define BEAMLINE_UNROLL _Pragma("unroll")
 #else
 #define BEAMLINE_LAMBDA
 #define BEAMLINE_DEVICE inline
 #define BEAMLINE_UNROLL4
+#define BEAMLINE_UNROLL8
+#define BEAMLINE_UNROLL
 #endif
 
 namespace beamline::engine::cuda {
@@ -46,6 +51,27 @@ T* Out(const KernelCall& call, int i) {
 template <typename T = float>
 T* SharedScratch(const RunState& run) {
   return reinterpret_cast<T*>(run.shared_scratch);
+}
+
+// [kCounters] for Team::IsLast.
+inline int* Counters(const RunState& run) {
+#if defined(__CUDACC__)
+  return ContextOf(run).counters;
+#else
+  static int counters[1 << 16] = {};
+  static_cast<void>(run);
+  return counters;
+#endif
+}
+
+// Products may round to TF32, which the tensor cores multiply.
+inline bool UsesTf32(const RunState& run) {
+#if defined(__CUDACC__)
+  return ContextOf(run).tf32;
+#else
+  static_cast<void>(run);
+  return false;
+#endif
 }
 
 // --- Sums in a fixed order.
@@ -106,6 +132,28 @@ class Team {
   template <typename T, typename F>
   BEAMLINE_DEVICE T Max(int64_t n, T least, const F& f) {
     return Reduce<Larger<T>, T>(n, least, f);
+  }
+
+  // True for the last of `teams` teams that come here with this counter: it sees what the others
+  // wrote. The counter is 0 before and after.
+  BEAMLINE_DEVICE bool IsLast(int* counter, int64_t teams) {
+#if defined(__CUDACC__)
+    static_assert(kLanes > kWarp, "a team of its own block");
+    __shared__ bool last;
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) {
+      last = atomicAdd(counter, 1) == static_cast<int>(teams) - 1;
+      if (last) *counter = 0;
+    }
+    __syncthreads();
+    if (last) __threadfence();
+    return last;
+#else
+    if (++*counter < static_cast<int>(teams)) return false;
+    *counter = 0;
+    return true;
+#endif
   }
 
  private:

@@ -41,10 +41,20 @@ void Transpose(Operation* operation, cublasLtMatmulDescAttributes_t which) {
           "cublasLtMatmulDescSetAttribute");
 }
 
+void AddBias(Operation* operation, const float* bias) {
+  const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
+  CheckLt(cublasLtMatmulDescSetAttribute(operation->value, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue,
+                                         sizeof epilogue),
+          "cublasLtMatmulDescSetAttribute");
+  CheckLt(cublasLtMatmulDescSetAttribute(operation->value, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias,
+                                         sizeof bias),
+          "cublasLtMatmulDescSetAttribute");
+}
+
 }  // namespace
 
 bool LibraryIsFaster(const RunState& run, int64_t m, int64_t n, int64_t k) {
-  const int64_t least = ContextOf(run).tf32 ? int64_t{1} << 24 : int64_t{1} << 26;
+  const int64_t least = ContextOf(run).tf32 ? int64_t{1} << 25 : int64_t{1} << 26;
   return m * n * k >= least && m >= 64 && n >= 64 && k >= 64;
 }
 
@@ -57,6 +67,7 @@ void LibraryProduct(const RunState& run, const DenseProduct& product) {
                                    context.tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F,
                                    CUDA_R_32F),
           "cublasLtMatmulDescCreate");
+  if (product.bias != nullptr) AddBias(&operation, product.bias);
   if (product.transpose_b) Transpose(&operation, CUBLASLT_MATMUL_DESC_TRANSA);
   if (product.transpose_a) Transpose(&operation, CUBLASLT_MATMUL_DESC_TRANSB);
   Layout left;

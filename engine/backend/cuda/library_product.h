@@ -12,6 +12,7 @@ struct DenseProduct {
   float* c;
   int64_t m, n, k;
   bool transpose_a, transpose_b;
+  const float* bias;  // [n], added to each row of c; null: none
 };
 
 #if defined(__CUDACC__)

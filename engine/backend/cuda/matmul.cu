@@ -30,7 +30,11 @@ struct Finish {
     const int64_t at = i * columns + j;
     const float x = bias != nullptr ? sum + bias[j] : sum;
     if (before != nullptr) before[at] = x;
-    y[at] = saved != nullptr ? x * SlopeOf(kind, saved[at], alpha) : ActivationOf(kind, x, alpha);
+    y[at] = saved != nullptr ? x * SlopeCall(kind, saved[at], alpha) : Activated(x);
+  }
+
+  BEAMLINE_DEVICE float Activated(float x) const {
+    return kind == Activation::kLinear ? x : ActivationCall(kind, x, alpha);
   }
 
   float* y;
@@ -72,14 +76,18 @@ void MatMul(const KernelCall& call, const RunState& run) {
   const Extents extents(call);
   const Attributes& attributes = *call.attributes;
   if (LibraryIsFaster(run, extents.m, extents.n, extents.k)) {
-    const Finish finish(call);
-    LibraryProduct(run, {In(call, 0), In(call, 1), finish.y, extents.m, extents.n, extents.k,
-                         attributes.transpose_a, attributes.transpose_b});
-    const bool plain = finish.bias == nullptr && finish.saved == nullptr &&
-                       finish.before == nullptr && finish.kind == Activation::kLinear;
-    if (plain) return;
+    Finish finish(call);
+    // What follows in place reads the product where it stands: before the activation, if kept.
+    float* product = finish.before != nullptr ? finish.before : finish.y;
+    LibraryProduct(run, {In(call, 0), In(call, 1), product, extents.m, extents.n, extents.k,
+                         attributes.transpose_a, attributes.transpose_b, finish.bias});
+    finish.bias = nullptr;
+    finish.before = nullptr;
+    if (product == finish.y && finish.saved == nullptr && finish.kind == Activation::kLinear) {
+      return;
+    }
     return Cells(run, extents.m, extents.n, [=] BEAMLINE_LAMBDA(int64_t i, int64_t j) {
-      finish(i, j, finish.y[i * finish.columns + j]);
+      finish(i, j, product[i * finish.columns + j]);
     });
   }
   const bool fours = call.inputs[0].columns % 4 == 0 && call.inputs[1].columns % 4 == 0;

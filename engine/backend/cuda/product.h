@@ -78,21 +78,20 @@ float ElementOf(const Operand& operand, int64_t outer, int64_t k) {
 template <typename A, typename B, typename Done>
 void Tiles(const RunState&, int64_t m, int64_t n, int64_t k, const ProductPlan& plan, const A& a,
            const B& b, float* partial, const Done& done) {
-  for (int64_t split = 0; split < plan.splits; ++split) {
-    const int64_t begin = split * plan.per_split;
-    const int64_t end = math::Min(k, begin + plan.per_split);
-    for (int64_t i = 0; i < m; ++i) {
-      for (int64_t j = 0; j < n; ++j) {
+  for (int64_t i = 0; i < m; ++i) {
+    for (int64_t j = 0; j < n; ++j) {
+      float total = 0;
+      for (int64_t split = 0; split < plan.splits; ++split) {
+        const int64_t begin = split * plan.per_split;
+        const int64_t end = math::Min(k, begin + plan.per_split);
         float sum = 0;
         for (int64_t kk = begin; kk < end; ++kk) {
           sum = math::Fma(ElementOf(a, i, kk), ElementOf(b, j, kk), sum);
         }
-        if (partial == nullptr) {
-          done(i, j, sum);
-        } else {
-          partial[(split * m + i) * n + j] = sum;
-        }
+        if (partial != nullptr) partial[(split * m + i) * n + j] = sum;
+        total = split == 0 ? sum : total + sum;
       }
+      if (partial == nullptr || plan.splits_are_few()) done(i, j, total);
     }
   }
 }
@@ -109,15 +108,9 @@ void Product(const RunState& run, int64_t m, int64_t n, int64_t k, const A& a, c
   if (plan.splits == 1) return Tiles(run, m, n, k, plan, a, b, nullptr, done);
   float* partial = SharedScratch(run);
   Tiles(run, m, n, k, plan, a, b, partial, done);
+  if (plan.splits_are_few()) return;
   const int64_t splits = plan.splits;
   const int64_t elements = m * n;
-  if (splits <= 8) {
-    return Cells(run, m, n, [=] BEAMLINE_LAMBDA(int64_t i, int64_t j) {
-      float sum = partial[i * n + j];
-      for (int64_t split = 1; split < splits; ++split) sum += partial[split * elements + i * n + j];
-      done(i, j, sum);
-    });
-  }
   Teams<kWarp>(run, elements, 0, [=] BEAMLINE_LAMBDA(Team<kWarp> & team) {
     const int64_t at = team.index();
     const float sum = team.template Sum<float>(

@@ -14,11 +14,14 @@ struct ProductPlan {
   Tile tile = Tile::k64x64;
   int64_t splits = 1;
   int64_t per_split = 0;  // of k, a multiple of 32
+
+  // The tiles' last blocks add them; or else a warp for each element.
+  bool splits_are_few() const { return splits > 1 && splits <= 8; }
 };
 
 // m, n and k below 2^31. `narrow`: there are kernels for tiles of few columns.
 inline ProductPlan PlanProduct(int64_t m, int64_t n, int64_t k, bool narrow) {
-  constexpr int64_t kEnough = 100;  // blocks that keep a large device busy
+  constexpr int64_t kEnough = 180;  // blocks that keep a large device busy
   constexpr int64_t kWanted = 264;  // two on each of its multiprocessors
   constexpr int64_t kLeast = 128;   // of k in a split
   const auto tiles = [&](int64_t rows, int64_t columns) {
@@ -36,7 +39,7 @@ inline ProductPlan PlanProduct(int64_t m, int64_t n, int64_t k, bool narrow) {
   } else if (tiles(128, 64) >= kWanted) {
     plan.tile = ProductPlan::Tile::k128x64;
     made = tiles(128, 64);
-  } else if (n > 32 && m > 32 && (tiles(64, 64) >= kEnough || long_sum)) {
+  } else if (n > 32 && m > 32 && (tiles(64, 64) * (1 + k / 256) >= 64 || long_sum)) {
     plan.tile = ProductPlan::Tile::k64x64;
     made = tiles(64, 64);
   } else {

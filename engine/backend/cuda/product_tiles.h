@@ -7,6 +7,8 @@
 
 #include <cuda_runtime.h>
 
+#include <type_traits>
+
 #include "engine/backend/cuda/product_plan.h"
 #include "engine/backend/cuda/stream.h"
 
@@ -20,7 +22,9 @@ __device__ __forceinline__ float RoundToTf32(float x) {
 }
 
 // Brings pieces [kExtent, kDepth] of an operand into shared memory, where k is the slow axis.
-template <typename Operand, int kExtent, int kDepth, int kThreads, int kPitch, bool kTf32>
+// kAhead pieces are on their way at a time.
+template <typename Operand, int kExtent, int kDepth, int kThreads, int kPitch, int kAhead,
+          bool kTf32>
 class PieceLoader {
   static constexpr bool kInner = Operand::kInnerFast;
   static constexpr int kV = Operand::kVector;
@@ -39,26 +43,26 @@ class PieceLoader {
     }
   }
 
-  __device__ void Fetch(int from, int end) {
+  __device__ void Fetch(int set, int from, int end) {
 #pragma unroll
     for (int l = 0; l < kLoads; ++l) {
       const int k = from + Depth(l);
       if (Mine(l) && k < end) {
-        operand_.Load(places_[kInner ? l : 0], k, next_[l]);
+        operand_.Load(places_[kInner ? l : 0], k, next_[set][l]);
       } else {
 #pragma unroll
-        for (int v = 0; v < kV; ++v) next_[l][v] = 0.0f;
+        for (int v = 0; v < kV; ++v) next_[set][l][v] = 0.0f;
       }
     }
   }
 
-  __device__ void Store(float (*piece)[kPitch]) const {
+  __device__ void Store(int set, float (*piece)[kPitch]) const {
 #pragma unroll
     for (int l = 0; l < kLoads; ++l) {
       if (!Mine(l)) continue;
 #pragma unroll
       for (int v = 0; v < kV; ++v) {
-        const float x = kTf32 ? RoundToTf32(next_[l][v]) : next_[l][v];
+        const float x = kTf32 ? RoundToTf32(next_[set][l][v]) : next_[set][l][v];
         piece[Depth(l) + (kInner ? v : 0)][Outer(l) + (kInner ? 0 : v)] = x;
       }
     }
@@ -76,7 +80,7 @@ class PieceLoader {
 
   const Operand& operand_;
   typename Operand::Place places_[kPlaces];
-  float next_[kLoads][kV];
+  float next_[kAhead][kLoads][kV];
 };
 
 // Sums of a thread: kTM x kTN neighbours, each one chain of fused multiply-adds.
@@ -185,100 +189,154 @@ struct TensorSums {
   float sum[kM][kN][4] = {};
 };
 
-// A tile's shape, what each thread of the block sums, and how its warps share it.
-template <int kRows, int kColumns, int kDepth, int kTM, int kTN, int kWarpsAcross>
+// A tile's shape, what each thread of the block sums, how its warps share it, and how many pieces
+// are fetched ahead.
+template <int kRows, int kColumns, int kDepth, int kTM, int kTN, int kWarpsAcross, int kPieces>
 struct TileShape {
   static constexpr int kBM = kRows;
   static constexpr int kBN = kColumns;
   static constexpr int kBK = kDepth;
   static constexpr int kThreads = kRows / kTM * kColumns / kTN;
-  // Rows of shared memory are padded so that neither the sums' nor the fragments' reads collide.
-  static constexpr int kPitchA = kRows + 8;
-  static constexpr int kPitchB = kColumns + 8;
-  using Scalar = ScalarSums<kRows, kColumns, kDepth, kTM, kTN, kPitchA, kPitchB>;
-  using Tensor = TensorSums<kRows, kColumns, kDepth, kThreads / 32 / kWarpsAcross, kWarpsAcross,
-                            kPitchA, kPitchB>;
+  static constexpr int kAhead = kPieces;
+  // Rows of shared memory are padded so that reads of fragments, or writes across rows, do not
+  // collide in a bank.
+  template <bool kTf32>
+  static constexpr int kPitchA = kRows + (kTf32 ? 8 : 4);
+  template <bool kTf32>
+  static constexpr int kPitchB = kColumns + (kTf32 ? 8 : 4);
+  template <bool kTf32>
+  using Sums = std::conditional_t<
+      kTf32,
+      TensorSums<kRows, kColumns, kDepth, kThreads / 32 / kWarpsAcross, kWarpsAcross, kPitchA<true>,
+                 kPitchB<true>>,
+      ScalarSums<kRows, kColumns, kDepth, kTM, kTN, kPitchA<false>, kPitchB<false>>>;
+};
+
+// True for all threads of the block that is the last of `blocks` to come here with this counter,
+// and sees what the others wrote. The counter is 0 before and after.
+__device__ __forceinline__ bool IsLastBlock(int* counter, int blocks) {
+  __shared__ bool last;
+  __threadfence();
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    last = atomicAdd(counter, 1) == blocks - 1;
+    if (last) *counter = 0;
+  }
+  __syncthreads();
+  if (last) __threadfence();
+  return last;
+}
+
+// Where sums go. partial: of splits [splits, m, n], null where there is one; counters: the last
+// block of a tile adds its splits, in order; null: someone else does.
+template <typename Done>
+struct Results {
+  int m, n;
+  float* partial;
+  int* counters;
+  Done done;
+
+  template <typename Sums>
+  __device__ void Put(const Sums& sums, int row0, int column0) const {
+    const auto each = [&](const auto& f) {
+      sums.Each([&](int i, int j, float sum) {
+        if (row0 + i < m && column0 + j < n) f(row0 + i, column0 + j, sum);
+      });
+    };
+    if (partial == nullptr) return each(done);
+    const auto at = [&](int split, int row, int column) {
+      return (static_cast<int64_t>(split) * m + row) * n + column;
+    };
+    each([&](int row, int column, float sum) { partial[at(blockIdx.z, row, column)] = sum; });
+    if (counters == nullptr) return;
+    const int splits = static_cast<int>(gridDim.z);
+    if (!IsLastBlock(counters + blockIdx.y * gridDim.x + blockIdx.x, splits)) return;
+    each([&](int row, int column, float) {
+      float sum = partial[at(0, row, column)];
+      for (int split = 1; split < splits; ++split) sum += partial[at(split, row, column)];
+      done(row, column, sum);
+    });
+  }
 };
 
 template <typename Shape, bool kTf32, typename A, typename B, typename Done>
 __global__ void __launch_bounds__(Shape::kThreads)
-    ProductKernel(int m, int n, int k, int per_split, A a, B b, float* partial, Done done) {
-  __shared__ __align__(16) float a_piece[2][Shape::kBK][Shape::kPitchA];
-  __shared__ __align__(16) float b_piece[2][Shape::kBK][Shape::kPitchB];
+    ProductKernel(int k, int per_split, A a, B b, Results<Done> results) {
+  constexpr int kPitchA = Shape::template kPitchA<kTf32>;
+  constexpr int kPitchB = Shape::template kPitchB<kTf32>;
+  constexpr int kStride = Shape::kBK * Shape::kAhead;
+  __shared__ __align__(16) float a_piece[2][Shape::kBK][kPitchA];
+  __shared__ __align__(16) float b_piece[2][Shape::kBK][kPitchB];
   const int row0 = blockIdx.x * Shape::kBM;
   const int column0 = blockIdx.y * Shape::kBN;
   const int begin = blockIdx.z * per_split;
   const int end = min(k, begin + per_split);
-  PieceLoader<A, Shape::kBM, Shape::kBK, Shape::kThreads, Shape::kPitchA, kTf32> left(a, row0, m);
-  PieceLoader<B, Shape::kBN, Shape::kBK, Shape::kThreads, Shape::kPitchB, kTf32> right(b, column0,
-                                                                                       n);
-  std::conditional_t<kTf32, typename Shape::Tensor, typename Shape::Scalar> sums;
-  left.Fetch(begin, end);
-  right.Fetch(begin, end);
-  left.Store(a_piece[0]);
-  right.Store(b_piece[0]);
-  __syncthreads();
-  int now = 0;
-  for (int from = begin; from < end; from += Shape::kBK) {
-    const bool more = from + Shape::kBK < end;
-    if (more) {
-      left.Fetch(from + Shape::kBK, end);
-      right.Fetch(from + Shape::kBK, end);
-    }
-    sums.Add(a_piece[now], b_piece[now]);
-    if (more) {
-      left.Store(a_piece[now ^ 1]);
-      right.Store(b_piece[now ^ 1]);
-    }
-    __syncthreads();
-    now ^= 1;
+  PieceLoader<A, Shape::kBM, Shape::kBK, Shape::kThreads, kPitchA, Shape::kAhead, kTf32> left(
+      a, row0, results.m);
+  PieceLoader<B, Shape::kBN, Shape::kBK, Shape::kThreads, kPitchB, Shape::kAhead, kTf32> right(
+      b, column0, results.n);
+  typename Shape::template Sums<kTf32> sums;
+#pragma unroll
+  for (int set = 0; set < Shape::kAhead; ++set) {
+    left.Fetch(set, begin + set * Shape::kBK, end);
+    right.Fetch(set, begin + set * Shape::kBK, end);
   }
-  sums.Each([&](int i, int j, float sum) {
-    const int row = row0 + i;
-    const int column = column0 + j;
-    if (row >= m || column >= n) return;
-    if (partial == nullptr) {
-      done(row, column, sum);
-    } else {
-      partial[(static_cast<int64_t>(blockIdx.z) * m + row) * n + column] = sum;
+  int now = 0;
+  for (int from = begin; from < end; from += kStride) {
+#pragma unroll
+    for (int set = 0; set < Shape::kAhead; ++set) {
+      const int here = from + set * Shape::kBK;
+      if (here >= end) break;
+      // Whoever still reads the piece before this one reads the other half.
+      left.Store(set, a_piece[now]);
+      right.Store(set, b_piece[now]);
+      __syncthreads();
+      if (here + kStride < end) {
+        left.Fetch(set, here + kStride, end);
+        right.Fetch(set, here + kStride, end);
+      }
+      sums.Add(a_piece[now], b_piece[now]);
+      now ^= 1;
     }
-  });
+  }
+  results.Put(sums, row0, column0);
 }
 
 template <typename Shape, typename A, typename B, typename Done>
-void LaunchProduct(const RunState& run, int64_t m, int64_t n, int64_t k, const ProductPlan& plan,
-                   const A& a, const B& b, float* partial, const Done& done) {
-  const dim3 blocks(static_cast<unsigned>((m + Shape::kBM - 1) / Shape::kBM),
-                    static_cast<unsigned>((n + Shape::kBN - 1) / Shape::kBN),
+void LaunchProduct(const RunState& run, int64_t k, const ProductPlan& plan, const A& a, const B& b,
+                   Results<Done> results) {
+  const dim3 blocks(static_cast<unsigned>((results.m + Shape::kBM - 1) / Shape::kBM),
+                    static_cast<unsigned>((results.n + Shape::kBN - 1) / Shape::kBN),
                     static_cast<unsigned>(plan.splits));
+  if (plan.splits_are_few()) results.counters = ContextOf(run).counters;
   const auto kernel = ContextOf(run).tf32 ? ProductKernel<Shape, true, A, B, Done>
                                           : ProductKernel<Shape, false, A, B, Done>;
   kernel<<<blocks, Shape::kThreads, 0, StreamOf(run)>>>(
-      static_cast<int>(m), static_cast<int>(n), static_cast<int>(k),
-      static_cast<int>(plan.per_split), a, b, partial, done);
+      static_cast<int>(k), static_cast<int>(plan.per_split), a, b, results);
 }
 
+// Makes the sums, and adds the splits if they are few.
 template <typename A, typename B, typename Done>
 void Tiles(const RunState& run, int64_t m, int64_t n, int64_t k, const ProductPlan& plan,
            const A& a, const B& b, float* partial, const Done& done) {
+  const Results<Done> results{static_cast<int>(m), static_cast<int>(n), partial, nullptr, done};
   switch (plan.tile) {
     case ProductPlan::Tile::k256x16:
       if constexpr (A::kNarrow) {
-        LaunchProduct<TileShape<256, 16, 16, 4, 4, 1>>(run, m, n, k, plan, a, b, partial, done);
+        LaunchProduct<TileShape<256, 16, 16, 4, 4, 1, 1>>(run, k, plan, a, b, results);
       }
       return;
     case ProductPlan::Tile::k128x32:
       if constexpr (A::kNarrow) {
-        LaunchProduct<TileShape<128, 32, 16, 4, 4, 2>>(run, m, n, k, plan, a, b, partial, done);
+        LaunchProduct<TileShape<128, 32, 16, 4, 4, 2, 1>>(run, k, plan, a, b, results);
       }
       return;
     case ProductPlan::Tile::k32x32:
-      return LaunchProduct<TileShape<32, 32, 32, 2, 2, 4>>(run, m, n, k, plan, a, b, partial, done);
+      return LaunchProduct<TileShape<32, 32, 32, 2, 2, 4, 3>>(run, k, plan, a, b, results);
     case ProductPlan::Tile::k64x64:
-      return LaunchProduct<TileShape<64, 64, 16, 4, 4, 4>>(run, m, n, k, plan, a, b, partial, done);
+      return LaunchProduct<TileShape<64, 64, 16, 4, 4, 4, 2>>(run, k, plan, a, b, results);
     case ProductPlan::Tile::k128x64:
-      return LaunchProduct<TileShape<128, 64, 16, 8, 4, 2>>(run, m, n, k, plan, a, b, partial,
-                                                            done);
+      return LaunchProduct<TileShape<128, 64, 16, 8, 4, 2, 1>>(run, k, plan, a, b, results);
   }
 }
 

@@ -18,7 +18,11 @@ struct Context {
   void* lt = nullptr;  // cublasLtHandle_t
   void* workspace = nullptr;
   int64_t workspace_bytes = 0;
+  // [kCounters], all 0 between launches: blocks count themselves, to find out who is the last.
+  int* counters = nullptr;
 };
+
+inline constexpr int64_t kCounters = 1 << 16;
 
 inline const Context& ContextOf(const RunState& run) {
   return *static_cast<const Context*>(run.context);
