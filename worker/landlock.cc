@@ -61,12 +61,13 @@ void Allow(int ruleset, const std::string& path, uint64_t rights) {
 // not those of the devices. Their ioctls are not restricted: no such right is among those handled.
 // And the engine's backend, a library that is opened only now: it stands where the program does or
 // beside that.
-void AllowGpus(int ruleset) {
+void AllowGpus(int ruleset, uint64_t handled) {
   for (const char* path : kGpuSystemPaths) {
     Allow(ruleset, path, kRead);
   }
   // It names its threads there, and takes a refusal for a broken system.
-  Allow(ruleset, "/proc/self/task", kReadWrite | LANDLOCK_ACCESS_FS_READ_DIR);
+  Allow(ruleset, "/proc/self/task",
+        kReadWrite | LANDLOCK_ACCESS_FS_READ_DIR | (handled & kTruncate));
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator("/dev", error)) {
     const std::string name = entry.path().filename();
@@ -104,7 +105,7 @@ void RestrictFiles(const ConfinementLimits& limits, ConfinementReport& report) {
     Allow(ruleset.get(), path, kRead | LANDLOCK_ACCESS_FS_EXECUTE);
   }
   Allow(ruleset.get(), "/dev/null", kReadWrite);
-  if (limits.gpus) AllowGpus(ruleset.get());
+  if (limits.gpus) AllowGpus(ruleset.get(), handled);
   for (const std::string& path : limits.readable_files) {
     Allow(ruleset.get(), path, LANDLOCK_ACCESS_FS_READ_FILE);
   }

@@ -107,8 +107,9 @@ TEST_F(ProcessTest, AnAttemptSeesItsOwnGpusAndNoOthers) {
   executor_ = std::make_unique<ProcessExecutor>(options, *starter_, *cache_, blobs_, clock_);
   attempt_.add_devices("gpu1/mig0");
   EXPECT_EQ(RunToEnd("show-gpus").outcome(), v1::AttemptResult::OUTCOME_SUCCEEDED);
-  EXPECT_THAT(recorder_->Logs(), ::testing::ElementsAre("visible=FAKE-gpu1/mig0",
-                                                        "gpu=gpu1/mig0 A30 MIG", "drivers shown"));
+  EXPECT_THAT(recorder_->Logs(),
+              ::testing::ElementsAre("visible=FAKE-gpu1/mig0", "gpu=gpu1/mig0 A30 MIG",
+                                     "drivers shown", "what the driver needs"));
 }
 
 TEST_F(ProcessTest, AnAttemptWithoutGpusSeesNone) {
@@ -117,8 +118,9 @@ TEST_F(ProcessTest, AnAttemptWithoutGpusSeesNone) {
   EXPECT_EQ(RunToEnd("show-gpus").outcome(), v1::AttemptResult::OUTCOME_SUCCEEDED);
   unsetenv("CUDA_VISIBLE_DEVICES");
   const auto logs = recorder_->Logs();
-  ASSERT_THAT(logs, SizeIs(2));
+  ASSERT_THAT(logs, SizeIs(3));
   EXPECT_EQ(logs[0], "visible=");
+  EXPECT_EQ(logs[2], "not what the driver needs");
   const auto enforced = ProbeConfinement(TASK_DOUBLE);
   ASSERT_TRUE(enforced.ok()) << enforced.status();
   if (std::find(enforced->begin(), enforced->end(), "Landlock") != enforced->end()) {
