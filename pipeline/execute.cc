@@ -37,11 +37,11 @@ int64_t Task::FeatureBytes() const {
   return memory > 0 ? memory / 2 : kDefault;
 }
 
-std::string Task::Backend() const {
+std::string Task::Backend(bool fast) const {
   const std::string& device = attempt().devices_size() > 0 ? attempt().devices(0) : "cpu";
   if (device == "cpu") return "cpu";
   try {
-    return std::string(engine::FindBackend("cuda").name);
+    return std::string(engine::FindBackend(fast ? "cuda/tf32" : "cuda").name);
   } catch (const engine::Error& error) {
     throw TaskFailure(v1::FAILURE_KIND_INFRASTRUCTURE,
                       absl::StrCat("device ", device, " cannot be used: ", error.what()),

@@ -39,9 +39,9 @@ class Task {
   const std::string& work_folder() const { return start_.work_folder(); }
   StopToken::Request stop() const { return stop_.request(); }
   int64_t Millis() const { return clock_.MonotonicMillis(); }
-  // What computes: "cuda" if the attempt has a GPU, else "cpu". TaskFailure (INFRASTRUCTURE) if
-  // this machine cannot: another one may.
-  std::string Backend() const;
+  // What computes: "cuda" if the attempt has a GPU ("cuda/tf32" if it may be `fast`), else "cpu".
+  // TaskFailure (INFRASTRUCTURE) if this machine cannot: another one may.
+  std::string Backend(bool fast) const;
   // As a lineage names it: "NVIDIA H100 (gpu0), 2 processor threads".
   std::string Hardware() const;
   // Half of the step's memory is for features, the rest for everything else. Unit: bytes.

@@ -95,7 +95,7 @@ void RunEvaluate(Task& task, v1::TaskEnd* end) {
   const ModelFile model = task.OpenModel(ModelKey(evaluate.model()));
   Inference inference = PrepareInference(model.card);
   inference.spec.threads = task.threads();
-  inference.spec.backend = task.Backend();
+  inference.spec.backend = task.Backend(false);
   const Chosen chosen = At(path, [&] { return ChooseRows(task, evaluate, model.card); });
   if (chosen.examples.empty()) {
     throw TaskFailure(v1::FAILURE_KIND_USER,

@@ -33,7 +33,7 @@ class TrainRun {
   void Run(v1::TaskEnd* end) {
     const engine::data::Dataset dataset = task_.OpenTable(train_.data().input());
     // Before anything is read: what cannot compute here should end here at once.
-    backend_ = task_.Backend();
+    backend_ = task_.Backend(train_.network().reproducible() == v1::REPRODUCIBILITY_FAST);
     const std::string path = task_.path() + ".train";
     const v1::NodeGraph& graph = train_.data().graph();
     engine::data::Table arcs;

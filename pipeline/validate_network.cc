@@ -325,11 +325,6 @@ void CheckNetwork(Context& context, const std::string& path, const v1::TrainStep
   CheckRange(context, path + ".epochs", network.epochs(), 1, 1'000'000);
   CheckRange(context, path + ".clip_norm", network.clip_norm(), 1e-9, 1e9);
   CheckSteering(context, path, train);
-  if (network.reproducible() == v1::REPRODUCIBILITY_FAST) {
-    context.unimplemented.Add(path + ".reproducible",
-                              "nothing is faster than strict yet: leave "
-                              "it out");
-  }
   if (!network.has_early_stopping()) return;
   const v1::EarlyStopping& stopping = network.early_stopping();
   if (!HasValidationRows(train.data().split())) {

@@ -1,13 +1,13 @@
 #!/bin/bash
 # What can only be known where there is a GPU: builds the engine, its CUDA plugin and their tests,
-# runs them, looks for errors of memory and races, and measures beside PyTorch. Needs a C++ compiler,
-# CMake, the CUDA toolkit and GoogleTest; no gRPC, no network, no root.
+# runs them, looks for errors of memory and races, and measures beside PyTorch. Needs a C++
+# compiler, CMake, the CUDA toolkit and GoogleTest; no gRPC, no network, no root.
 #
 #   tools/gpu_check.sh [--build DIR] [--built] [--no-peer] [--precision fp32|tf32] REPORT.jsonl
 #
-# --built takes the programs that are in DIR (build/gpu_check) as they are. The report is JSON lines:
-# {"check", "passed", "seconds"} and those of benchmarks/engine_gpu/run. Exit code 1 if a check
-# failed.
+# --built takes the programs that are in DIR (build/gpu_check) as they are. The report is JSON
+# lines: {"check", "passed", "seconds"} and those of benchmarks/engine_gpu/run. Exit code 1 if a
+# check failed.
 set -uo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -1,5 +1,4 @@
 // Convolution, as a product of the windows and the weight; and its gradient by the weight.
-#include "engine/backend/cuda/conv_narrow.h"
 #include "engine/backend/cuda/formulas.h"
 #include "engine/backend/cuda/image.h"
 #include "engine/backend/cuda/kernels.h"
@@ -150,21 +149,13 @@ static void ConvBy(const KernelCall& call, const RunState& run) {
   const Windows<kWidth> windows{In(call, 0), WindowWalk(x, Image(call.outputs[0]), window)};
   const Finish finish(call);
   const float* weight = In(call, 1);
-  const auto multiply = [&](const auto& operand) {
-    if constexpr (kWidth == 4) {
-      if (!UsesTf32(run) && IsNarrow(m, n, k, x.channels)) {
-        return ConvNarrow(run, m, n, k, windows, operand, finish);
-      }
-    }
-    Product(run, m, n, k, windows, operand, finish);
-  };
   if (window.flip) {
     const auto units = static_cast<int>(call.inputs[1].extents[2]);
     const Divider columns(call.inputs[1].extents[3]);
-    multiply(FlippedWeight<kWidth>{weight, static_cast<int>(taps), units, columns});
-  } else {
-    multiply(Dense<false, kWidth>{weight, n});
+    return Product(run, m, n, k, windows,
+                   FlippedWeight<kWidth>{weight, static_cast<int>(taps), units, columns}, finish);
   }
+  Product(run, m, n, k, windows, Dense<false, kWidth>{weight, n}, finish);
 }
 
 void Conv(const KernelCall& call, const RunState& run) {

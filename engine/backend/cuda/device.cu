@@ -177,7 +177,7 @@ CudaDevice* opened = nullptr;
 
 Device* Open() {
   // Lives as long as the process: a driver that shuts down takes all of it along.
-  if (opened == nullptr) opened = new CudaDevice();
+  if (opened == nullptr) opened = std::make_unique<CudaDevice>().release();
   return opened;
 }
 

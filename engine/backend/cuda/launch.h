@@ -23,14 +23,11 @@
 // Several loads of a loop are on their way at a time.
 #define BEAMLINE_UNROLL4 _Pragma("unroll 4")
 #define BEAMLINE_UNROLL8 _Pragma("unroll 8")
-// All of a loop: what it indexes stays in registers.
-#define BEAMLINE_UNROLL _Pragma("unroll")
 #else
 #define BEAMLINE_LAMBDA
 #define BEAMLINE_DEVICE inline
 #define BEAMLINE_UNROLL4
 #define BEAMLINE_UNROLL8
-#define BEAMLINE_UNROLL
 #endif
 
 namespace beamline::engine::cuda {
@@ -61,16 +58,6 @@ inline int* Counters(const RunState& run) {
   static int counters[1 << 16] = {};
   static_cast<void>(run);
   return counters;
-#endif
-}
-
-// Products may round to TF32, which the tensor cores multiply.
-inline bool UsesTf32(const RunState& run) {
-#if defined(__CUDACC__)
-  return ContextOf(run).tf32;
-#else
-  static_cast<void>(run);
-  return false;
 #endif
 }
 
