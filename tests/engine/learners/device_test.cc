@@ -102,6 +102,20 @@ TEST_P(DeviceTest, IsNotDisturbedByLookingAtIt) {
 INSTANTIATE_TEST_SUITE_P(Families, DeviceTest, ::testing::ValuesIn(testing::Families()),
                          [](const auto& info) { return std::string(info.param.name); });
 
+// Where there is no GPU, or no plugin.
+TEST(DeviceAbsenceTest, IsSaidWithItsReason) {
+  std::string message;
+  try {
+    FindBackend("cuda/tf32");
+    GTEST_SKIP() << "there is a GPU";
+  } catch (const Error& error) {
+    message = error.what();
+  }
+  EXPECT_THAT(message, ::testing::MatchesRegex(
+                           "there is no backend \"cuda/tf32\" on this machine: (there is no "
+                           "(libbeamline_cuda.so|GPU)|the CUDA plugin cannot be loaded).*"));
+}
+
 TEST(DeviceMemoryTest, IsRefusedWithFigures) {
   Device* device = nullptr;
   try {
