@@ -38,8 +38,12 @@ say "[1/6] Packages"
 install_packages
 
 say "[2/6] Building (release; the first time takes some minutes; log: build/logs/build-release.log)"
+plugin=()
+if [ -e /dev/nvidiactl ] && { command -v nvcc || [ -x /usr/local/cuda/bin/nvcc ]; } >/dev/null; then
+  plugin=(bin/libbeamline_cuda.so)
+fi
 build release bin/beamline bin/beamlined bin/beamline-worker bin/beamline-task \
-  bin/beamline_collisions
+  bin/beamline_collisions "${plugin[@]}"
 
 say "[3/6] Starting a server and a worker on this machine"
 work=$(mktemp -d "${TMPDIR:-/tmp}/beamline-quickstart.XXXXXX")
