@@ -161,28 +161,37 @@ TEST(Execute, GivesTheSameModelOnAnyThreadsAndFolders) {
 }
 
 TEST(Execute, AnAttemptWithAGpuComputesOnItOrSaysWhyNot) {
-  Bench bench(kDefinition);
-  bench.AddTable("points", Points(400));
-  v1::TaskStart start = bench.Start("train");
-  start.mutable_attempt()->add_devices("gpu0");
-  v1::Device& gpu = *start.add_gpus();
-  gpu.set_id("gpu0");
-  gpu.set_model("H100");
-  const v1::TaskEnd end = bench.Run("train", start);
-  const auto names = engine::AvailableBackends();
-  if (std::find(names.begin(), names.end(), "cuda") != names.end()) {
-    ASSERT_EQ(OutcomeOf(end), v1::AttemptResult::OUTCOME_SUCCEEDED) << end.ShortDebugString();
-    EXPECT_EQ(end.result().lineage().backend(), "cuda");
-    EXPECT_EQ(end.result().lineage().hardware(), "H100 (gpu0), 1 processor thread");
-    return;
+  for (const bool fast : {false, true}) {
+    SCOPED_TRACE(fast);
+    const std::string backend = fast ? "cuda/tf32" : "cuda";
+    Bench bench(kDefinition);
+    bench.AddTable("points", Points(400));
+    v1::TaskStart start = bench.Start("train");
+    v1::Attempt& attempt = *start.mutable_attempt();
+    attempt.add_devices("gpu0");
+    if (fast) {
+      v1::TrainStep& train = *attempt.mutable_definition()->mutable_steps(0)->mutable_train();
+      train.mutable_network()->set_reproducible(v1::REPRODUCIBILITY_FAST);
+    }
+    v1::Device& gpu = *start.add_gpus();
+    gpu.set_id("gpu0");
+    gpu.set_model("H100");
+    const v1::TaskEnd end = bench.Run("train", start);
+    const auto names = engine::AvailableBackends();
+    if (std::find(names.begin(), names.end(), backend) != names.end()) {
+      ASSERT_EQ(OutcomeOf(end), v1::AttemptResult::OUTCOME_SUCCEEDED) << end.ShortDebugString();
+      EXPECT_EQ(end.result().lineage().backend(), backend);
+      EXPECT_EQ(end.result().lineage().hardware(), "H100 (gpu0), 1 processor thread");
+      continue;
+    }
+    ASSERT_EQ(OutcomeOf(end), v1::AttemptResult::OUTCOME_FAILED);
+    EXPECT_EQ(end.result().failure().kind(), v1::FAILURE_KIND_INFRASTRUCTURE)
+        << "another machine may have what this one lacks";
+    EXPECT_EQ(end.result().failure().field(), "steps.train.resources");
+    const std::string& message = end.result().failure().message();
+    EXPECT_TRUE(message.starts_with("device gpu0 cannot be used: ")) << message;
+    EXPECT_NE(message.find('"' + backend + '"'), message.npos) << message;
   }
-  ASSERT_EQ(OutcomeOf(end), v1::AttemptResult::OUTCOME_FAILED);
-  EXPECT_EQ(end.result().failure().kind(), v1::FAILURE_KIND_INFRASTRUCTURE)
-      << "another machine may have what this one lacks";
-  EXPECT_EQ(end.result().failure().field(), "steps.train.resources");
-  const std::string& message = end.result().failure().message();
-  EXPECT_TRUE(message.starts_with("device gpu0 cannot be used: ")) << message;
-  EXPECT_NE(message.find("cuda"), message.npos) << message;
 }
 
 // Of a model whose training was stopped `stops` times, on changing numbers of threads.
