@@ -2,8 +2,8 @@
 //
 // The same sources are compiled twice: by nvcc for the device, and by the host compiler, where the
 // loops below run one after the other, with sums of the same shape. So the tests of a machine
-// without a GPU cover everything but the launches themselves. Sums have a shape that depends on the operands
-// alone; atomic operations count, and never add what is summed.
+// without a GPU cover everything but the launches themselves. Sums have a shape that depends on the
+// operands alone; atomic operations count, and never add what is summed.
 //
 // Kernel bodies are lambdas marked BEAMLINE_LAMBDA that capture by value. Their formulas come from
 // engine/backend/functors.h and engine/core/math.h; products and sums are fused only where the
