@@ -65,9 +65,9 @@ check "ten steps beside PyTorch's" env BEAMLINE_TEST_BACKEND=cuda "$tests/engine
 check "bits, resume, memory" "$tests/engine_device_test" --gtest_brief=1
 if command -v compute-sanitizer >/dev/null; then
   check "memcheck" compute-sanitizer --tool memcheck --error-exitcode 9 \
-    "$tests/engine_device_test" --gtest_filter='*WithoutRecording*' --gtest_brief=1
+    "$tests/engine_device_test" --gtest_filter='*WithoutRecording*gpu*' --gtest_brief=1
   check "racecheck" compute-sanitizer --tool racecheck --error-exitcode 9 \
-    "$tests/engine_device_test" --gtest_filter='*FollowsTheCpu/dense' --gtest_brief=1
+    "$tests/engine_device_test" --gtest_filter='*FollowsTheCpu/gpu_dense' --gtest_brief=1
 fi
 "$root/benchmarks/engine_gpu/run" --program "$build/bin/engine_benchmark" \
   --precision "$precision" "${peer[@]}" | tee -a "$report"
