@@ -1,8 +1,8 @@
 // Interpolated rows, the penalty of their gradients, and slopes of slopes. Formulas: Graph.
 #include "engine/backend/cuda/kernels.h"
+#include "engine/backend/cuda/random.h"
 #include "engine/backend/cuda/rows.h"
 #include "engine/backend/functors.h"
-#include "engine/core/philox.h"
 
 namespace beamline::engine::cuda {
 
@@ -10,19 +10,14 @@ namespace beamline::engine::cuda {
 void Uniform(const KernelCall& call, const RunState& run) {
   const float* scale = In(call, 0);
   float* y = Out(call, 0);
-  const RandomState* random = run.random;
-  const auto stream = static_cast<uint32_t>(call.attributes->stream);
   const int64_t elements = call.outputs[0].elements;
-  Each(run, (elements + 3) / 4, [=] BEAMLINE_LAMBDA(int64_t block) {
-    const PhiloxBlock drawn =
-        Philox4x32(static_cast<uint32_t>(random->seed), static_cast<uint32_t>(random->seed >> 32),
-                   static_cast<uint32_t>(block), stream, static_cast<uint32_t>(random->step),
-                   static_cast<uint32_t>(random->step >> 32));
-    for (int word = 0; word < 4; ++word) {
-      const int64_t i = 4 * block + word;
-      if (i < elements) y[i] = *scale * UniformFromBits(drawn.word[word]);
-    }
-  });
+  Draw(run, elements, call.attributes->stream,
+       [=] BEAMLINE_LAMBDA(int64_t block, const PhiloxBlock& drawn) {
+         for (int word = 0; word < 4; ++word) {
+           const int64_t i = 4 * block + word;
+           if (i < elements) y[i] = *scale * UniformFromBits(drawn.word[word]);
+         }
+       });
 }
 
 void Interpolate(const KernelCall& call, const RunState& run) {

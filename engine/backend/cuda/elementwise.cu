@@ -2,7 +2,7 @@
 #include "engine/backend/cuda/columns.h"
 #include "engine/backend/cuda/formulas.h"
 #include "engine/backend/cuda/kernels.h"
-#include "engine/core/philox.h"
+#include "engine/backend/cuda/random.h"
 
 namespace beamline::engine::cuda {
 
@@ -100,22 +100,17 @@ void Dropout(const KernelCall& call, const RunState& run) {
   const float* x = In(call, 0);
   const float* rate = In(call, 1);
   float* y = Out(call, 0);
-  const RandomState* random = run.random;
-  const auto stream = static_cast<uint32_t>(call.attributes->stream);
   const bool rescale = call.attributes->rescale;
   const int64_t elements = call.outputs[0].elements;
-  Each(run, (elements + 3) / 4, [=] BEAMLINE_LAMBDA(int64_t block) {
-    const PhiloxBlock drawn =
-        Philox4x32(static_cast<uint32_t>(random->seed), static_cast<uint32_t>(random->seed >> 32),
-                   static_cast<uint32_t>(block), stream, static_cast<uint32_t>(random->step),
-                   static_cast<uint32_t>(random->step >> 32));
-    const float scale = rescale ? 1.0f / (1.0f - *rate) : 1.0f;
-    for (int word = 0; word < 4; ++word) {
-      const int64_t i = 4 * block + word;
-      if (i >= elements) break;
-      y[i] = UniformFromBits(drawn.word[word]) >= *rate ? x[i] * scale : 0.0f;
-    }
-  });
+  Draw(run, elements, call.attributes->stream,
+       [=] BEAMLINE_LAMBDA(int64_t block, const PhiloxBlock& drawn) {
+         const float scale = rescale ? 1.0f / (1.0f - *rate) : 1.0f;
+         for (int word = 0; word < 4; ++word) {
+           const int64_t i = 4 * block + word;
+           if (i >= elements) break;
+           y[i] = UniformFromBits(drawn.word[word]) >= *rate ? x[i] * scale : 0.0f;
+         }
+       });
 }
 
 void Concat(const KernelCall& call, const RunState& run) {

@@ -50,12 +50,14 @@ T* SharedScratch(const RunState& run) {
   return reinterpret_cast<T*>(run.shared_scratch);
 }
 
-// [kCounters] for Team::IsLast.
+// For Team::IsLast, all 0 between launches. More than any launch of several blocks a result has
+// results: those that have many results do not share them among blocks (ProductPlan, ColumnPlan).
+inline constexpr int64_t kCounters = 1 << 16;
 inline int* Counters(const RunState& run) {
 #if defined(__CUDACC__)
   return ContextOf(run).counters;
 #else
-  static int counters[1 << 16] = {};
+  static int counters[kCounters] = {};
   static_cast<void>(run);
   return counters;
 #endif
@@ -126,16 +128,7 @@ class Team {
   BEAMLINE_DEVICE bool IsLast(int* counter, int64_t teams) {
 #if defined(__CUDACC__)
     static_assert(kLanes > kWarp, "a team of its own block");
-    __shared__ bool last;
-    __threadfence();
-    __syncthreads();
-    if (threadIdx.x == 0) {
-      last = atomicAdd(counter, 1) == static_cast<int>(teams) - 1;
-      if (last) *counter = 0;
-    }
-    __syncthreads();
-    if (last) __threadfence();
-    return last;
+    return IsLastBlock(counter, static_cast<int>(teams));
 #else
     if (++*counter < static_cast<int>(teams)) return false;
     *counter = 0;

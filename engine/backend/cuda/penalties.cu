@@ -1,8 +1,9 @@
 // Noise, samples of a latent layer, and losses that layers add. Formulas: Graph.
 #include "engine/backend/cuda/columns.h"
 #include "engine/backend/cuda/kernels.h"
+#include "engine/backend/cuda/random.h"
 #include "engine/backend/cuda/rows.h"
-#include "engine/core/philox.h"
+#include "engine/backend/cuda/totals.h"
 
 namespace beamline::engine::cuda {
 
@@ -11,22 +12,18 @@ namespace beamline::engine::cuda {
 void Gaussian(const KernelCall& call, const RunState& run) {
   const float* scale = In(call, 0);
   float* y = Out(call, 0);
-  const RandomState* random = run.random;
-  const auto stream = static_cast<uint32_t>(call.attributes->stream);
   const int64_t elements = call.outputs[0].elements;
-  Each(run, (elements + 3) / 4, [=] BEAMLINE_LAMBDA(int64_t block) {
-    const PhiloxBlock drawn =
-        Philox4x32(static_cast<uint32_t>(random->seed), static_cast<uint32_t>(random->seed >> 32),
-                   static_cast<uint32_t>(block), stream, static_cast<uint32_t>(random->step),
-                   static_cast<uint32_t>(random->step >> 32));
-    for (int pair = 0; pair < 4; pair += 2) {
-      const int64_t i = 4 * block + pair;
-      const float radius = math::Sqrt(-2.0f * math::Log(1.0f - UniformFromBits(drawn.word[pair])));
-      const float turn = UniformFromBits(drawn.word[pair + 1]);
-      if (i < elements) y[i] = *scale * (radius * math::CosTurn(turn));
-      if (i + 1 < elements) y[i + 1] = *scale * (radius * math::SinTurn(turn));
-    }
-  });
+  Draw(run, elements, call.attributes->stream,
+       [=] BEAMLINE_LAMBDA(int64_t block, const PhiloxBlock& drawn) {
+         for (int pair = 0; pair < 4; pair += 2) {
+           const int64_t i = 4 * block + pair;
+           const float radius =
+               math::Sqrt(-2.0f * math::Log(1.0f - UniformFromBits(drawn.word[pair])));
+           const float turn = UniformFromBits(drawn.word[pair + 1]);
+           if (i < elements) y[i] = *scale * (radius * math::CosTurn(turn));
+           if (i + 1 < elements) y[i + 1] = *scale * (radius * math::SinTurn(turn));
+         }
+       });
 }
 
 void Sample(const KernelCall& call, const RunState& run) {
@@ -253,23 +250,8 @@ void ActivityLossGrad(const KernelCall& call, const RunState& run) {
   });
 }
 
-namespace {
-
-// A parameter is summed in parts: as many as a device holds, none too small for a block.
-int64_t PartSize(int64_t elements) {
-  constexpr int64_t kMost = 1024;
-  constexpr int64_t kLeast = 4096;
-  return math::Max(kLeast, (elements + kMost - 1) / kMost);
-}
-int64_t PartsOf(int64_t elements) {
-  return (elements + PartSize(elements) - 1) / PartSize(elements);
-}
-
-}  // namespace
-
-// Sums of absolute values and of squares [parts].
 Scratch WeightPenaltyScratch(const KernelCall& call) {
-  return {2 * PartsOf(call.inputs[0].elements) * static_cast<int64_t>(sizeof(double)), 0};
+  return {TotalsBytes(call.inputs[0].elements, 2), 0};
 }
 
 void WeightPenalty(const KernelCall& call, const RunState& run) {
@@ -277,33 +259,16 @@ void WeightPenalty(const KernelCall& call, const RunState& run) {
   const float* l1 = In(call, 1);
   const float* l2 = In(call, 2);
   float* penalty = Out(call, 0);
-  const int64_t elements = call.inputs[0].elements;
-  const int64_t size = PartSize(elements);
-  const int64_t parts = PartsOf(elements);
-  auto* absolute = SharedScratch<double>(run);
-  double* squares = absolute + parts;
-  Teams<kBlock>(run, parts, 0, [=] BEAMLINE_LAMBDA(Team<kBlock> & team) {
-    const int64_t first = team.index() * size;
-    const int64_t count = math::Min(size, elements - first);
-    const double of_absolute = team.Sum<double>(
-        count, [&](int64_t i) { return math::Abs(static_cast<double>(w[first + i])); });
-    const double of_squares = team.Sum<double>(count, [&](int64_t i) {
-      const double x = static_cast<double>(w[first + i]);
-      return x * x;
-    });
-    team.Once([&] {
-      absolute[team.index()] = of_absolute;
-      squares[team.index()] = of_squares;
-    });
-  });
-  Teams<kBlock>(run, 1, 0, [=] BEAMLINE_LAMBDA(Team<kBlock> & team) {
-    const double of_absolute = team.Sum<double>(parts, [&](int64_t i) { return absolute[i]; });
-    const double of_squares = team.Sum<double>(parts, [&](int64_t i) { return squares[i]; });
-    team.Once([&] {
-      *penalty = static_cast<float>(static_cast<double>(*l1) * of_absolute +
-                                    static_cast<double>(*l2) * of_squares);
-    });
-  });
+  Totals<2>(
+      run, call.inputs[0].elements, SharedScratch<double>(run),
+      [=] BEAMLINE_LAMBDA(int64_t i, int which) {
+        const double x = w[i];
+        return which == 0 ? math::Abs(x) : x * x;
+      },
+      [=] BEAMLINE_LAMBDA(const double* sums) {
+        *penalty = static_cast<float>(static_cast<double>(*l1) * sums[0] +
+                                      static_cast<double>(*l2) * sums[1]);
+      });
 }
 
 void WeightPenaltyGrad(const KernelCall& call, const RunState& run) {

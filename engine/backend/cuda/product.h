@@ -6,6 +6,7 @@
 // cores add in an order of their own.
 #pragma once
 
+#include "engine/backend/cuda/four.h"
 #include "engine/backend/cuda/launch.h"
 #include "engine/backend/cuda/product_plan.h"
 #if defined(__CUDACC__)
@@ -17,20 +18,8 @@ namespace beamline::engine::cuda {
 // kWidth neighbours in memory, aligned to all of them.
 template <int kWidth>
 BEAMLINE_DEVICE void LoadVector(const float* from, float* to) {
-  static_assert(kWidth == 1 || kWidth == 4);
-#if defined(__CUDACC__)
-  if constexpr (kWidth == 4) {
-    const float4 four = *reinterpret_cast<const float4*>(from);
-    to[0] = four.x;
-    to[1] = four.y;
-    to[2] = four.z;
-    to[3] = four.w;
-  } else {
-    *to = *from;
-  }
-#else
-  for (int i = 0; i < kWidth; ++i) to[i] = from[i];
-#endif
+  const Pack<kWidth> pack = PackAt<kWidth>(from);
+  for (int i = 0; i < kWidth; ++i) to[i] = pack.v[i];
 }
 
 // An operand: rows of a and columns of b are its outer places.

@@ -212,21 +212,6 @@ struct TileShape {
       ScalarSums<kRows, kColumns, kDepth, kTM, kTN, kPitchA<false>, kPitchB<false>>>;
 };
 
-// True for all threads of the block that is the last of `blocks` to come here with this counter,
-// and sees what the others wrote. The counter is 0 before and after.
-__device__ __forceinline__ bool IsLastBlock(int* counter, int blocks) {
-  __shared__ bool last;
-  __threadfence();
-  __syncthreads();
-  if (threadIdx.x == 0) {
-    last = atomicAdd(counter, 1) == blocks - 1;
-    if (last) *counter = 0;
-  }
-  __syncthreads();
-  if (last) __threadfence();
-  return last;
-}
-
 // Where sums go. partial: of splits [splits, m, n], null where there is one; counters: the last
 // block of a tile adds its splits, in order; null: someone else does.
 template <typename Done>

@@ -255,16 +255,7 @@ Scratch RecurrentGradScratch(const KernelCall& call) {
 }
 
 void RecurrentGrad(const KernelCall& call, const RunState& run) {
-  switch (call.attributes->cell) {
-    case RecurrentCell::kTanh:
-      return Run<RecurrentCell::kTanh>(call, run);
-    case RecurrentCell::kRelu:
-      return Run<RecurrentCell::kRelu>(call, run);
-    case RecurrentCell::kLstm:
-      return Run<RecurrentCell::kLstm>(call, run);
-    case RecurrentCell::kGru:
-      return Run<RecurrentCell::kGru>(call, run);
-  }
+  WithCell(call.attributes->cell, [&](auto tag) { Run<decltype(tag)::kCell>(call, run); });
 }
 
 namespace {

@@ -15,6 +15,21 @@ inline constexpr int kRowLanes = 128;
 template <RecurrentCell kCell>
 inline constexpr int kGates = static_cast<int>(recurrent::GatesOf(kCell));
 
+// Calls body(CellTag<cell>()) on the host; recurrent::ForCell is for code of the device too.
+template <typename Body>
+void WithCell(RecurrentCell cell, const Body& body) {
+  switch (cell) {
+    case RecurrentCell::kTanh:
+      return body(recurrent::CellTag<RecurrentCell::kTanh>());
+    case RecurrentCell::kRelu:
+      return body(recurrent::CellTag<RecurrentCell::kRelu>());
+    case RecurrentCell::kLstm:
+      return body(recurrent::CellTag<RecurrentCell::kLstm>());
+    case RecurrentCell::kGru:
+      return body(recurrent::CellTag<RecurrentCell::kGru>());
+  }
+}
+
 // The rows of a batch and their steps.
 struct Sequences {
   Sequences(const KernelCall& call, const Operand& y, int lengths_place)

@@ -18,11 +18,9 @@ struct Context {
   void* lt = nullptr;  // cublasLtHandle_t
   void* workspace = nullptr;
   int64_t workspace_bytes = 0;
-  // [kCounters], all 0 between launches: blocks count themselves, to find out who is the last.
+  // [kCounters] (launch.h), all 0 between launches: blocks count themselves.
   int* counters = nullptr;
 };
-
-inline constexpr int64_t kCounters = 1 << 16;
 
 inline const Context& ContextOf(const RunState& run) {
   return *static_cast<const Context*>(run.context);
@@ -35,6 +33,21 @@ inline unsigned BlocksFor(const RunState& run, int64_t n, int block) {
   const int64_t most = int64_t{8} * ContextOf(run).multiprocessors;
   const int64_t blocks = (n + block - 1) / block;
   return static_cast<unsigned>(blocks < most ? blocks : most);
+}
+
+// True for all threads of the block that is the last of `blocks` to come here with this counter,
+// and sees what the others wrote. The counter is 0 before and after.
+__device__ __forceinline__ bool IsLastBlock(int* counter, int blocks) {
+  __shared__ bool last;
+  __threadfence();
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    last = atomicAdd(counter, 1) == blocks - 1;
+    if (last) *counter = 0;
+  }
+  __syncthreads();
+  if (last) __threadfence();
+  return last;
 }
 
 // Throws Error, with the call's name, if it failed.

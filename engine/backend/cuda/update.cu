@@ -1,32 +1,11 @@
 // Gradient clipping and the optimisers' updates.
 #include "engine/backend/cuda/kernels.h"
+#include "engine/backend/cuda/totals.h"
 #include "engine/backend/cuda/update_many.h"
 #include "engine/backend/functors.h"
 
 namespace beamline::engine::cuda {
 namespace {
-
-// Sums of squares are taken over pieces of so many elements, then over the pieces.
-constexpr int64_t kPiece = 8192;
-
-int64_t Pieces(int64_t elements) { return (elements + kPiece - 1) / kPiece; }
-
-// done(sum of f(i) over [0, elements)), in double.
-template <typename F, typename Done>
-void SumOf(const RunState& run, int64_t elements, double* partial, const F& f, const Done& done) {
-  const int64_t pieces = Pieces(elements);
-  Teams<kBlock>(run, pieces, 0, [=] BEAMLINE_LAMBDA(Team<kBlock> & team) {
-    const int64_t first = team.index() * kPiece;
-    const double sum = team.template Sum<double>(math::Min(kPiece, elements - first),
-                                                 [&](int64_t i) { return f(first + i); });
-    team.Once([&] { partial[team.index()] = sum; });
-  });
-  Teams<kBlock>(run, 1, 0, [=] BEAMLINE_LAMBDA(Team<kBlock> & team) {
-    const double sum =
-        team.template Sum<double>(pieces, [&](int64_t piece) { return partial[piece]; });
-    team.Once([&] { done(sum); });
-  });
-}
 
 template <typename T>
 BEAMLINE_DEVICE void UpdateElement(UpdateRule rule, const UpdateEntry& entry, T scale, int64_t i) {
@@ -58,26 +37,22 @@ UpdateEntry EntryOf(const KernelCall& call) {
 
 // The second pass of LAMB: how far each parameter moves depends on all of it.
 void MoveByLamb(const RunState& run, const UpdateEntry& entry) {
-  auto* partial = SharedScratch<double>(run);
-  double* weights = partial + Pieces(entry.elements);
-  double* sums = weights + 1;
-  SumOf(
-      run, entry.elements, partial,
-      [=] BEAMLINE_LAMBDA(int64_t i) {
-        const double w = entry.parameter[i];
-        return w * w;
+  double* squares = SharedScratch<double>(run);  // of the parameter, of its direction
+  Totals<2>(
+      run, entry.elements, squares + 2,
+      [=] BEAMLINE_LAMBDA(int64_t i, int which) {
+        const float w = entry.parameter[i];
+        const double x =
+            which == 0 ? w
+                       : functors::LambDirection(w, entry.numbers, entry.first[i], entry.second[i]);
+        return x * x;
       },
-      [=] BEAMLINE_LAMBDA(double sum) { *weights = sum; });
-  SumOf(
-      run, entry.elements, partial,
-      [=] BEAMLINE_LAMBDA(int64_t i) {
-        const double u = functors::LambDirection(entry.parameter[i], entry.numbers, entry.first[i],
-                                                 entry.second[i]);
-        return u * u;
-      },
-      [=] BEAMLINE_LAMBDA(double sum) { *sums = sum; });
+      [=] BEAMLINE_LAMBDA(const double* sums) {
+        squares[0] = sums[0];
+        squares[1] = sums[1];
+      });
   Each(run, entry.elements, [=] BEAMLINE_LAMBDA(int64_t i) {
-    const double ratio = functors::LambRatio(*weights, *sums);
+    const double ratio = functors::LambRatio(squares[0], squares[1]);
     const auto step =
         static_cast<float>(static_cast<double>(entry.numbers[functors::kRate]) * ratio);
     entry.parameter[i] = math::Fma(
@@ -90,16 +65,16 @@ void MoveByLamb(const RunState& run, const UpdateEntry& entry) {
 }  // namespace
 
 Scratch SquaredNormScratch(const KernelCall& call) {
-  return {Pieces(call.inputs[0].elements) * static_cast<int64_t>(sizeof(double)), 0};
+  return {TotalsBytes(call.inputs[0].elements, 1), 0};
 }
 
 void SquaredNorm(const KernelCall& call, const RunState& run) {
   const float* g = In(call, 0);
   float* y = Out(call, 0);
-  SumOf(
+  Totals<1>(
       run, call.inputs[0].elements, SharedScratch<double>(run),
-      [=] BEAMLINE_LAMBDA(int64_t i) { return static_cast<double>(g[i]) * g[i]; },
-      [=] BEAMLINE_LAMBDA(double sum) { *y = static_cast<float>(sum); });
+      [=] BEAMLINE_LAMBDA(int64_t i, int) { return static_cast<double>(g[i]) * g[i]; },
+      [=] BEAMLINE_LAMBDA(const double* sum) { *y = static_cast<float>(*sum); });
 }
 
 // As many norms at a time as a launch takes.
@@ -139,7 +114,7 @@ void Clamp(const KernelCall& call, const RunState& run) {
 
 Scratch UpdateScratch(const KernelCall& call) {
   if (call.attributes->rule != UpdateRule::kLamb) return {};
-  return {(Pieces(call.inputs[0].elements) + 2) * static_cast<int64_t>(sizeof(double)), 0};
+  return {TotalsBytes(call.inputs[0].elements, 2) + 2 * static_cast<int64_t>(sizeof(double)), 0};
 }
 
 void Update(const KernelCall& call, const RunState& run) { UpdateMany(&call, 1, run); }
