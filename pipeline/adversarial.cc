@@ -18,7 +18,6 @@ static_assert(static_cast<int>(engine::AdversarialLoss::kWasserstein) ==
 
 constexpr int32_t kDefaultLatent = 64;
 constexpr int32_t kDefaultBatchSize = 64;
-constexpr int32_t kDefaultEpochs = 10;
 // Gulrajani et al. 2017.
 constexpr double kWassersteinPenalty = 10;
 constexpr int32_t kWassersteinSteps = 5;

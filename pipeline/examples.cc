@@ -39,7 +39,8 @@ void Limit(int64_t limit, uint64_t seed, std::vector<int64_t>* places) {
   *places = std::move(order);
 }
 
-engine::data::Split SplitRows(const Table& table, const v1::TrainingData& data, uint64_t seed) {
+engine::data::Split SplitRows(const Table& table, const v1::TrainingData& data, uint64_t seed,
+                              const Fold& fold) {
   const SplitChoice choice = ToSplitSpec(data, seed);
   engine::data::Split split;
   if (choice.has_split) {
@@ -55,7 +56,7 @@ engine::data::Split SplitRows(const Table& table, const v1::TrainingData& data, 
                    data.train_on().column(), "\"");
     }
   }
-  return split;
+  return MakeFold(table, split, fold, data.target(), seed);
 }
 
 // Windows whose predicted rows are in `rows`, which follow each other.
@@ -79,8 +80,8 @@ Examples WindowsIn(const std::vector<int64_t>& rows, const ExampleShape& shape, 
 }
 
 SplitExamples SplitWindows(const Table& table, const v1::TrainingData& data,
-                           const ExampleShape& shape, uint64_t seed) {
-  const engine::data::Split split = SplitRows(table, data, seed);
+                           const ExampleShape& shape, uint64_t seed, const Fold& fold) {
+  const engine::data::Split split = SplitRows(table, data, seed, fold);
   SplitExamples out;
   out.train = WindowsIn(split.train, shape, true, "training");
   out.validation = WindowsIn(split.validation, shape, false, "validation");
@@ -138,15 +139,18 @@ Examples Choose(const Examples& all, const std::vector<int64_t>& places) {
 }
 
 SplitExamples SplitSequences(const Table& table, const v1::TrainingData& data, const Examples& all,
-                             const std::string& by, uint64_t seed) {
+                             const std::string& by, uint64_t seed, const Fold& fold) {
   // One row a sequence, with what the split may look at.
   std::set<std::string> names = {by};
   if (HasTarget(data)) names.insert(data.target());
   if (data.split().has_column()) names.insert(data.split().column().column());
   if (data.has_train_on()) names.insert(data.train_on().column());
+  if (fold.number > 0 && fold.cross_validation->has_grouped()) {
+    names.insert(fold.cross_validation->grouped().column());
+  }
   std::vector<Column> columns;
   for (const std::string& name : names) columns.push_back(table.Get(name).Take(all.heads));
-  engine::data::Split split = SplitRows(Table(std::move(columns)), data, seed);
+  engine::data::Split split = SplitRows(Table(std::move(columns)), data, seed, fold);
   Limit(data.limit(), seed, &split.train);
   SplitExamples out;
   out.train = Choose(all, split.train);
@@ -161,10 +165,11 @@ SplitExamples SplitSequences(const Table& table, const v1::TrainingData& data, c
 }
 
 // Small graphs are the rows of one value too; an example is named by the graph's number.
-SplitExamples SplitGraphs(const Table& table, const v1::TrainingData& data, uint64_t seed) {
+SplitExamples SplitGraphs(const Table& table, const v1::TrainingData& data, uint64_t seed,
+                          const Fold& fold) {
   const std::string& by = data.graph().member();
   const Examples all = SequencesOf(table, by, std::numeric_limits<int64_t>::max());
-  SplitExamples out = SplitSequences(table, data, all, by, seed);
+  SplitExamples out = SplitSequences(table, data, all, by, seed, fold);
   std::unordered_map<int64_t, int64_t> number;  // by the last row
   for (size_t i = 0; i < all.heads.size(); ++i) {
     number.emplace(all.heads[i], static_cast<int64_t>(i));
@@ -196,15 +201,16 @@ ExampleShape ShapeOf(const v1::TrainingData& data) {
   return shape;
 }
 
-SplitExamples MakeExamples(const Table& table, const v1::TrainingData& data, uint64_t seed) {
-  if (data.has_windows()) return SplitWindows(table, data, ShapeOf(data), seed);
+SplitExamples MakeExamples(const Table& table, const v1::TrainingData& data, uint64_t seed,
+                           const Fold& fold) {
+  if (data.has_windows()) return SplitWindows(table, data, ShapeOf(data), seed, fold);
   if (data.has_sequences()) {
     const v1::Sequences& sequences = data.sequences();
     const Examples all = SequencesOf(table, sequences.by(), sequences.max_steps());
-    return SplitSequences(table, data, all, sequences.by(), seed);
+    return SplitSequences(table, data, all, sequences.by(), seed, fold);
   }
-  if (!data.graph().member().empty()) return SplitGraphs(table, data, seed);
-  engine::data::Split split = SplitRows(table, data, seed);
+  if (!data.graph().member().empty()) return SplitGraphs(table, data, seed, fold);
+  engine::data::Split split = SplitRows(table, data, seed, fold);
   Limit(data.limit(), seed, &split.train);
   SplitExamples out;
   out.training_rows = split.train;

@@ -9,6 +9,7 @@
 #include "beamline/v1/training_data.pb.h"
 #include "engine/data/split.h"
 #include "engine/data/table.h"
+#include "pipeline/folds.h"
 
 namespace beamline::pipeline {
 
@@ -45,11 +46,11 @@ struct SplitExamples {
   std::vector<int64_t> training_rows;
 };
 
-// The parts of a table; without a split all train. train_on and limit are obeyed. Throws
-// engine::Error if nothing is left to train on, or a part that was asked for is too short for one
-// window.
+// The parts of a table; without a split all train. train_on and limit are obeyed, and so is `fold`,
+// which divides what they leave. Throws engine::Error if nothing is left to train on, or a part
+// that was asked for is too short for one window.
 SplitExamples MakeExamples(const engine::data::Table& table, const v1::TrainingData& data,
-                           uint64_t seed);
+                           uint64_t seed, const Fold& fold = {});
 
 // Every example of a table on which a model is measured. Throws engine::Error if it is too short
 // for one window.

@@ -11,6 +11,7 @@
 #include "pipeline/judge.h"
 #include "pipeline/schema.h"
 #include "pipeline/training.h"
+#include "pipeline/trial.h"
 #include "pipeline/units.h"
 
 namespace beamline::pipeline::execution {
@@ -38,8 +39,9 @@ class TrainRun {
     const v1::NodeGraph& graph = train_.data().graph();
     engine::data::Table arcs;
     if (train_.data().has_graph()) arcs = task_.OpenTable(graph.arcs()).table;
+    const Fold fold{.cross_validation = &task_.step().cross_validation(), .number = trial().fold()};
     training_ = PrepareTraining(dataset, &arcs, train_, task_.definition().seed(), path,
-                                task_.FeatureBytes() / 2);
+                                task_.FeatureBytes() / 2, fold);
     training_.spec.threads = task_.threads();
     training_.spec.backend = backend_;
     if (generates()) {
@@ -56,16 +58,26 @@ class TrainRun {
   }
 
  private:
+  const v1::Trial& trial() const { return task_.attempt().trial(); }
   bool generates() const { return training_.adversarial.has_value(); }
   const std::string& Watched() const { return training_.spec.early_stopping.metric; }
   bool WatchesMetric() const {
     return training_.spec.early_stopping.patience > 0 && Watched() != "loss";
   }
 
+  // Where an attempt before this one stopped, or else where the trial itself did.
+  std::string StartingPoint() const {
+    if (task_.attempt().has_checkpoint()) return task_.InputPath("checkpoint");
+    if (trial().after_epochs() == 0) return "";
+    v1::Trial before = trial();
+    before.set_epochs(trial().after_epochs());
+    return task_.InputPath(TaskIdOf(task_.step().name(), before) + "/checkpoint");
+  }
+
   void Restore() {
-    if (!task_.attempt().has_checkpoint()) return;
-    const absl::StatusOr<std::string> bytes =
-        ReadFile(task_.InputPath("checkpoint"), size_t{1} << 36);
+    const std::string path = StartingPoint();
+    if (path.empty()) return;
+    const absl::StatusOr<std::string> bytes = ReadFile(path, size_t{1} << 36);
     Check(bytes.status());
     try {
       learner_->Load(*bytes);
@@ -107,6 +119,7 @@ class TrainRun {
       if (first || due || learner_->done()) Report(report);
       first = false;
       if (report.epoch_end) EndEpoch(report);
+      if (report.epoch_end && report.epoch + 1 == trial().epochs()) break;
       if (CheckpointDue(report.step) && !learner_->done()) TakeCheckpoint();
     }
     last_ = report;
@@ -139,12 +152,16 @@ class TrainRun {
            (policy.every_steps() > 0 && step % policy.every_steps() == 0);
   }
 
-  void TakeCheckpoint() {
+  void Save(const std::string& path) const {
     std::string bytes;
     learner_->Save(&bytes);
+    Check(WriteFileAtomically(path, bytes));
+  }
+
+  void TakeCheckpoint() {
     const std::string path =
         absl::StrCat(task_.work_folder(), "/checkpoint-", learner_->step(), ".bin");
-    Check(WriteFileAtomically(path, bytes));
+    Save(path);
     task_.EmitCheckpoint(path, learner_->step());
     last_checkpoint_ms_ = task_.Millis();
   }
@@ -216,6 +233,45 @@ class TrainRun {
   }
 
   void Finish(v1::TaskEnd* end) {
+    v1::AttemptResult& result = *end->mutable_result();
+    FillMetrics(*result.mutable_result()->mutable_metrics());
+    // What may go on keeps its state, and one of several folds is measured only: no model.
+    if (trial().epochs() > 0) {
+      const std::string path = task_.work_folder() + "/state.bin";
+      Save(path);
+      (*end->mutable_artifact_paths())["checkpoint"] = path;
+      task_.Log(absl::StrCat("stops after epoch ", trial().epochs(), " and can go on"));
+    } else if (trial().fold() == 0) {
+      WriteModel(end);
+    }
+    FillLineage(result.mutable_lineage());
+    result.mutable_result()->set_seconds(result.lineage().training_seconds());
+    result.set_outcome(v1::AttemptResult::OUTCOME_SUCCEEDED);
+  }
+
+  void FillMetrics(google::protobuf::Map<std::string, double>& metrics) {
+    metrics["steps"] = static_cast<double>(learner_->step());
+    if (last_.step > 0) {
+      metrics["epochs"] = static_cast<double>(last_.epoch + 1);
+      metrics["loss"] = last_.training_loss;
+    }
+    if (training_.validation == nullptr) return;
+    metrics["validation_loss"] = learner_->Evaluate(*training_.validation).loss;
+    for (const auto& [name, value] : ValidationMetrics()) {
+      metrics[absl::StrCat("validation_", name)] = value;
+    }
+    if (trial().number() == 0) return;
+    // Trials are compared by it, whether or not the step names it among its metrics.
+    const Objective objective = ObjectiveOf(task_.step());
+    if (metrics.contains(objective.metric())) return;
+    for (const auto& [name, value] :
+         JudgeMetrics(*learner_, *training_.validation, training_.validation_truth, training_.card,
+                      {objective.name})) {
+      metrics[absl::StrCat("validation_", name)] = value;
+    }
+  }
+
+  void WriteModel(v1::TaskEnd* end) {
     ModelFile model;
     model.card = training_.card;
     model.tensors = learner_->Weights();
@@ -229,23 +285,7 @@ class TrainRun {
     const std::string path = task_.work_folder() + "/model.safetensors";
     Check(WriteFileAtomically(path, *bytes));
     (*end->mutable_artifact_paths())["model"] = path;
-
-    v1::AttemptResult& result = *end->mutable_result();
-    auto& metrics = *result.mutable_result()->mutable_metrics();
-    metrics["steps"] = static_cast<double>(learner_->step());
-    if (last_.step > 0) {
-      metrics["epochs"] = static_cast<double>(last_.epoch + 1);
-      metrics["loss"] = last_.training_loss;
-    }
-    if (training_.validation != nullptr) {
-      metrics["validation_loss"] = learner_->Evaluate(*training_.validation).loss;
-      for (const auto& [name, value] : ValidationMetrics()) {
-        metrics[absl::StrCat("validation_", name)] = value;
-      }
-    }
-    *result.mutable_card() = std::move(model.card);
-    FillLineage(result.mutable_lineage());
-    result.set_outcome(v1::AttemptResult::OUTCOME_SUCCEEDED);
+    *end->mutable_result()->mutable_card() = std::move(model.card);
     task_.Log(absl::StrCat("trained ", parameters, " parameters in ", learner_->step(),
                            " steps; model ", Sha256Hex(*bytes)));
   }

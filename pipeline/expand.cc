@@ -1,6 +1,7 @@
 #include "pipeline/expand.h"
 
 #include "pipeline/dependencies.h"
+#include "pipeline/trial.h"
 
 namespace beamline::pipeline {
 namespace {
@@ -55,17 +56,27 @@ void AddNeeds(const v1::PipelineDefinition& definition, const v1::Step& step, Pl
 
 }  // namespace
 
+PlannedTask PlanTask(const v1::PipelineDefinition& definition, const v1::Step& step,
+                     const v1::Trial& trial) {
+  PlannedTask task;
+  task.step = step.name();
+  task.dependencies = DependenciesOf(definition, step);
+  task.resources = WithDefaults(step.resources());
+  if (step.retry().max_attempts() > 0) task.max_attempts = step.retry().max_attempts();
+  task.timeout_seconds = step.timeout_seconds();
+  AddNeeds(definition, step, &task);
+  if (trial.after_epochs() > 0) {
+    v1::Trial before = trial;
+    before.set_epochs(trial.after_epochs());
+    task.artifacts.push_back({TaskIdOf(step.name(), before), "checkpoint"});
+  }
+  return task;
+}
+
 std::vector<PlannedTask> Expand(const v1::PipelineDefinition& definition) {
   std::vector<PlannedTask> tasks;
   for (const int i : TopologicalOrder(definition)) {
-    const v1::Step& step = definition.steps(i);
-    PlannedTask& task = tasks.emplace_back();
-    task.step = step.name();
-    task.dependencies = DependenciesOf(definition, step);
-    task.resources = WithDefaults(step.resources());
-    if (step.retry().max_attempts() > 0) task.max_attempts = step.retry().max_attempts();
-    task.timeout_seconds = step.timeout_seconds();
-    AddNeeds(definition, step, &task);
+    tasks.push_back(PlanTask(definition, definition.steps(i), {}));
   }
   return tasks;
 }

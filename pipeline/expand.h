@@ -17,8 +17,8 @@ inline constexpr int64_t kMinMemoryBytes = int64_t{16} << 20;
 inline constexpr double kDefaultCpus = 1;
 inline constexpr int kDefaultMaxAttempts = 5;
 
-// A task before it has a name and a state. What it needs is given by the keys that
-// v1.Attempt.inputs has for it.
+// A step's own task, or one of its trials and folds, before it has a state. What it needs is given
+// by the keys that v1.Attempt.inputs has for it.
 struct PlannedTask {
   std::string step;
   // Steps whose tasks must succeed first; ascending, without duplicates.
@@ -31,11 +31,11 @@ struct PlannedTask {
 
   // Inputs of the pipeline whose tables it reads: Attempt.inputs[name] is the dataset's table.
   std::vector<std::string> tables;
-  // Results of steps before it: Attempt.inputs["train/model"] is artifact "model" of task "train".
+  // Results of tasks before it: Attempt.inputs["train/model"] is artifact "model" of task "train".
   struct Artifact {
-    std::string step;
+    std::string task;
     std::string artifact;
-    std::string key() const { return step + "/" + artifact; }
+    std::string key() const { return task + "/" + artifact; }
   };
   std::vector<Artifact> artifacts;
   // Registered models that it reads: Attempt.inputs["projects/P/models/M/versions/V"] is the file.
@@ -44,8 +44,12 @@ struct PlannedTask {
   std::vector<std::string> evaluations;
 };
 
-// One task a step, dependencies before those that depend on them, otherwise in the order of the
-// definition. Precondition: Validate found nothing.
+// The steps' own tasks, dependencies before those that depend on them, otherwise in the order of
+// the definition. Precondition: Validate found nothing.
 std::vector<PlannedTask> Expand(const v1::PipelineDefinition& definition);
+
+// The task of a step that is `trial` (pipeline/trial.h); of an empty one the step's own.
+PlannedTask PlanTask(const v1::PipelineDefinition& definition, const v1::Step& step,
+                     const v1::Trial& trial);
 
 }  // namespace beamline::pipeline

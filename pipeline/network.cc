@@ -257,7 +257,7 @@ NetworkSpec ToNetworkSpec(const v1::NetworkLearner& network, const NetworkFacts&
   spec.weight_l1 = network.weight_penalty().l1();
   spec.weight_l2 = network.weight_penalty().l2();
   spec.batch_size = network.batch_size() > 0 ? network.batch_size() : 32;
-  spec.epochs = network.epochs() > 0 ? network.epochs() : 10;
+  spec.epochs = network.epochs() > 0 ? network.epochs() : kDefaultEpochs;
   spec.averaging = ToAveraging(network.averaging(), spec.epochs);
   if (network.has_early_stopping()) {
     const v1::EarlyStopping& stopping = network.early_stopping();

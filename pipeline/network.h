@@ -12,6 +12,9 @@
 
 namespace beamline::pipeline {
 
+// Of a learner whose definition says nothing.
+inline constexpr int32_t kDefaultEpochs = 10;
+
 // What the data decides about a network.
 struct NetworkFacts {
   // Names of the classes in the order of their index; empty: the target is a number.

@@ -1,5 +1,7 @@
 #include "pipeline/text_value.h"
 
+#include <google/protobuf/util/json_util.h>
+
 #include <charconv>
 #include <cmath>
 
@@ -19,6 +21,13 @@ std::string_view TextValue::KindName() const {
       return "a mapping";
   }
   return "";
+}
+
+std::string ValueText(const google::protobuf::Value& value) {
+  if (!value.has_list_value() && !value.has_struct_value()) return FromProto(value).text;
+  std::string json;
+  if (!google::protobuf::util::MessageToJsonString(value, &json).ok()) return "?";
+  return json;
 }
 
 std::string NumberText(double number) {

@@ -43,6 +43,9 @@ TextValue FromProto(const google::protobuf::Value& value);
 // The other way, by YAML's core schema: plain null, booleans and numbers, everything else text.
 google::protobuf::Value ToProto(const TextValue& value);
 
+// In one line, for messages: scalars as they are, others as JSON.
+std::string ValueText(const google::protobuf::Value& value);
+
 // The shortest decimal that reads back as the same number: "0.1", "1000000", "1e-05".
 std::string NumberText(double number);
 

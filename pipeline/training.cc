@@ -161,7 +161,7 @@ void SpecifyLearner(const v1::TrainStep& train, const NetworkFacts& facts, uint6
 
 Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs,
                          const v1::TrainStep& train, uint64_t seed, const std::string& path,
-                         int64_t memory_bytes) {
+                         int64_t memory_bytes, const Fold& fold) {
   const v1::TrainingData& data = train.data();
   const engine::data::Table& table = dataset.table;
   const std::string at = absl::StrCat(path, ".data");
@@ -173,7 +173,7 @@ Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs
   card.set_target(data.target());
 
   SplitExamples split =
-      At(absl::StrCat(at, ".split"), [&] { return MakeExamples(table, data, seed); });
+      At(absl::StrCat(at, ".split"), [&] { return MakeExamples(table, data, seed, fold); });
   FittedTarget target;
   const bool has_target = HasTarget(data) && !train.has_adversarial();
   if (has_target) {

@@ -56,10 +56,11 @@ struct Training {
 // Splits, fits and builds. `path` is the step's field path ("steps.train.train"). Features are held
 // in memory up to `memory_bytes`. Throws PlacedError for what the definition or the data is to
 // blame for. Depends on definition, data and seed only.
-// `arcs`: those of data.graph; null without one.
+// `arcs`: those of data.graph; null without one. `fold` takes the place of the split's own
+// validation rows.
 Training PrepareTraining(const engine::data::Dataset& dataset, const engine::data::Table* arcs,
                          const v1::TrainStep& train, uint64_t seed, const std::string& path,
-                         int64_t memory_bytes);
+                         int64_t memory_bytes, const Fold& fold = {});
 
 // Examples of a table as the learner of such data takes them. Throws engine::Error as RowSource and
 // SequenceSource do.

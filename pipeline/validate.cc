@@ -162,12 +162,7 @@ void CheckStep(Context& context, const std::string& path, const v1::Step& step) 
   CheckRange(context, path + ".retry.max_attempts", step.retry().max_attempts(), 1, 100);
   CheckRange(context, path + ".timeout_seconds", static_cast<double>(step.timeout_seconds()), 1,
              1e9);
-  if (step.has_search()) {
-    context.unimplemented.Add(path + ".search", "searches are not built yet");
-  }
-  if (step.has_cross_validation()) {
-    context.unimplemented.Add(path + ".cross_validation", "cross-validation is not built yet");
-  }
+  CheckRepetition(context, path, step);
   switch (step.kind_case()) {
     case v1::Step::kTrain:
       CheckTrain(context, path + ".train", step);
@@ -292,6 +287,7 @@ Verdict Validate(const v1::PipelineDefinition& definition, const ValidateOptions
   }
   validation::CheckCycles(context);
   validation::CheckParameters(context);
+  if (context.errors.empty()) validation::CheckSearchedValues(context, options);
   return {validation::Sorted(context.errors), validation::Sorted(context.unimplemented)};
 }
 

@@ -136,6 +136,11 @@ void CheckMetric(Context& context, const std::string& path, const std::string& n
 
 void CheckTrain(Context& context, const std::string& path, const v1::Step& step);
 void CheckEvaluate(Context& context, const std::string& path, const v1::EvaluateStep& evaluate);
+// Search and cross-validation of a step, in themselves.
+void CheckRepetition(Context& context, const std::string& path, const v1::Step& step);
+// Whether the definition is right with each value of each search; only to be called if it is
+// without.
+void CheckSearchedValues(Context& context, const ValidateOptions& options);
 void CheckPublish(Context& context, const std::string& path, const v1::PublishStep& publish);
 
 // Adds an error unless `low` <= value <= `high`, or value is 0 and stands for the default.

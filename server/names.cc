@@ -17,13 +17,18 @@ namespace {
 
 constexpr size_t kMaxIdLength = 80;
 
-// Dataset ids are digests with an addition, longer than what users may choose.
-bool IsId(std::string_view text) {
+constexpr char kIdLetters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+// Of tasks: what follows a dot says which repetition of the step it is.
+constexpr char kTaskLetters[] = "abcdefghijklmnopqrstuvwxyz0123456789-.";
+
+// Dataset ids are digests with an addition, longer than what users may choose; ids of tasks too.
+bool IsId(std::string_view text, const char* letters) {
   if (text.empty() || text.size() > kMaxIdLength) return false;
-  return text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == text.npos;
+  return text.find_first_not_of(letters) == text.npos;
 }
 
-// The ids in `name`, which must read like `form`: words as they are, "*" for an id.
+// The ids in `name`, which must read like `form`: words as they are, "*" for an id, "*.*" for that
+// of a task.
 std::optional<std::vector<std::string>> Match(std::string_view form, std::string_view name) {
   if (name.size() > 512) return std::nullopt;
   const std::vector<std::string> words = absl::StrSplit(A(form), '/');
@@ -31,7 +36,8 @@ std::optional<std::vector<std::string>> Match(std::string_view form, std::string
   if (parts.size() != words.size()) return std::nullopt;
   std::vector<std::string> ids;
   for (size_t i = 0; i < parts.size(); ++i) {
-    if (words[i] == "*" && IsId(parts[i])) {
+    if ((words[i] == "*" && IsId(parts[i], kIdLetters)) ||
+        (words[i] == "*.*" && IsId(parts[i], kTaskLetters))) {
       ids.push_back(parts[i]);
     } else if (words[i] != parts[i]) {
       return std::nullopt;
@@ -96,9 +102,9 @@ absl::StatusOr<ChildName> ParseRunName(std::string_view field, std::string_view 
 }
 
 absl::StatusOr<TaskName> ParseTaskName(std::string_view field, std::string_view name) {
-  ASSIGN_OR_RETURN(const auto ids, Parse(field, name, "projects/*/runs/*/tasks/*",
-                                         "projects/PROJECT/runs/RUN/tasks/STEP"));
-  return TaskName{.project = ids[0], .run = ids[1], .step = ids[2]};
+  ASSIGN_OR_RETURN(const auto ids, Parse(field, name, "projects/*/runs/*/tasks/*.*",
+                                         "projects/PROJECT/runs/RUN/tasks/TASK"));
+  return TaskName{.project = ids[0], .run = ids[1], .task = ids[2]};
 }
 
 absl::StatusOr<ModelName> ParseModelName(std::string_view field, std::string_view name) {
@@ -132,8 +138,8 @@ std::string RunName(std::string_view project, std::string_view id) {
   return absl::StrCat("projects/", A(project), "/runs/", A(id));
 }
 
-std::string TaskNameOf(std::string_view run_name, std::string_view step) {
-  return absl::StrCat(A(run_name), "/tasks/", A(step));
+std::string TaskNameOf(std::string_view run_name, std::string_view task) {
+  return absl::StrCat(A(run_name), "/tasks/", A(task));
 }
 
 std::string ModelVersionName(std::string_view project, std::string_view id, int64_t version) {

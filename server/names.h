@@ -18,7 +18,8 @@ struct ChildName {
 struct TaskName {
   std::string project;
   std::string run;
-  std::string step;
+  // A step's name; of trials and folds with what pipeline::TaskIdOf adds.
+  std::string task;
 };
 struct ModelName {
   std::string project;
@@ -46,7 +47,7 @@ std::string DatasetName(std::string_view project, std::string_view id);
 std::string UploadName(std::string_view project, std::string_view id);
 std::string PipelineName(std::string_view project, std::string_view id);
 std::string RunName(std::string_view project, std::string_view id);
-std::string TaskNameOf(std::string_view run_name, std::string_view step);
+std::string TaskNameOf(std::string_view run_name, std::string_view task);
 std::string ModelVersionName(std::string_view project, std::string_view id, int64_t version);
 
 }  // namespace beamline::server

@@ -7,7 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "pipeline/trial.h"
+#include "pipeline/violation.h"
 #include "server/names.h"
+#include "server/repetition.h"
 #include "store/identity.h"
 #include "store/pipelines.h"
 
@@ -21,6 +24,16 @@ scheduler::DeviceKind DeviceKindOf(const v1::Resources& resources) {
     return scheduler::DeviceKind::kAny;
   }
   return scheduler::DeviceKind::kCpu;
+}
+
+// What an attempt is told of its trial. A step's own task trains with the values of the best one,
+// and from the beginning to the end.
+v1::Trial TrialOf(const store::StoredTask& task) {
+  v1::Trial trial = task.message.trial();
+  if (IsRepetition(task)) return trial;
+  trial.clear_epochs();
+  trial.clear_after_epochs();
+  return trial;
 }
 
 absl::Status AddModels(const store::View& view, const store::StoredRun& run,
@@ -41,12 +54,12 @@ absl::Status AddResults(const store::View& view, const store::StoredRun& run,
                         const pipeline::PlannedTask& plan, v1::Attempt& attempt) {
   const std::string_view run_id = store::IdOf(run.message.name());
   for (const auto& artifact : plan.artifacts) {
-    ASSIGN_OR_RETURN(const store::StoredTask before, store::GetTask(view, run_id, artifact.step));
+    ASSIGN_OR_RETURN(const store::StoredTask before, store::GetTask(view, run_id, artifact.task));
     const auto& artifacts = before.message.result().artifacts();
     const auto found = artifacts.find(artifact.artifact);
     if (found == artifacts.end()) {
       return absl::FailedPreconditionError(
-          absl::StrCat("step ", artifact.step, " left no \"", artifact.artifact, "\""));
+          absl::StrCat("step ", artifact.task, " left no \"", artifact.artifact, "\""));
     }
     (*attempt.mutable_inputs())[artifact.key()] = found->second;
   }
@@ -74,18 +87,18 @@ scheduler::Demand DemandOf(const v1::Resources& resources) {
 }
 
 absl::StatusOr<pipeline::PlannedTask> PlanOf(const v1::PipelineDefinition& definition,
-                                             std::string_view step) {
-  for (pipeline::PlannedTask& plan : pipeline::Expand(definition)) {
-    if (plan.step == step) return std::move(plan);
+                                             const store::StoredTask& task) {
+  const v1::Step* step = pipeline::FindStep(definition, task.message.step());
+  if (step == nullptr) {
+    return absl::InternalError(absl::StrCat("the definition has no step ", task.message.step()));
   }
-  return absl::InternalError(absl::StrCat("the definition has no step ", A(step)));
+  return pipeline::PlanTask(definition, *step, TrialOf(task));
 }
 
 absl::StatusOr<scheduler::TaskQueued> QueuedEvent(const Transaction& transaction,
                                                   const store::StoredRun& run,
                                                   const store::StoredTask& task) {
-  ASSIGN_OR_RETURN(const pipeline::PlannedTask plan,
-                   PlanOf(run.message.definition(), task.message.step()));
+  ASSIGN_OR_RETURN(const pipeline::PlannedTask plan, PlanOf(run.message.definition(), task));
   scheduler::TaskQueued event;
   event.task = scheduler::TaskId(task.message.name());
   event.run = scheduler::RunId(run.message.name());
@@ -107,12 +120,17 @@ absl::StatusOr<scheduler::TaskQueued> QueuedEvent(const Transaction& transaction
 absl::StatusOr<v1::Attempt> BuildAttempt(const store::View& view, const store::StoredRun& run,
                                          const store::StoredTask& task,
                                          const scheduler::Assign& assign) {
-  ASSIGN_OR_RETURN(const pipeline::PlannedTask plan,
-                   PlanOf(run.message.definition(), task.message.step()));
+  ASSIGN_OR_RETURN(const pipeline::PlannedTask plan, PlanOf(run.message.definition(), task));
   v1::Attempt attempt;
   attempt.set_task(task.message.name());
   attempt.set_number(assign.attempt);
   *attempt.mutable_definition() = run.message.definition();
+  if (task.message.has_trial()) {
+    *attempt.mutable_trial() = TrialOf(task);
+    const auto wrong =
+        pipeline::ApplyTrial(task.message.step(), attempt.trial(), attempt.mutable_definition());
+    RETURN_IF_ERROR(pipeline::ToInvalidArgument(wrong));
+  }
   attempt.set_step(task.message.step());
   *attempt.mutable_resources() = plan.resources;
   for (const scheduler::DeviceId& device : assign.placements.front().devices) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "beamline/v1/common.pb.h"
@@ -19,9 +18,9 @@ namespace beamline::server {
 // What one process of a task asks of a worker. Zeros have their defaults already.
 scheduler::Demand DemandOf(const v1::Resources& resources);
 
-// The plan of `step` as the run's definition has it. Internal if there is none, which cannot be.
+// The plan of `task` as the run's definition has it. Internal if there is none, which cannot be.
 absl::StatusOr<pipeline::PlannedTask> PlanOf(const v1::PipelineDefinition& definition,
-                                             std::string_view step);
+                                             const store::StoredTask& task);
 
 // The task as the scheduler is to know it.
 absl::StatusOr<scheduler::TaskQueued> QueuedEvent(const Transaction& transaction,

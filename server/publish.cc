@@ -6,7 +6,9 @@
 #include "base/status_macros.h"
 #include "beamline/v1/model.pb.h"
 #include "pipeline/resolve.h"
+#include "pipeline/trial.h"
 #include "server/names.h"
+#include "server/repetition.h"
 #include "store/datasets.h"
 #include "store/identity.h"
 #include "store/pipelines.h"
@@ -14,13 +16,6 @@
 
 namespace beamline::server {
 namespace {
-
-const v1::Step* FindStep(const v1::PipelineDefinition& definition, std::string_view name) {
-  for (const v1::Step& step : definition.steps()) {
-    if (step.name() == name) return &step;
-  }
-  return nullptr;
-}
 
 // What the server knows about the model's origin, over what the worker has said.
 absl::Status CompleteLineage(Transaction& transaction, const store::StoredRun& run,
@@ -49,16 +44,16 @@ absl::Status CompleteLineage(Transaction& transaction, const store::StoredRun& r
 
 absl::Status PublishIfAsked(Transaction& transaction, const store::StoredRun& run,
                             store::StoredTask& task) {
-  const v1::Step* step = FindStep(run.message.definition(), task.message.step());
+  const v1::Step* step = pipeline::FindStep(run.message.definition(), task.message.step());
   if (step == nullptr || !step->has_publish()) return absl::OkStatus();
   const v1::PublishStep& publish = step->publish();
   ASSIGN_OR_RETURN(const store::StoredTask trained,
-                   store::GetTask(transaction.store(), task.run, publish.model()));
+                   TrainedTask(transaction.store(), task.run, publish.model()));
   const auto& artifacts = trained.message.result().artifacts();
   const auto file = artifacts.find("model");
   ASSIGN_OR_RETURN(
       const store::StoredAttempt attempt,
-      store::GetAttempt(transaction.store(), task.run, publish.model(), trained.message.attempt()));
+      store::GetAttempt(transaction.store(), task.run, trained.id(), trained.message.attempt()));
   if (file == artifacts.end() || !attempt.result.has_value()) {
     return absl::FailedPreconditionError(
         absl::StrCat("step \"", publish.model(), "\" left no model to publish"));
@@ -69,7 +64,8 @@ absl::Status PublishIfAsked(Transaction& transaction, const store::StoredRun& ru
   *model.mutable_card() = attempt.result->card();
   *model.mutable_lineage() = attempt.result->lineage();
   RETURN_IF_ERROR(CompleteLineage(transaction, run, publish.model(), *model.mutable_lineage()));
-  ASSIGN_OR_RETURN(const auto tasks, store::ListTasks(transaction.store(), task.run));
+  *model.mutable_lineage()->mutable_trial_values() = trained.message.trial().parameters();
+  ASSIGN_OR_RETURN(const auto tasks, store::ListStepTasks(transaction.store(), task.run));
   for (const store::StoredTask& other : tasks) {
     if (other.message.state() == v1::TASK_STATE_SUCCEEDED &&
         other.message.result().has_evaluation()) {

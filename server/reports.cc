@@ -11,6 +11,7 @@
 #include "server/errors.h"
 #include "server/names.h"
 #include "server/publish.h"
+#include "server/repetition.h"
 #include "server/run_progress.h"
 #include "store/datasets.h"
 #include "store/identity.h"
@@ -70,9 +71,14 @@ absl::Status TakeResult(Transaction& transaction, const store::StoredRun& run,
   task.message.clear_failure();
   if (outcome == scheduler::Outcome::kSucceeded) {
     *task.message.mutable_result() = result.result();
-    const std::string owner = absl::StrCat("runs/", attempt.run);
+    const std::string owner =
+        absl::StrCat("runs/", attempt.run, IsRepetition(task) ? "/trials" : "");
     for (const auto& [name, blob] : result.result().artifacts()) {
       RETURN_IF_ERROR(store::AddBlobReference(transaction.store(), run.project, blob, owner));
+    }
+    if (task.message.has_trial() && !IsRepetition(task)) {
+      RETURN_IF_ERROR(
+          AddFoldStatistics(transaction.store(), run, task, *task.message.mutable_result()));
     }
     if (absl::Status published = PublishIfAsked(transaction, run, task); !published.ok()) {
       if (transaction.store().broken()) return published;
@@ -96,7 +102,7 @@ absl::Status TakeResult(Transaction& transaction, const store::StoredRun& run,
 
 absl::Status TakeCheckpoint(Transaction& transaction, const store::StoredRun& run,
                             store::StoredTask& task, const v1::Blob& blob) {
-  const std::string owner = absl::StrCat("runs/", task.run, "/checkpoints/", task.message.step());
+  const std::string owner = absl::StrCat("runs/", task.run, "/checkpoints/", task.id());
   RETURN_IF_ERROR(store::DropBlobReferences(transaction.store(), run.project, owner));
   RETURN_IF_ERROR(store::AddBlobReference(transaction.store(), run.project, blob, owner));
   *task.message.mutable_checkpoint() = blob;
@@ -132,7 +138,7 @@ absl::Status CheckReports(const v1::ReportAttemptRequest& request) {
 absl::StatusOr<int64_t> TakeReports(Transaction& transaction, std::string_view worker,
                                     const v1::ReportAttemptRequest& request) {
   ASSIGN_OR_RETURN(const TaskName name, ParseTaskName("task", request.task()));
-  auto attempt = store::GetAttempt(transaction.store(), name.run, name.step, request.number());
+  auto attempt = store::GetAttempt(transaction.store(), name.run, name.task, request.number());
   if (!absl::IsNotFound(attempt.status())) RETURN_IF_ERROR(attempt.status());
   const int64_t last = request.reports().empty() ? 0 : request.reports().rbegin()->number();
   const bool known = attempt.ok() && attempt->worker == store::IdOf(worker);
@@ -148,7 +154,7 @@ absl::StatusOr<int64_t> TakeReports(Transaction& transaction, std::string_view w
   }
   if (last <= attempt->acknowledged) return attempt->acknowledged;
   ASSIGN_OR_RETURN(store::StoredTask task,
-                   store::GetTask(transaction.store(), name.run, name.step));
+                   store::GetTask(transaction.store(), name.run, name.task));
   ASSIGN_OR_RETURN(const store::StoredRun run, store::GetRun(transaction.store(), name.run));
   std::vector<v1::Event> events;
   bool task_changed = false;
@@ -160,7 +166,8 @@ absl::StatusOr<int64_t> TakeReports(Transaction& transaction, std::string_view w
       continue;
     }
     v1::Event& event = events.emplace_back(report.event());
-    event.set_step(name.step);
+    event.set_step(task.message.step());
+    if (IsRepetition(task)) event.set_task(name.task);
     event.set_attempt(request.number());
     if (event.has_log() && event.log().text().size() > kMaxLogBytes) {
       event.mutable_log()->mutable_text()->resize(kMaxLogBytes);

@@ -21,12 +21,12 @@ namespace {
 
 absl::StatusOr<store::StoredTask> LoadTask(Transaction& transaction, const scheduler::TaskId& id) {
   ASSIGN_OR_RETURN(const TaskName name, ParseTaskName("task", id.value));
-  return store::GetTask(transaction.store(), name.run, name.step);
+  return store::GetTask(transaction.store(), name.run, name.task);
 }
 
 absl::Status EndAttempt(Transaction& transaction, const store::StoredTask& task, int32_t number) {
   if (number == 0) return absl::OkStatus();
-  auto attempt = store::GetAttempt(transaction.store(), task.run, task.message.step(), number);
+  auto attempt = store::GetAttempt(transaction.store(), task.run, task.id(), number);
   // One that could not be built was never stored.
   if (absl::IsNotFound(attempt.status())) return absl::OkStatus();
   RETURN_IF_ERROR(attempt.status());
@@ -182,8 +182,9 @@ absl::Status ApplyAction(Transaction& transaction, const scheduler::Action& acti
 absl::Status RestoreScheduler(Transaction& transaction) {
   ASSIGN_OR_RETURN(const auto attempts, store::ListLiveAttempts(transaction.store(), ""));
   for (const store::StoredAttempt& attempt : attempts) {
-    ASSIGN_OR_RETURN(const store::StoredTask task,
-                     store::GetTask(transaction.store(), attempt.run, attempt.message.step()));
+    ASSIGN_OR_RETURN(
+        const store::StoredTask task,
+        store::GetTask(transaction.store(), attempt.run, store::IdOf(attempt.message.task())));
     ASSIGN_OR_RETURN(const store::StoredRun run, store::GetRun(transaction.store(), attempt.run));
     scheduler::AttemptRestored restored;
     ASSIGN_OR_RETURN(restored.task, QueuedEvent(transaction, run, task));

@@ -9,8 +9,10 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "pipeline/expand.h"
+#include "pipeline/trial.h"
 #include "server/names.h"
 #include "server/planning.h"
+#include "server/repetition.h"
 #include "server/states.h"
 #include "store/datasets.h"
 #include "store/identity.h"
@@ -26,17 +28,9 @@ v1::Event RunEvent(const v1::Run& run) {
   return event;
 }
 
-absl::Status Queue(Transaction& transaction, const store::StoredRun& run, store::StoredTask& task) {
-  task.message.set_state(v1::TASK_STATE_QUEUED);
-  RETURN_IF_ERROR(store::UpdateTask(transaction.store(), task));
-  RETURN_IF_ERROR(transaction.Append(task.run, TaskEvent(task, 0, "")));
-  ASSIGN_OR_RETURN(scheduler::TaskQueued event, QueuedEvent(transaction, run, task));
-  transaction.Schedule(std::move(event));
-  return absl::OkStatus();
-}
-
-// Ends a task that never left BLOCKED.
-absl::Status EndBlocked(Transaction& transaction, store::StoredTask& task, v1::TaskState state) {
+// Ends a task that the scheduler does not know: one that is BLOCKED, or repeats.
+absl::Status EndUnscheduled(Transaction& transaction, store::StoredTask& task,
+                            v1::TaskState state) {
   task.message.set_state(state);
   *task.message.mutable_end_time() = store::ToProto(transaction.now());
   RETURN_IF_ERROR(store::UpdateTask(transaction.store(), task));
@@ -57,17 +51,21 @@ absl::Status StopTasks(Transaction& transaction, std::string_view run) {
         break;
       case v1::TASK_STATE_BLOCKED:
         if (culprit == dependencies.end()) {
-          RETURN_IF_ERROR(EndBlocked(transaction, task, v1::TASK_STATE_CANCELLED));
+          RETURN_IF_ERROR(EndUnscheduled(transaction, task, v1::TASK_STATE_CANCELLED));
           break;
         }
         task.message.mutable_failure()->set_kind(v1::FAILURE_KIND_DEPENDENCY);
         task.message.mutable_failure()->set_message(
             absl::StrCat("step \"", *culprit, "\", which this one needs, failed"));
-        RETURN_IF_ERROR(EndBlocked(transaction, task, v1::TASK_STATE_FAILED));
+        RETURN_IF_ERROR(EndUnscheduled(transaction, task, v1::TASK_STATE_FAILED));
         failed.insert(task.message.step());
         break;
       case v1::TASK_STATE_QUEUED:
       case v1::TASK_STATE_RUNNING:
+        if (IsRepeating(task)) {
+          RETURN_IF_ERROR(EndUnscheduled(transaction, task, v1::TASK_STATE_CANCELLED));
+          break;
+        }
         transaction.Schedule(
             scheduler::TaskCancelled{.task = scheduler::TaskId(task.message.name())});
         break;
@@ -78,9 +76,23 @@ absl::Status StopTasks(Transaction& transaction, std::string_view run) {
   return absl::OkStatus();
 }
 
+// What follows from the trials and folds of `task`.
+absl::Status Follow(Transaction& transaction, const store::StoredRun& run, Repetition state,
+                    store::StoredTask& task) {
+  switch (state) {
+    case Repetition::kGoesOn:
+      return absl::OkStatus();
+    case Repetition::kEnded:
+      return AfterTask(transaction, task);
+    case Repetition::kTrainsOnce:
+      return QueueTask(transaction, run, task);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status QueueUnblocked(Transaction& transaction, const store::StoredRun& run) {
   ASSIGN_OR_RETURN(auto tasks,
-                   store::ListTasks(transaction.store(), store::IdOf(run.message.name())));
+                   store::ListStepTasks(transaction.store(), store::IdOf(run.message.name())));
   std::set<std::string> succeeded;
   for (const store::StoredTask& task : tasks) {
     if (task.message.state() == v1::TASK_STATE_SUCCEEDED) succeeded.insert(task.message.step());
@@ -90,7 +102,14 @@ absl::Status QueueUnblocked(Transaction& transaction, const store::StoredRun& ru
     const auto& needs = task.message.dependencies();
     const bool ready = std::all_of(needs.begin(), needs.end(),
                                    [&](const auto& step) { return succeeded.contains(step); });
-    if (ready) RETURN_IF_ERROR(Queue(transaction, run, task));
+    if (!ready) continue;
+    const v1::Step* step = pipeline::FindStep(run.message.definition(), task.message.step());
+    if (step == nullptr || !pipeline::IsRepeated(*step)) {
+      RETURN_IF_ERROR(QueueTask(transaction, run, task));
+      continue;
+    }
+    ASSIGN_OR_RETURN(const Repetition state, StartRepetition(transaction, run, task));
+    RETURN_IF_ERROR(Follow(transaction, run, state, task));
   }
   return absl::OkStatus();
 }
@@ -99,12 +118,13 @@ absl::Status QueueUnblocked(Transaction& transaction, const store::StoredRun& ru
 absl::Status MaybeFinish(Transaction& transaction, store::StoredRun& run) {
   if (IsTerminal(run.message.state())) return absl::OkStatus();
   const std::string id(store::IdOf(run.message.name()));
+  ASSIGN_OR_RETURN(const int64_t live, store::CountLiveTasks(transaction.store(), id));
+  if (live > 0) return absl::OkStatus();
   ASSIGN_OR_RETURN(const auto tasks, store::ListTasks(transaction.store(), id));
-  bool all_succeeded = true;
-  for (const store::StoredTask& task : tasks) {
-    if (!IsTerminal(task.message.state())) return absl::OkStatus();
-    all_succeeded = all_succeeded && task.message.state() == v1::TASK_STATE_SUCCEEDED;
-  }
+  // A trial that fails does not fail its step.
+  const bool all_succeeded = std::all_of(tasks.begin(), tasks.end(), [](const auto& task) {
+    return IsRepetition(task) || task.message.state() == v1::TASK_STATE_SUCCEEDED;
+  });
   if (all_succeeded) {
     run.message.set_state(v1::RUN_STATE_SUCCEEDED);
   } else if (run.message.has_failure()) {
@@ -115,10 +135,11 @@ absl::Status MaybeFinish(Transaction& transaction, store::StoredRun& run) {
   *run.message.mutable_end_time() = store::ToProto(transaction.now());
   RETURN_IF_ERROR(store::UpdateRun(transaction.store(), run.message));
   for (const store::StoredTask& task : tasks) {
-    RETURN_IF_ERROR(
-        store::DropBlobReferences(transaction.store(), run.project,
-                                  absl::StrCat("runs/", id, "/checkpoints/", task.message.step())));
+    RETURN_IF_ERROR(store::DropBlobReferences(
+        transaction.store(), run.project, absl::StrCat("runs/", id, "/checkpoints/", task.id())));
   }
+  RETURN_IF_ERROR(store::DropBlobReferences(transaction.store(), run.project,
+                                            absl::StrCat("runs/", id, "/trials")));
   return transaction.Append(id, RunEvent(run.message));
 }
 
@@ -170,6 +191,16 @@ absl::Status AfterTask(Transaction& transaction, const store::StoredTask& task) 
   ASSIGN_OR_RETURN(store::StoredRun run, store::GetRun(transaction.store(), task.run));
   const bool stopping =
       run.message.has_failure() || run.message.state() == v1::RUN_STATE_CANCELLING;
+  if (IsRepetition(task)) {
+    if (stopping) {
+      RETURN_IF_ERROR(KeepRepetition(transaction, run, task));
+      return MaybeFinish(transaction, run);
+    }
+    ASSIGN_OR_RETURN(store::StoredTask own,
+                     store::GetTask(transaction.store(), task.run, task.message.step()));
+    ASSIGN_OR_RETURN(const Repetition state, AfterRepetition(transaction, run, task, own));
+    return Follow(transaction, run, state, own);
+  }
   if (task.message.state() == v1::TASK_STATE_SUCCEEDED) {
     if (task.message.result().model().empty() == false) {
       run.message.add_models(task.message.result().model());
@@ -191,9 +222,22 @@ absl::Status AfterTask(Transaction& transaction, const store::StoredTask& task) 
   return MaybeFinish(transaction, run);
 }
 
+absl::Status QueueTask(Transaction& transaction, const store::StoredRun& run,
+                       store::StoredTask& task) {
+  task.message.set_state(v1::TASK_STATE_QUEUED);
+  RETURN_IF_ERROR(store::UpdateTask(transaction.store(), task));
+  v1::Event event = TaskEvent(task, 0, "");
+  if (IsRepetition(task)) *event.mutable_task_state()->mutable_trial() = task.message.trial();
+  RETURN_IF_ERROR(transaction.Append(task.run, std::move(event)));
+  ASSIGN_OR_RETURN(scheduler::TaskQueued queued, QueuedEvent(transaction, run, task));
+  transaction.Schedule(std::move(queued));
+  return absl::OkStatus();
+}
+
 v1::Event TaskEvent(const store::StoredTask& task, int32_t attempt, std::string_view reason) {
   v1::Event event;
   event.set_step(task.message.step());
+  if (IsRepetition(task)) event.set_task(task.id());
   event.set_attempt(attempt);
   v1::TaskStateChanged& change = *event.mutable_task_state();
   change.set_state(task.message.state());

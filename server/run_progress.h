@@ -23,6 +23,10 @@ absl::Status CancelRun(Transaction& transaction, store::StoredRun& run, std::str
 // the run.
 absl::Status AfterTask(Transaction& transaction, const store::StoredTask& task);
 
+// Makes `task`, which is stored and waits for nothing, QUEUED, and tells the scheduler.
+absl::Status QueueTask(Transaction& transaction, const store::StoredRun& run,
+                       store::StoredTask& task);
+
 // An event that says what `task` is now.
 v1::Event TaskEvent(const store::StoredTask& task, int32_t attempt, std::string_view reason);
 

@@ -31,7 +31,7 @@ absl::StatusOr<bool> HasReportedItsEnd(const store::View& view, std::string_view
                                        std::string_view task, int32_t number) {
   const auto name = ParseTaskName("task", task);
   if (!name.ok()) return false;
-  const auto attempt = store::GetAttempt(view, name->run, name->step, number);
+  const auto attempt = store::GetAttempt(view, name->run, name->task, number);
   if (absl::IsNotFound(attempt.status())) return false;
   RETURN_IF_ERROR(attempt.status());
   return attempt->worker == store::IdOf(worker) && attempt->result.has_value();
@@ -118,8 +118,9 @@ absl::Status WorkerSessions::FindLost(Transaction& transaction, const std::strin
   for (const store::StoredAttempt& attempt : attempts) {
     const AttemptKey key(attempt.message.task(), attempt.message.number());
     if (held.contains(key)) continue;
-    ASSIGN_OR_RETURN(const store::StoredTask task,
-                     store::GetTask(transaction.store(), attempt.run, attempt.message.step()));
+    ASSIGN_OR_RETURN(
+        const store::StoredTask task,
+        store::GetTask(transaction.store(), attempt.run, store::IdOf(attempt.message.task())));
     const bool delivered = attempt.acknowledged > 0 || state.confirmed.contains(key);
     if (!delivered && !task.cancelling) continue;
     transaction.Schedule(
@@ -155,7 +156,7 @@ absl::StatusOr<v1::SynchronizeResponse> WorkerSessions::Difference(const std::st
     const AttemptKey key(attempt.message.task(), attempt.message.number());
     live.insert(key);
     ASSIGN_OR_RETURN(const store::StoredTask task,
-                     store::GetTask(view, attempt.run, attempt.message.step()));
+                     store::GetTask(view, attempt.run, store::IdOf(attempt.message.task())));
     if (task.cancelling) {
       cancelling.insert(key);
     } else if (!held.contains(key)) {

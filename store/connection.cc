@@ -36,6 +36,8 @@ absl::StatusCode CodeOf(int extended) {
 
 int64_t Row::Int(int column) const { return sqlite3_column_int64(statement_, column); }
 
+double Row::Real(int column) const { return sqlite3_column_double(statement_, column); }
+
 std::string_view Row::Text(int column) const {
   const void* data = sqlite3_column_blob(statement_, column);
   const int size = sqlite3_column_bytes(statement_, column);
@@ -129,6 +131,10 @@ absl::Status Connection::Error(int code, std::string_view doing) const {
 
 void Connection::BindInt(Binder& binder, int64_t value) {
   binder.result |= sqlite3_bind_int64(binder.statement, binder.next++, value);
+}
+
+void Connection::BindReal(Binder& binder, double value) {
+  binder.result |= sqlite3_bind_double(binder.statement, binder.next++, value);
 }
 
 // The caller's bytes outlive the step, so SQLite need not copy them. An empty view has no address,

@@ -30,6 +30,7 @@ class Row {
   explicit Row(sqlite3_stmt* statement) : statement_(statement) {}
   // Columns count from 0. A NULL reads as 0 or as empty text.
   int64_t Int(int column) const;
+  double Real(int column) const;
   std::string_view Text(int column) const;
   bool IsNull(int column) const;
 
@@ -59,8 +60,8 @@ class Connection {
   // Runs several statements without parameters; for migrations.
   absl::Status Script(const std::string& sql);
 
-  // Runs one statement that returns no rows. `args` bind to ?1, ?2, ...: integers, bool, text,
-  // Bytes, std::optional of those. Returns the number of rows changed.
+  // Runs one statement that returns no rows. `args` bind to ?1, ?2, ...: integers, numbers, bool,
+  // text, Bytes, std::optional of those. Returns the number of rows changed.
   template <class... Args>
   absl::StatusOr<int64_t> Execute(std::string_view sql, const Args&... args) {
     return Run(sql, nullptr, [&](Binder& binder) { (Bind(binder, args), ...); });
@@ -103,11 +104,13 @@ class Connection {
   absl::Status Error(int code, std::string_view doing) const;
 
   static void BindInt(Binder& binder, int64_t value);
+  static void BindReal(Binder& binder, double value);
   static void BindText(Binder& binder, std::string_view value);
   static void BindBytes(Binder& binder, std::string_view value);
   static void BindNull(Binder& binder);
   static void Bind(Binder& binder, int64_t value) { BindInt(binder, value); }
   static void Bind(Binder& binder, int value) { BindInt(binder, value); }
+  static void Bind(Binder& binder, double value) { BindReal(binder, value); }
   static void Bind(Binder& binder, bool value) { BindInt(binder, value ? 1 : 0); }
   static void Bind(Binder& binder, std::string_view value) { BindText(binder, value); }
   static void Bind(Binder& binder, const std::string& value) { BindText(binder, value); }

@@ -18,11 +18,12 @@ absl::Status AppendEvents(Writer& writer, std::string_view run, std::vector<v1::
   for (v1::Event& event : events) {
     event.set_sequence(++sequence);
     const std::string name = event.has_metric() ? event.metric().name() : std::string();
+    const std::string& task = event.task().empty() ? event.step() : event.task();
     RETURN_IF_ERROR(writer.connection()
                         .Execute("INSERT INTO events (run, sequence, kind, step, name, message) "
                                  "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                                 run, sequence, static_cast<int64_t>(event.kind_case()),
-                                 event.step(), name, Bytes{event.SerializeAsString()})
+                                 run, sequence, static_cast<int64_t>(event.kind_case()), task, name,
+                                 Bytes{event.SerializeAsString()})
                         .status());
   }
   return writer.connection()
@@ -55,12 +56,12 @@ absl::StatusOr<std::vector<v1::Event>> ListEvents(const View& view, std::string_
     RETURN_IF_ERROR(view.connection().QueryWhile(
         "SELECT message FROM events WHERE run = ?1 AND sequence > ?2 AND "
         "(?3 = '' OR step = ?3) ORDER BY sequence LIMIT ?4",
-        take, run, after, filter.step, limit));
+        take, run, after, filter.task, limit));
   } else {
     RETURN_IF_ERROR(view.connection().QueryWhile(
         "SELECT message FROM events WHERE run = ?1 AND kind = ?2 AND sequence > ?3 AND "
         "(?4 = '' OR step = ?4) AND (?5 = '' OR name = ?5) ORDER BY sequence LIMIT ?6",
-        take, run, static_cast<int64_t>(filter.kind), after, filter.step, filter.name, limit));
+        take, run, static_cast<int64_t>(filter.kind), after, filter.task, filter.name, limit));
   }
   RETURN_IF_ERROR(status);
   return events;

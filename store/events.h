@@ -17,8 +17,8 @@ namespace beamline::store {
 struct EventFilter {
   // KIND_NOT_SET: any kind.
   v1::Event::KindCase kind = v1::Event::KIND_NOT_SET;
-  // Empty: any.
-  std::string step;
+  // Of the step's own task, or of a trial or fold by its task ("tune.3.f2"). Empty: any.
+  std::string task;
   // Of a metric; empty: any.
   std::string name;
 };

@@ -39,7 +39,7 @@ std::string WithoutDefinition(const v1::Run& run) {
 }
 
 constexpr char kTaskColumns[] =
-    "run, position, failures, losses, not_before, queued_at, cancelling, message, step, state";
+    "run, position, failures, losses, not_before, queued_at, cancelling, message, id, state";
 
 absl::StatusOr<StoredTask> ReadTask(const Row& row) {
   StoredTask task{
@@ -56,7 +56,7 @@ absl::StatusOr<StoredTask> ReadTask(const Row& row) {
 }
 
 constexpr char kAttemptColumns[] =
-    "run, worker, live, acknowledged, cpu_millis, memory_bytes, message, result, step, number";
+    "run, worker, live, acknowledged, cpu_millis, memory_bytes, message, result, task, number";
 
 absl::StatusOr<StoredAttempt> ReadAttempt(const Row& row) {
   StoredAttempt attempt{.run = std::string(row.Text(0)),
@@ -143,24 +143,57 @@ absl::Status UpdateRun(Writer& writer, const v1::Run& run) {
                  Bytes{WithoutDefinition(run)});
 }
 
-absl::StatusOr<StoredTask> GetTask(const View& view, std::string_view run, std::string_view step) {
+absl::StatusOr<StoredTask> GetTask(const View& view, std::string_view run, std::string_view task) {
   return One<StoredTask>(
-      view, absl::StrCat("task ", A(step)),
-      absl::StrCat("SELECT ", kTaskColumns, " FROM tasks WHERE run = ?1 AND step = ?2"), ReadTask,
-      run, step);
+      view, absl::StrCat("task ", A(task)),
+      absl::StrCat("SELECT ", kTaskColumns, " FROM tasks WHERE run = ?1 AND id = ?2"), ReadTask,
+      run, task);
 }
 
 absl::StatusOr<std::vector<StoredTask>> ListTasks(const View& view, std::string_view run) {
   return Many<StoredTask>(
-      view, absl::StrCat("SELECT ", kTaskColumns, " FROM tasks WHERE run = ?1 ORDER BY position"),
+      view,
+      absl::StrCat("SELECT ", kTaskColumns, " FROM tasks WHERE run = ?1 ORDER BY position, rowid"),
       ReadTask, run);
+}
+
+absl::StatusOr<std::vector<StoredTask>> ListStepTasks(const View& view, std::string_view run) {
+  return Many<StoredTask>(view,
+                          absl::StrCat("SELECT ", kTaskColumns,
+                                       " FROM tasks WHERE run = ?1 AND instr(id, '.') = 0 "
+                                       "ORDER BY position"),
+                          ReadTask, run);
+}
+
+absl::StatusOr<std::vector<Listed<StoredTask>>> ListRepetitions(const View& view,
+                                                                std::string_view run,
+                                                                std::string_view step,
+                                                                int64_t after, int64_t limit) {
+  // "/" follows ".": between them are the ids that begin with the step's name and a dot.
+  return Many<Listed<StoredTask>>(
+      view,
+      absl::StrCat("SELECT ", kTaskColumns,
+                   ", rowid FROM tasks WHERE run = ?1 AND id > ?2 AND id < ?3 AND rowid > ?4 "
+                   "ORDER BY rowid LIMIT ?5"),
+      [](const Row& row) -> absl::StatusOr<Listed<StoredTask>> {
+        ASSIGN_OR_RETURN(StoredTask task, ReadTask(row));
+        return Listed<StoredTask>(row.Int(10), std::move(task));
+      },
+      run, absl::StrCat(A(step), "."), absl::StrCat(A(step), "/"), after, limit);
+}
+
+absl::StatusOr<int64_t> CountLiveTasks(const View& view, std::string_view run) {
+  return One<int64_t>(
+      view, "count", "SELECT count(*) FROM tasks WHERE run = ?1 AND state < ?2",
+      [](const Row& row) { return row.Int(0); }, run,
+      static_cast<int64_t>(v1::TASK_STATE_SUCCEEDED));
 }
 
 absl::StatusOr<std::vector<StoredTask>> ListTasksInState(const View& view, v1::TaskState state) {
   return Many<StoredTask>(
       view,
       absl::StrCat("SELECT ", kTaskColumns,
-                   " FROM tasks WHERE state = ?1 ORDER BY queued_at, run, position"),
+                   " FROM tasks WHERE state = ?1 ORDER BY queued_at, run, position, rowid"),
       ReadTask, static_cast<int64_t>(state));
 }
 
@@ -170,7 +203,7 @@ absl::Status InsertTask(Writer& writer, const StoredTask& task) {
                             ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"),
                task.run, task.position, task.failures, task.losses, ToMicros(task.not_before),
                absl::ToUnixMicros(task.queued_at), task.cancelling,
-               Bytes{task.message.SerializeAsString()}, task.message.step(),
+               Bytes{task.message.SerializeAsString()}, task.id(),
                static_cast<int64_t>(task.message.state()))
       .status();
 }
@@ -178,20 +211,20 @@ absl::Status InsertTask(Writer& writer, const StoredTask& task) {
 absl::Status UpdateTask(Writer& writer, const StoredTask& task) {
   return Changed(writer, task.message.name(),
                  "UPDATE tasks SET failures = ?3, losses = ?4, not_before = ?5, queued_at = ?6, "
-                 "cancelling = ?7, message = ?8, state = ?9 WHERE run = ?1 AND step = ?2",
-                 task.run, task.message.step(), task.failures, task.losses,
-                 ToMicros(task.not_before), absl::ToUnixMicros(task.queued_at), task.cancelling,
+                 "cancelling = ?7, message = ?8, state = ?9 WHERE run = ?1 AND id = ?2",
+                 task.run, task.id(), task.failures, task.losses, ToMicros(task.not_before),
+                 absl::ToUnixMicros(task.queued_at), task.cancelling,
                  Bytes{task.message.SerializeAsString()},
                  static_cast<int64_t>(task.message.state()));
 }
 
 absl::StatusOr<StoredAttempt> GetAttempt(const View& view, std::string_view run,
-                                         std::string_view step, int32_t number) {
-  return One<StoredAttempt>(view, absl::StrCat("attempt ", number, " at ", A(step)),
+                                         std::string_view task, int32_t number) {
+  return One<StoredAttempt>(view, absl::StrCat("attempt ", number, " at ", A(task)),
                             absl::StrCat("SELECT ", kAttemptColumns,
-                                         " FROM attempts WHERE run = ?1 AND step = ?2 AND "
+                                         " FROM attempts WHERE run = ?1 AND task = ?2 AND "
                                          "number = ?3"),
-                            ReadAttempt, run, step, number);
+                            ReadAttempt, run, task, number);
 }
 
 absl::StatusOr<std::vector<StoredAttempt>> ListLiveAttempts(const View& view,
@@ -199,13 +232,13 @@ absl::StatusOr<std::vector<StoredAttempt>> ListLiveAttempts(const View& view,
   if (worker.empty()) {
     return Many<StoredAttempt>(view,
                                absl::StrCat("SELECT ", kAttemptColumns,
-                                            " FROM attempts WHERE live = 1 ORDER BY run, step"),
+                                            " FROM attempts WHERE live = 1 ORDER BY run, task"),
                                ReadAttempt);
   }
   return Many<StoredAttempt>(
       view,
       absl::StrCat("SELECT ", kAttemptColumns,
-                   " FROM attempts WHERE live = 1 AND worker = ?1 ORDER BY run, step"),
+                   " FROM attempts WHERE live = 1 AND worker = ?1 ORDER BY run, task"),
       ReadAttempt, worker);
 }
 
@@ -224,7 +257,7 @@ absl::Status UpdateAttempt(Writer& writer, const StoredAttempt& attempt) {
   const std::optional<std::string> result = ResultBytes(attempt);
   return Changed(writer, attempt.message.task(),
                  "UPDATE attempts SET live = ?4, acknowledged = ?5, result = ?6 "
-                 "WHERE run = ?1 AND step = ?2 AND number = ?3",
+                 "WHERE run = ?1 AND task = ?2 AND number = ?3",
                  attempt.run, IdOf(attempt.message.task()), attempt.message.number(), attempt.live,
                  attempt.acknowledged, OptionalBytes(result));
 }

@@ -13,6 +13,7 @@
 #include "beamline/v1/run.pb.h"
 #include "beamline/v1/worker.pb.h"
 #include "store/datasets.h"
+#include "store/identity.h"
 #include "store/store.h"
 
 namespace beamline::store {
@@ -43,6 +44,9 @@ struct StoredTask {
   // It was told to stop and has not ended yet.
   bool cancelling = false;
   v1::Task message;
+
+  // "T" of "projects/P/runs/R/tasks/T"; unique in the run.
+  std::string id() const { return std::string(IdOf(message.name())); }
 };
 
 struct StoredAttempt {
@@ -76,10 +80,19 @@ absl::Status InsertRun(Writer& writer, std::string_view project, const v1::Run& 
 // Everything but definition, pipeline and last_sequence. NotFound if there is no such run.
 absl::Status UpdateRun(Writer& writer, const v1::Run& run);
 
-// NotFound if the run has no task of that step.
-absl::StatusOr<StoredTask> GetTask(const View& view, std::string_view run, std::string_view step);
-// By position.
+// NotFound if the run has no such task.
+absl::StatusOr<StoredTask> GetTask(const View& view, std::string_view run, std::string_view task);
+// By position; trials and folds behind those of their step.
 absl::StatusOr<std::vector<StoredTask>> ListTasks(const View& view, std::string_view run);
+// One for each step, by position: without trials and folds.
+absl::StatusOr<std::vector<StoredTask>> ListStepTasks(const View& view, std::string_view run);
+// Trials and folds of a step, by serial, those behind `after`.
+absl::StatusOr<std::vector<Listed<StoredTask>>> ListRepetitions(const View& view,
+                                                                std::string_view run,
+                                                                std::string_view step,
+                                                                int64_t after, int64_t limit);
+// How many have not ended.
+absl::StatusOr<int64_t> CountLiveTasks(const View& view, std::string_view run);
 // Of all runs.
 absl::StatusOr<std::vector<StoredTask>> ListTasksInState(const View& view, v1::TaskState state);
 absl::Status InsertTask(Writer& writer, const StoredTask& task);
@@ -87,7 +100,7 @@ absl::Status UpdateTask(Writer& writer, const StoredTask& task);
 
 // NotFound if there is no such attempt.
 absl::StatusOr<StoredAttempt> GetAttempt(const View& view, std::string_view run,
-                                         std::string_view step, int32_t number);
+                                         std::string_view task, int32_t number);
 // Of all workers if `worker` is empty.
 absl::StatusOr<std::vector<StoredAttempt>> ListLiveAttempts(const View& view,
                                                             std::string_view worker);

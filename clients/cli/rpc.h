@@ -59,6 +59,7 @@ BEAMLINE_RPC(PipelineService, ListPipelines, ListPipelinesRequest, v1::ListPipel
 BEAMLINE_RPC(RunService, CreateRun, CreateRunRequest, v1::Run);
 BEAMLINE_RPC(RunService, GetRun, GetRunRequest, v1::Run);
 BEAMLINE_RPC(RunService, ListRuns, ListRunsRequest, v1::ListRunsResponse);
+BEAMLINE_RPC(RunService, ListTrials, ListTrialsRequest, v1::ListTrialsResponse);
 BEAMLINE_RPC(RunService, ListTasks, ListTasksRequest, v1::ListTasksResponse);
 BEAMLINE_RPC(RunService, WatchRun, WatchRunRequest, v1::Event);
 BEAMLINE_RPC(RunService, CancelRun, CancelRunRequest, v1::Run);

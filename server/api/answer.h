@@ -68,7 +68,7 @@ absl::StatusOr<Response> ListRunEvents(store::Store& store, const ChildName& run
                                        std::string_view page_token) {
   ASSIGN_OR_RETURN(const int64_t size, PageSize(page_size, 1'000, 10'000));
   const std::string scope = absl::StrCat("events|", run.id, "|", static_cast<int>(filter.kind), "|",
-                                         filter.step, "|", filter.name);
+                                         filter.task, "|", filter.name);
   ASSIGN_OR_RETURN(const int64_t after, ReadPageNumber(scope, page_token, 0));
   ASSIGN_OR_RETURN(const store::Reader reader, store.Read());
   RETURN_IF_ERROR(store::GetRun(reader, run.project, run.id).status());

@@ -96,7 +96,7 @@ absl::StatusOr<v1::ListQueueResponse> ListQueueNow(Transaction& transaction,
   for (auto& entry : *response.mutable_entries()) {
     ASSIGN_OR_RETURN(const TaskName name, ParseTaskName("task", entry.task()));
     ASSIGN_OR_RETURN(const store::StoredTask task,
-                     store::GetTask(transaction.store(), name.run, name.step));
+                     store::GetTask(transaction.store(), name.run, name.task));
     *entry.mutable_resources() = task.message.resources();
   }
   return response;

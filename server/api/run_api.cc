@@ -13,6 +13,7 @@
 #include "base/strings.h"
 #include "pipeline/expand.h"
 #include "pipeline/resolve.h"
+#include "pipeline/trial.h"
 #include "pipeline/violation.h"
 #include "pipeline/yaml.h"
 #include "server/api/answer.h"
@@ -24,6 +25,7 @@
 #include "server/paging.h"
 #include "server/publish.h"
 #include "server/run_progress.h"
+#include "server/trials.h"
 #include "store/events.h"
 #include "store/identity.h"
 #include "store/pipelines.h"
@@ -147,6 +149,26 @@ absl::Status CheckAgain(Transaction& transaction, const std::string& project, co
   return absl::OkStatus();
 }
 
+// The step of that name, or the only one that is repeated.
+absl::StatusOr<const v1::Step*> FindRepeated(const v1::PipelineDefinition& definition,
+                                             const std::string& name) {
+  std::vector<const v1::Step*> repeated;
+  for (const v1::Step& step : definition.steps()) {
+    if (pipeline::IsRepeated(step)) repeated.push_back(&step);
+    if (name.empty() || step.name() != name) continue;
+    if (pipeline::IsRepeated(step)) return &step;
+    return absl::FailedPreconditionError(
+        absl::StrCat("step ", name, " has neither a search nor cross-validation"));
+  }
+  if (!name.empty()) return absl::NotFoundError(absl::StrCat("step ", name, " does not exist"));
+  if (repeated.size() == 1) return repeated.front();
+  if (repeated.empty()) {
+    return absl::FailedPreconditionError("no step of the run has a search or cross-validation");
+  }
+  return BadField(
+      "step", absl::StrCat("must be given: ", repeated.size(), " steps of the run are repeated"));
+}
+
 }  // namespace
 
 RunApi::RunApi(ApiContext context) : context_(context) {}
@@ -226,10 +248,35 @@ void RunApi::ListTasks(const auth::Principal&, const v1::ListTasksRequest& reque
     ASSIGN_OR_RETURN(const ChildName name, ParseRunName("parent", request.parent()));
     ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
     RETURN_IF_ERROR(store::GetRun(reader, name.project, name.id).status());
-    ASSIGN_OR_RETURN(auto tasks, store::ListTasks(reader, name.id));
     v1::ListTasksResponse response;
-    for (store::StoredTask& task : tasks) *response.add_tasks() = std::move(task.message);
+    if (request.step().empty()) {
+      ASSIGN_OR_RETURN(auto tasks, store::ListStepTasks(reader, name.id));
+      for (store::StoredTask& task : tasks) *response.add_tasks() = std::move(task.message);
+      return response;
+    }
+    RETURN_IF_ERROR(store::GetTask(reader, name.id, request.step()).status());
+    ASSIGN_OR_RETURN(const int64_t size, PageSize(request.page_size(), 1000, 1000));
+    const std::string scope = absl::StrCat("tasks|", name.id, "|", request.step());
+    ASSIGN_OR_RETURN(const int64_t after, ReadPageNumber(scope, request.page_token(), 0));
+    ASSIGN_OR_RETURN(auto tasks,
+                     store::ListRepetitions(reader, name.id, request.step(), after, size + 1));
+    for (size_t i = 0; i < tasks.size() && i < static_cast<size_t>(size); ++i) {
+      *response.add_tasks() = std::move(tasks[i].second.message);
+      if (i + 2 != tasks.size() || i + 1 != static_cast<size_t>(size)) continue;
+      response.set_next_page_token(MakePageToken(scope, absl::StrCat(tasks[i].first)));
+    }
     return response;
+  }());
+}
+
+void RunApi::ListTrials(const auth::Principal&, const v1::ListTrialsRequest& request,
+                        Done<v1::ListTrialsResponse> done) {
+  done([&]() -> absl::StatusOr<v1::ListTrialsResponse> {
+    ASSIGN_OR_RETURN(const ChildName name, ParseRunName("parent", request.parent()));
+    ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
+    ASSIGN_OR_RETURN(const store::StoredRun run, store::GetRun(reader, name.project, name.id));
+    ASSIGN_OR_RETURN(const v1::Step* step, FindRepeated(run.message.definition(), request.step()));
+    return Summarize(reader, name.id, *step);
   }());
 }
 
@@ -274,7 +321,7 @@ void RunApi::ListLogs(const auth::Principal&, const v1::ListLogsRequest& request
                       Done<v1::ListLogsResponse> done) {
   done([&]() -> absl::StatusOr<v1::ListLogsResponse> {
     ASSIGN_OR_RETURN(const ChildName name, ParseRunName("name", request.name()));
-    const store::EventFilter filter{.kind = v1::Event::kLog, .step = request.step(), .name = ""};
+    const store::EventFilter filter{.kind = v1::Event::kLog, .task = request.step(), .name = ""};
     return ListRunEvents<v1::ListLogsResponse>(context_.store, name, filter, request.page_size(),
                                                request.page_token());
   }());
@@ -285,7 +332,7 @@ void RunApi::ListMetrics(const auth::Principal&, const v1::ListMetricsRequest& r
   done([&]() -> absl::StatusOr<v1::ListMetricsResponse> {
     ASSIGN_OR_RETURN(const ChildName name, ParseRunName("name", request.name()));
     const store::EventFilter filter{
-        .kind = v1::Event::kMetric, .step = request.step(), .name = request.metric()};
+        .kind = v1::Event::kMetric, .task = request.step(), .name = request.metric()};
     return ListRunEvents<v1::ListMetricsResponse>(context_.store, name, filter, request.page_size(),
                                                   request.page_token());
   }());
@@ -302,7 +349,7 @@ void RunApi::ExplainRun(const auth::Principal&, const v1::ExplainRunRequest& req
         v1::ExplainRunResponse response;
         for (const store::StoredTask& task : tasks) {
           auto& reason = *response.add_reasons();
-          reason.set_step(task.message.step());
+          reason.set_step(task.id());
           reason.set_state(task.message.state());
           if (task.message.state() == v1::TASK_STATE_BLOCKED) {
             reason.set_code("WAITING_FOR_STEP");

@@ -25,6 +25,8 @@ class RunApi {
                 Done<v1::ListRunsResponse> done);
   void ListTasks(const auth::Principal& caller, const v1::ListTasksRequest& request,
                  Done<v1::ListTasksResponse> done);
+  void ListTrials(const auth::Principal& caller, const v1::ListTrialsRequest& request,
+                  Done<v1::ListTrialsResponse> done);
   void CancelRun(const auth::Principal& caller, const v1::CancelRunRequest& request,
                  Done<v1::Run> done);
   void PauseRun(const auth::Principal& caller, const v1::PauseRunRequest& request,

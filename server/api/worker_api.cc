@@ -71,7 +71,7 @@ absl::StatusOr<std::string> NewWorkerId(const store::View& view, std::string_vie
 absl::StatusOr<store::StoredAttempt> HeldAttempt(const store::View& view, std::string_view worker,
                                                  std::string_view task, int32_t number) {
   ASSIGN_OR_RETURN(const TaskName name, ParseTaskName("task", task));
-  auto attempt = store::GetAttempt(view, name.run, name.step, number);
+  auto attempt = store::GetAttempt(view, name.run, name.task, number);
   if (!absl::IsNotFound(attempt.status())) RETURN_IF_ERROR(attempt.status());
   if (!attempt.ok() || !attempt->live || attempt->worker != store::IdOf(worker)) {
     return absl::NotFoundError(

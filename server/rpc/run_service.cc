@@ -15,6 +15,7 @@ class RunService : public v1::RunService::CallbackService {
   BEAMLINE_UNARY(RunService, GetRun, v1::GetRunRequest, v1::Run)
   BEAMLINE_UNARY(RunService, ListRuns, v1::ListRunsRequest, v1::ListRunsResponse)
   BEAMLINE_UNARY(RunService, ListTasks, v1::ListTasksRequest, v1::ListTasksResponse)
+  BEAMLINE_UNARY(RunService, ListTrials, v1::ListTrialsRequest, v1::ListTrialsResponse)
   BEAMLINE_UNARY(RunService, CancelRun, v1::CancelRunRequest, v1::Run)
   BEAMLINE_UNARY(RunService, PauseRun, v1::PauseRunRequest, v1::Run)
   BEAMLINE_UNARY(RunService, ResumeRun, v1::ResumeRunRequest, v1::Run)

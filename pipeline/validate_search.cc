@@ -1,0 +1,399 @@
+// Searches and cross-validation.
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "pipeline/schema.h"
+#include "pipeline/search/search.h"
+#include "pipeline/text_value.h"
+#include "pipeline/trial.h"
+#include "pipeline/validate_internal.h"
+
+namespace beamline::pipeline::validation {
+namespace {
+
+constexpr int kMaxKeys = 64;
+constexpr int kMaxFolds = 100;
+// Values of one key that are each tried on the definition before it is accepted.
+constexpr size_t kMaxTried = 16;
+// Trials times folds.
+constexpr int64_t kMaxTasks = 5000;
+
+using google::protobuf::Value;
+using search::kMaxTrials;
+
+void CheckCount(Context& context, const std::string& path, int64_t value, int64_t low, int64_t high,
+                bool zero_is_default) {
+  CheckRange(context, path, static_cast<double>(value), static_cast<double>(low),
+             static_cast<double>(high), zero_is_default);
+}
+
+void CheckAlgorithm(Context& context, const std::string& path, const v1::Search& search,
+                    int epochs) {
+  const auto check_trials = [&](const char* name, int trials) {
+    CheckCount(context, absl::StrCat(path, ".", name, ".trials"), trials, 1, kMaxTrials, false);
+  };
+  const auto check_halving = [&](const char* name, int factor, int min_epochs) {
+    const std::string at = absl::StrCat(path, ".", name);
+    CheckCount(context, at + ".reduction_factor", factor, 2, 100, true);
+    if (min_epochs == 0 || (min_epochs >= 1 && min_epochs < epochs)) return;
+    context.errors.Add(at + ".min_epochs",
+                       absl::StrCat("must be from 1 to below ", epochs,
+                                    ", the epochs of the step, not ", min_epochs));
+  };
+  switch (search.algorithm_case()) {
+    case v1::Search::kGrid:
+      break;
+    case v1::Search::kRandom:
+      return check_trials("random", search.random().trials());
+    case v1::Search::kSobol:
+      return check_trials("sobol", search.sobol().trials());
+    case v1::Search::kSuccessiveHalving:
+      check_trials("successive_halving", search.successive_halving().trials());
+      return check_halving("successive_halving", search.successive_halving().reduction_factor(),
+                           search.successive_halving().min_epochs());
+    case v1::Search::kHyperband:
+      return check_halving("hyperband", search.hyperband().reduction_factor(),
+                           search.hyperband().min_epochs());
+    case v1::Search::kTpe:
+      check_trials("tpe", search.tpe().trials());
+      CheckCount(context, path + ".tpe.startup_trials", search.tpe().startup_trials(), 1,
+                 kMaxTrials, true);
+      return CheckCount(context, path + ".tpe.lag", search.tpe().lag(), 1, 100, true);
+    case v1::Search::kPopulation:
+      context.unimplemented.Add(path + ".population",
+                                "population-based training is not built yet: use hyperband or tpe");
+      return;
+    case v1::Search::ALGORITHM_NOT_SET:
+      context.errors.Add(path,
+                         "does not say how to search: give one of grid, random, sobol, "
+                         "successive_halving, hyperband, tpe");
+  }
+}
+
+// `grid`: the search needs a finite number of values.
+void CheckInterval(Context& context, const std::string& path, const v1::Space& space, bool grid) {
+  const bool logarithmic = space.has_log_uniform() || space.has_log_integer();
+  const bool whole = space.has_integer() || space.has_log_integer();
+  const v1::Interval& interval = space.has_uniform()       ? space.uniform()
+                                 : space.has_log_uniform() ? space.log_uniform()
+                                 : space.has_integer()     ? space.integer()
+                                                           : space.log_integer();
+  const double min = interval.min();
+  const double max = interval.max();
+  constexpr double kLargest = 1e15;
+  if (!(min < max) || std::abs(min) > kLargest || std::abs(max) > kLargest) {
+    context.errors.Add(
+        path, absl::StrCat("needs min < max, not ", NumberText(min), " and ", NumberText(max)));
+    return;
+  }
+  if (space.has_log_uniform() && min <= 0) {
+    context.errors.Add(path + ".min", "must be above 0 where the scale is logarithmic");
+  }
+  if (space.has_log_integer() && min < 1) context.errors.Add(path + ".min", "must be at least 1");
+  if (whole && (min != std::floor(min) || max != std::floor(max))) {
+    context.errors.Add(path, "needs whole numbers as min and max");
+  }
+  if (interval.step() != 0 && logarithmic) {
+    context.errors.Add(path + ".step", "is not for logarithmic scales: use points");
+  } else if (interval.step() < 0 || interval.step() > max - min) {
+    context.errors.Add(path + ".step", "must be above 0, and at most max - min");
+  } else if (whole && interval.step() != std::floor(interval.step())) {
+    context.errors.Add(path + ".step", "must be a whole number");
+  }
+  if (interval.points() != 0 && (interval.points() < 2 || interval.points() > kMaxTrials)) {
+    context.errors.Add(path + ".points", absl::StrCat("must be from 2 to ", kMaxTrials));
+  } else if (interval.points() != 0 && interval.step() != 0) {
+    context.errors.Add(path + ".points", "cannot be given with step");
+  } else if (interval.points() != 0 && !grid) {
+    context.errors.Add(path + ".points", "is for a grid: other searches draw any value");
+  }
+  if (grid && !space.has_integer() && interval.points() == 0 && interval.step() == 0) {
+    context.errors.Add(path, absl::StrCat("a grid needs to know which values: give points",
+                                          logarithmic ? "" : " or step"));
+  }
+}
+
+void CheckSpace(Context& context, const std::string& path, const v1::Space& space, bool grid) {
+  switch (space.kind_case()) {
+    case v1::Space::kChoice:
+      if (space.choice().values().empty()) {
+        context.errors.Add(path + ".choice", "is empty: list the values to be tried");
+      }
+      return;
+    case v1::Space::kUniform:
+      return CheckInterval(context, path + ".uniform", space, grid);
+    case v1::Space::kLogUniform:
+      return CheckInterval(context, path + ".log_uniform", space, grid);
+    case v1::Space::kInteger:
+      return CheckInterval(context, path + ".integer", space, grid);
+    case v1::Space::kLogInteger:
+      return CheckInterval(context, path + ".log_integer", space, grid);
+    case v1::Space::KIND_NOT_SET:
+      context.errors.Add(path,
+                         "does not say which values: give one of choice, uniform, log_uniform, "
+                         "integer, log_integer");
+  }
+}
+
+// Conditions name other keys, and none depends on itself.
+void CheckConditions(Context& context, const std::string& path, const v1::Search& search) {
+  std::set<std::string> settled;
+  const std::map<std::string, v1::Space> spaces(search.space().begin(), search.space().end());
+  std::vector<std::string> keys;
+  for (const auto& [key, space] : spaces) keys.push_back(key);
+  bool known = true;
+  for (const auto& [key, space] : spaces) {
+    for (const auto& [other, values] : space.when()) {
+      const std::string at = absl::StrCat(path, ".", key, ".when.", other);
+      if (!spaces.contains(other)) {
+        context.errors.Add(at, absl::StrCat("is no key of the space", Hint(other, keys)));
+        known = false;
+      } else if (values.values().empty()) {
+        context.errors.Add(at, "is empty: list the values under which the condition holds");
+      }
+    }
+  }
+  for (bool progress = true; progress && known;) {
+    progress = false;
+    for (const auto& [key, space] : spaces) {
+      if (settled.contains(key)) continue;
+      const bool ready =
+          std::all_of(space.when().begin(), space.when().end(),
+                      [&](const auto& when) { return settled.contains(when.first); });
+      if (!ready) continue;
+      settled.insert(key);
+      progress = true;
+    }
+  }
+  for (const auto& [key, space] : spaces) {
+    if (!known || settled.contains(key)) continue;
+    context.errors.Add(absl::StrCat(path, ".", key, ".when"),
+                       "depends on itself: conditions must not go in a circle");
+    return;
+  }
+}
+
+// Values that show whether a space fits its place.
+std::vector<Value> ValuesToTry(const v1::Space& space) {
+  std::vector<Value> values(space.choice().values().begin(), space.choice().values().end());
+  if (values.size() > kMaxTried) values.resize(kMaxTried);
+  const auto add = [&](const v1::Interval& interval) {
+    values.emplace_back().set_number_value(interval.min());
+    values.emplace_back().set_number_value(interval.max());
+  };
+  if (space.has_uniform()) add(space.uniform());
+  if (space.has_log_uniform()) add(space.log_uniform());
+  if (space.has_integer()) add(space.integer());
+  if (space.has_log_integer()) add(space.log_integer());
+  return values;
+}
+
+// Each value alone, in the definition as it stands otherwise.
+void TryValues(Context& context, const std::string& path, const v1::Step& step,
+               const std::string& key, const ValidateOptions& options) {
+  for (const Value& value : ValuesToTry(step.search().space().at(key))) {
+    v1::PipelineDefinition variant = context.definition;
+    v1::Trial trial;
+    (*trial.mutable_parameters())[key] = value;
+    std::vector<v1::Violation> found = ApplyTrial(step.name(), trial, &variant);
+    const std::string with = absl::StrCat("with ", ValueText(value), ": ");
+    for (const v1::Violation& violation : found) {
+      context.errors.Add(path, with + violation.description());
+    }
+    if (!found.empty()) return;
+    for (v1::Step& other : *variant.mutable_steps()) other.clear_search();
+    ValidateOptions quiet = options;
+    quiet.positions = nullptr;
+    const Verdict verdict = Validate(variant, quiet);
+    for (const v1::Violation& violation : verdict.violations) {
+      context.errors.Add(path, absl::StrCat(with, violation.field(), " ", violation.description()));
+    }
+    for (const v1::Violation& violation : verdict.unimplemented) {
+      context.unimplemented.Add(path, with + violation.description());
+    }
+    if (!verdict.ok()) return;
+  }
+}
+
+bool LeadsBelow(const v1::PipelineDefinition& definition, const v1::Step& step,
+                const std::string& key) {
+  const std::string path = SpacePath(definition, step.name(), key);
+  if (absl::StartsWith(path, absl::StrCat("steps.", step.name(), ".train."))) return true;
+  for (int i = 0; i < definition.steps_size(); ++i) {
+    if (definition.steps(i).name() == step.name() &&
+        absl::StartsWith(path, absl::StrCat("steps.", i, ".train."))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void CheckTaskCount(Context& context, const std::string& path, const v1::Step& step) {
+  const v1::Search& search = step.search();
+  int64_t trials = 0;
+  if (search.has_grid()) {
+    trials = search::GridSize(search);
+    if (trials > kMaxTrials) {
+      context.errors.Add(path + ".grid",
+                         absl::StrCat("has more than ", kMaxTrials,
+                                      " combinations: list fewer values, or use sobol or tpe"));
+      return;
+    }
+  }
+  trials = std::max<int64_t>({trials, search.random().trials(), search.sobol().trials(),
+                              search.successive_halving().trials(), search.tpe().trials()});
+  const int64_t folds = CountFolds(step.cross_validation());
+  if (trials * folds <= kMaxTasks) return;
+  context.errors.Add(path, absl::StrCat("makes ", trials, " trials of ", folds, " folds: at most ",
+                                        kMaxTasks, " trainings are possible"));
+}
+
+void CheckSearch(Context& context, const std::string& path, const v1::Step& step,
+                 const TargetFacts& target) {
+  const v1::Search& search = step.search();
+  const size_t errors_before = context.errors.list().size();
+  CheckAlgorithm(context, path, search, EpochsOf(step.train()));
+  CheckCount(context, path + ".max_parallel", search.max_parallel(), 1, kMaxTrials, true);
+  CheckCount(context, path + ".max_seconds", search.max_seconds(), 1, 1'000'000'000, true);
+  CheckCount(context, path + ".max_epochs", search.max_epochs(), EpochsOf(step.train()),
+             1'000'000'000, true);
+  if (search.space().empty() || search.space_size() > kMaxKeys) {
+    context.errors.Add(path + ".space",
+                       absl::StrCat("has ", search.space_size(), " keys: give 1 to ", kMaxKeys));
+  }
+  const std::map<std::string, v1::Space> spaces(search.space().begin(), search.space().end());
+  std::map<std::string, std::string> places;
+  for (const auto& [key, space] : spaces) {
+    const std::string at = absl::StrCat(path, ".space.", key);
+    CheckSpace(context, at, space, search.has_grid());
+    if (!LeadsBelow(context.definition, step, key)) {
+      context.errors.Add(
+          at, absl::StrCat("leads to \"", SpacePath(context.definition, step.name(), key),
+                           "\": only what is below train of the step itself can be "
+                           "searched, such as train.network.batch_size"));
+    }
+    const auto [other, added] =
+        places.emplace(SpacePath(context.definition, step.name(), key), key);
+    if (!added) {
+      context.errors.Add(at, absl::StrCat("leads to the same place as \"", other->second, "\""));
+    }
+  }
+  CheckConditions(context, path + ".space", search);
+  if (!search.objective().empty()) {
+    CheckMetric(context, path + ".objective", search.objective(), target, true);
+  }
+  if (!step.has_cross_validation() && !HasValidationRows(step.train().data().split())) {
+    context.errors.Add(path,
+                       "compares trials on validation rows, and the split has none: give it "
+                       "some, or the step cross_validation");
+  }
+  if (context.errors.list().size() == errors_before) CheckTaskCount(context, path, step);
+}
+
+void CheckFolds(Context& context, const std::string& path, const v1::TrainStep& train, int folds,
+                int repeats) {
+  CheckCount(context, path + ".folds", folds, 2, kMaxFolds, false);
+  CheckCount(context, path + ".repeats", repeats, 1, kMaxFolds, true);
+  const auto input = context.inputs.find(train.data().input());
+  if (input == context.inputs.end() || input->second == nullptr) return;
+  if (folds > input->second->row_count()) {
+    context.errors.Add(
+        path + ".folds",
+        absl::StrCat("is more than the ", input->second->row_count(), " rows of the data"));
+  }
+}
+
+void CheckGroups(Context& context, const std::string& path, const v1::TrainStep& train,
+                 const std::string& name) {
+  if (name.empty()) {
+    context.errors.Add(path, "is missing: name the column that tells the groups apart");
+    return;
+  }
+  const auto input = context.inputs.find(train.data().input());
+  if (input == context.inputs.end() || input->second == nullptr) return;
+  if (CheckColumn(context, path, *input->second, name) == nullptr) return;
+  const std::vector<std::string> features =
+      FeatureColumns(train.data(), ColumnNames(*input->second));
+  if (std::count(features.begin(), features.end(), name) > 0) {
+    context.errors.Add(path, absl::StrCat("\"", name,
+                                          "\" is a feature too, and says which fold a row is in: "
+                                          "add it to data.exclude"));
+  }
+}
+
+void CheckCrossValidation(Context& context, const std::string& path, const v1::Step& step,
+                          const TargetFacts& target) {
+  const v1::CrossValidation& kind = step.cross_validation();
+  const v1::TrainStep& train = step.train();
+  switch (kind.kind_case()) {
+    case v1::CrossValidation::kKFold:
+      CheckFolds(context, path + ".k_fold", train, kind.k_fold().folds(), kind.k_fold().repeats());
+      break;
+    case v1::CrossValidation::kStratified:
+      CheckFolds(context, path + ".stratified", train, kind.stratified().folds(),
+                 kind.stratified().repeats());
+      if (target.known && !target.is_class) {
+        context.errors.Add(path + ".stratified",
+                           "there are no classes to be kept in proportion: use k_fold");
+      }
+      break;
+    case v1::CrossValidation::kTimeSeries:
+      CheckFolds(context, path + ".time_series", train, kind.time_series().folds(), 0);
+      break;
+    case v1::CrossValidation::kGrouped:
+      CheckFolds(context, path + ".grouped", train, kind.grouped().folds(), 0);
+      CheckGroups(context, path + ".grouped.column", train, kind.grouped().column());
+      break;
+    case v1::CrossValidation::KIND_NOT_SET:
+      context.errors.Add(path,
+                         "does not say how rows are divided: give one of k_fold, stratified, "
+                         "time_series, grouped");
+      return;
+  }
+  if (train.data().has_windows() && !kind.has_time_series()) {
+    context.errors.Add(path,
+                       "windows of training rows would reach into the rows that are held out: use "
+                       "time_series");
+  }
+}
+
+}  // namespace
+
+void CheckRepetition(Context& context, const std::string& path, const v1::Step& step) {
+  if (!IsRepeated(step)) return;
+  if (!step.has_train()) {
+    for (const char* field : {"search", "cross_validation"}) {
+      const auto* descriptor = step.GetDescriptor()->FindFieldByName(field);
+      if (!step.GetReflection()->HasField(step, descriptor)) continue;
+      context.errors.Add(absl::StrCat(path, ".", field), "is for train steps only");
+    }
+    return;
+  }
+  const TargetFacts target = FactsOfTarget(context, step.train());
+  if (target.generates) {
+    context.errors.Add(absl::StrCat(path, step.has_search() ? ".search" : ".cross_validation"),
+                       "a model that generates has no metric by which trainings are compared");
+    return;
+  }
+  if (step.has_search()) CheckSearch(context, path + ".search", step, target);
+  if (step.has_cross_validation()) {
+    CheckCrossValidation(context, path + ".cross_validation", step, target);
+  }
+}
+
+void CheckSearchedValues(Context& context, const ValidateOptions& options) {
+  for (const v1::Step& step : context.definition.steps()) {
+    const std::map<std::string, v1::Space> spaces(step.search().space().begin(),
+                                                  step.search().space().end());
+    for (const auto& [key, space] : spaces) {
+      TryValues(context, absl::StrCat("steps.", step.name(), ".search.space.", key), step, key,
+                options);
+    }
+  }
+}
+
+}  // namespace beamline::pipeline::validation
