@@ -1,0 +1,165 @@
+#include <algorithm>
+#include <functional>
+#include <memory>
+
+#include "pipeline/search/grid.h"
+#include "pipeline/search/halving.h"
+#include "pipeline/search/numbers.h"
+#include "pipeline/search/ranking.h"
+#include "pipeline/search/search.h"
+#include "pipeline/search/sobol.h"
+#include "pipeline/search/space.h"
+#include "pipeline/search/tpe.h"
+
+namespace beamline::pipeline::search {
+namespace {
+
+constexpr int kDefaultStartupTrials = 10;
+constexpr int kDefaultLag = 4;
+
+using DrawValues = std::function<Values(int number)>;
+
+Values RandomValues(const SearchSpace& space, uint64_t seed, int number) {
+  return space.ValuesAt(
+      [&](size_t d) { return Draws(seed, space.dimensions()[d].key()).Uniform(number, 0); });
+}
+
+// A digital shift, the same for all points: they stay as even as they are, and each is uniform.
+Values SobolValues(const SearchSpace& space, uint64_t seed, int number) {
+  const auto point =
+      SobolPoint(static_cast<uint32_t>(number - 1), static_cast<int>(space.dimensions().size()));
+  return space.ValuesAt([&](size_t d) {
+    const uint32_t shift = Draws(seed, space.dimensions()[d].key()).Word(0, 0);
+    return static_cast<double>(point[d] ^ shift) * 0x1p-32;
+  });
+}
+
+int FullTrials(const v1::Search& search) {
+  switch (search.algorithm_case()) {
+    case v1::Search::kGrid:
+      return GridSize(search);
+    case v1::Search::kRandom:
+      return search.random().trials();
+    case v1::Search::kSobol:
+      return search.sobol().trials();
+    case v1::Search::kTpe:
+      return search.tpe().trials();
+    default:
+      return 0;
+  }
+}
+
+// Outcomes of a search whose trials all train to the end, by number.
+class FullTrainings {
+ public:
+  FullTrainings(const Setting& setting, const std::vector<Outcome>& outcomes)
+      : trials_(FullTrials(setting.search)) {
+    trials_ = std::clamp(trials_, 0, kMaxTrials);
+    const int64_t most = setting.search.max_epochs();
+    if (most > 0) {
+      trials_ =
+          static_cast<int>(std::min<int64_t>(trials_, most / std::max(1, setting.step_epochs)));
+    }
+    by_number_.assign(static_cast<size_t>(trials_) + 1, nullptr);
+    for (const Outcome& outcome : outcomes) {
+      if (outcome.number < 1 || outcome.number > trials_) continue;
+      by_number_[static_cast<size_t>(outcome.number)] = &outcome;
+    }
+  }
+
+  // Numbers 1 .. last, of which all have ended.
+  int EndedTo() const {
+    int last = 0;
+    while (last < trials_ && EndedAt(last + 1)) ++last;
+    return last;
+  }
+
+  std::vector<const Outcome*> First(int count) const {
+    return {by_number_.begin() + 1, by_number_.begin() + 1 + count};
+  }
+
+  // Trials up to `last` may start.
+  Plan Make(int last, int limit, const DrawValues& draw) const {
+    Plan plan;
+    plan.planned = trials_;
+    plan.complete = EndedTo() == trials_;
+    for (int number = 1; number <= std::min(last, trials_); ++number) {
+      if (static_cast<int>(plan.due.size()) >= limit) break;
+      if (!by_number_[static_cast<size_t>(number)]) {
+        plan.due.push_back({number, 0, 0, draw(number)});
+      }
+    }
+    return plan;
+  }
+
+ private:
+  bool EndedAt(int number) const {
+    const Outcome* outcome = by_number_[static_cast<size_t>(number)];
+    return outcome && Ended(*outcome);
+  }
+
+  int trials_;
+  std::vector<const Outcome*> by_number_;
+};
+
+Plan PlanTpe(const Setting& setting, const SearchSpace& space, const FullTrainings& trainings,
+             int limit) {
+  const v1::TpeSearch& tpe = setting.search.tpe();
+  const int startup = tpe.startup_trials() > 0 ? tpe.startup_trials() : kDefaultStartupTrials;
+  const int lag = tpe.lag() > 0 ? tpe.lag() : kDefaultLag;
+  const auto draw = [&](int number) {
+    if (number <= startup || number <= lag) return RandomValues(space, setting.seed, number);
+    return TpeValues(space, setting, trainings.First(number - lag), number);
+  };
+  return trainings.Make(std::max(startup, trainings.EndedTo() + lag), limit, draw);
+}
+
+}  // namespace
+
+Plan MakePlan(const Setting& setting, const std::vector<Outcome>& outcomes, int limit) {
+  const SearchSpace space(setting.search);
+  const auto random = [&](int number) { return RandomValues(space, setting.seed, number); };
+  const FullTrainings trainings(setting, outcomes);
+  switch (setting.search.algorithm_case()) {
+    case v1::Search::kGrid: {
+      const std::vector<Values> grid = GridCombinations(space, kMaxTrials);
+      return trainings.Make(kMaxTrials, limit,
+                            [&](int number) { return grid[static_cast<size_t>(number) - 1]; });
+    }
+    case v1::Search::kSobol:
+      return trainings.Make(kMaxTrials, limit,
+                            [&](int number) { return SobolValues(space, setting.seed, number); });
+    case v1::Search::kTpe:
+      return PlanTpe(setting, space, trainings, limit);
+    case v1::Search::kSuccessiveHalving:
+    case v1::Search::kHyperband:
+      return PlanBrackets(setting, Brackets(setting), outcomes, limit, random);
+    case v1::Search::kRandom:
+    case v1::Search::kPopulation:
+    case v1::Search::ALGORITHM_NOT_SET:
+      break;
+  }
+  return trainings.Make(kMaxTrials, limit, random);
+}
+
+int BestTrial(const Setting& setting, const std::vector<Outcome>& outcomes) {
+  const Outcome* best = nullptr;
+  const auto before = [&](const Outcome& a, const Outcome& b) {
+    const int epochs_a = EpochsOf(a.epochs, setting);
+    const int epochs_b = EpochsOf(b.epochs, setting);
+    if (epochs_a != epochs_b) return epochs_a > epochs_b;
+    const double loss_a = Loss(a.value, setting.maximize);
+    const double loss_b = Loss(b.value, setting.maximize);
+    return loss_a != loss_b ? loss_a < loss_b : a.number < b.number;
+  };
+  for (const Outcome& outcome : outcomes) {
+    if (Succeeded(outcome) && (!best || before(outcome, *best))) best = &outcome;
+  }
+  return best ? best->number : 0;
+}
+
+int GridSize(const v1::Search& search) {
+  return static_cast<int>(GridCombinations(SearchSpace(search), kMaxTrials + 1).size());
+}
+
+}  // namespace beamline::pipeline::search
