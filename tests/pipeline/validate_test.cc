@@ -327,8 +327,6 @@ TEST_F(ValidateTest, ChecksGpus) {
 TEST_F(ValidateTest, TellsWhatIsNotBuiltFromWhatIsWrong) {
   const Case cases[] = {
       {"steps.train.resources.gpus: 2", "steps.train.resources.gpus: training on several"},
-      {"steps.train.search: {grid: {}}", "steps.train.search: searches are not built yet"},
-      {"steps.train.cross_validation: {k_fold: {folds: 3}}", "steps.train.cross_validation: "},
       {"steps.evaluate: {name: evaluate, command: {arguments: [ls]}}", "steps.evaluate.command: "},
       {"steps.train.resources.workers: {min: 2, max: 4}", "steps.train.resources.workers: "},
   };

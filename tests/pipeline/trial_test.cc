@@ -1,0 +1,199 @@
+// Trials and folds as task processes run them.
+#include "pipeline/trial.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/core/philox.h"
+#include "pipeline/expand.h"
+#include "tests/pipeline/bench.h"
+
+namespace beamline::pipeline {
+namespace {
+
+using engine::data::Column;
+using engine::data::Table;
+using testing::Bench;
+using ::testing::HasSubstr;
+
+constexpr char kDefinition[] = R"(
+name: blobs
+seed: 3
+inputs: {points: {dataset: d}}
+parameters:
+  - {name: rate, path: steps.train.train.network.optimizer.adam.learning_rate}
+steps:
+  - name: train
+    search:
+      random: {trials: 2}
+      objective: f1_macro
+      space:
+        rate: {choice: [0.01, 0.02]}
+        train.network.layers.0.dense.units: {choice: [4, 8]}
+    train:
+      data:
+        input: points
+        target: label
+        features: [x]
+        split: {stratified: {validation: 0.2, test: 0.2}}
+      network:
+        layers:
+          - dense: {units: 8, activation: relu}
+          - dropout: {rate: 0.1}
+          - dense: {}
+        optimizer: {adam: {learning_rate: 0.05}}
+        schedule: {cosine: {}}
+        averaging: {exponential: {}}
+        batch_size: 16
+        epochs: 6
+        early_stopping: {metric: auc, patience: 3}
+)";
+
+Table Points(int64_t rows) {
+  const engine::Philox random(1, 2);
+  std::vector<double> x;
+  std::vector<std::string> label;
+  for (int64_t i = 0; i < rows; ++i) {
+    const auto k = static_cast<int>(i % 2);
+    x.push_back(k + random.Normal(static_cast<uint64_t>(i)));
+    label.push_back(k == 0 ? "a" : "b");
+  }
+  return Table({Column::Of("x", x), Column::OfStrings("label", label)});
+}
+
+v1::Trial MakeTrial(int epochs, int after_epochs, int fold = 0) {
+  v1::Trial trial;
+  trial.set_number(2);
+  trial.set_epochs(epochs);
+  trial.set_after_epochs(after_epochs);
+  trial.set_fold(fold);
+  (*trial.mutable_parameters())["rate"].set_number_value(0.02);
+  (*trial.mutable_parameters())["train.network.layers.0.dense.units"].set_number_value(4);
+  return trial;
+}
+
+// The attempt at a trial as the server makes it; `results` has the files of tasks before it.
+v1::TaskEnd RunTrial(Bench& bench, const v1::Trial& trial,
+                     std::map<std::string, std::string>* results) {
+  v1::TaskStart start = bench.Start("train");
+  v1::Attempt& attempt = *start.mutable_attempt();
+  *attempt.mutable_trial() = trial;
+  EXPECT_TRUE(ApplyTrial("train", trial, attempt.mutable_definition()).empty());
+  const PlannedTask plan = PlanTask(bench.definition(), bench.definition().steps(0), trial);
+  for (const PlannedTask::Artifact& artifact : plan.artifacts) {
+    (*start.mutable_input_paths())[artifact.key()] = results->at(artifact.key());
+  }
+  const v1::TaskEnd end = bench.Run("train", start);
+  EXPECT_EQ(end.result().outcome(), v1::AttemptResult::OUTCOME_SUCCEEDED) << end.ShortDebugString();
+  for (const auto& [name, path] : end.artifact_paths()) {
+    (*results)[TaskIdOf("train", trial) + "/" + name] = path;
+  }
+  return end;
+}
+
+TEST(Trial, NamesTasks) {
+  v1::Trial trial;
+  EXPECT_EQ(TaskIdOf("tune", trial), "tune");
+  trial.set_fold(2);
+  EXPECT_EQ(TaskIdOf("tune", trial), "tune.f2");
+  trial.set_number(3);
+  EXPECT_EQ(TaskIdOf("tune", trial), "tune.3.f2");
+  trial.set_epochs(9);
+  trial.set_after_epochs(3);
+  EXPECT_EQ(TaskIdOf("tune", trial), "tune.3.e9.f2");
+}
+
+TEST(Trial, KnowsWhichWayItsObjectiveIsUp) {
+  v1::Step step;
+  EXPECT_EQ(ObjectiveOf(step).metric(), "validation_loss");
+  EXPECT_FALSE(ObjectiveOf(step).maximize);
+  step.mutable_search()->set_objective("auc");
+  EXPECT_TRUE(ObjectiveOf(step).maximize);
+  step.mutable_search()->set_objective("rmse");
+  EXPECT_FALSE(ObjectiveOf(step).maximize);
+}
+
+// The promise: a trial's model is the one that a plain step with its values makes, however the
+// training was cut into rounds.
+TEST(Trial, GivesTheModelOfAPlainStepWithItsValues) {
+  Bench plain(kDefinition);
+  plain.AddTable("points", Points(300));
+  v1::Step& step = *plain.definition().mutable_steps(0);
+  step.clear_search();
+  v1::NetworkLearner& network = *step.mutable_train()->mutable_network();
+  network.mutable_optimizer()->mutable_adam()->set_learning_rate(0.02);
+  network.mutable_layers(0)->mutable_dense()->set_units(4);
+  ASSERT_EQ(plain.Run("train").result().outcome(), v1::AttemptResult::OUTCOME_SUCCEEDED);
+
+  for (const std::vector<int>& rounds :
+       {std::vector<int>{0}, std::vector<int>{1, 0}, std::vector<int>{2, 4, 0}}) {
+    Bench bench(kDefinition);
+    bench.AddTable("points", Points(300));
+    std::map<std::string, std::string> results;
+    int before = 0;
+    for (const int epochs : rounds) {
+      const v1::TaskEnd end = RunTrial(bench, MakeTrial(epochs, before), &results);
+      EXPECT_EQ(end.artifact_paths().contains("checkpoint"), epochs > 0);
+      EXPECT_EQ(end.artifact_paths().contains("model"), epochs == 0);
+      EXPECT_TRUE(end.result().result().metrics().contains("validation_f1_macro"));
+      EXPECT_TRUE(end.result().result().metrics().contains("validation_auc"));
+      before = epochs;
+    }
+    EXPECT_TRUE(bench.ModelBytes("train") == plain.ModelBytes("train")) << rounds.size();
+  }
+}
+
+TEST(Trial, StopsAtItsEpoch) {
+  Bench bench(kDefinition);
+  bench.AddTable("points", Points(300));
+  std::map<std::string, std::string> results;
+  const v1::TaskEnd one = RunTrial(bench, MakeTrial(1, 0), &results);
+  EXPECT_EQ(one.result().result().metrics().at("epochs"), 1);
+  const double steps = one.result().result().metrics().at("steps");
+  const v1::TaskEnd three = RunTrial(bench, MakeTrial(3, 1), &results);
+  EXPECT_EQ(three.result().result().metrics().at("epochs"), 3);
+  EXPECT_EQ(three.result().result().metrics().at("steps"), 3 * steps);
+  bool went_on = false;
+  for (const v1::Event& event : bench.sink().events) {
+    went_on = went_on || event.log().text().find("goes on from step") != std::string::npos;
+  }
+  EXPECT_TRUE(went_on);
+}
+
+// Each fold is trained and measured on rows of its own, and leaves no model behind.
+TEST(Trial, FoldsAreMeasuredOnly) {
+  Bench bench(kDefinition);
+  bench.AddTable("points", Points(300));
+  bench.definition().mutable_steps(0)->mutable_cross_validation()->mutable_k_fold()->set_folds(3);
+  std::map<std::string, std::string> results;
+  std::set<double> losses;
+  for (int fold = 1; fold <= 3; ++fold) {
+    const v1::TaskEnd end = RunTrial(bench, MakeTrial(0, 0, fold), &results);
+    EXPECT_FALSE(end.artifact_paths().contains("model"));
+    losses.insert(end.result().result().metrics().at("validation_loss"));
+  }
+  EXPECT_EQ(losses.size(), 3);
+  std::string said;
+  for (const v1::Event& event : bench.sink().events) said += event.log().text() + "\n";
+  // 240 rows that are no test rows: 160 train, 80 are held out.
+  EXPECT_THAT(said, HasSubstr("trains on 160 rows, validates on 80"));
+}
+
+TEST(Trial, SaysWhichValueCannotBePut) {
+  Bench bench(kDefinition);
+  v1::Trial trial;
+  (*trial.mutable_parameters())["train.network.layers.0.dense.units"].set_string_value("many");
+  (*trial.mutable_parameters())["rate"].set_number_value(1);
+  v1::PipelineDefinition definition = bench.definition();
+  const std::vector<v1::Violation> violations = ApplyTrial("train", trial, &definition);
+  ASSERT_EQ(violations.size(), 1);
+  EXPECT_EQ(violations[0].field(), "train.network.layers.0.dense.units");
+}
+
+}  // namespace
+}  // namespace beamline::pipeline

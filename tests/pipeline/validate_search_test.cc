@@ -1,0 +1,141 @@
+// Searches and cross-validation.
+#include "tests/pipeline/validate_fixture.h"
+
+namespace beamline::pipeline {
+namespace {
+
+using testing::ValidateTest;
+
+struct Case {
+  std::string changes;
+  std::string errors;
+};
+
+constexpr char kGood[] =
+    "steps.train.search: {random: {trials: 4}, space: {train.network.epochs: {integer: {min: 1, "
+    "max: 3}}}}";
+
+std::string Search(const std::string& search) { return "steps.train.search: " + search; }
+std::string Space(const std::string& space) {
+  return Search("{random: {trials: 4}, space: " + space + "}");
+}
+
+TEST_F(ValidateTest, AcceptsSearchesAndFolds) {
+  for (const std::string& good : {
+           std::string(kGood),
+           Search("{grid: {}, space: {train.network.epochs: {choice: [1, 2]}}}"),
+           Search("{sobol: {trials: 8}, objective: accuracy, space: "
+                  "{train.network.optimizer.adam.learning_rate: {log_uniform: {min: 1e-4, max: "
+                  "0.1}}}}"),
+           Search("{hyperband: {}, space: {train.network.batch_size: {log_integer: {min: 8, max: "
+                  "64}}}}"),
+           Search(
+               "{tpe: {trials: 20, lag: 8}, max_parallel: 3, max_seconds: 1 h, space: "
+               "{train.network.optimizer: {choice: [{adam: {}}, {sgd: {learning_rate: 0.1}}]}, "
+               "train.network.optimizer.sgd.momentum: {uniform: {min: 0, max: 0.9}, when: "
+               "{train.network.batch_size: [8]}}, train.network.batch_size: {choice: [8, 16]}}}"),
+           std::string("steps.train.cross_validation: {k_fold: {folds: 5, repeats: 2}}"),
+           std::string("steps.train.cross_validation: {stratified: {folds: 5}}"),
+           std::string("steps.train.cross_validation: {time_series: {folds: 5}}"),
+       }) {
+    EXPECT_EQ(Check(good) + unimplemented_, "") << good;
+  }
+}
+
+TEST_F(ValidateTest, RefusesSearchesThatCannotRun) {
+  const std::string at = "steps.train.search";
+  const std::string epochs = at + ".space.train.network.epochs";
+  const Case cases[] = {
+      {Search("{space: {train.network.epochs: {choice: [1]}}}"),
+       at + ": does not say how to search: give one of grid, "},
+      {Search("{random: {trials: 2000}, space: {train.network.epochs: {choice: [1]}}}"),
+       at + ".random.trials: must be from 1 to 1000, not 2000"},
+      {Search("{random: {trials: 2}}"), at + ".space: has 0 keys: give 1 to 64"},
+      {Search("{hyperband: {min_epochs: 99}, space: {train.network.epochs: {choice: [1]}}}"),
+       at + ".hyperband.min_epochs: must be from 1 to below 10, the epochs of the step, not 99"},
+      {Space("{train.network.epochs: {}}"), epochs + ": does not say which values: give one of"},
+      {Space("{train.network.epochs: {choice: []}}"),
+       epochs + ".choice: is empty: list the values to be tried"},
+      {Space("{train.network.epochs: {integer: {min: 3, max: 1}}}"),
+       epochs + ".integer: needs min < max, not 3 and 1"},
+      {Space("{train.network.epochs: {integer: {min: 0.5, max: 1}}}"),
+       epochs + ".integer: needs whole numbers as min and max"},
+      {Space("{train.network.epochs: {log_uniform: {min: 0, max: 1}}}"),
+       epochs + ".log_uniform.min: must be above 0 where the scale is logarithmic"},
+      {Search("{grid: {}, space: {train.network.epochs: {uniform: {min: 1, max: 2}}}}"),
+       epochs + ".uniform: a grid needs to know which values: give points or step"},
+      {Search("{grid: {}, space: {train.network.epochs: {integer: {min: 1, max: 2000}}}}"),
+       at + ".grid: has more than 1000 combinations: list fewer values, or use sobol or tpe"},
+      {Space("{train.network.epochs: {uniform: {min: 1, max: 2, points: 3}}}"),
+       epochs + ".uniform.points: is for a grid: other searches draw any value"},
+      {Space("{resources.cpus: {choice: [1, 2]}}"),
+       at + ".space.resources.cpus: leads to \"steps.train.resources.cpus\": only what is below "
+            "train of the step itself can be searched"},
+      {Space("{train.network.epochs: {choice: [1], when: {train.network.batch: [1]}}}"),
+       epochs + ".when.train.network.batch: is no key of the space"},
+      {Space("{train.network.epochs: {choice: [1], when: {train.network.batch_size: [1]}}, "
+             "train.network.batch_size: {choice: [1], when: {train.network.epochs: [1]}}}"),
+       at + ".space.train.network.batch_size.when: depends on itself"},
+      {Search("{random: {trials: 2}, objective: rmse, space: {train.network.epochs: {choice: "
+              "[1]}}}"),
+       at + ".objective: \"rmse\" is for numbers, but the target is classes"},
+      {"steps.evaluate.search: {grid: {}}", "steps.evaluate.search: is for train steps only"},
+  };
+  for (const Case& test : cases) {
+    const std::string errors = Check(test.changes);
+    EXPECT_EQ(errors.substr(0, test.errors.size()), test.errors) << test.changes;
+  }
+}
+
+// What a value would break is said before anything runs.
+TEST_F(ValidateTest, TriesEachValue) {
+  const std::string at = "steps.train.search.space.";
+  const Case cases[] = {
+      {Space("{train.network.layers.hidden.dense.units: {choice: [8, -1]}}"),
+       at + "train.network.layers.hidden.dense.units: with -1: "
+            "steps.train.train.network.layers.0.dense.units must"},
+      {Space("{train.network.layers.hidden.dense.units: {choice: [8, many]}}"),
+       at + "train.network.layers.hidden.dense.units: with many: "},
+      {Space("{train.network.nosuch: {choice: [8]}}"),
+       at + "train.network.nosuch: with 8: \"steps.train.train.network\" has no field \"nosuch\""},
+      {Space("{train.network.optimizer.adam.learning_rate: {uniform: {min: -1, max: 1}}}"),
+       at + "train.network.optimizer.adam.learning_rate: with -1: "},
+  };
+  for (const Case& test : cases) {
+    const std::string errors = Check(test.changes);
+    EXPECT_EQ(errors.substr(0, test.errors.size()), test.errors) << test.changes;
+  }
+}
+
+TEST_F(ValidateTest, RefusesFoldsThatCannotBe) {
+  const std::string at = "steps.train.cross_validation";
+  const Case cases[] = {
+      {at + ": {}", at + ": does not say how rows are divided: give one of k_fold"},
+      {at + ": {k_fold: {folds: 1}}", at + ".k_fold.folds: must be from 2 to 100, not 1"},
+      {at + ": {k_fold: {folds: 3, repeats: 101}}", at + ".k_fold.repeats: must be from 1 to 100"},
+      {at + ": {grouped: {folds: 3}}",
+       at + ".grouped.column: is missing: name the column that tells the groups apart"},
+      {at + ": {grouped: {folds: 3, column: colour}}",
+       at + ".grouped.column: the data has no column \"colour\" (did you mean \"color\"?"},
+      {at + ": {grouped: {folds: 3, column: color}}",
+       at + ".grouped.column: \"color\" is a feature too, and says which fold a row is in: add it "
+            "to data.exclude"},
+  };
+  for (const Case& test : cases) {
+    const std::string errors = Check(test.changes);
+    EXPECT_EQ(errors.substr(0, test.errors.size()), test.errors) << test.changes;
+  }
+}
+
+// The validation rows that trials are compared on come from the split or from folds.
+TEST_F(ValidateTest, ASearchNeedsRowsToCompareOn) {
+  const std::string split = "steps.train.train.data.split: {stratified: {test: 0.2}}\n";
+  const std::string stop = "steps.train.train.network.early_stopping: null\n";
+  EXPECT_EQ(Check(split + stop + kGood).substr(0, 68),
+            "steps.train.search: compares trials on validation rows, and the spli");
+  EXPECT_EQ(Check(split + stop + "steps.train.cross_validation: {k_fold: {folds: 3}}\n" + kGood),
+            "");
+}
+
+}  // namespace
+}  // namespace beamline::pipeline
