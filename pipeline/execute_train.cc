@@ -8,7 +8,9 @@
 #include "base/file.h"
 #include "base/strings.h"
 #include "pipeline/execute_internal.h"
+#include "pipeline/fitted.h"
 #include "pipeline/judge.h"
+#include "pipeline/out_of_fold.h"
 #include "pipeline/schema.h"
 #include "pipeline/training.h"
 #include "pipeline/trial.h"
@@ -59,6 +61,8 @@ class TrainRun {
 
  private:
   const v1::Trial& trial() const { return task_.attempt().trial(); }
+  // Where it stops although it could go on, counted from 1; 0: nowhere.
+  int64_t LastEpoch() const { return IsRefit(task_.step(), trial()) ? 0 : trial().epochs(); }
   bool generates() const { return training_.adversarial.has_value(); }
   const std::string& Watched() const { return training_.spec.early_stopping.metric; }
   bool WatchesMetric() const {
@@ -119,7 +123,7 @@ class TrainRun {
       if (first || due || learner_->done()) Report(report);
       first = false;
       if (report.epoch_end) EndEpoch(report);
-      if (report.epoch_end && report.epoch + 1 == trial().epochs()) break;
+      if (report.epoch_end && report.epoch + 1 == LastEpoch()) break;
       if (CheckpointDue(report.step) && !learner_->done()) TakeCheckpoint();
     }
     last_ = report;
@@ -236,13 +240,17 @@ class TrainRun {
     v1::AttemptResult& result = *end->mutable_result();
     FillMetrics(*result.mutable_result()->mutable_metrics());
     // What may go on keeps its state, and one of several folds is measured only: no model.
-    if (trial().epochs() > 0) {
+    if (LastEpoch() > 0) {
       const std::string path = task_.work_folder() + "/state.bin";
       Save(path);
       (*end->mutable_artifact_paths())["checkpoint"] = path;
-      task_.Log(absl::StrCat("stops after epoch ", trial().epochs(), " and can go on"));
+      task_.Log(absl::StrCat("stops after epoch ", LastEpoch(), " and can go on"));
     } else if (trial().fold() == 0) {
       WriteModel(end);
+    }
+    if (LeavesPredictions(train_)) {
+      if (trial().fold() > 0) WriteHeldOut(end);
+      if (IsRefit(task_.step(), trial())) WriteOutOfFold(end);
     }
     FillLineage(result.mutable_lineage());
     result.mutable_result()->set_seconds(result.lineage().training_seconds());
@@ -288,6 +296,40 @@ class TrainRun {
     *end->mutable_result()->mutable_card() = std::move(model.card);
     task_.Log(absl::StrCat("trained ", parameters, " parameters in ", learner_->step(),
                            " steps; model ", Sha256Hex(*bytes)));
+  }
+
+  void WriteHeldOut(v1::TaskEnd* end) {
+    const Said said = ToSaid(learner_->Predict(*training_.validation), training_.card);
+    const std::string path = task_.work_folder() + "/predictions.table";
+    WriteTable(HeldOut(said, training_.validation_rows, training_.card), path);
+    (*end->mutable_artifact_paths())["predictions"] = path;
+  }
+
+  // What the folds left, as a dataset.
+  void WriteOutOfFold(v1::TaskEnd* end) {
+    std::vector<engine::data::Table> folds;
+    v1::Trial fold = trial();
+    for (int i = 1; i <= CountFolds(task_.step().cross_validation()); ++i) {
+      fold.set_fold(i);
+      folds.push_back(task_.OpenTable(TaskIdOf(task_.step().name(), fold) + "/predictions").table);
+    }
+    const engine::data::Table table =
+        OutOfFold(task_.OpenTable(train_.data().input()).table, folds);
+    const std::string path = task_.work_folder() + "/out_of_fold";
+    v1::Dataset& dataset = *end->mutable_result()->mutable_result()->mutable_out_of_fold();
+    DescribeTable(table, WriteTable(table, path + ".table"), &dataset);
+    Check(WriteFileAtomically(path + ".csv", ToCsv(table)));
+    (*end->mutable_artifact_paths())["out_of_fold"] = path + ".csv";
+    (*end->mutable_artifact_paths())["out_of_fold_table"] = path + ".table";
+  }
+
+  std::vector<engine::data::ColumnStatistics> WriteTable(const engine::data::Table& table,
+                                                         const std::string& path) const {
+    std::string bytes;
+    auto statistics = engine::data::WriteColumnar(
+        table, [&](std::string_view piece) { bytes.append(piece); }, task_.threads());
+    Check(WriteFileAtomically(path, bytes));
+    return statistics;
   }
 
   void FillLineage(v1::Lineage* lineage) {

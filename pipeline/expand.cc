@@ -65,7 +65,14 @@ PlannedTask PlanTask(const v1::PipelineDefinition& definition, const v1::Step& s
   if (step.retry().max_attempts() > 0) task.max_attempts = step.retry().max_attempts();
   task.timeout_seconds = step.timeout_seconds();
   AddNeeds(definition, step, &task);
-  if (trial.after_epochs() > 0) {
+  if (IsRefit(step, trial)) {
+    v1::Trial fold = trial;
+    const int folds = LeavesPredictions(step.train()) ? CountFolds(step.cross_validation()) : 0;
+    for (int i = 1; i <= folds; ++i) {
+      fold.set_fold(i);
+      task.artifacts.push_back({TaskIdOf(step.name(), fold), "predictions"});
+    }
+  } else if (trial.after_epochs() > 0) {
     v1::Trial before = trial;
     before.set_epochs(trial.after_epochs());
     task.artifacts.push_back({TaskIdOf(step.name(), before), "checkpoint"});

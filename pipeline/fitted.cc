@@ -76,6 +76,26 @@ TransformSpec ToSpec(const v1::Transform& transform) {
   return spec;
 }
 
+v1::ColumnStatistics ToProto(const engine::data::ColumnStatistics& from, bool numeric) {
+  v1::ColumnStatistics to;
+  to.set_count(from.count);
+  to.set_missing(from.missing);
+  to.set_distinct(from.distinct);
+  for (const auto& category : from.top) {
+    auto& top = *to.add_top_categories();
+    top.set_value(category.name);
+    top.set_count(category.count);
+  }
+  if (!numeric) return to;
+  to.set_min(from.min);
+  to.set_max(from.max);
+  to.set_mean(from.mean);
+  to.set_standard_deviation(from.standard_deviation);
+  for (const double quantile : from.quantiles) to.add_quantiles(quantile);
+  for (const int64_t bin : from.histogram) to.add_histogram(bin);
+  return to;
+}
+
 }  // namespace
 
 std::vector<TransformSpec> ToTransformSpecs(const v1::TrainingData& data,
@@ -252,6 +272,17 @@ v1::Column ToProto(const engine::data::Column& column) {
   out.set_type(ToProto(column.type()));
   for (const int64_t extent : column.item_shape()) out.add_item_shape(extent);
   return out;
+}
+
+void DescribeTable(const engine::data::Table& table,
+                   const std::vector<engine::data::ColumnStatistics>& statistics,
+                   v1::Dataset* dataset) {
+  dataset->set_row_count(table.rows());
+  for (size_t i = 0; i < table.columns().size(); ++i) {
+    const engine::data::Column& column = table.columns()[i];
+    v1::Column& to = *dataset->add_columns() = ToProto(column);
+    *to.mutable_statistics() = ToProto(statistics[i], column.is_numeric());
+  }
 }
 
 }  // namespace beamline::pipeline

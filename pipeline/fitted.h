@@ -9,6 +9,8 @@
 #include "beamline/v1/pipeline.pb.h"
 #include "engine/data/column.h"
 #include "engine/data/split.h"
+#include "engine/data/statistics.h"
+#include "engine/data/table.h"
 #include "engine/data/target.h"
 #include "engine/data/transform.h"
 
@@ -37,5 +39,9 @@ engine::data::FittedTarget TargetFromCard(const v1::ModelCard& card);
 v1::ColumnType ToProto(engine::data::ColumnType type);
 // Name, type and item shape; no statistics.
 v1::Column ToProto(const engine::data::Column& column);
+// Number of rows, and the columns with their statistics.
+void DescribeTable(const engine::data::Table& table,
+                   const std::vector<engine::data::ColumnStatistics>& statistics,
+                   v1::Dataset* dataset);
 
 }  // namespace beamline::pipeline

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "pipeline/fitted.h"
 #include "pipeline/ingest/ingest.h"
 #include "pipeline/violation.h"
 
@@ -26,45 +27,6 @@ bool ToEngine(v1::ColumnType type, data::ColumnType* out) {
   if (found == kTypes.end()) return false;
   *out = found->second;
   return true;
-}
-
-v1::ColumnType ToProto(data::ColumnType type) {
-  switch (type) {
-    case data::ColumnType::kBool:
-      return v1::COLUMN_TYPE_BOOL;
-    case data::ColumnType::kUint8:
-      return v1::COLUMN_TYPE_UINT8;
-    case data::ColumnType::kInt32:
-    case data::ColumnType::kInt64:
-      return v1::COLUMN_TYPE_INT64;
-    case data::ColumnType::kFloat32:
-      return v1::COLUMN_TYPE_FLOAT32;
-    case data::ColumnType::kFloat64:
-      return v1::COLUMN_TYPE_FLOAT64;
-    case data::ColumnType::kCategorical:
-      return v1::COLUMN_TYPE_CATEGORICAL;
-  }
-  return v1::COLUMN_TYPE_UNSPECIFIED;
-}
-
-v1::ColumnStatistics ToProto(const data::ColumnStatistics& from, bool numeric) {
-  v1::ColumnStatistics to;
-  to.set_count(from.count);
-  to.set_missing(from.missing);
-  to.set_distinct(from.distinct);
-  for (const auto& category : from.top) {
-    auto& top = *to.add_top_categories();
-    top.set_value(category.name);
-    top.set_count(category.count);
-  }
-  if (!numeric) return to;
-  to.set_min(from.min);
-  to.set_max(from.max);
-  to.set_mean(from.mean);
-  to.set_standard_deviation(from.standard_deviation);
-  for (const double quantile : from.quantiles) to.add_quantiles(quantile);
-  for (const int64_t bin : from.histogram) to.add_histogram(bin);
-  return to;
 }
 
 IngestOptions ToIngestOptions(const v1::ImportOptions& options, int threads, int64_t max_bytes,
@@ -131,16 +93,8 @@ absl::StatusOr<v1::Dataset> ImportFile(const std::string& input, std::string_vie
       const Ingested ingested,
       Ingest(input, display_name, output, ToIngestOptions(options, threads, max_bytes, files)));
   v1::Dataset dataset;
-  dataset.set_row_count(ingested.dataset.table.rows());
   *dataset.mutable_options() = options;
-  const auto& columns = ingested.dataset.table.columns();
-  for (size_t i = 0; i < columns.size(); ++i) {
-    v1::Column& column = *dataset.add_columns();
-    column.set_name(columns[i].name());
-    column.set_type(ToProto(columns[i].type()));
-    for (const int64_t size : columns[i].item_shape()) column.add_item_shape(size);
-    *column.mutable_statistics() = ToProto(ingested.dataset.statistics[i], columns[i].is_numeric());
-  }
+  DescribeTable(ingested.dataset.table, ingested.dataset.statistics, &dataset);
   return dataset;
 }
 

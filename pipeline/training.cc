@@ -207,6 +207,7 @@ Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs
                           [&] { return BuildGraph(fitted, table, *arcs, data.graph()); });
   }
   if (!split.validation.empty()) out.validation_truth = read_truth(split.validation);
+  out.validation_rows = split.validation.heads;
   At(absl::StrCat(at, ".transforms"), [&] {
     out.training =
         MakeSource(fitted, table, std::move(split.train), data, out.layout, truth, memory_bytes);

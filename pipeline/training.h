@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "beamline/v1/model.pb.h"
 #include "beamline/v1/pipeline.pb.h"
@@ -50,6 +51,8 @@ struct Training {
   std::unique_ptr<engine::BatchSource> training;
   // Null if there are no validation rows.
   std::unique_ptr<engine::BatchSource> validation;
+  // The row of the table that the target of each is read from.
+  std::vector<int64_t> validation_rows;
   Truth validation_truth;
 };
 

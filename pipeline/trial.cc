@@ -8,6 +8,7 @@
 #include "pipeline/metric_names.h"
 #include "pipeline/network.h"
 #include "pipeline/parameters.h"
+#include "pipeline/schema.h"
 
 namespace beamline::pipeline {
 
@@ -37,6 +38,10 @@ int CountFolds(const v1::CrossValidation& cross_validation) {
   return 0;
 }
 
+bool IsRefit(const v1::Step& step, const v1::Trial& trial) {
+  return step.has_cross_validation() && trial.fold() == 0;
+}
+
 std::string TaskIdOf(std::string_view step, const v1::Trial& trial) {
   std::string id(step);
   if (trial.number() > 0) absl::StrAppend(&id, ".", trial.number());
@@ -57,6 +62,10 @@ int EpochsOf(const v1::TrainStep& train) {
   const int32_t epochs =
       train.has_adversarial() ? train.adversarial().epochs() : train.network().epochs();
   return epochs > 0 ? epochs : kDefaultEpochs;
+}
+
+bool LeavesPredictions(const v1::TrainStep& train) {
+  return train.has_network() && HasTarget(train.data()) && !Embeds(train.network().loss());
 }
 
 std::string SpacePath(const v1::PipelineDefinition& definition, std::string_view step,

@@ -19,6 +19,9 @@ bool IsRepeated(const v1::Step& step);
 // Folds of each trial, those of all repeats together; 0 without cross-validation.
 int CountFolds(const v1::CrossValidation& cross_validation);
 
+// The training that follows cross-validation: on the step's own split, with the best values.
+bool IsRefit(const v1::Step& step, const v1::Trial& trial);
+
 // The last part of a task's name: "tune"; of a trial "tune.3", to the end of its ninth epoch
 // "tune.3.e9", of its second fold "tune.3.e9.f2"; of a fold without a search "tune.f2".
 std::string TaskIdOf(std::string_view step, const v1::Trial& trial);
@@ -34,6 +37,9 @@ Objective ObjectiveOf(const v1::Step& step);
 
 // Of a whole training.
 int EpochsOf(const v1::TrainStep& train);
+
+// Whether its models predict a target, so that those of folds leave their predictions.
+bool LeavesPredictions(const v1::TrainStep& train);
 
 // Where a key of a space leads: a path from the top of the definition.
 std::string SpacePath(const v1::PipelineDefinition& definition, std::string_view step,

@@ -10,7 +10,6 @@
 #include "pipeline/trial.h"
 #include "pipeline/violation.h"
 #include "server/names.h"
-#include "server/repetition.h"
 #include "store/identity.h"
 #include "store/pipelines.h"
 
@@ -24,16 +23,6 @@ scheduler::DeviceKind DeviceKindOf(const v1::Resources& resources) {
     return scheduler::DeviceKind::kAny;
   }
   return scheduler::DeviceKind::kCpu;
-}
-
-// What an attempt is told of its trial. A step's own task trains with the values of the best one,
-// and from the beginning to the end.
-v1::Trial TrialOf(const store::StoredTask& task) {
-  v1::Trial trial = task.message.trial();
-  if (IsRepetition(task)) return trial;
-  trial.clear_epochs();
-  trial.clear_after_epochs();
-  return trial;
 }
 
 absl::Status AddModels(const store::View& view, const store::StoredRun& run,
@@ -92,7 +81,7 @@ absl::StatusOr<pipeline::PlannedTask> PlanOf(const v1::PipelineDefinition& defin
   if (step == nullptr) {
     return absl::InternalError(absl::StrCat("the definition has no step ", task.message.step()));
   }
-  return pipeline::PlanTask(definition, *step, TrialOf(task));
+  return pipeline::PlanTask(definition, *step, task.message.trial());
 }
 
 absl::StatusOr<scheduler::TaskQueued> QueuedEvent(const Transaction& transaction,
@@ -126,7 +115,7 @@ absl::StatusOr<v1::Attempt> BuildAttempt(const store::View& view, const store::S
   attempt.set_number(assign.attempt);
   *attempt.mutable_definition() = run.message.definition();
   if (task.message.has_trial()) {
-    *attempt.mutable_trial() = TrialOf(task);
+    *attempt.mutable_trial() = task.message.trial();
     const auto wrong =
         pipeline::ApplyTrial(task.message.step(), attempt.trial(), attempt.mutable_definition());
     RETURN_IF_ERROR(pipeline::ToInvalidArgument(wrong));

@@ -86,6 +86,34 @@ absl::Status PublishIfAsked(Transaction& transaction, const store::StoredRun& ru
   return absl::OkStatus();
 }
 
+absl::Status KeepOutOfFold(Transaction& transaction, const store::StoredRun& run,
+                           store::StoredTask& task) {
+  v1::TaskResult& result = *task.message.mutable_result();
+  const auto source = result.artifacts().find("out_of_fold");
+  const auto table = result.artifacts().find("out_of_fold_table");
+  if (!result.has_out_of_fold() || source == result.artifacts().end() ||
+      table == result.artifacts().end()) {
+    result.clear_out_of_fold();
+    return absl::OkStatus();
+  }
+  v1::Dataset& dataset = *result.mutable_out_of_fold();
+  const std::string& id = source->second.digest();
+  dataset.set_name(DatasetName(run.project, id));
+  dataset.set_display_name(absl::StrCat(store::IdOf(run.message.pipeline()), "-",
+                                        task.message.step(), "-out-of-fold.csv"));
+  *dataset.mutable_source() = source->second;
+  *dataset.mutable_table() = table->second;
+  *dataset.mutable_create_time() = store::ToProto(transaction.now());
+  dataset.set_creator(run.message.creator());
+  const absl::Status known = store::GetDataset(transaction.store(), run.project, id).status();
+  if (known.ok() || !absl::IsNotFound(known)) return known;
+  RETURN_IF_ERROR(store::InsertDataset(transaction.store(), run.project, dataset));
+  const std::string owner = absl::StrCat("datasets/", id);
+  RETURN_IF_ERROR(
+      store::AddBlobReference(transaction.store(), run.project, dataset.source(), owner));
+  return store::AddBlobReference(transaction.store(), run.project, dataset.table(), owner);
+}
+
 absl::StatusOr<v1::Pipeline> StorePipelineVersion(Transaction& transaction,
                                                   std::string_view project,
                                                   const v1::PipelineDefinition& definition,

@@ -1,4 +1,4 @@
-// Puts models into the registry, and versions of pipelines beside them.
+// Puts what runs make into the registry: models, data sets, and versions of pipelines beside them.
 #pragma once
 
 #include <string_view>
@@ -16,6 +16,11 @@ namespace beamline::server {
 // FailedPrecondition if the step that trained the model left none.
 absl::Status PublishIfAsked(Transaction& transaction, const store::StoredRun& run,
                             store::StoredTask& task);
+
+// Makes the rows that a train step's folds were measured on a dataset of the project, if `task` has
+// left them; it is there already if the same was done before.
+absl::Status KeepOutOfFold(Transaction& transaction, const store::StoredRun& run,
+                           store::StoredTask& task);
 
 // Stores `definition` as the next version of its name; the latest version if that is the same.
 absl::StatusOr<v1::Pipeline> StorePipelineVersion(Transaction& transaction,

@@ -230,8 +230,14 @@ class Repeater {
     if (best == nullptr) {
       return Fail(absl::StrCat("no trial succeeded, of ", parts_.size(), "; ", FirstFailure()));
     }
-    *task_.message.mutable_trial() = best->trial;
+    v1::Trial& trial = *task_.message.mutable_trial() = best->trial;
+    trial.clear_after_epochs();
     const bool has_model = best->trial.epochs() == 0 && !step_.has_cross_validation();
+    if (!has_model && !step_.has_cross_validation()) {
+      // Its time was up: the best trial goes on to the end.
+      trial.set_after_epochs(best->trial.epochs());
+      trial.clear_epochs();
+    }
     if (!has_model) return Repetition::kTrainsOnce;
     ASSIGN_OR_RETURN(const store::StoredTask winner,
                      store::GetTask(transaction_.store(), run_id(), best->tasks.front()->task));

@@ -4,13 +4,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "base/file.h"
 #include "engine/core/philox.h"
+#include "engine/data/columnar.h"
 #include "pipeline/expand.h"
+#include "pipeline/out_of_fold.h"
 #include "tests/pipeline/bench.h"
 
 namespace beamline::pipeline {
@@ -175,6 +179,7 @@ TEST(Trial, FoldsAreMeasuredOnly) {
   for (int fold = 1; fold <= 3; ++fold) {
     const v1::TaskEnd end = RunTrial(bench, MakeTrial(0, 0, fold), &results);
     EXPECT_FALSE(end.artifact_paths().contains("model"));
+    EXPECT_TRUE(end.artifact_paths().contains("predictions"));
     losses.insert(end.result().result().metrics().at("validation_loss"));
   }
   EXPECT_EQ(losses.size(), 3);
@@ -182,6 +187,60 @@ TEST(Trial, FoldsAreMeasuredOnly) {
   for (const v1::Event& event : bench.sink().events) said += event.log().text() + "\n";
   // 240 rows that are no test rows: 160 train, 80 are held out.
   EXPECT_THAT(said, HasSubstr("trains on 160 rows, validates on 80"));
+}
+
+// The step's own training puts together what the folds left.
+TEST(Trial, ThePredictionsOfFoldsBecomeADataset) {
+  Bench bench(kDefinition);
+  bench.AddTable("points", Points(300));
+  bench.definition().mutable_steps(0)->mutable_cross_validation()->mutable_k_fold()->set_folds(3);
+  bench.definition().mutable_steps(0)->mutable_cross_validation()->mutable_k_fold()->set_repeats(2);
+  std::map<std::string, std::string> results;
+  std::vector<double> accuracy;
+  for (int fold = 1; fold <= 6; ++fold) {
+    const v1::TaskEnd end = RunTrial(bench, MakeTrial(0, 0, fold), &results);
+    accuracy.push_back(end.result().result().metrics().at("validation_accuracy"));
+  }
+  const v1::TaskEnd own = RunTrial(bench, MakeTrial(0, 0), &results);
+  EXPECT_TRUE(own.artifact_paths().contains("model"));
+  const v1::Dataset& dataset = own.result().result().out_of_fold();
+  EXPECT_EQ(dataset.row_count(), 480);
+  const auto opened = engine::data::OpenColumnar(own.artifact_paths().at("out_of_fold_table"));
+  std::string names;
+  for (const Column& column : opened.table.columns()) names += column.name() + " ";
+  EXPECT_EQ(names, "x label fold prediction probability_a probability_b ");
+  ASSERT_EQ(dataset.columns_size(), 6);
+  EXPECT_EQ(dataset.columns(4).statistics().count(), 480);
+  // Each fold's rows are those that its metrics were computed from.
+  std::vector<double> right(6);
+  for (int64_t row = 0; row < 480; ++row) {
+    const auto fold = static_cast<size_t>(opened.table.Get("fold").Integer(row) - 1);
+    right[fold] += opened.table.Get("prediction").Text(row) == opened.table.Get("label").Text(row);
+    EXPECT_NEAR(opened.table.Get("probability_a").Number(row) +
+                    opened.table.Get("probability_b").Number(row),
+                1, 1e-6);
+  }
+  for (size_t fold = 0; fold < 6; ++fold) EXPECT_NEAR(right[fold] / 80, accuracy[fold], 1e-9);
+  const std::string csv = ReadFile(own.artifact_paths().at("out_of_fold")).value();
+  EXPECT_EQ(csv.substr(0, csv.find('\n')), "x,label,fold,prediction,probability_a,probability_b");
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 481);
+}
+
+TEST(OutOfFold, KeepsTheTablesColumnsAndQuotes) {
+  v1::ModelCard card;
+  card.add_classes("a, b");
+  card.add_classes("c\"d");
+  const Table table({Column::OfStrings("fold", {"x", "y", "z"}),
+                     Column::Of("pixels", std::vector<float>{1, 2, 3, 4, 5, 6}, {2})});
+  const Table first = HeldOut({.values = {0.25f}, .classes = 2}, {2}, card);
+  const Table second = HeldOut({.values = {0.75f, 0.5f}, .classes = 2}, {1, 0}, card);
+  EXPECT_EQ(ToCsv(OutOfFold(table, {first, second})),
+            "fold,fold_,prediction,\"probability_a, b\",\"probability_c\"\"d\"\n"
+            "x,2,\"a, b\",0.5,0.5\n"
+            "y,2,\"c\"\"d\",0.25,0.75\n"
+            "z,1,\"a, b\",0.75,0.25\n");
+  const Table numbers = HeldOut({.values = {1.5f}, .classes = 0}, {0}, card);
+  EXPECT_EQ(ToCsv(OutOfFold(table, {numbers})), "fold,fold_,prediction\nx,1,1.5\n");
 }
 
 TEST(Trial, SaysWhichValueCannotBePut) {

@@ -79,6 +79,14 @@ class SearchTest : public ServerTest {
     order_.push_back(ended.task().substr(ended.task().rfind('/') + 1));
   }
 
+  // An artifact whose bytes say what it is.
+  void Add(const v1::Attempt& attempt, const std::string& what, v1::TaskResult& result) {
+    const auto blob =
+        worker_->WriteBlob(*server_, attempt, absl::StrCat(what, " of rate ", RateOf(attempt)));
+    ASSERT_TRUE(blob.ok()) << blob.status();
+    (*result.mutable_artifacts())[what] = *blob;
+  }
+
   // As a task process would: a model of a whole training, a state of a part of one.
   v1::AttemptReport Trained(const v1::Attempt& attempt) {
     v1::AttemptReport end = FakeWorker::Success(1);
@@ -86,12 +94,17 @@ class SearchTest : public ServerTest {
     if (attempt.step() != "fit") return end;
     (*result.mutable_metrics())["validation_loss"] = LossOf(attempt);
     result.set_seconds(2);
+    if (attempt.trial().fold() > 0) Add(attempt, "predictions", result);
     if (attempt.trial().fold() > 0 && attempt.trial().epochs() == 0) return end;
-    const std::string what = attempt.trial().epochs() > 0 ? "checkpoint" : "model";
-    const auto blob =
-        worker_->WriteBlob(*server_, attempt, absl::StrCat(what, " of rate ", RateOf(attempt)));
-    EXPECT_TRUE(blob.ok()) << blob.status();
-    if (blob.ok()) (*result.mutable_artifacts())[what] = *blob;
+    for (const auto& [key, blob] : attempt.inputs()) {
+      if (!key.ends_with("/predictions") || result.has_out_of_fold()) continue;
+      Add(attempt, "out_of_fold", result);
+      Add(attempt, "out_of_fold_table", result);
+      result.mutable_out_of_fold()->set_row_count(10);
+    }
+    Add(attempt,
+        attempt.task().ends_with("/fit") || attempt.trial().epochs() == 0 ? "model" : "checkpoint",
+        result);
     end.mutable_result()->mutable_card()->set_target("y");
     return end;
   }
@@ -282,6 +295,13 @@ TEST_F(SearchTest, CrossValidationMeasuresAndTrainsOnce) {
   EXPECT_NEAR(loss.mean(), loss.values(1), 1e-12);
   // Deviation of 0.01 from the mean on both sides: sqrt(2e-4 / 2) / sqrt(3).
   EXPECT_NEAR(loss.standard_error(), 0.01 / std::sqrt(3.0), 1e-12);
+  v1::GetDatasetRequest get;
+  get.set_name(own.result().out_of_fold().name());
+  const auto dataset = Call(server_->datasets(), &DatasetApi::GetDataset, User("ada"), get);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ(dataset->display_name(), "tiny-fit-out-of-fold.csv");
+  EXPECT_EQ(dataset->row_count(), 10);
+  EXPECT_EQ(dataset->source().digest(), Sha256Hex("out_of_fold of rate 0.1"));
   ASSERT_EQ(Trials(run.name()).trials_size(), 1);
   EXPECT_EQ(Trials(run.name()).trials(0).fold_values_size(), 3);
   v1::ListTasksRequest request;
@@ -398,6 +418,26 @@ TEST_F(SearchTest, EndsWithTheBestSoFarWhenItsTimeIsUp) {
   Play();
   EXPECT_EQ(GetRun(run.name()).state(), v1::RUN_STATE_SUCCEEDED);
   EXPECT_EQ(Trials(run.name()).trials_size(), 3);
+}
+
+TEST_F(SearchTest, ATrialThatWasCutShortGoesOnToItsModel) {
+  const v1::Run run = Create(
+      absl::StrCat("    search: {successive_halving: {trials: 9}, max_parallel: 1, max_seconds: "
+                   "30, space: ",
+                   kSpace, "}"));
+  ASSERT_EQ(Take().size(), 1);
+  for (int second = 0; second < 40; ++second) {
+    Advance(1'000);
+    Take();
+  }
+  End(held_.front(), Trained(held_.front()));
+  ASSERT_EQ(Take().size(), 1);
+  EXPECT_TRUE(held_.front().task().ends_with("/fit")) << held_.front().task();
+  EXPECT_TRUE(held_.front().inputs().contains("fit.1.e1/checkpoint"));
+  EXPECT_EQ(held_.front().trial().after_epochs(), 1);
+  EXPECT_EQ(held_.front().trial().epochs(), 0);
+  Play();
+  EXPECT_EQ(GetRun(run.name()).state(), v1::RUN_STATE_SUCCEEDED);
 }
 
 TEST_F(SearchTest, SaysWhichStepsHaveNoTrials) {

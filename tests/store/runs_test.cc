@@ -134,9 +134,9 @@ TEST_F(RunsTest, EventsAreNumberedWithoutGapsEvenIfACommandFails) {
   }
   EXPECT_EQ(*LastSequence(Read(), "r-1"), 5);
   EXPECT_EQ(ListEvents(Read(), "r-1", 2, 2)->front().sequence(), 3);
-  const EventFilter auc{.kind = v1::Event::kMetric, .step = "", .name = "auc"};
+  const EventFilter auc{.kind = v1::Event::kMetric, .task = "", .name = "auc"};
   EXPECT_EQ(ListEvents(Read(), "r-1", 0, 100, auc)->size(), 2u);
-  const EventFilter logs{.kind = v1::Event::kLog, .step = "", .name = ""};
+  const EventFilter logs{.kind = v1::Event::kLog, .task = "", .name = ""};
   EXPECT_TRUE(ListEvents(Read(), "r-1", 0, 100, logs)->empty());
 }
 

@@ -1,0 +1,148 @@
+#include "pipeline/out_of_fold.h"
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace beamline::pipeline {
+namespace {
+
+using engine::data::Column;
+using engine::data::Table;
+
+constexpr char kRow[] = "row";
+
+// The same column of several tables, one behind the other, in the order that `order` says. Tables
+// that lack it have zeros.
+Column JoinNumbers(const std::string& name, const std::vector<Table>& tables,
+                   const std::vector<int64_t>& order) {
+  std::vector<float> values;
+  for (const Table& table : tables) {
+    const Column* column = table.Find(name);
+    const size_t end = values.size() + static_cast<size_t>(table.rows());
+    if (column != nullptr) {
+      const auto some = column->values<float>();
+      values.insert(values.end(), some.begin(), some.end());
+    }
+    values.resize(end);
+  }
+  return Column::Of(name, std::move(values)).Take(order);
+}
+
+Column JoinTexts(const std::string& name, const std::vector<Table>& tables,
+                 const std::vector<int64_t>& order) {
+  std::vector<std::string> values;
+  for (const Table& table : tables) {
+    const Column& column = table.Get(name);
+    for (int64_t row = 0; row < column.rows(); ++row) values.push_back(column.Text(row));
+  }
+  return Column::OfStrings(name, values).Take(order);
+}
+
+// What the folds add, in the order of the first table that has it.
+std::vector<Column> Join(const std::vector<Table>& folds, const std::vector<int64_t>& order) {
+  std::vector<Column> columns;
+  std::set<std::string> seen = {kRow};
+  for (const Table& fold : folds) {
+    for (const Column& column : fold.columns()) {
+      if (!seen.insert(column.name()).second) continue;
+      columns.push_back(column.is_numeric() ? JoinNumbers(column.name(), folds, order)
+                                            : JoinTexts(column.name(), folds, order));
+    }
+  }
+  return columns;
+}
+
+std::string Quoted(std::string text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  for (size_t at = text.find('"'); at != std::string::npos; at = text.find('"', at + 2)) {
+    text.insert(at, 1, '"');
+  }
+  return absl::StrCat("\"", text, "\"");
+}
+
+}  // namespace
+
+Table HeldOut(const Said& said, const std::vector<int64_t>& rows, const v1::ModelCard& card) {
+  const size_t count = rows.size();
+  std::vector<Column> columns = {Column::Of(kRow, rows)};
+  if (said.classes == 0) {
+    columns.push_back(Column::Of("prediction", said.values));
+    return Table(std::move(columns));
+  }
+  const auto classes = static_cast<size_t>(said.classes);
+  const auto probability = [&](size_t i, size_t k) {
+    if (classes > 2) return said.values[i * classes + k];
+    return k == 1 ? said.values[i] : 1 - said.values[i];
+  };
+  std::vector<std::string> labels(count);
+  std::vector<std::vector<float>> values(classes, std::vector<float>(count));
+  for (size_t i = 0; i < count; ++i) {
+    size_t likeliest = 0;
+    for (size_t k = 0; k < classes; ++k) {
+      values[k][i] = probability(i, k);
+      if (values[k][i] > values[likeliest][i]) likeliest = k;
+    }
+    labels[i] = card.classes(static_cast<int>(likeliest));
+  }
+  columns.push_back(Column::OfStrings("prediction", labels));
+  for (size_t k = 0; k < classes; ++k) {
+    columns.push_back(Column::Of(absl::StrCat("probability_", card.classes(static_cast<int>(k))),
+                                 std::move(values[k])));
+  }
+  return Table(std::move(columns));
+}
+
+Table OutOfFold(const Table& table, const std::vector<Table>& folds) {
+  std::vector<int64_t> rows;
+  std::vector<int64_t> numbers;
+  for (size_t fold = 0; fold < folds.size(); ++fold) {
+    for (const int64_t row : folds[fold].Get(kRow).values<int64_t>()) {
+      rows.push_back(row);
+      numbers.push_back(static_cast<int64_t>(fold) + 1);
+    }
+  }
+  std::vector<int64_t> order(rows.size());
+  std::iota(order.begin(), order.end(), int64_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    return rows[static_cast<size_t>(a)] < rows[static_cast<size_t>(b)];
+  });
+  std::vector<int64_t> sorted;
+  for (const int64_t place : order) sorted.push_back(rows[static_cast<size_t>(place)]);
+  std::vector<Column> columns;
+  for (const Column& column : table.columns()) {
+    if (column.item_size() == 1) columns.push_back(column.Take(sorted));
+  }
+  std::vector<Column> added = {Column::Of("fold", std::move(numbers)).Take(order)};
+  for (Column& column : Join(folds, order)) added.push_back(std::move(column));
+  for (const Column& column : added) {
+    std::string name = column.name();
+    while (table.Find(name) != nullptr) name += "_";
+    columns.push_back(column.Renamed(std::move(name)));
+  }
+  return Table(std::move(columns));
+}
+
+std::string ToCsv(const Table& table) {
+  std::string csv;
+  const char* separator = "";
+  for (const Column& column : table.columns()) {
+    absl::StrAppend(&csv, separator, Quoted(column.name()));
+    separator = ",";
+  }
+  csv += "\n";
+  for (int64_t row = 0; row < table.rows(); ++row) {
+    separator = "";
+    for (const Column& column : table.columns()) {
+      absl::StrAppend(&csv, separator, Quoted(column.Text(row)));
+      separator = ",";
+    }
+    csv += "\n";
+  }
+  return csv;
+}
+
+}  // namespace beamline::pipeline

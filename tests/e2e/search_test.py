@@ -1,0 +1,134 @@
+"""Searches and cross-validation through the service: the same trials and the same model whatever
+runs at once and whoever is killed meanwhile; what folds leave behind can be used."""
+
+import csv
+import io
+import os
+import unittest
+
+import harness
+from harness import STUBS
+
+RUN = STUBS['run'][0]
+
+SEARCH = '''
+    search:
+      {algorithm}
+      objective: auc
+      max_parallel: {parallel}
+      space:
+        train.network.optimizer.adam.learning_rate: {{log_uniform: {{min: 0.0003, max: 0.3}}}}
+        train.network.layers.0.dense.units: {{choice: [2, 4, 8]}}
+'''
+
+
+def with_repetition(definition, text):
+    """`definition` with a search or cross-validation in its train step."""
+    marker = '  - name: evaluate'
+    assert definition.count(marker) == 1, definition
+    return definition.replace(marker, text.lstrip('\n') + marker)
+
+
+class SearchTest(harness.ClusterTest):
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.cluster.write('points.csv', harness.two_classes(rows=2000))
+        cls.plain = harness.pipeline(epochs=9, units=8)
+
+    def write(self, text):
+        return self.cluster.write('search.yaml', with_repetition(self.plain, text))
+
+    def trials(self, name):
+        answer = self.cluster.stubs['run'].ListTrials(RUN.ListTrialsRequest(parent=name))
+        return [(trial.number, trial.epochs, trial.value,
+                 sorted((key, str(value)) for key, value in trial.parameters.items()))
+                for trial in answer.trials]
+
+    def check_events(self, name):
+        sequences = [event.sequence for event in self.cluster.events(name)]
+        self.assertEqual(sequences, list(range(1, len(sequences) + 1)))
+
+    def test_nothing_depends_on_parallelism_or_kills(self):
+        for algorithm in ('hyperband: {}', 'tpe: {trials: 8, startup_trials: 3, lag: 2}'):
+            path = self.write(SEARCH.format(algorithm=algorithm, parallel=1))
+            undisturbed = self.cluster.expect_success(self.cluster.create_run(path))
+            trials = self.trials(undisturbed.name)
+            self.assertGreaterEqual(len(trials), 8)
+            digest = self.cluster.model_digest(undisturbed)
+
+            path = self.write(SEARCH.format(algorithm=algorithm, parallel=5))
+            name = self.cluster.create_run(path)
+            self.cluster.start_worker('w2')
+            ended = []
+            def third(event):
+                ended.extend([event] if event.HasField('trial_ended') else [])
+                return len(ended) == 3
+            self.cluster.wait_for_event(name, third, 'three trials had ended')
+            self.cluster.server.kill()
+            self.cluster.workers.pop('w2').kill()
+            self.cluster.start_server()
+            run = self.cluster.expect_success(name)
+            self.assertEqual(self.trials(name), trials)
+            self.assertEqual(self.cluster.model_digest(run), digest)
+            self.check_events(name)
+
+    def test_the_model_of_a_search_is_that_of_a_plain_step(self):
+        path = self.write(SEARCH.format(algorithm='successive_halving: {trials: 6}', parallel=4))
+        run = self.cluster.expect_success(self.cluster.create_run(path))
+        model = STUBS['model'][0]
+        lineage = self.cluster.stubs['model'].GetModel(
+            model.GetModelRequest(name=run.models[0])).lineage
+        self.assertEqual(len(lineage.trial_values), 2)
+        plain = self.cluster.write('plain.yaml', self.plain)
+        sets = [f'--set=steps.train.{key}={value.number_value!r}'
+                for key, value in lineage.trial_values.items()]
+        again = self.cluster.expect_success(self.cluster.create_run(plain, *sets))
+        self.assertEqual(self.cluster.model_digest(again), self.cluster.model_digest(run))
+
+    def test_cross_validation_leaves_predictions_of_every_row(self):
+        path = self.write('    cross_validation: {stratified: {folds: 4}}\n')
+        name = self.cluster.create_run(path)
+        self.cluster.expect_success(name)
+        tasks = self.cluster.stubs['run'].ListTasks(RUN.ListTasksRequest(parent=name)).tasks
+        own = next(task for task in tasks if task.step == 'train')
+        statistics = own.result.cross_validation['auc']
+        self.assertEqual(len(statistics.values), 4)
+        self.assertAlmostEqual(statistics.mean, sum(statistics.values) / 4)
+        dataset = own.result.out_of_fold
+        target = self.cluster.path('oof.csv')
+        self.cluster.cli('dataset', 'download', dataset.name.rsplit('/', 1)[1], target, check=0)
+        with open(target, encoding='utf-8', newline='') as file:
+            rows = list(csv.DictReader(io.StringIO(file.read())))
+        self.assertEqual(len(rows), dataset.row_count)
+        label = next(key for key in rows[0] if key not in ('fold', 'prediction')
+                     and {row[key] for row in rows} == {row['prediction'] for row in rows})
+        for fold, accuracy in enumerate(own.result.cross_validation['accuracy'].values, start=1):
+            mine = [row for row in rows if row['fold'] == str(fold)]
+            right = sum(row['prediction'] == row[label] for row in mine)
+            self.assertAlmostEqual(right / len(mine), accuracy, places=9)
+        # It is a dataset like any other.
+        shown = self.cluster.cli('dataset', 'list', check=0).out
+        self.assertIn('train-out-of-fold.csv', shown)
+
+    def test_a_search_is_refused_with_its_path(self):
+        path = self.write(SEARCH.format(algorithm='grid: {}', parallel=1))
+        answer = self.cluster.cli('run', 'create', path)
+        self.assertNotEqual(answer.code, 0)
+        self.assertIn('a grid needs to know which values: give points', answer.err)
+
+    def test_cancel_stops_all_trials(self):
+        path = self.cluster.write('long.yaml', with_repetition(
+            harness.pipeline(epochs=100_000, units=8),
+            SEARCH.format(algorithm='random: {trials: 20}', parallel=8)))
+        name = self.cluster.create_run(path)
+        self.cluster.wait_for_event(name, lambda event: event.progress.step > 0, 'it trains')
+        self.cluster.cli('run', 'cancel', name.rsplit('/', 1)[1], check=0)
+        run = self.cluster.wait_for_end(name)
+        self.assertEqual(run.state, RUN.RUN_STATE_CANCELLED)
+        self.check_events(name)
+
+
+if __name__ == '__main__':
+    unittest.main()
