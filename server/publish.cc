@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "base/strings.h"
 #include "beamline/v1/model.pb.h"
 #include "pipeline/resolve.h"
 #include "pipeline/trial.h"
@@ -99,7 +100,7 @@ absl::Status KeepOutOfFold(Transaction& transaction, const store::StoredRun& run
   v1::Dataset& dataset = *result.mutable_out_of_fold();
   const std::string& id = source->second.digest();
   dataset.set_name(DatasetName(run.project, id));
-  dataset.set_display_name(absl::StrCat(store::IdOf(run.message.pipeline()), "-",
+  dataset.set_display_name(absl::StrCat(A(store::IdOf(run.message.pipeline())), "-",
                                         task.message.step(), "-out-of-fold.csv"));
   *dataset.mutable_source() = source->second;
   *dataset.mutable_table() = table->second;
