@@ -8,6 +8,7 @@
 namespace beamline::pipeline::search {
 namespace {
 
+constexpr int kPrior = -1;
 constexpr size_t kFullWeight = 25;
 constexpr double kMostKernels = 100;
 constexpr double kSqrt2Pi = 2.50662827463100050242;
@@ -52,7 +53,7 @@ Parzen::Gaussian Parzen::Cut(double mean, double deviation) {
 Parzen::Factors Parzen::GaussianFactors(size_t d, const std::vector<const Place*>& trials) {
   std::vector<std::pair<double, size_t>> sorted;
   for (size_t k = 0; k < trials.size(); ++k) {
-    if ((*trials[k])[d]) sorted.emplace_back((*trials[k])[d]->Middle(), k);
+    sorted.emplace_back((*trials[k])[d].Middle(), k);
   }
   std::sort(sorted.begin(), sorted.end());
   std::vector<double> means;
@@ -70,10 +71,9 @@ Parzen::Factors Parzen::ChoiceFactors(size_t d, int64_t count,
                                       const std::vector<const Place*>& trials) {
   Factors factors;
   factors.count = count;
-  factors.choices.assign(trials.size() + 1, -1);
+  factors.choices.assign(trials.size() + 1, kPrior);
   for (size_t k = 0; k < trials.size(); ++k) {
-    if (!(*trials[k])[d]) continue;
-    factors.choices[k] = static_cast<int>((*trials[k])[d]->Middle() * static_cast<double>(count));
+    factors.choices[k] = static_cast<int>((*trials[k])[d].Middle() * static_cast<double>(count));
   }
   // The prior's weight, 1, is spread over all kernels.
   const double spread = 1 / static_cast<double>(trials.size() + 1);
@@ -84,9 +84,8 @@ Parzen::Factors Parzen::ChoiceFactors(size_t d, int64_t count,
   return factors;
 }
 
-Parzen::Parzen(const SearchSpace& space, const std::vector<size_t>& over,
-               const std::vector<const Place*>& trials)
-    : over_(over), factors_(space.dimensions().size()) {
+Parzen::Parzen(const std::vector<const Dimension*>& dimensions,
+               const std::vector<const Place*>& trials) {
   double sum = 0;
   for (size_t k = 0; k <= trials.size(); ++k) {
     const double weight = k == trials.size() ? 1 : WeightOf(k, trials.size());
@@ -95,10 +94,9 @@ Parzen::Parzen(const SearchSpace& space, const std::vector<size_t>& over,
   }
   const double log_sum = Log(sum);
   for (double& log_weight : log_weights_) log_weight -= log_sum;
-  for (const size_t d : over_) {
-    const Dimension& dimension = space.dimensions()[d];
-    factors_[d] = dimension.choice() ? ChoiceFactors(d, dimension.count(), trials)
-                                     : GaussianFactors(d, trials);
+  for (size_t d = 0; d < dimensions.size(); ++d) {
+    factors_.push_back(dimensions[d]->choice() ? ChoiceFactors(d, dimensions[d]->count(), trials)
+                                               : GaussianFactors(d, trials));
   }
 }
 
@@ -117,7 +115,7 @@ double Parzen::Draw(size_t kernel, size_t d, double unit) const {
   }
   const double n = static_cast<double>(factors.count);
   const int own = factors.choices[kernel];
-  if (own < 0 || factors.count == 1) return unit;
+  if (own == kPrior || factors.count == 1) return unit;
   if (unit < factors.own) return (own + 0.5) / n;
   // The others share the rest.
   const double rest = (unit - factors.own) / (1 - factors.own);
@@ -128,7 +126,7 @@ double Parzen::Draw(size_t kernel, size_t d, double unit) const {
 double Parzen::LogFactor(const Factors& factors, size_t kernel, const Cell& cell) {
   if (factors.count > 0) {
     const int own = factors.choices[kernel];
-    if (own < 0) return -Log(static_cast<double>(factors.count));
+    if (own == kPrior) return -Log(static_cast<double>(factors.count));
     const int choice = static_cast<int>(cell.Middle() * static_cast<double>(factors.count));
     return choice == own ? factors.log_own : factors.log_other;
   }
@@ -144,9 +142,8 @@ double Parzen::LogFactor(const Factors& factors, size_t kernel, const Cell& cell
 
 double Parzen::LogDensity(const Place& place) const {
   std::vector<double> logs = log_weights_;
-  for (const size_t d : over_) {
-    if (!place[d]) continue;
-    for (size_t k = 0; k < logs.size(); ++k) logs[k] += LogFactor(factors_[d], k, *place[d]);
+  for (size_t d = 0; d < factors_.size(); ++d) {
+    for (size_t k = 0; k < logs.size(); ++k) logs[k] += LogFactor(factors_[d], k, place[d]);
   }
   const double most = *std::max_element(logs.begin(), logs.end());
   double sum = 0;

@@ -1,31 +1,30 @@
 // Densities over a search space as mixtures of kernels around trials (Parzen estimators).
 #pragma once
 
-#include <optional>
+#include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "pipeline/search/space.h"
 
 namespace beamline::pipeline::search {
 
-// Where a trial lies, by dimension; nothing where the key was no part of it.
-using Place = std::vector<std::optional<Cell>>;
+// Where a trial lies in some dimensions.
+using Place = std::vector<Cell>;
 
-// Over the dimensions `over`: one kernel for each trial, and one that is as wide as the space, the
-// prior. A kernel is a product over the dimensions: a Gaussian on the scale of the dimension, cut
-// off at its ends, or weights of its choices; the prior's where the trial lacks the dimension. The
-// last 25 trials weigh as much as the prior, earlier ones less. Immutable.
+// One kernel for each trial, and one that is as wide as the space, the prior. A kernel is a product
+// over the dimensions: a Gaussian on the scale of the dimension, cut off at its ends, or weights of
+// its choices. The last 25 trials weigh as much as the prior, earlier ones less. Immutable.
 class Parzen {
  public:
-  // `trials` in the order of their numbers.
-  Parzen(const SearchSpace& space, const std::vector<size_t>& over,
-         const std::vector<const Place*>& trials);
+  // `trials` in the order of their numbers; each has a cell for each of `dimensions`.
+  Parzen(const std::vector<const Dimension*>& dimensions, const std::vector<const Place*>& trials);
 
   // A kernel, drawn by its weight. unit: in [0, 1).
   size_t Kernel(double unit) const;
-  // A number of dimension `d`'s scale, drawn from `kernel`.
+  // A number on the scale of dimension `d` of those given, drawn from `kernel`.
   double Draw(size_t kernel, size_t d, double unit) const;
-  // The logarithm of the density at `place`: that of the dimensions of `over` that it has.
+  // The logarithm of the density at `place`.
   double LogDensity(const Place& place) const;
 
  private:
@@ -42,7 +41,7 @@ class Parzen {
   // Of one dimension, by kernel.
   struct Factors {
     std::vector<Gaussian> gaussians;
-    std::vector<int> choices;  // -1: the prior
+    std::vector<int> choices;  // kPrior: that of no trial
     // Of a kernel's own choice and of each other one.
     double log_own = 0;
     double log_other = 0;
@@ -55,10 +54,9 @@ class Parzen {
   static Factors ChoiceFactors(size_t d, int64_t count, const std::vector<const Place*>& trials);
   static double LogFactor(const Factors& factors, size_t kernel, const Cell& cell);
 
-  std::vector<size_t> over_;
   std::vector<double> cumulative_;
   std::vector<double> log_weights_;
-  std::vector<Factors> factors_;  // by dimension of the space
+  std::vector<Factors> factors_;  // by dimension
 };
 
 }  // namespace beamline::pipeline::search

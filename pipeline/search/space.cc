@@ -34,6 +34,10 @@ bool SameValue(const Value& a, const Value& b) {
   return google::protobuf::util::MessageDifferencer::Equals(a, b);
 }
 
+bool SameValues(const google::protobuf::ListValue& a, const google::protobuf::ListValue& b) {
+  return google::protobuf::util::MessageDifferencer::Equals(a, b);
+}
+
 Dimension::Dimension(std::string key, const v1::Space& space)
     : key_(std::move(key)), space_(&space) {
   const v1::Interval* interval = nullptr;

@@ -88,5 +88,6 @@ class SearchSpace {
 };
 
 bool SameValue(const google::protobuf::Value& a, const google::protobuf::Value& b);
+bool SameValues(const google::protobuf::ListValue& a, const google::protobuf::ListValue& b);
 
 }  // namespace beamline::pipeline::search
