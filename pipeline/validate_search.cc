@@ -244,6 +244,15 @@ void CheckTaskCount(Context& context, const std::string& path, const v1::Step& s
       return;
     }
   }
+  if (search.has_hyperband()) {
+    trials = search::TrialCount({search, EpochsOf(step.train())});
+    if (trials > kMaxTrials) {
+      context.errors.Add(path + ".hyperband",
+                         absl::StrCat("makes more than ", kMaxTrials,
+                                      " trials: raise min_epochs, or set max_epochs"));
+      return;
+    }
+  }
   trials = std::max<int64_t>({trials, search.random().trials(), search.sobol().trials(),
                               search.successive_halving().trials(), search.tpe().trials()});
   const int64_t folds = CountFolds(step.cross_validation());

@@ -33,12 +33,13 @@ int Divisions(int step_epochs, int reduction, int least) {
 // Brackets as they are made one behind the other, within what is left.
 class Builder {
  public:
-  explicit Builder(const Setting& setting)
-      : epochs_left_(setting.search.max_epochs() > 0 ? setting.search.max_epochs() : INT64_MAX) {}
+  Builder(const Setting& setting, int most_trials)
+      : most_trials_(most_trials),
+        epochs_left_(setting.search.max_epochs() > 0 ? setting.search.max_epochs() : INT64_MAX) {}
 
   void Add(int64_t trials, int reduction, int min_epochs, int step_epochs) {
     const auto rounds = [&](int n) { return HalvingRounds(n, reduction, min_epochs, step_epochs); };
-    int most = static_cast<int>(std::min<int64_t>(trials, kMaxTrials - (next_ - 1)));
+    int most = static_cast<int>(std::min<int64_t>(trials, most_trials_ - (next_ - 1)));
     while (most > 0 && EpochsOf(rounds(most)) > epochs_left_) --most;
     if (most <= 0) return;
     brackets_.push_back({next_, rounds(most)});
@@ -49,6 +50,7 @@ class Builder {
   std::vector<Bracket> Take() { return std::move(brackets_); }
 
  private:
+  int most_trials_;
   int64_t epochs_left_;
   int next_ = 1;
   std::vector<Bracket> brackets_;
@@ -158,8 +160,8 @@ std::vector<Round> HalvingRounds(int trials, int reduction, int min_epochs, int 
   return rounds;
 }
 
-std::vector<Bracket> Brackets(const Setting& setting) {
-  Builder builder(setting);
+std::vector<Bracket> Brackets(const Setting& setting, int most_trials) {
+  Builder builder(setting, most_trials);
   const int step_epochs = std::max(1, setting.step_epochs);
   if (setting.search.has_successive_halving()) {
     const v1::SuccessiveHalving& halving = setting.search.successive_halving();

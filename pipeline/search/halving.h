@@ -27,8 +27,8 @@ struct Bracket {
 std::vector<Round> HalvingRounds(int trials, int reduction, int min_epochs, int step_epochs);
 
 // The brackets of `setting.search`, which is SuccessiveHalving or Hyperband, within its epochs and
-// kMaxTrials: as many trials for each in turn as there is room for.
-std::vector<Bracket> Brackets(const Setting& setting);
+// `most_trials` in all: as many trials for each in turn as there is room for.
+std::vector<Bracket> Brackets(const Setting& setting, int most_trials = kMaxTrials);
 
 // A trial goes on as soon as it is certain to be among the best of its round, whatever the missing
 // results are. Equal values: the smaller number goes on. `draw` gives the values of a trial.

@@ -34,7 +34,7 @@ Values SobolValues(const SearchSpace& space, uint64_t seed, int number) {
   });
 }
 
-int FullTrials(const v1::Search& search) {
+int WantedTrials(const v1::Search& search) {
   switch (search.algorithm_case()) {
     case v1::Search::kGrid:
       return GridSize(search);
@@ -49,17 +49,19 @@ int FullTrials(const v1::Search& search) {
   }
 }
 
+// Of an algorithm whose trials all train to the end: as many as it has epochs for.
+int FullTrials(const Setting& setting) {
+  const int wanted = std::clamp(WantedTrials(setting.search), 0, kMaxTrials + 1);
+  const int64_t most = setting.search.max_epochs();
+  if (most <= 0) return wanted;
+  return static_cast<int>(std::min<int64_t>(wanted, most / std::max(1, setting.step_epochs)));
+}
+
 // Outcomes of a search whose trials all train to the end, by number.
 class FullTrainings {
  public:
   FullTrainings(const Setting& setting, const std::vector<Outcome>& outcomes)
-      : trials_(FullTrials(setting.search)) {
-    trials_ = std::clamp(trials_, 0, kMaxTrials);
-    const int64_t most = setting.search.max_epochs();
-    if (most > 0) {
-      trials_ =
-          static_cast<int>(std::min<int64_t>(trials_, most / std::max(1, setting.step_epochs)));
-    }
+      : trials_(std::min(FullTrials(setting), kMaxTrials)) {
     by_number_.assign(static_cast<size_t>(trials_) + 1, nullptr);
     for (const Outcome& outcome : outcomes) {
       if (outcome.number < 1 || outcome.number > trials_) continue;
@@ -156,6 +158,17 @@ int BestTrial(const Setting& setting, const std::vector<Outcome>& outcomes) {
     if (Succeeded(outcome) && (!best || before(outcome, *best))) best = &outcome;
   }
   return best ? best->number : 0;
+}
+
+int TrialCount(const Setting& setting) {
+  if (!setting.search.has_successive_halving() && !setting.search.has_hyperband()) {
+    return FullTrials(setting);
+  }
+  int trials = 0;
+  for (const Bracket& bracket : Brackets(setting, kMaxTrials + 1)) {
+    trials += bracket.rounds[0].trials;
+  }
+  return trials;
 }
 
 int GridSize(const v1::Search& search) {

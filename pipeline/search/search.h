@@ -2,8 +2,8 @@
 // trials so far.
 //
 // Each trial depends on a set of results that the algorithm fixes beforehand, so that the order in
-// which trials end, and how many run at once, change nothing. Nothing is kept between calls: whoever
-// holds the outcomes can go on with the search.
+// which trials end, and how many run at once, change nothing. Nothing is kept between calls:
+// whoever holds the outcomes can go on with the search.
 #pragma once
 
 #include <cstdint>
@@ -46,8 +46,8 @@ struct Outcome {
   double value = 0;
 };
 
-// A part of a trial: trains to the end of epoch `epochs` (0: to the end), starting where the part of
-// the same trial that ended with epoch `after_epochs` left off (0: from the beginning).
+// A part of a trial: trains to the end of epoch `epochs` (0: to the end), starting where the part
+// of the same trial that ended with epoch `after_epochs` left off (0: from the beginning).
 struct Suggestion {
   int number = 0;
   int epochs = 0;
@@ -65,16 +65,20 @@ struct Plan {
   bool complete = false;
 };
 
-// `outcomes` in any order. At most `limit` suggestions are made. The same suggestions come, whatever
-// outcomes come first: for any outcomes A within B, what A determines B determines too.
+// `outcomes` in any order. At most `limit` suggestions are made. The same suggestions come,
+// whatever outcomes come first: for any outcomes A within B, what A determines B determines too.
 Plan MakePlan(const Setting& setting, const std::vector<Outcome>& outcomes, int limit);
 
 // The number of the trial that wins: the best value of those that trained for the most epochs, the
 // smaller number of equals. 0: none succeeded.
 int BestTrial(const Setting& setting, const std::vector<Outcome>& outcomes);
 
-// Combinations that a grid has; saturates above kMaxTrials. Conditions are obeyed: combinations that
-// differ only in values without effect count once.
+// Combinations that a grid has; saturates above kMaxTrials. Conditions are obeyed: combinations
+// that differ only in values without effect count once.
 int GridSize(const v1::Search& search);
+
+// Trials that the search makes within max_epochs; saturates above kMaxTrials, which MakePlan keeps
+// to.
+int TrialCount(const Setting& setting);
 
 }  // namespace beamline::pipeline::search

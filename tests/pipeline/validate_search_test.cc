@@ -66,6 +66,9 @@ TEST_F(ValidateTest, RefusesSearchesThatCannotRun) {
        epochs + ".uniform: a grid needs to know which values: give points or step"},
       {Search("{grid: {}, space: {train.network.epochs: {integer: {min: 1, max: 2000}}}}"),
        at + ".grid: has more than 1000 combinations: list fewer values, or use sobol or tpe"},
+      {Search("{hyperband: {}, space: {train.network.batch_size: {choice: [8]}}}") +
+           "\nsteps.train.train.network.epochs: 1000",
+       at + ".hyperband: makes more than 1000 trials: raise min_epochs, or set max_epochs"},
       {Space("{train.network.epochs: {uniform: {min: 1, max: 2, points: 3}}}"),
        epochs + ".uniform.points: is for a grid: other searches draw any value"},
       {Space("{resources.cpus: {choice: [1, 2]}}"),

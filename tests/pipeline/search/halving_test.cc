@@ -72,6 +72,10 @@ TEST(HalvingTest, KeepsToTheTrialsOfASearch) {
     trials += b.rounds[0].trials;
   }
   EXPECT_EQ(trials, kMaxTrials);
+  EXPECT_EQ(TrialCount({Parse("hyperband {}" + kX), 1000}), kMaxTrials + 1);  // 1214
+  EXPECT_EQ(TrialCount({Parse("hyperband {}" + kX), 81}), 143);
+  EXPECT_EQ(TrialCount({Parse("random {trials: 50} max_epochs: 99" + kX), 10}), 9);
+  EXPECT_EQ(TrialCount({Parse("successive_halving {trials: 12}" + kX), 81}), 12);
 }
 
 // One bracket 9x1 3x3 1x9, whose results a test sets one by one.
