@@ -1,6 +1,6 @@
 #include <algorithm>
 #include <functional>
-#include <memory>
+#include <map>
 
 #include "pipeline/search/grid.h"
 #include "pipeline/search/halving.h"
@@ -69,6 +69,9 @@ class FullTrainings {
     }
   }
 
+  // Null: not among the outcomes.
+  const Outcome* At(int number) const { return by_number_[static_cast<size_t>(number)]; }
+
   // Numbers 1 .. last, of which all have ended.
   int EndedTo() const {
     int last = 0;
@@ -87,18 +90,13 @@ class FullTrainings {
     plan.complete = EndedTo() == trials_;
     for (int number = 1; number <= std::min(last, trials_); ++number) {
       if (static_cast<int>(plan.due.size()) >= limit) break;
-      if (!by_number_[static_cast<size_t>(number)]) {
-        plan.due.push_back({number, 0, 0, draw(number)});
-      }
+      if (!At(number)) plan.due.push_back({number, 0, 0, draw(number)});
     }
     return plan;
   }
 
  private:
-  bool EndedAt(int number) const {
-    const Outcome* outcome = by_number_[static_cast<size_t>(number)];
-    return outcome && Ended(*outcome);
-  }
+  bool EndedAt(int number) const { return At(number) && Ended(*At(number)); }
 
   int trials_;
   std::vector<const Outcome*> by_number_;
@@ -109,9 +107,21 @@ Plan PlanTpe(const Setting& setting, const SearchSpace& space, const FullTrainin
   const v1::TpeSearch& tpe = setting.search.tpe();
   const int startup = tpe.startup_trials() > 0 ? tpe.startup_trials() : kDefaultStartupTrials;
   const int lag = tpe.lag() > 0 ? tpe.lag() : kDefaultLag;
+  // Of trials whose results trial `number` does not know. They are made before it.
+  std::map<int, Values> made;
+  const auto running = [&](int number) {
+    std::vector<const Values*> values;
+    for (int n = number - lag + 1; n < number; ++n) {
+      const Outcome* outcome = trainings.At(n);
+      values.push_back(outcome ? &outcome->values : &made.at(n));
+    }
+    return values;
+  };
   const auto draw = [&](int number) {
-    if (number <= startup || number <= lag) return RandomValues(space, setting.seed, number);
-    return TpeValues(space, setting, trainings.First(number - lag), number);
+    const bool random = number <= startup || number <= lag;
+    return made[number] = random ? RandomValues(space, setting.seed, number)
+                                 : TpeValues(space, setting, trainings.First(number - lag),
+                                             running(number), number);
   };
   return trainings.Make(std::max(startup, trainings.EndedTo() + lag), limit, draw);
 }

@@ -73,7 +73,8 @@ struct Trials {
   std::vector<const Place*> others;
 };
 
-Trials TrialsOf(const Group& group, const std::vector<const Outcome*>& known, bool maximize) {
+Trials TrialsOf(const Group& group, const std::vector<const Outcome*>& known,
+                const std::vector<const Values*>& running, bool maximize) {
   Trials trials;
   // Whether it failed, loss, index.
   std::vector<std::tuple<bool, double, size_t>> ranking;
@@ -84,12 +85,18 @@ Trials TrialsOf(const Group& group, const std::vector<const Outcome*>& known, bo
   std::sort(ranking.begin(), ranking.end());
   std::vector<bool> is_good(ranking.size(), false);
   for (size_t i = 0; i < GoodOnes(ranking.size()); ++i) is_good[std::get<2>(ranking[i])] = true;
-  trials.places.reserve(known.size());
+  trials.places.reserve(known.size() + running.size());
   for (size_t i = 0; i < known.size(); ++i) {
     std::optional<Place> place = PlaceOf(group, known[i]->values);
     if (!place) continue;
     trials.places.push_back(*std::move(place));
     (is_good[i] ? trials.good : trials.others).push_back(&trials.places.back());
+  }
+  for (const Values* values : running) {
+    std::optional<Place> place = PlaceOf(group, *values);
+    if (!place) continue;
+    trials.places.push_back(*std::move(place));
+    trials.others.push_back(&trials.places.back());
   }
   return trials;
 }
@@ -125,11 +132,12 @@ std::vector<double> BestCandidate(const Group& group, const Trials& trials, uint
 }  // namespace
 
 Values TpeValues(const SearchSpace& space, const Setting& setting,
-                 const std::vector<const Outcome*>& known, int number) {
+                 const std::vector<const Outcome*>& known,
+                 const std::vector<const Values*>& running, int number) {
   Values values;
   for (const Group& group : GroupsOf(space)) {
     if (!space.Active(group.indices[0], values)) continue;
-    const Trials trials = TrialsOf(group, known, setting.maximize);
+    const Trials trials = TrialsOf(group, known, running, setting.maximize);
     const std::vector<double> units = BestCandidate(group, trials, setting.seed, number);
     for (size_t d = 0; d < units.size(); ++d) {
       values[group.dimensions[d]->key()] = group.dimensions[d]->ValueAt(units[d]);

@@ -49,9 +49,9 @@ TEST(GoldenTest, Sobol) {
 TEST(GoldenTest, Tpe) {
   EXPECT_EQ(Trial("tpe {trials: 60}", 3), Trial("random {trials: 3}", 3));
   EXPECT_EQ(Trial("tpe {trials: 60}", 30),
-            "depth=1 lr=0.000133227095533 momentum=0.615195325718 optimizer=sgd units=425 ");
+            "depth=3 lr=0.000766653366283 momentum=0.787898731487 optimizer=sgd units=235 ");
   EXPECT_EQ(Trial("tpe {trials: 60}", 60),
-            "depth=2 lr=0.000116756910969 momentum=0.563139774934 optimizer=sgd units=40 ");
+            "depth=3 lr=0.000274627270356 momentum=0.860779563147 optimizer=sgd units=210 ");
 }
 
 }  // namespace

@@ -82,6 +82,32 @@ TEST(TpeTest, FailedTrialsAreAvoided) {
   EXPECT_LT(failed, 60);
 }
 
+// What runs at the same time counts by its place and not by its result.
+TEST(TpeTest, KnowsWhatRuns) {
+  const v1::Search search =
+      Parse("tpe {trials: 30 startup_trials: 5 lag: 10}" + In("x", "uniform {min: 0 max: 1}"));
+  std::vector<Outcome> outcomes;
+  const Setting setting{search, 1, false, 4};
+  for (const Suggestion& s : MakePlan(setting, outcomes, 100).due) {
+    outcomes.push_back(Success(s, s.number));
+  }
+  for (const Suggestion& s : MakePlan(setting, outcomes, 100).due) {
+    outcomes.push_back({s.number, s.epochs, s.values});
+  }
+  ASSERT_EQ(outcomes.size(), 20u);
+  // Trial 20 knows the results of trials 1 to 10, and of the others only where they are.
+  const auto last = [&] {
+    const std::vector<Outcome> others(outcomes.begin(), outcomes.end() - 1);
+    return Text(MakePlan(setting, others, 100).due.at(0));
+  };
+  const std::string chosen = last();
+  outcomes[12].state = Outcome::State::kSucceeded;
+  outcomes[12].value = -100;
+  EXPECT_EQ(last(), chosen);
+  for (size_t i = 10; i < 19; ++i) outcomes[i].values = outcomes[0].values;
+  EXPECT_NE(last(), chosen);
+}
+
 TEST(TpeTest, WaitsForTheResultsThatItsLagNames) {
   const v1::Search search =
       Parse("tpe {trials: 20 startup_trials: 5 lag: 3}" + In("x", "uniform {min: 0 max: 1}"));
