@@ -39,6 +39,16 @@ void Judge(TrialPart* part) {
   }
 }
 
+// What users are told of a part. Cancelled: no task of it failed by itself.
+v1::TaskState StateOf(const TrialPart& part) {
+  if (part.state == State::kUnknown) return v1::TASK_STATE_RUNNING;
+  if (part.state == State::kSucceeded) return v1::TASK_STATE_SUCCEEDED;
+  const bool cancelled = std::none_of(part.tasks.begin(), part.tasks.end(), [](const auto* task) {
+    return HasFailed(*task) && task->state != v1::TASK_STATE_CANCELLED;
+  });
+  return cancelled ? v1::TASK_STATE_CANCELLED : v1::TASK_STATE_FAILED;
+}
+
 // A trial as users see it, from its parts in the order of their epochs.
 v1::TrialSummary ToSummary(const std::vector<const TrialPart*>& parts) {
   v1::TrialSummary summary;
@@ -49,8 +59,7 @@ v1::TrialSummary ToSummary(const std::vector<const TrialPart*>& parts) {
   double seconds = 0;
   for (const TrialPart* part : parts) {
     for (const store::StoredTrial* task : part->tasks) seconds += task->seconds;
-    if (part->state == State::kUnknown) summary.set_state(v1::TASK_STATE_RUNNING);
-    if (part->state == State::kFailed) summary.set_state(v1::TASK_STATE_FAILED);
+    if (part->state != State::kSucceeded) summary.set_state(StateOf(*part));
     if (part->state != State::kSucceeded) continue;
     summary.set_value(part->value.mean());
     summary.set_standard_error(part->value.standard_error());

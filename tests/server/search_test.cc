@@ -401,6 +401,13 @@ TEST_F(SearchTest, IsCancelledAsAWhole) {
   EXPECT_EQ(GetRun(run.name()).state(), v1::RUN_STATE_CANCELLED);
   EXPECT_EQ(GetTask(run.name(), "fit").state(), v1::TASK_STATE_CANCELLED);
   EXPECT_TRUE(Take().empty());
+  const v1::ListTrialsResponse trials = Trials(run.name());
+  ASSERT_GT(trials.trials_size(), 1);
+  EXPECT_EQ(trials.trials(0).state(), v1::TASK_STATE_SUCCEEDED);
+  for (int i = 1; i < trials.trials_size(); ++i) {
+    EXPECT_EQ(trials.trials(i).state(), v1::TASK_STATE_CANCELLED);
+    EXPECT_FALSE(trials.trials(i).has_failure());
+  }
 }
 
 TEST_F(SearchTest, EndsWithTheBestSoFarWhenItsTimeIsUp) {
