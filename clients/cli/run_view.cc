@@ -8,20 +8,18 @@
 #include "clients/cli/format.h"
 #include "clients/cli/json.h"
 #include "clients/cli/progress.h"
+#include "clients/cli/trial_text.h"
 
 namespace beamline::cli {
 namespace {
 
 constexpr absl::Duration kBetweenProgressLines = absl::Seconds(2);
 
-absl::Time EventTime(const v1::Event& event) {
-  return absl::FromUnixSeconds(event.time().seconds()) + absl::Nanoseconds(event.time().nanos());
+absl::Time TimeOf(const google::protobuf::Timestamp& time) {
+  return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
 }
 
-std::string FailureText(const v1::Failure& failure) {
-  if (failure.message().empty()) return "";
-  return absl::StrCat(failure.field().empty() ? "" : failure.field() + ": ", failure.message());
-}
+absl::Time EventTime(const v1::Event& event) { return TimeOf(event.time()); }
 
 std::string StateWord(v1::TaskState state) {
   return EnumWord(v1::TaskState_Name(state), "TASK_STATE_");
@@ -61,8 +59,12 @@ bool IsTerminal(v1::RunState state) {
          state == v1::RUN_STATE_CANCELLED;
 }
 
-RunView::RunView(std::vector<std::string> steps, const TerminalTraits& traits) : traits_(traits) {
-  for (const std::string& name : steps) Find(name);
+RunView::RunView(const v1::PipelineDefinition& definition, const TerminalTraits& traits)
+    : traits_(traits) {
+  for (const v1::Step& step : definition.steps()) {
+    Step& shown = Find(step.name());
+    if (IsRepeated(step)) shown.repetition.emplace(step);
+  }
 }
 
 RunView::Step& RunView::Find(const std::string& name) {
@@ -72,6 +74,21 @@ RunView::Step& RunView::Find(const std::string& name) {
   Step& step = steps_.emplace_back();
   step.name = name;
   return step;
+}
+
+RepetitionView& RunView::FindRepetition(const std::string& name) {
+  Step& step = Find(name);
+  if (!step.repetition.has_value()) step.repetition.emplace(v1::Step());
+  return *step.repetition;
+}
+
+void RunView::Know(const v1::Task& task) {
+  if (LastPart(task.name()) != task.step()) return FindRepetition(task.step()).Know(task);
+  Step& step = Find(task.step());
+  step.state = task.state();
+  step.start_time = TimeOf(task.start_time());
+  step.end_time = TimeOf(task.end_time());
+  step.trains_once = step.repetition.has_value() && task.attempt() > 0;
 }
 
 std::string RunView::Told(const v1::Event& event, const std::string& text) const {
@@ -85,22 +102,26 @@ std::vector<std::string> RunView::Apply(const v1::Event& event, bool with_progre
   if (event.sequence() <= last_sequence_) return {};
   last_sequence_ = event.sequence();
   if (start_time_ == absl::InfinitePast()) start_time_ = EventTime(event);
-  std::string text;
+  const std::string text = event.task().empty() ? ApplyOwn(event, with_progress)
+                                                : FindRepetition(event.step()).Apply(event);
+  if (text.empty()) return {};
+  return {Told(event, text)};
+}
+
+std::string RunView::ApplyOwn(const v1::Event& event, bool with_progress) {
   switch (event.kind_case()) {
     case v1::Event::kRunState:
-      text = ApplyRunState(event.run_state());
-      break;
+      return ApplyRunState(event.run_state());
     case v1::Event::kTaskState:
-      text = ApplyTaskState(Find(event.step()), event);
-      break;
+      return ApplyTaskState(Find(event.step()), event);
     case v1::Event::kProgress: {
       Step& step = Find(event.step());
       ApplyProgress(step, event.progress(), EventTime(event));
       if (with_progress && EventTime(event) - step.last_told_time >= kBetweenProgressLines) {
         step.last_told_time = EventTime(event);
-        text = ProgressText(step);
+        return ProgressText(step);
       }
-      break;
+      return "";
     }
     case v1::Event::kMetric:
       if (event.metric().name().starts_with("validation")) {
@@ -110,19 +131,15 @@ std::vector<std::string> RunView::Apply(const v1::Event& event, bool with_progre
           step.validation = event.metric().value();
         }
       }
-      break;
+      return "";
     case v1::Event::kLog:
-      text = event.log().text();
-      break;
+      return event.log().text();
     case v1::Event::kEvaluation:
-      text = absl::StrFormat("evaluated on %s (%s rows)", event.evaluation().rows_of(),
+      return absl::StrFormat("evaluated on %s (%s rows)", event.evaluation().rows_of(),
                              HumanCount(static_cast<double>(event.evaluation().row_count())));
-      break;
     default:
-      break;
+      return "";
   }
-  if (text.empty()) return {};
-  return {Told(event, text)};
 }
 
 std::string RunView::ApplyRunState(const v1::RunStateChanged& change) {
@@ -143,6 +160,8 @@ std::string RunView::ApplyTaskState(Step& step, const v1::Event& event) {
     step.worker = change.worker();
     step.start_time = EventTime(event);
     step.first_progress_time = absl::Time();
+    if (step.repetition.has_value() && event.attempt() == 0) return step.repetition->Beginning();
+    step.trains_once = step.repetition.has_value();
     absl::StrAppend(&text, " on ", LastPart(change.worker()));
     if (event.attempt() > 1) absl::StrAppend(&text, ", attempt ", event.attempt());
   }
@@ -162,6 +181,7 @@ void RunView::ApplyProgress(Step& step, const v1::Progress& progress, absl::Time
   }
   step.last_progress_time = time;
   step.progress = progress;
+  step.trains_once = step.repetition.has_value();
 }
 
 std::string RunView::ProgressText(const Step& step) const {
@@ -194,22 +214,29 @@ std::string RunView::ProgressText(const Step& step) const {
 std::string RunView::Bar(const Step& step, size_t name_width) const {
   std::string line = absl::StrFormat("%-*s  ", static_cast<int>(name_width), step.name);
   const bool ended = IsEnd(step.state);
-  if (step.state == v1::TASK_STATE_RUNNING || (ended && step.progress.step() > 0)) {
+  const bool repeats = step.repetition.has_value() && !step.trains_once;
+  if (step.state == v1::TASK_STATE_RUNNING || (ended && (repeats || step.progress.step() > 0))) {
     double fraction = 0;
-    if (step.progress.total_steps() > 0) {
+    if (repeats) {
+      fraction = step.repetition->Fraction();
+    } else if (step.progress.total_steps() > 0) {
       fraction = static_cast<double>(step.progress.step()) /
                  static_cast<double>(step.progress.total_steps());
     }
     if (step.state == v1::TASK_STATE_SUCCEEDED) fraction = 1;
     const int width = traits_.width < 100 ? 10 : 24;
-    absl::StrAppend(
-        &line, Colored(traits_, ColorOf(step.state), cli::Bar(fraction, width, traits_.utf8)),
-        absl::StrFormat(" %3d%%  ", static_cast<int>(100 * fraction)), ProgressText(step));
+    absl::StrAppend(&line,
+                    Colored(traits_, ColorOf(step.state), cli::Bar(fraction, width, traits_.utf8)),
+                    absl::StrFormat(" %3d%%  ", static_cast<int>(100 * fraction)),
+                    repeats ? Printable(step.repetition->Text()) : ProgressText(step));
   } else {
     absl::StrAppend(&line, Colored(traits_, ColorOf(step.state), StateWord(step.state)));
     if (ended && step.start_time > absl::UnixEpoch()) {
       absl::StrAppend(&line, "  ", HumanDuration(step.end_time - step.start_time));
     }
+  }
+  if (step.trains_once && !step.repetition->BestText().empty()) {
+    absl::StrAppend(&line, "  ", Printable(step.repetition->BestText()));
   }
   if (!step.reason.empty()) absl::StrAppend(&line, "  ", Printable(step.reason));
   return line;

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "beamline/v1/pipeline.pb.h"
 #include "beamline/v1/run.pb.h"
+#include "clients/cli/repetition_view.h"
 #include "clients/cli/terminal.h"
 
 namespace beamline::cli {
@@ -16,8 +19,8 @@ bool IsTerminal(v1::RunState state);
 // Not thread-safe.
 class RunView {
  public:
-  // `steps`: names in the order in which they are shown.
-  RunView(std::vector<std::string> steps, const TerminalTraits& traits);
+  // Steps are shown in the order of the definition.
+  RunView(const v1::PipelineDefinition& definition, const TerminalTraits& traits);
 
   // Takes the next event and returns lines that tell it, without ends; none for most progress.
   // Events that were seen before (by sequence) change nothing.
@@ -25,7 +28,11 @@ class RunView {
   // are no bars.
   std::vector<std::string> Apply(const v1::Event& event, bool with_progress);
 
-  // One line a step: state, bar, epoch, loss, validation, speed, time to go.
+  // What the server says of a task, as it is now: for a watch that begins in the middle.
+  void Know(const v1::Task& task);
+
+  // One line a step: state, bar, epoch, loss, validation, speed, time to go; of one that is
+  // repeated how many trials or folds have ended, how many run, and the best.
   std::vector<std::string> Bars() const;
 
   // Of the newest event seen; 0 before.
@@ -49,9 +56,17 @@ class RunView {
     int64_t first_progress_step = 0;
     absl::Time last_progress_time;
     absl::Time last_told_time;
+    // Of a step with a search or cross-validation.
+    std::optional<RepetitionView> repetition;
+    // It trains once more, with what the search has found.
+    bool trains_once = false;
   };
 
   Step& Find(const std::string& name);
+  // Also makes it a repeated one.
+  RepetitionView& FindRepetition(const std::string& name);
+  // Of the step's own task, or of the run.
+  std::string ApplyOwn(const v1::Event& event, bool with_progress);
   std::string Told(const v1::Event& event, const std::string& text) const;
   std::string ApplyRunState(const v1::RunStateChanged& change);
   std::string ApplyTaskState(Step& step, const v1::Event& event);

@@ -14,6 +14,7 @@
 #include "clients/cli/json.h"
 #include "clients/cli/run_summary.h"
 #include "clients/cli/run_view.h"
+#include "clients/cli/trial_text.h"
 
 namespace beamline::cli {
 namespace {
@@ -28,27 +29,23 @@ bool IsCut(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsCancelled(status) || absl::IsAborted(status);
 }
 
-std::vector<std::string> StepNames(const v1::Run& run) {
-  std::vector<std::string> names;
-  for (const v1::Step& step : run.definition().steps()) names.push_back(step.name());
-  return names;
-}
-
 class Watcher {
  public:
   Watcher(Invocation& invocation, const v1::Run& run, const WatchOptions& options)
       : invocation_(invocation),
         name_(run.name()),
+        definition_(run.definition()),
         options_(options),
         bars_(invocation.err().is_terminal && !invocation.json() && !invocation.quiet() &&
               !options.logs_only),
-        view_(StepNames(run), invocation.err()),
+        view_(definition_, invocation.err()),
         area_(STDERR_FILENO, bars_ ? invocation.err() : TerminalTraits()),
         seen_(options.after_sequence) {}
 
   // Until the event of the terminal state was seen.
   absl::Status Follow() {
     ASSIGN_OR_RETURN(Connection* const server, invocation_.Server());
+    if (seen_ > 0) RETURN_IF_ERROR(CatchUp());
     int64_t delay_ms = kFirstDelayMs;
     int64_t last_success_ms = invocation_.clock().MonotonicMillis();
     while (true) {
@@ -74,6 +71,25 @@ class Watcher {
   void Close() { area_.Clear(); }
 
  private:
+  // Asks for what the events told that are not seen.
+  absl::Status CatchUp() {
+    v1::ListTasksRequest request;
+    request.set_parent(name_);
+    ASSIGN_OR_RETURN(const v1::ListTasksResponse own, invocation_.Call(kListTasks, request));
+    for (const v1::Task& task : own.tasks()) view_.Know(task);
+    for (const v1::Step& step : definition_.steps()) {
+      if (!IsRepeated(step)) continue;
+      request.set_step(step.name());
+      RETURN_IF_ERROR(invocation_.ForEachPage(kListTasks, request, INT64_MAX,
+                                              [&](const v1::ListTasksResponse& page) {
+                                                for (const v1::Task& task : page.tasks())
+                                                  view_.Know(task);
+                                                return page.tasks_size();
+                                              }));
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status FollowOnce(Connection& server) {
     const std::unique_ptr<Stream> stream = server.Open(kWatchRun.path);
     v1::WatchRunRequest request;
@@ -100,7 +116,8 @@ class Watcher {
     }
     if (bars_) {
       const bool worth_a_line = event.has_log() || event.task_state().has_failure() ||
-                                !event.task_state().reason().empty();
+                                !event.task_state().reason().empty() ||
+                                event.trial_ended().has_failure();
       if (worth_a_line && !lines.empty()) {
         area_.Clear();
         drawn_ms_ = 0;
@@ -116,7 +133,7 @@ class Watcher {
     if (invocation_.json()) {
       invocation_.PrintJsonLine(event);
     } else {
-      invocation_.Print(absl::StrCat(event.step(), "  ", Printable(event.log().text()), "\n"));
+      invocation_.Print(absl::StrCat(TaskLabel(event), "  ", Printable(event.log().text()), "\n"));
     }
   }
 
@@ -129,6 +146,7 @@ class Watcher {
 
   Invocation& invocation_;
   const std::string name_;
+  const v1::PipelineDefinition definition_;
   const WatchOptions options_;
   const bool bars_;
   RunView view_;

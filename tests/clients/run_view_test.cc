@@ -52,8 +52,15 @@ class RunViewTest : public ::testing::Test {
     return event;
   }
 
+  static v1::PipelineDefinition Definition() {
+    v1::PipelineDefinition definition;
+    definition.add_steps()->set_name("train");
+    definition.add_steps()->set_name("evaluate");
+    return definition;
+  }
+
   int64_t sequence_ = 0;
-  RunView view_{{"train", "evaluate"}, {}};
+  RunView view_{Definition(), {}};
 };
 
 TEST_F(RunViewTest, TellsTheStoryOfARun) {

@@ -12,6 +12,7 @@
 #include "clients/cli/references.h"
 #include "clients/cli/run_summary.h"
 #include "clients/cli/table.h"
+#include "clients/cli/trial_text.h"
 #include "clients/cli/verbs/verbs.h"
 #include "clients/cli/watch.h"
 
@@ -140,7 +141,7 @@ absl::StatusOr<ExitCode> Logs(Invocation& invocation) {
           }
           if (first == absl::Time()) first = TimeOf(event.time());
           const double seconds = absl::ToDoubleSeconds(TimeOf(event.time()) - first);
-          invocation.Print(absl::StrFormat("%8.2f s  %s  %s\n", seconds, event.step(),
+          invocation.Print(absl::StrFormat("%8.2f s  %s  %s\n", seconds, TaskLabel(event),
                                            Printable(event.log().text())));
         }
         return page.events_size();
@@ -148,11 +149,11 @@ absl::StatusOr<ExitCode> Logs(Invocation& invocation) {
   return ExitCode::kOk;
 }
 
-// Metric values by step of the pipeline, then by optimiser step, then by name.
+// Metric values by task, then by optimiser step, then by name.
 using MetricRows = std::map<std::string, std::map<int64_t, std::map<std::string, double>>>;
 
-void PrintMetrics(Invocation& invocation, const MetricRows& steps) {
-  for (const auto& [step, rows] : steps) {
+void PrintMetrics(Invocation& invocation, const MetricRows& tasks) {
+  for (const auto& [task, rows] : tasks) {
     std::map<std::string, size_t> names;
     for (const auto& [at, values] : rows) {
       for (const auto& [name, value] : values) names.emplace(name, 0);
@@ -170,7 +171,7 @@ void PrintMetrics(Invocation& invocation, const MetricRows& steps) {
       for (const auto& [name, value] : values) cells[names[name]] = HumanNumber(value, 5);
       table.Add(std::move(cells));
     }
-    if (!invocation.quiet()) invocation.Print(step + "\n");
+    if (!invocation.quiet()) invocation.Print(task + "\n");
     invocation.Print(table.Render(!invocation.quiet()));
   }
 }
@@ -181,17 +182,17 @@ absl::StatusOr<ExitCode> Metrics(Invocation& invocation) {
   request.set_name(name);
   request.set_step(invocation.args().Get("step"));
   request.set_metric(invocation.args().Get("metric"));
-  MetricRows steps;
+  MetricRows tasks;
   RETURN_IF_ERROR(invocation.ForEachPage(
       kListMetrics, request, kNoLimit, [&](const v1::ListMetricsResponse& page) {
         for (const v1::Event& event : page.events()) {
           if (invocation.json()) invocation.PrintJsonLine(event);
           const v1::MetricValue& metric = event.metric();
-          steps[event.step()][metric.step()][metric.name()] = metric.value();
+          tasks[TaskLabel(event)][metric.step()][metric.name()] = metric.value();
         }
         return page.events_size();
       }));
-  if (!invocation.json()) PrintMetrics(invocation, steps);
+  if (!invocation.json()) PrintMetrics(invocation, tasks);
   return ExitCode::kOk;
 }
 
@@ -204,7 +205,7 @@ absl::StatusOr<ExitCode> Why(Invocation& invocation) {
     invocation.PrintJson(response);
     return ExitCode::kOk;
   }
-  Table table({{"STEP"}, {"STATE"}, {"REASON"}, {"MEANING"}});
+  Table table({{"TASK"}, {"STATE"}, {"REASON"}, {"MEANING"}});
   for (const auto& reason : response.reasons()) {
     if (reason.code().empty()) continue;
     table.Add({reason.step(), EnumWord(v1::TaskState_Name(reason.state()), "TASK_STATE_"),
@@ -222,7 +223,8 @@ absl::StatusOr<ExitCode> Why(Invocation& invocation) {
 
 std::vector<Command> RunCommands() {
   const Positional run = {.name = "RUN", .optional = true};
-  const Flag step = {"step", "STEP", "Only of this step"};
+  const Flag step = {"step", "STEP",
+                     "Only of this step, or of one trial or fold: tune.3, tune.3.f2"};
   const std::string naming = "RUN is a run's id; default: the newest.";
   return {
       {.path = "run list",
@@ -258,7 +260,7 @@ std::vector<Command> RunCommands() {
        .details = naming,
        .run = Metrics},
       {.path = "run why",
-       .summary = "Say why each step of a run waits",
+       .summary = "Say why each task of a run waits",
        .positionals = {run},
        .flags = {},
        .details = naming,
