@@ -7,6 +7,7 @@
 #include "absl/time/time.h"
 #include "clients/cli/format.h"
 #include "clients/cli/json.h"
+#include "clients/cli/leaderboard.h"
 #include "clients/cli/table.h"
 
 namespace beamline::cli {
@@ -49,8 +50,22 @@ std::vector<RocPoint> RocOf(const std::vector<v1::Task>& tasks) {
 }
 
 std::string RunSummary(const v1::Run& run, const std::vector<v1::Task>& tasks,
+                       const std::vector<v1::ListTrialsResponse>& searches,
                        const std::vector<v1::Model>& models, const TerminalTraits& traits) {
   std::string text = StateLine(run, traits);
+  for (const v1::ListTrialsResponse& search : searches) {
+    if (HasTrials(search)) absl::StrAppend(&text, "\n", SearchSummary(search, traits));
+  }
+  if (const std::string folds = FoldTable(tasks); !folds.empty()) {
+    absl::StrAppend(&text, "\n", folds);
+  }
+  for (const v1::Task& task : tasks) {
+    if (!task.result().has_out_of_fold()) continue;
+    const v1::Dataset& rows = task.result().out_of_fold();
+    absl::StrAppend(&text, "rows held out of ", Printable(task.step()),
+                    ", with predictions: dataset ", Printable(rows.display_name()), " (",
+                    LastPart(rows.name()).substr(0, 12), ")\n");
+  }
   Table metrics({{"STEP"}, {"METRIC"}, {"VALUE", Table::Align::kRight}, {"ON"}});
   for (const v1::Task& task : tasks) {
     const v1::Evaluation& evaluation = task.result().evaluation();

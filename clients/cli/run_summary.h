@@ -14,8 +14,10 @@ namespace beamline::cli {
 // Points of the first evaluation among the tasks' results that has a curve; empty if none has.
 std::vector<RocPoint> RocOf(const std::vector<v1::Task>& tasks);
 
-// State, failure, a table of metrics, the picture of the curve, and the models with their digests.
+// State, failure, what the searches found, tables of metrics over folds and of models, the picture
+// of the curve, and the models with their digests.
 std::string RunSummary(const v1::Run& run, const std::vector<v1::Task>& tasks,
+                       const std::vector<v1::ListTrialsResponse>& searches,
                        const std::vector<v1::Model>& models, const TerminalTraits& traits);
 
 }  // namespace beamline::cli

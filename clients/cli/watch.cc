@@ -12,17 +12,17 @@
 #include "clients/cli/format.h"
 #include "clients/cli/interrupt.h"
 #include "clients/cli/json.h"
+#include "clients/cli/patience.h"
 #include "clients/cli/run_summary.h"
 #include "clients/cli/run_view.h"
+#include "clients/cli/searches.h"
 #include "clients/cli/trial_text.h"
 
 namespace beamline::cli {
 namespace {
 
 constexpr int64_t kRedrawMs = 100;
-constexpr int64_t kFirstDelayMs = 200;
 constexpr int64_t kLongestDelayMs = 5'000;
-constexpr int64_t kGiveUpAfterMs = 600'000;
 
 // A stream that may go on after it broke for this reason.
 bool IsCut(const absl::Status& status) {
@@ -157,21 +157,6 @@ class Watcher {
   bool ended_ = false;
 };
 
-// Calls until the server answers: it may be away for a moment just when a run has ended.
-template <class Method>
-absl::StatusOr<typename Method::Response> CallPatiently(Invocation& invocation,
-                                                        const Method& method,
-                                                        const typename Method::Request& request) {
-  const int64_t give_up_ms = invocation.clock().MonotonicMillis() + kGiveUpAfterMs;
-  while (true) {
-    auto response = invocation.Call(method, request);
-    if (!absl::IsUnavailable(response.status()) ||
-        invocation.clock().MonotonicMillis() > give_up_ms || WaitUnlessInterrupted(kFirstDelayMs)) {
-      return response;
-    }
-  }
-}
-
 absl::StatusOr<std::vector<v1::Model>> ModelsOf(Invocation& invocation, const v1::Run& run) {
   std::vector<v1::Model> models;
   for (const std::string& name : run.models()) {
@@ -214,7 +199,9 @@ absl::StatusOr<ExitCode> Conclude(Invocation& invocation, const std::string& nam
   const std::vector<v1::Task> tasks(response.tasks().begin(), response.tasks().end());
   if (!invocation.json()) {
     ASSIGN_OR_RETURN(const std::vector<v1::Model> models, ModelsOf(invocation, run));
-    invocation.Print(RunSummary(run, tasks, models, invocation.out()));
+    ASSIGN_OR_RETURN(const std::vector<v1::ListTrialsResponse> searches,
+                     SearchesOf(invocation, run));
+    invocation.Print(RunSummary(run, tasks, searches, models, invocation.out()));
   }
   if (!options.svg_path.empty()) {
     RETURN_IF_ERROR(WriteSvg(invocation, tasks, run, options.svg_path));

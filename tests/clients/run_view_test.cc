@@ -155,7 +155,7 @@ TEST(RunSummary, ShowsMetricsCurveAndModel) {
   v1::Model model;
   model.set_name("projects/p/models/m/versions/2");
   model.mutable_file()->set_digest("abc123");
-  const std::string text = RunSummary(run, {task}, {model}, {});
+  const std::string text = RunSummary(run, {task}, {}, {model}, {});
   EXPECT_THAT(text, HasSubstr("run r-1 succeeded after 12 s"));
   EXPECT_THAT(text, HasSubstr("evaluate  accuracy  0.75000  events, test (12.5 k rows)"));
   EXPECT_THAT(text, HasSubstr("evaluate  auc       0.81234"));
@@ -170,7 +170,7 @@ TEST(RunSummary, ShowsWhyARunFailed) {
   run.set_state(v1::RUN_STATE_FAILED);
   run.mutable_failure()->set_message("no such column");
   run.mutable_failure()->set_field("steps.train");
-  EXPECT_THAT(RunSummary(run, {}, {}, {}),
+  EXPECT_THAT(RunSummary(run, {}, {}, {}, {}),
               AllOf(HasSubstr("run r-1 failed"), HasSubstr("steps.train: no such column")));
 }
 

@@ -5,6 +5,7 @@ import csv
 import io
 import os
 import unittest
+import xml.dom.minidom
 
 import harness
 from harness import STUBS
@@ -111,6 +112,38 @@ class SearchTest(harness.ClusterTest):
         # It is a dataset like any other.
         shown = self.cluster.cli('dataset', 'list', check=0).out
         self.assertIn('train-out-of-fold.csv', shown)
+
+    def test_the_command_line_tells_what_was_found(self):
+        path = self.write(SEARCH.format(algorithm='random: {trials: 7}', parallel=4))
+        watched = self.cluster.cli('run', 'create', path, '--watch', check=0)
+        for number in range(1, 8):
+            self.assertRegex(watched.err, rf'train +trial {number} of 7: auc 0\.\d+ \(units=')
+        self.assertNotIn('train.1', watched.err)
+        for text in ('7 trials; auc, more is better', 'learning_rate', 'FRONT', 'IMPORTANCE',
+                     'training time, s'):
+            self.assertIn(text, watched.out)
+        self.assertIn('IMPORTANCE', self.cluster.cli('run', 'show', check=0).out)
+        # From the middle it ends alike.
+        again = self.cluster.cli('run', 'watch', '--after', '20', check=0)
+        self.assertEqual(again.out, watched.out)
+        # In files and tables, all of them.
+        table, picture = self.cluster.path('trials.csv'), self.cluster.path('trials.svg')
+        best = self.cluster.cli('run', 'trials', '--csv', table, '--svg', picture, check=0).out
+        with open(table, encoding='utf-8', newline='') as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual(sorted(int(row['number']) for row in rows), list(range(1, 8)))
+        self.assertEqual(best.splitlines()[2].split()[0], rows[0]['number'])
+        self.assertEqual(float(rows[0]['value']), max(float(row['value']) for row in rows))
+        xml.dom.minidom.parse(picture)
+        answer = self.cluster.cli('run', 'trials', '--limit', '2', '--json', check=0).json()
+        self.assertEqual([str(trial['number']) for trial in answer['trials']],
+                         [row['number'] for row in rows[:2]])
+        tasks = self.cluster.cli('run', 'tasks', '--step', 'train', '--quiet', check=0).out
+        self.assertEqual({line.split()[0] for line in tasks.splitlines()},
+                         {f'train.{number}' for number in range(1, 8)})
+        metrics = self.cluster.cli('run', 'metrics', '--step', 'train.3', check=0).out
+        self.assertEqual(metrics.splitlines()[0], 'train.3')
+        self.assertIn('train.3  ', self.cluster.cli('run', 'logs', '--step', 'train.3', check=0).out)
 
     def test_a_search_is_refused_with_its_path(self):
         path = self.write(SEARCH.format(algorithm='grid: {}', parallel=1))

@@ -11,6 +11,7 @@
 #include "clients/cli/json.h"
 #include "clients/cli/references.h"
 #include "clients/cli/run_summary.h"
+#include "clients/cli/searches.h"
 #include "clients/cli/table.h"
 #include "clients/cli/trial_text.h"
 #include "clients/cli/verbs/verbs.h"
@@ -90,7 +91,8 @@ absl::StatusOr<ExitCode> Show(Invocation& invocation) {
   }
   const absl::Time now = invocation.Now();
   const std::vector<v1::Task> tasks(response.tasks().begin(), response.tasks().end());
-  invocation.Print(RunSummary(run, tasks, {}, invocation.out()));
+  ASSIGN_OR_RETURN(const std::vector<v1::ListTrialsResponse> searches, SearchesOf(invocation, run));
+  invocation.Print(RunSummary(run, tasks, searches, {}, invocation.out()));
   Table table({{"STEP"},
                {"STATE"},
                {"ATTEMPTS", Table::Align::kRight},

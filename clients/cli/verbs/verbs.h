@@ -15,6 +15,7 @@ std::vector<Command> PipelineCommands();
 std::vector<Command> RunCreateCommands();
 std::vector<Command> RunWatchCommands();
 std::vector<Command> RunCommands();
+std::vector<Command> RunTrialsCommands();
 std::vector<Command> ModelCommands();
 std::vector<Command> ClusterCommands();
 std::vector<Command> SelfCommands();
