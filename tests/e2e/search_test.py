@@ -99,7 +99,8 @@ class SearchTest(harness.ClusterTest):
         self.assertAlmostEqual(statistics.mean, sum(statistics.values) / 4)
         dataset = own.result.out_of_fold
         target = self.cluster.path('oof.csv')
-        self.cluster.cli('dataset', 'download', dataset.name.rsplit('/', 1)[1], target, check=0)
+        self.cluster.cli('dataset', 'download', dataset.name.rsplit('/', 1)[1], '--output', target,
+                         check=0)
         with open(target, encoding='utf-8', newline='') as file:
             rows = list(csv.DictReader(io.StringIO(file.read())))
         self.assertEqual(len(rows), dataset.row_count)
