@@ -218,11 +218,26 @@ class Graph {
   Value GroupNorm(const std::string& name, Value x, Value gamma, Value beta, int64_t groups,
                   double epsilon);
 
+  // --- Capsules (Sabour et al. 2017; engine/graph/capsules.cc), [batch, capsules, dimension].
+  // Each row made shorter than 1, its direction kept: x |x| / (1 + |x|^2). Any shape.
+  Value Squash(const std::string& name, Value x);
+  // |x| over the last axis: [batch, capsules, dimension] -> [batch, capsules]
+  Value CapsuleLength(const std::string& name, Value x);
+  // What capsule i votes for: u_i W_i. u: [batch, capsules, k], weight: [capsules, k, n] -> [batch,
+  // capsules, n]
+  Value Votes(const std::string& name, Value u, Value weight);
+  // Routing by agreement. votes: [batch, inputs, capsules * dimension], u_ij of input i for capsule
+  // j -> v: [batch, capsules, dimension]. With logits b_ij = 0 at first, `iterations` times:
+  // c_i = softmax_j(b_i); s_j = sum_i c_ij u_ij; v_j = squash(s_j); b_ij += u_ij . v_j. The
+  // gradient is that of the whole computation: through every iteration, and through the
+  // coefficients c too.
+  Value Routing(const std::string& name, Value votes, int64_t capsules, int64_t iterations);
+
   struct LossOptions {
     LossKind kind = LossKind::kMeanSquaredError;
     double delta = 1;
     double smoothing = 0;
-    // []: gamma, margin or temperature of the losses that TakesNumber.
+    // []: gamma, margin, temperature or weight of the losses that TakesNumber.
     Value number = Value();
   };
   struct LossValues {

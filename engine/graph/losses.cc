@@ -44,7 +44,8 @@ void Graph::AddLossInputs(const std::string& name, int64_t rows, int64_t classes
   }
   if (TakesNumber(options.kind) != options.number.valid()) {
     Fail("loss \"", name, "\"", options.number.valid() ? " takes no number" : " needs a number",
-         ": gamma is for focal losses, a margin for triplets, a temperature for InfoNCE");
+         ": gamma is for focal losses, a margin for triplets, a temperature for InfoNCE, a weight "
+         "of absent classes for the margin loss");
   }
   if (!options.number.valid()) return;
   if (shape(options.number) != Shape()) Fail("loss \"", name, "\" takes a single number");

@@ -10,14 +10,14 @@ constexpr std::string_view kActivationNames[] = {"linear",  "relu",     "leaky_r
                                                  "sigmoid", "softplus", "softmax"};
 constexpr std::string_view kCellNames[] = {"rnn", "rnn", "lstm", "gru"};
 constexpr std::string_view kLossNames[] = {
-    "mse",   "mae",      "huber", "bce",     "ce",       "hinge",      "multi_class_hinge",
-    "focal", "focal_ce", "kl",    "triplet", "info_nce", "wasserstein"};
+    "mse",   "mae",      "huber", "bce",     "ce",       "hinge",       "multi_class_hinge",
+    "focal", "focal_ce", "kl",    "triplet", "info_nce", "wasserstein", "margin"};
 constexpr std::string_view kOpNames[] = {
 #define BEAMLINE_OP(Name, text) text,
 #include "engine/graph/ops.def"
 #undef BEAMLINE_OP
 };
-static_assert(std::size(kLossNames) == static_cast<size_t>(LossKind::kWasserstein) + 1);
+static_assert(std::size(kLossNames) == static_cast<size_t>(LossKind::kMargin) + 1);
 static_assert(std::size(kActivationNames) == static_cast<size_t>(Activation::kSoftmax) + 1);
 
 }  // namespace
@@ -48,7 +48,7 @@ int InPlaceInput(OpKind op, RecurrentCell cell, int output) {
 
 bool TakesLabels(LossKind loss) {
   return loss == LossKind::kCrossEntropy || loss == LossKind::kMultiClassHinge ||
-         loss == LossKind::kFocalCrossEntropy || ComparesRows(loss);
+         loss == LossKind::kFocalCrossEntropy || loss == LossKind::kMargin || ComparesRows(loss);
 }
 
 bool ComparesRows(LossKind loss) {
@@ -56,7 +56,8 @@ bool ComparesRows(LossKind loss) {
 }
 
 bool TakesNumber(LossKind loss) {
-  return loss == LossKind::kFocal || loss == LossKind::kFocalCrossEntropy || ComparesRows(loss);
+  return loss == LossKind::kFocal || loss == LossKind::kFocalCrossEntropy ||
+         loss == LossKind::kMargin || ComparesRows(loss);
 }
 
 bool IsForClasses(LossKind loss) {

@@ -47,13 +47,16 @@ enum class LossKind : uint8_t {
   kInfoNce,             // idem
   kWasserstein,  // mean over outputs of (1 - 2 t) p: what a critic's outputs are apart (Arjovsky et
                  // al. 2017)
+  kMargin,  // max(0, 0.9 - p_label)^2 + w sum over j != label of max(0, p_j - 0.1)^2, p the lengths
+            // of capsules (Sabour et al. 2017)
 };
 std::string_view Name(LossKind loss);
 // The target is a class label and not numbers.
 bool TakesLabels(LossKind loss);
 // Compares rows of a batch with each other, by their labels.
 bool ComparesRows(LossKind loss);
-// The formula has a number: gamma of focal losses, margin of triplets, temperature of InfoNCE.
+// The formula has a number: gamma of focal losses, margin of triplets, temperature of InfoNCE, w of
+// the margin loss.
 bool TakesNumber(LossKind loss);
 // Of one output per class, or of two classes: what class weights are for.
 bool IsForClasses(LossKind loss);
@@ -165,8 +168,10 @@ struct Attributes {
   double smoothing = 0;
   // kSlice.
   int64_t begin = 0;
-  // kAttention, kRotary: parts of the columns that are treated by themselves.
+  // kAttention, kRotary: parts of the columns that are treated by themselves. kRouting: capsules.
   int64_t heads = 1;
+  // kRouting.
+  int64_t iterations = 1;
   // kAttention: query i sees keys 0 to i. `has_lengths` as above.
   bool causal = false;
   // kRotary: turns back.

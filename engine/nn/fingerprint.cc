@@ -35,6 +35,9 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
     if (layer.sequence) out << " sequence";
     if (layer.bidirectional) out << " bidirectional";
     if (layer.steps != 0) out << " steps " << layer.steps;
+    if (layer.dimension != 0) {
+      out << " capsules " << layer.capsules << ' ' << layer.dimension << ' ' << layer.iterations;
+    }
     out << '\n';
   }
   out << "objective " << static_cast<int>(spec.objective) << '\n';
@@ -44,6 +47,7 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
   out << "\nobjective " << static_cast<int>(spec.objective) << ' ' << spec.loss.gamma << ' '
       << spec.loss.margin << ' ' << spec.loss.temperature << ' ' << spec.weight_l1 << ' '
       << spec.weight_l2;
+  if (spec.loss.kind == LossKind::kMargin) out << " absent " << spec.loss.absent_weight;
   const OptimizerSpec& o = spec.optimizer;
   out << "\noptimizer " << static_cast<int>(o.kind) << ' ' << o.learning_rate << ' ' << o.momentum
       << ' ' << o.nesterov << ' ' << o.beta1 << ' ' << o.beta2 << ' ' << o.decay << ' ' << o.epsilon

@@ -47,6 +47,9 @@ constexpr Entry kEntries[] = {
     {LayerKind::kGru, {BuildGru}},
     {LayerKind::kRepeat, {BuildRepeat}},
     {LayerKind::kTranspose, {BuildTranspose}},
+    {LayerKind::kPrimaryCapsules, {BuildPrimaryCapsules}},
+    {LayerKind::kCapsules, {BuildCapsules}},
+    {LayerKind::kCapsuleLength, {BuildCapsuleLength}},
 };
 
 // What a shared layer has by that name, or no value.

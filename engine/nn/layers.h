@@ -104,6 +104,12 @@ Value BuildMaxPool(const LayerContext& context);
 Value BuildAveragePool(const LayerContext& context);
 Value BuildGlobalPool(const LayerContext& context);
 Value BuildGroupNorm(const LayerContext& context);
+// A convolution with so many channels, by what else the layer says of it.
+Value Convolve(const LayerContext& context, int64_t units);
+
+Value BuildPrimaryCapsules(const LayerContext& context);
+Value BuildCapsules(const LayerContext& context);
+Value BuildCapsuleLength(const LayerContext& context);
 
 Value BuildRnn(const LayerContext& context);
 Value BuildLstm(const LayerContext& context);

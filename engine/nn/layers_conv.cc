@@ -77,15 +77,13 @@ Value Weight(const LayerContext& context, const Shape& shape, double fan_in, dou
                                          std::max<int64_t>(1, std::llround(fan_out))));
 }
 
-int64_t ConvUnits(const LayerContext& context) {
+void RequireGroups(const LayerContext& context, int64_t units) {
   const LayerSpec& layer = context.layer;
-  const int64_t units = context.Units();
   const int64_t channels = context.shape().Columns();
   if (layer.groups < 1 || channels % layer.groups != 0 || units % layer.groups != 0) {
     Fail("layer \"", context.name, "\" has ", layer.groups, " groups, which do not divide its ",
          channels, " channels and ", units, " units: set groups to a common divisor of both");
   }
-  return units;
 }
 
 Value Pool(const LayerContext& context,
@@ -101,10 +99,10 @@ Value Pool(const LayerContext& context,
 
 }  // namespace
 
-Value BuildConv(const LayerContext& context) {
+Value Convolve(const LayerContext& context, int64_t units) {
   const LayerSpec& layer = context.layer;
   const int axes = Axes(context);
-  const int64_t units = ConvUnits(context);
+  RequireGroups(context, units);
   Window window = WindowOf(context, axes, layer.stride);
   window.groups = layer.groups;
   Spread(context, "pad", layer.pad, 0, axes, window.low);
@@ -123,11 +121,14 @@ Value BuildConv(const LayerContext& context) {
   return context.graph.Conv(context.name, context.x(), weight, bias, layer.activation, window);
 }
 
+Value BuildConv(const LayerContext& context) { return Convolve(context, context.Units()); }
+
 // The window is that of the gradient by x of the convolution that the layer is the transpose of.
 Value BuildConvTranspose(const LayerContext& context) {
   const LayerSpec& layer = context.layer;
   const int axes = Axes(context);
-  const int64_t units = ConvUnits(context);
+  const int64_t units = context.Units();
+  RequireGroups(context, units);
   Window window = WindowOf(context, axes, {});
   window.groups = layer.groups;
   window.flip = true;

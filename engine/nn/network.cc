@@ -12,8 +12,8 @@
 namespace beamline::engine {
 namespace {
 
-// What turns outputs into probabilities. Hinge losses promise none: there it gives scores that are
-// above a half, or largest, for the class that is chosen.
+// What turns outputs into probabilities. Hinge losses and the margin loss promise none: there it
+// gives scores that are above a half, or largest, for the class that is chosen.
 Activation LinkOf(LossKind loss) {
   switch (loss) {
     case LossKind::kBinaryCrossEntropy:
@@ -22,6 +22,7 @@ Activation LinkOf(LossKind loss) {
       return Activation::kSigmoid;
     case LossKind::kCrossEntropy:
     case LossKind::kMultiClassHinge:
+    case LossKind::kMargin:
     case LossKind::kFocalCrossEntropy:
     case LossKind::kKullbackLeibler:
       return Activation::kSoftmax;
@@ -36,6 +37,7 @@ bool IsMeanOverOutputs(LossKind loss) {
 
 double NumberOf(const LossSpec& loss) {
   if (loss.kind == LossKind::kTriplet) return loss.margin;
+  if (loss.kind == LossKind::kMargin) return loss.absent_weight;
   return loss.kind == LossKind::kInfoNce ? loss.temperature : loss.gamma;
 }
 
@@ -202,9 +204,12 @@ class Wiring {
     const bool sequence = shape.rank() == 3 && needed.rank() == 2;
     Fail("the last layer has outputs of shape ", shape, " but the loss ", Name(spec_.loss.kind),
          " and the target need ", needed,
-         sequence ? ": before it, make one row of the steps by reshape: {} or global_pool, or let "
-                    "the recurrent layer give its last step alone"
-                  : Concat(": set its units to ", needed.Columns()));
+         spec_.layers.back().kind == LayerKind::kCapsuleLength
+             ? Concat(": set the count of the last capsules to ", needed.Columns())
+         : sequence
+             ? ": before it, make one row of the steps by reshape: {} or global_pool, or let "
+               "the recurrent layer give its last step alone"
+             : Concat(": set its units to ", needed.Columns()));
   }
 
   // Of the outputs; without event weights in prediction.

@@ -42,10 +42,28 @@ int64_t RecurrentFlops(const Graph& graph, const Node& node) {
   return 2 * states.NumElements() * Gates(node.attributes.cell) * states.Columns();
 }
 
+// Of the products with the weights of capsules' votes, and of routing, which multiplies the votes
+// twice in each iteration; the gradient five times. 0 for other ops.
+int64_t CapsuleFlops(const Graph& graph, const Node& node) {
+  const int64_t iterations = node.attributes.iterations;
+  switch (node.op) {
+    case OpKind::kVotes:
+      return 2 * graph.shape(node.outputs[0]).NumElements() * graph.shape(node.inputs[1]).dim(1);
+    case OpKind::kVotesGrad:
+      return 4 * graph.shape(node.inputs[0]).NumElements() * graph.shape(node.inputs[2]).dim(1);
+    case OpKind::kRouting:
+      return 2 * 2 * iterations * graph.shape(node.inputs[0]).NumElements();
+    case OpKind::kRoutingGrad:
+      return 5 * 2 * iterations * graph.shape(node.inputs[1]).NumElements();
+    default:
+      return 0;
+  }
+}
+
 int64_t ProductFlops(const Graph& graph) {
   int64_t flops = 0;
   for (const Node& node : graph.nodes()) {
-    flops += RecurrentFlops(graph, node);
+    flops += RecurrentFlops(graph, node) + CapsuleFlops(graph, node);
     if (node.op == OpKind::kAttention || node.op == OpKind::kAttentionGrad) {
       flops += AttentionFlops(graph, node);
     }

@@ -54,6 +54,11 @@ enum class LayerKind : uint8_t {
   kGru,
   kRepeat,     // [batch, features] -> [batch, steps, features]
   kTranspose,  // [batch, steps, features] -> [batch, features, steps]
+  // Capsules (Sabour et al. 2017), [batch, capsules, dimension]; Graph::Routing has the formulas.
+  kPrimaryCapsules,  // images or sequences -> a convolution's channels in groups of `dimension`,
+                     // squashed: `capsules` at each position
+  kCapsules,         // votes of each capsule for `capsules` others, routed by agreement
+  kCapsuleLength,    // -> [batch, capsules]
 };
 
 enum class PositionKind : uint8_t {
@@ -172,6 +177,11 @@ struct LayerSpec {
   // Convolution: parts of the channels that do not see each other. Group norm: parts of the
   // channels that are normalised together.
   int64_t groups = 1;
+  // Primary capsules: at each position; capsules. The numbers of each, and how often they are
+  // routed.
+  int64_t capsules = 0;
+  int64_t dimension = 0;
+  int64_t iterations = 3;
   // Global pool; graph pool: mean or sum.
   Reduction reduction = Reduction::kMean;
 };
@@ -184,9 +194,10 @@ struct LossSpec {
   double label_smoothing = 0;
   // Weight of each class; empty: 1 each. For classes (binary: two weights) only.
   std::vector<double> class_weights;
-  double gamma = 2;          // focal
-  double margin = 0.2;       // triplet
-  double temperature = 0.1;  // InfoNCE
+  double gamma = 2;            // focal
+  double margin = 0.2;         // triplet
+  double temperature = 0.1;    // InfoNCE
+  double absent_weight = 0.5;  // margin loss
 };
 
 enum class OptimizerKind : uint8_t { kSgd, kAdam, kAdamW, kRmsProp, kAdaGrad, kLamb };

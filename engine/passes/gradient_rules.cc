@@ -42,6 +42,10 @@ constexpr RuleTable MakeRules() {
   set(OpKind::kGroupNorm, GroupNormRule);
   set(OpKind::kUnitRows, UnitRowsRule);
   set(OpKind::kSample, SampleRule);
+  set(OpKind::kSquash, SquashRule);
+  set(OpKind::kRowLength, RowLengthRule);
+  set(OpKind::kVotes, VotesRule);
+  set(OpKind::kRouting, RoutingRule);
 
   set(OpKind::kActivationGrad, ActivationGradRule);
   set(OpKind::kLayerNormGrad, LayerNormGradRule);

@@ -84,6 +84,10 @@ void ReduceRule(GradientContext& context, const Node& node, Value dy);
 void GroupNormRule(GradientContext& context, const Node& node, Value dy);
 void UnitRowsRule(GradientContext& context, const Node& node, Value dy);
 void SampleRule(GradientContext& context, const Node& node, Value dy);
+void SquashRule(GradientContext& context, const Node& node, Value dy);
+void RowLengthRule(GradientContext& context, const Node& node, Value dy);
+void VotesRule(GradientContext& context, const Node& node, Value dy);
+void RoutingRule(GradientContext& context, const Node& node, Value dy);
 
 // Of gradients (gradient_second.cc).
 void ActivationGradRule(GradientContext& context, const Node& node, Value dy);

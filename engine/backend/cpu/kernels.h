@@ -37,6 +37,8 @@ Scratch ColumnSumScratch(const KernelCall& call);
 Scratch BatchNormScratch(const KernelCall& call);
 Scratch BatchNormInferenceScratch(const KernelCall& call);
 Scratch BatchNormGradScratch(const KernelCall& call);
+Scratch RoutingScratch(const KernelCall& call);
+Scratch RoutingGradScratch(const KernelCall& call);
 
 inline __attribute__((always_inline)) float* In(const KernelCall& call, int i) {
   return static_cast<float*>(call.inputs[i].data);

@@ -1,4 +1,5 @@
 // Losses and their gradients; sums over rows are kept in double, in order.
+#include "engine/backend/capsules.h"
 #include "engine/backend/cpu/kernels.h"
 #include "engine/backend/functors.h"
 
@@ -108,6 +109,16 @@ void FocalRows(const KernelCall& call, const RunState& run, float gamma) {
   });
 }
 
+void MarginRows(const KernelCall& call, const RunState& run, float number) {
+  const int64_t columns = call.inputs[0].columns;
+  ForTiles(run, call.inputs[0].rows, call.inputs[0].elements * 4, [&](int64_t row) {
+    const float* p = In(call, 0) + row * columns;
+    const int32_t label = LabelOf(call, row);
+    Out(call, 2)[row] =
+        LaneSum(columns, [&](int64_t j) { return capsules::Margin(p[j], j == label, number); });
+  });
+}
+
 void KullbackLeiblerRows(const KernelCall& call, const RunState& run) {
   const int64_t columns = call.inputs[0].columns;
   ForTiles(run, call.inputs[0].rows, call.inputs[0].elements * 16, [&](int64_t row) {
@@ -174,6 +185,12 @@ inline void FocalGradient(const float* p, float* dp, int64_t columns, int32_t la
   });
 }
 
+inline void MarginGradient(const float* p, float* dp, int64_t columns, int32_t label, float number,
+                           float scale) {
+  Fill(dp, 0, columns,
+       [&](int64_t j) { return scale * capsules::MarginSlope(p[j], j == label, number); });
+}
+
 inline void KullbackLeiblerGradient(const float* p, const float* t, float* dp, int64_t columns,
                                     float scale) {
   const float norm = LogSumExp(p, columns);
@@ -194,6 +211,9 @@ void Loss(const KernelCall& call, const RunState& run) {
       break;
     case LossKind::kFocalCrossEntropy:
       FocalRows(call, run, inputs.number);
+      break;
+    case LossKind::kMargin:
+      MarginRows(call, run, inputs.number);
       break;
     case LossKind::kKullbackLeibler:
       KullbackLeiblerRows(call, run);
@@ -231,6 +251,8 @@ void LossGrad(const KernelCall& call, const RunState& run) {
         return HingeGradient(p, dp, columns, LabelOf(call, row), scale);
       case LossKind::kFocalCrossEntropy:
         return FocalGradient(p, dp, columns, LabelOf(call, row), number, scale);
+      case LossKind::kMargin:
+        return MarginGradient(p, dp, columns, LabelOf(call, row), number, scale);
       case LossKind::kKullbackLeibler:
         return KullbackLeiblerGradient(p, In(call, 1) + row * columns, dp, columns, scale);
       default:

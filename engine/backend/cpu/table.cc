@@ -39,6 +39,10 @@ Scratch ScratchOf(OpKind op, const KernelCall& call) {
       return BatchNormInferenceScratch(call);
     case OpKind::kBatchNormGrad:
       return BatchNormGradScratch(call);
+    case OpKind::kRouting:
+      return RoutingScratch(call);
+    case OpKind::kRoutingGrad:
+      return RoutingGradScratch(call);
     case OpKind::kActivityLoss:
     case OpKind::kActivityLossGrad: {
       const Operand& x = call.inputs[0];

@@ -31,6 +31,8 @@ Scratch GradientPenaltyScratch(const KernelCall& call);
 Scratch WeightPenaltyScratch(const KernelCall& call);
 Scratch SquaredNormScratch(const KernelCall& call);
 Scratch UpdateScratch(const KernelCall& call);
+Scratch RoutingScratch(const KernelCall& call);
+Scratch RoutingGradScratch(const KernelCall& call);
 
 const KernelTable& Table();
 Scratch ScratchOf(OpKind op, const KernelCall& call);

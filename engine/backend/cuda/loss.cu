@@ -1,4 +1,5 @@
 // Losses and their gradients; sums over rows are kept in double.
+#include "engine/backend/capsules.h"
 #include "engine/backend/cuda/kernels.h"
 #include "engine/backend/cuda/rows.h"
 #include "engine/backend/functors.h"
@@ -147,6 +148,9 @@ struct LossRow {
         const Focal focal = FocalOf(group, p, columns, label, number);
         return focal.fade * focal.minus_log_q;
       }
+      case LossKind::kMargin:
+        return group.template Sum<float>(
+            columns, [&](int64_t j) { return capsules::Margin(p[j], j == label, number); });
       case LossKind::kKullbackLeibler:
         return KullbackLeibler(group, p, t, columns);
       default:
@@ -188,6 +192,8 @@ struct GradientRow {
         return HingeGrad(group, inputs.p + first, gradient + first, label, scale);
       case LossKind::kFocalCrossEntropy:
         return FocalGrad(group, inputs.p + first, gradient + first, label, scale);
+      case LossKind::kMargin:
+        return MarginGrad(group, inputs.p + first, gradient + first, label, scale);
       default:
         return KullbackLeiblerGrad(group, inputs.p + first, inputs.targets + first,
                                    gradient + first, scale);
@@ -230,6 +236,14 @@ struct GradientRow {
       const float at_label = j == label ? focal.rest : -math::Exp(p[j] - focal.norm);
       dp[j] = scale * factor * at_label;
     });
+  }
+
+  template <typename Group>
+  BEAMLINE_DEVICE void MarginGrad(Group& group, const float* p, float* dp, int32_t label,
+                                  float scale) const {
+    const float number = inputs.Number();
+    group.For(inputs.columns,
+              [&](int64_t j) { dp[j] = scale * capsules::MarginSlope(p[j], j == label, number); });
   }
 
   template <typename Group>

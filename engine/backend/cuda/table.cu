@@ -39,6 +39,8 @@ Scratch ScratchOf(OpKind op, const KernelCall& call) {
     BEAMLINE_SCRATCH(WeightPenalty)
     BEAMLINE_SCRATCH(SquaredNorm)
     BEAMLINE_SCRATCH(Update)
+    BEAMLINE_SCRATCH(Routing)
+    BEAMLINE_SCRATCH(RoutingGrad)
 #undef BEAMLINE_SCRATCH
     default:
       return {};

@@ -1,6 +1,7 @@
 // Losses and their gradients; sums over rows are kept in double.
 #include <cmath>
 
+#include "engine/backend/capsules.h"
 #include "engine/backend/functors.h"
 #include "engine/backend/reference/kernels.h"
 
@@ -111,6 +112,12 @@ T RowLoss(const KernelCall& call, const Inputs<T>& inputs, int64_t row) {
       const FocalRow<T> focal(p, columns, label, inputs.number);
       return focal.fade * focal.minus_log_q;
     }
+    case LossKind::kMargin: {
+      T sum = 0;
+      for (int64_t j = 0; j < columns; ++j)
+        sum += capsules::Margin(p[j], j == label, inputs.number);
+      return sum;
+    }
     case LossKind::kKullbackLeibler:
       return KullbackLeibler(p, In<T>(call, 1) + row * columns, columns);
     default:
@@ -161,6 +168,11 @@ void RowGradient(const KernelCall& call, const Inputs<T>& inputs, int64_t row, T
       }
       return;
     }
+    case LossKind::kMargin:
+      for (int64_t j = 0; j < columns; ++j) {
+        dp[j] = scale * capsules::MarginSlope(p[j], j == label, inputs.number);
+      }
+      return;
     case LossKind::kKullbackLeibler: {
       const T* t = In<T>(call, 1) + row * columns;
       const T norm = LogSumExp(p, columns);

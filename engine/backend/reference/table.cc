@@ -19,11 +19,19 @@ KernelTable Make() {
 }  // namespace
 
 Scratch ScratchOf(OpKind op, const KernelCall& call) {
+  constexpr auto kDouble = static_cast<int64_t>(sizeof(double));
   switch (op) {
     case OpKind::kRecurrent:
-      return {call.outputs[0].columns * static_cast<int64_t>(sizeof(double)), 0};
+      return {call.outputs[0].columns * kDouble, 0};
     case OpKind::kRecurrentGrad:
-      return {4 * call.inputs[0].columns * static_cast<int64_t>(sizeof(double)), 0};
+      return {4 * call.inputs[0].columns * kDouble, 0};
+    case OpKind::kRouting:
+      return {(call.inputs[0].columns + call.attributes->heads) * kDouble, 0};
+    case OpKind::kRoutingGrad: {
+      const Operand& votes = call.inputs[1];
+      const int64_t numbers = (votes.extents[1] + 2) * call.attributes->heads + 4 * votes.columns;
+      return {numbers * kDouble, 0};
+    }
     default:
       return {};
   }

@@ -112,6 +112,26 @@ NetworkSpec Convolutional() {
   return spec;
 }
 
+NetworkSpec Capsules() {
+  LayerSpec image = Layer(LayerKind::kReshape, 0);
+  image.shape = {kSide, kSide, 1};
+  LayerSpec primary = Window(LayerKind::kPrimaryCapsules, 0, 3, 3);
+  primary.activation = Activation::kLinear;
+  primary.capsules = 3;
+  primary.dimension = 8;
+  LayerSpec middle = Layer(LayerKind::kCapsules, 0);
+  middle.capsules = 5;
+  middle.dimension = 9;
+  LayerSpec classes = middle;
+  classes.capsules = 2;
+  classes.dimension = 16;
+  classes.iterations = 2;
+  NetworkSpec spec = Base({image, Window(LayerKind::kConv, 8, 3, 1), primary, middle, classes,
+                           Layer(LayerKind::kCapsuleLength, 0)});
+  spec.loss.kind = LossKind::kMargin;
+  return spec;
+}
+
 NetworkSpec Variational() {
   LayerSpec noise = Layer(LayerKind::kNoise, 0);
   noise.deviation = 0.1;
@@ -132,6 +152,7 @@ std::vector<Family> Families() {
       {"dense", RichNetwork, [] { return Circle(100, 1); }},
       {"convolutional", Convolutional, LabelledImages},
       {"variational", Variational, PlainImages},
+      {"capsules", Capsules, LabelledImages},
       {"recurrent", Recurrent, LabelledImages},
       {"transformer", Transformer, [] { return TokenRows(40, 9, 11, 3); }},
       {"graph", GraphAttention,

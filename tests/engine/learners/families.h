@@ -16,14 +16,16 @@ struct Family {
 
 // Convolutions, pools and norms of images, large enough that loops are shared between threads.
 NetworkSpec Convolutional();
+// Two layers of capsules behind primary ones, for the same images.
+NetworkSpec Capsules();
 // A variational autoencoder with noise, dropout and an activity penalty.
 NetworkSpec Variational();
 // Images of 144 shares in [0, 1), of two classes by their brightness.
 MemoryBatchSource LabelledImages();
 MemoryBatchSource PlainImages();
 
-// The two above, dense layers with embeddings, recurrent layers of all cells, a transformer, graph
-// attention.
+// The three above, dense layers with embeddings, recurrent layers of all cells, a transformer,
+// graph attention.
 std::vector<Family> Families();
 
 }  // namespace beamline::engine::testing
