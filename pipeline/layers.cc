@@ -143,7 +143,7 @@ LayerSpec ToLayer(const v1::Layer& layer, const NetworkFacts& facts) {
     default:
       if (SetConvLayer(layer, &spec) || SetSequenceLayer(layer, &spec) ||
           SetAttentionLayer(layer, &spec) || SetGraphLayer(layer, &spec) ||
-          FillPenalty(layer, &spec)) {
+          SetCapsuleLayer(layer, &spec) || FillPenalty(layer, &spec)) {
         break;
       }
       engine::Fail("layer \"", layer.name(), "\" is of a kind that this version does not have yet");

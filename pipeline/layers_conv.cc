@@ -14,10 +14,6 @@ static_assert(static_cast<int>(engine::Reduction::kLast) == v1::GlobalPool::KIND
 
 constexpr int kDefaultGroups = 32;  // of group norm
 
-engine::Padding ToPadding(v1::Padding padding) {
-  return padding == v1::PADDING_SAME ? engine::Padding::kSame : engine::Padding::kValid;
-}
-
 void SetConv(const v1::Conv& conv, LayerKind kind, LayerSpec* spec) {
   spec->kind = kind;
   spec->units = conv.units();
@@ -40,6 +36,10 @@ void SetPool(const v1::Pool& pool, LayerKind kind, LayerSpec* spec) {
 }
 
 }  // namespace
+
+engine::Padding ToPadding(v1::Padding padding) {
+  return padding == v1::PADDING_SAME ? engine::Padding::kSame : engine::Padding::kValid;
+}
 
 bool SetConvLayer(const v1::Layer& layer, LayerSpec* spec) {
   switch (layer.kind_case()) {

@@ -43,6 +43,10 @@ engine::LossSpec ToLoss(const v1::NetworkLearner& network, const NetworkFacts& f
       spec.kind = LossKind::kTriplet;
       spec.margin = Or(loss.triplet().margin(), 0.2);
       break;
+    case v1::Loss::kMargin:
+      spec.kind = LossKind::kMargin;
+      spec.absent_weight = Or(loss.margin().absent_weight(), 0.5);
+      break;
     case v1::Loss::kInfoNce:
       spec.kind = LossKind::kInfoNce;
       spec.temperature = Or(loss.info_nce().temperature(), 0.1);
@@ -178,7 +182,7 @@ engine::AveragingSpec ToAveraging(const v1::WeightAveraging& averaging, int64_t 
 }  // namespace
 
 bool HasOutputPerClass(const v1::NetworkLearner& network, int64_t classes) {
-  if (network.loss().has_cross_entropy()) return true;
+  if (network.loss().has_cross_entropy() || network.loss().has_margin()) return true;
   if (!network.loss().has_hinge() && !network.loss().has_focal()) return false;
   if (classes > 2) return true;
   return network.layers_size() > 0 &&

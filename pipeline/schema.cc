@@ -37,6 +37,7 @@ bool TargetIsClass(const v1::TrainingData& data, const v1::Loss& loss, v1::Colum
     case v1::Loss::kFocal:
     case v1::Loss::kTriplet:
     case v1::Loss::kInfoNce:
+    case v1::Loss::kMargin:
       return true;
     case v1::Loss::kMeanSquaredError:
     case v1::Loss::kMeanAbsoluteError:

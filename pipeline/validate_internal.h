@@ -111,17 +111,28 @@ struct LayerPlace {
   bool last = false;
   // Units that the loss needs of the last layer; 0 if not known.
   int64_t default_units = 0;
+  // Capsules that a layer of them before it has; 0 if not known.
+  int64_t capsules = 0;
 };
 struct LayerFacts {
   // Extent of the output's last axis; 0: not known.
   int64_t width = 0;
   // Numbers that training learns, as far as widths are known.
   double parameters = 0;
+  // As LayerPlace::capsules.
+  int64_t capsules = 0;
 };
 // Adds what is wrong with the layer's own numbers.
 LayerFacts CheckLayerNumbers(Context& context, const LayerPlace& place);
 // Of convolutions, pools and group norm.
 LayerFacts CheckConvLayer(Context& context, const LayerPlace& place);
+// One number for all axes, or one per axis: an extent, which must be there, or a step.
+void CheckExtent(Context& context, const std::string& path,
+                 const google::protobuf::RepeatedField<int32_t>& numbers);
+void CheckPerAxis(Context& context, const std::string& path,
+                  const google::protobuf::RepeatedField<int32_t>& numbers, double least);
+// Of capsules.
+LayerFacts CheckCapsuleLayer(Context& context, const LayerPlace& place);
 // Of attention, positions and slices.
 LayerFacts CheckAttentionLayer(Context& context, const LayerPlace& place);
 // Builds the graph; only to be called if nothing else is wrong with the step.

@@ -227,6 +227,10 @@ LayerFacts CheckLayerNumbers(Context& context, const LayerPlace& place) {
       return {place.inputs[0]};
     case v1::Layer::kTranspose:
       return {};  // The engine counts the steps.
+    case v1::Layer::kPrimaryCapsules:
+    case v1::Layer::kCapsules:
+    case v1::Layer::kCapsuleLength:
+      return CheckCapsuleLayer(context, place);
     case v1::Layer::kNoise:
       return CheckNoise(context, place);
     case v1::Layer::kLatent:

@@ -8,25 +8,6 @@ namespace {
 constexpr double kMaxChannels = 65536;
 constexpr double kMaxExtent = 65536;
 
-using Numbers = google::protobuf::RepeatedField<int32_t>;
-
-// One number for all axes, or one per axis.
-void CheckPerAxis(Context& context, const std::string& path, const Numbers& numbers, double least) {
-  if (numbers.size() > 2) {
-    context.errors.Add(path, "has one number for all axes, or one per axis: at most 2");
-  }
-  for (int i = 0; i < numbers.size(); ++i) {
-    CheckRange(context, absl::StrCat(path, ".", i), numbers[i], least, kMaxExtent, false);
-  }
-}
-
-void CheckExtent(Context& context, const std::string& path, const Numbers& numbers) {
-  if (numbers.empty()) {
-    context.errors.Add(path, "is missing: one number for all axes, or one per axis");
-  }
-  CheckPerAxis(context, path, numbers, 1);
-}
-
 LayerFacts CheckConv(Context& context, const LayerPlace& place, const v1::Conv& conv,
                      const std::string& name) {
   const std::string at = place.at + "." + name;
@@ -76,6 +57,24 @@ LayerFacts CheckGroupNorm(Context& context, const LayerPlace& place) {
 }
 
 }  // namespace
+
+void CheckPerAxis(Context& context, const std::string& path,
+                  const google::protobuf::RepeatedField<int32_t>& numbers, double least) {
+  if (numbers.size() > 2) {
+    context.errors.Add(path, "has one number for all axes, or one per axis: at most 2");
+  }
+  for (int i = 0; i < numbers.size(); ++i) {
+    CheckRange(context, absl::StrCat(path, ".", i), numbers[i], least, kMaxExtent, false);
+  }
+}
+
+void CheckExtent(Context& context, const std::string& path,
+                 const google::protobuf::RepeatedField<int32_t>& numbers) {
+  if (numbers.empty()) {
+    context.errors.Add(path, "is missing: one number for all axes, or one per axis");
+  }
+  CheckPerAxis(context, path, numbers, 1);
+}
 
 LayerFacts CheckConvLayer(Context& context, const LayerPlace& place) {
   const v1::Layer& layer = place.layer;

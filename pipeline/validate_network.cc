@@ -120,11 +120,21 @@ class NetworkCheck {
                           "only concat, add and multiply take several inputs, and attention two");
     }
     has_shape_ = has_shape_ || layer.has_reshape() || layer.has_embedding();
-    const LayerPlace place{At(i), layer, inputs, IsLast(i), IsLast(i) ? OutputsNeeded() : 0};
+    const LayerPlace place{
+        At(i), layer, inputs, IsLast(i), IsLast(i) ? OutputsNeeded() : 0, CapsulesBefore(i)};
     const LayerFacts facts = inputs.empty() ? LayerFacts() : CheckLayerNumbers(context_, place);
     widths_.push_back(facts.width);
+    capsules_.push_back(facts.capsules);
     parameters_ += facts.parameters;
     index_.emplace(NameOf(i), i);
+  }
+
+  // Of the layer that this one takes alone.
+  int64_t CapsulesBefore(int i) const {
+    const v1::Layer& layer = network_.layers(i);
+    if (layer.inputs().empty()) return i == 0 ? 0 : capsules_[static_cast<size_t>(i) - 1];
+    const auto found = index_.find(layer.inputs(0));
+    return found == index_.end() ? 0 : capsules_[static_cast<size_t>(found->second)];
   }
 
   void CheckUse() {
@@ -174,9 +184,15 @@ class NetworkCheck {
       context_.errors.Add(At(last) + ".dense.units",
                           "is missing: the loss takes embeddings of any width, such as 32");
     }
+    const bool lengthless = network_.loss().has_margin() && !layer.has_capsule_length();
+    if (lengthless) {
+      context_.errors.Add(At(last),
+                          "the loss margin is of the lengths of capsules: add "
+                          "\"- capsule_length: {}\" after it");
+    }
     // Several axes are compared with all numbers at once: the engine counts them.
     const bool whole = target_.reconstructs || target_.forecasts || target_.outputs > 1;
-    const bool counted = !whole || !has_shape_;
+    const bool counted = !lengthless && (!whole || !has_shape_);
     if (counted && width > 0 && needed > 0 && width != needed) {
       const std::string why =
           target_.outputs > 0    ? target_.outputs_why
@@ -191,7 +207,9 @@ class NetworkCheck {
           absl::StrCat("the last layer gives ", width, width == 1 ? " number" : " numbers", " but ",
                        why, ": ",
                        layer.has_dense() ? absl::StrCat("set units to ", needed, " or leave it out")
-                                         : "add \"- dense: {}\" after it"));
+                       : layer.has_capsule_length()
+                           ? absl::StrCat("set count of the capsules before it to ", needed)
+                           : "add \"- dense: {}\" after it"));
     }
     const bool numbers = network_.loss().has_mean_squared_error() ||
                          network_.loss().has_mean_absolute_error() || network_.loss().has_huber() ||
@@ -216,6 +234,7 @@ class NetworkCheck {
   const FeatureFacts& features_;
   std::map<std::string, int> index_;
   std::vector<int64_t> widths_;
+  std::vector<int64_t> capsules_;
   std::set<std::string> used_;
   bool wired_ = true;  // every input was found
   bool has_shape_;     // outputs may have more axes than [batch, width]
@@ -228,12 +247,13 @@ void CheckLoss(Context& context, const std::string& path, const v1::TrainStep& t
   const v1::TargetKind kind = train.data().target_kind();
   const bool for_classes = loss.has_binary_cross_entropy() || loss.has_cross_entropy() ||
                            loss.has_hinge() || loss.has_focal() || loss.has_triplet() ||
-                           loss.has_info_nce();
+                           loss.has_info_nce() || loss.has_margin();
   if (Embeds(loss) && !HasTarget(train.data())) {
     context.errors.Add(path, "compares rows by the classes of a target: give data.target");
   }
   CheckRange(context, path + ".focal.gamma", loss.focal().gamma(), 0, 100);
   CheckRange(context, path + ".triplet.margin", loss.triplet().margin(), 1e-9, 1e9);
+  CheckRange(context, path + ".margin.absent_weight", loss.margin().absent_weight(), 1e-6, 1e6);
   CheckRange(context, path + ".info_nce.temperature", loss.info_nce().temperature(), 1e-6, 1e6);
   const bool for_numbers = !for_classes && loss.kind_case() != v1::Loss::KIND_NOT_SET;
   if (target.reconstructs && for_classes && !loss.has_binary_cross_entropy()) {

@@ -111,6 +111,11 @@ TEST(Reference, MnistLenet) {
   EXPECT_GE(evaluation.metrics().at("accuracy"), 0.99);
 }
 
+TEST(Reference, MnistCapsule) {
+  REQUIRE_DATASET(folder, "mnist");
+  EXPECT_GE(Evaluate("mnist_capsule", folder).metrics().at("accuracy"), 0.99);
+}
+
 TEST(Reference, MnistLstm) {
   REQUIRE_DATASET(folder, "mnist");
   EXPECT_GE(Evaluate("mnist_lstm", folder).metrics().at("accuracy"), 0.98);
