@@ -1,5 +1,5 @@
-// What a network learns from at once: a row of a table, a window of rows, a sequence, a node or a
-// small graph.
+// What a network learns from at once: a row of a table, a window of rows, a sequence, a node, a
+// small graph or a pair of nodes.
 #pragma once
 
 #include <cstdint>
@@ -30,11 +30,13 @@ struct Examples {
   std::vector<int64_t> heads;
   // Rows of the table; those of one example follow each other. Null: the table's own order.
   std::shared_ptr<const std::vector<int64_t>> order;
-  // Where the rows of each begin among `order`; the number of each node or small graph; empty where
-  // an example is a row.
+  // Where the rows of each begin among `order`; the number of each node or small graph; of pairs of
+  // nodes both numbers; empty where an example is a row.
   std::vector<int64_t> begins;
   // Rows of each; empty: as many as the shape says.
   std::vector<int32_t> lengths;
+  // Of pairs of nodes: 1 where an arc joins them, else 0.
+  std::vector<int32_t> labels;
 
   int64_t size() const { return static_cast<int64_t>(heads.size()); }
   bool empty() const { return heads.empty(); }
@@ -47,8 +49,8 @@ struct SplitExamples {
 };
 
 // The parts of a table; without a split all train. train_on and limit are obeyed, and so is `fold`,
-// which divides what they leave. Throws engine::Error if nothing is left to train on, or a part
-// that was asked for is too short for one window.
+// which divides what they leave. Not for pairs of nodes (node_pairs.h). Throws engine::Error if
+// nothing is left to train on, or a part that was asked for is too short for one window.
 SplitExamples MakeExamples(const engine::data::Table& table, const v1::TrainingData& data,
                            uint64_t seed, const Fold& fold = {});
 

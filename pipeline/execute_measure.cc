@@ -8,6 +8,7 @@
 #include "pipeline/execute_internal.h"
 #include "pipeline/judge.h"
 #include "pipeline/node_graph.h"
+#include "pipeline/node_pairs.h"
 #include "pipeline/reconstruction.h"
 #include "pipeline/schema.h"
 #include "pipeline/text_value.h"
@@ -26,12 +27,29 @@ struct Chosen {
   engine::data::Dataset dataset;
   Examples examples;
   std::string description;
+  // Of models of graphs.
+  Arcs arcs;
 };
 
 std::string PartName(v1::DataPart part) {
   return part == v1::DATA_PART_TRAIN        ? "train"
          : part == v1::DATA_PART_VALIDATION ? "validation"
                                             : "test";
+}
+
+// All parts of the data that a model was trained on; the arcs that layers see go to `chosen`.
+SplitExamples SplitOf(const Task& task, const v1::ModelCard& card, Chosen* chosen) {
+  const v1::TrainingData& data = card.data();
+  const engine::data::Table& table = chosen->dataset.table;
+  if (!data.has_graph()) return MakeExamples(table, data, card.seed());
+  const engine::data::Dataset arcs = task.OpenTable(data.graph().arcs());
+  if (!LearnsPairs(data)) {
+    chosen->arcs = ReadArcs(table, arcs.table, data.graph());
+    return MakeExamples(table, data, card.seed());
+  }
+  SplitPairs pairs = MakePairs(table, arcs.table, data, card.seed());
+  chosen->arcs = std::move(pairs.seen);
+  return std::move(pairs.examples);
 }
 
 Chosen ChooseRows(const Task& task, const v1::EvaluateStep& evaluate, const v1::ModelCard& card) {
@@ -54,7 +72,7 @@ Chosen ChooseRows(const Task& task, const v1::EvaluateStep& evaluate, const v1::
     return chosen;
   }
   chosen.dataset = task.OpenTable(card.data().input());
-  SplitExamples parts = MakeExamples(chosen.dataset.table, card.data(), card.seed());
+  SplitExamples parts = SplitOf(task, card, &chosen);
   chosen.examples = part == v1::DATA_PART_TRAIN        ? std::move(parts.train)
                     : part == v1::DATA_PART_VALIDATION ? std::move(parts.validation)
                                                        : std::move(parts.test);
@@ -96,7 +114,7 @@ void RunEvaluate(Task& task, v1::TaskEnd* end) {
   Inference inference = PrepareInference(model.card);
   inference.spec.threads = task.threads();
   inference.spec.backend = task.Backend(false);
-  const Chosen chosen = At(path, [&] { return ChooseRows(task, evaluate, model.card); });
+  Chosen chosen = At(path, [&] { return ChooseRows(task, evaluate, model.card); });
   if (chosen.examples.empty()) {
     throw TaskFailure(v1::FAILURE_KIND_USER,
                       absl::StrCat("there are no rows to measure (", chosen.description, ")"),
@@ -104,13 +122,11 @@ void RunEvaluate(Task& task, v1::TaskEnd* end) {
   }
   At(path, [&] {
     CheckModel(evaluate, model.card);
-    const Truth truth = ReadTruth(chosen.dataset.table, inference.target,
-                                  model.card.data().weight(), chosen.examples.heads);
     const v1::TrainingData& data = model.card.data();
+    const Truth truth = TruthOf(chosen.dataset.table, inference.target, data, chosen.examples);
     if (data.has_graph()) {
-      const engine::data::Dataset arcs = task.OpenTable(data.graph().arcs());
-      inference.layout.nodes =
-          BuildGraph(inference.transforms, chosen.dataset.table, arcs.table, data.graph());
+      inference.layout.nodes = BuildGraph(inference.transforms, chosen.dataset.table,
+                                          std::move(chosen.arcs), data.graph());
     }
     const auto source = MakeSource(inference.transforms, chosen.dataset.table, chosen.examples,
                                    model.card.data(), inference.layout, truth, task.FeatureBytes());

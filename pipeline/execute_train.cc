@@ -10,6 +10,7 @@
 #include "pipeline/execute_internal.h"
 #include "pipeline/fitted.h"
 #include "pipeline/judge.h"
+#include "pipeline/node_pairs.h"
 #include "pipeline/out_of_fold.h"
 #include "pipeline/schema.h"
 #include "pipeline/training.h"
@@ -97,6 +98,7 @@ class TrainRun {
     const v1::TrainingData& data = train_.data();
     return data.has_windows()     ? "windows"
            : data.has_sequences() ? "sequences"
+           : LearnsPairs(data)    ? "pairs of nodes"
            : data.has_graph()     ? (data.graph().member().empty() ? "nodes" : "graphs")
                                   : "rows";
   }

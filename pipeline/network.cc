@@ -247,7 +247,7 @@ NetworkSpec ToNetworkSpec(const v1::NetworkLearner& network, const NetworkFacts&
   if (facts.reconstructs) spec.objective = engine::Objective::kReconstruct;
   if (facts.next_token) spec.objective = engine::Objective::kNextToken;
   for (const v1::Layer& layer : network.layers()) spec.layers.push_back(ToLayer(layer, facts));
-  if (facts.graph) {
+  if (facts.graph && !facts.pairs) {
     // Of all nodes or graphs those of the batch.
     engine::LayerSpec& rows = spec.layers.emplace_back();
     rows.kind = engine::LayerKind::kGather;
@@ -286,7 +286,7 @@ engine::BatchLayout ToLayout(const v1::NetworkLearner& network, const NetworkFac
   layout.has_weights = has_weights;
   if (facts.graph) {
     layout.features = 0;
-    layout.code_columns = 1;
+    layout.code_columns = facts.pairs ? 2 : 1;
   }
   if (facts.reconstructs || facts.next_token) return layout;
   if (facts.horizon > 0) {

@@ -37,6 +37,8 @@ struct NetworkFacts {
   bool next_token = false;
   // The features are those of the nodes of a graph.
   bool graph = false;
+  // And examples are pairs of them.
+  bool pairs = false;
 
   // Outputs of the last layer that is dense and leaves them open; classes aside.
   int64_t FeatureOutputs() const {

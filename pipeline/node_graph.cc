@@ -77,15 +77,28 @@ void AddMembers(const Table& nodes, const std::string& name, engine::NodeGraph* 
 
 }  // namespace
 
+Arcs ReadArcs(const Table& nodes, const Table& arcs, const v1::NodeGraph& graph) {
+  if (arcs.columns().size() < 2) Fail("arcs have two columns or more, from and to");
+  const Names names = NamesOf(nodes, graph);
+  Arcs out;
+  out.sources = Ends(arcs, graph.from().empty() ? arcs.columns()[0].name() : graph.from(), names);
+  out.targets = Ends(arcs, graph.to().empty() ? arcs.columns()[1].name() : graph.to(), names);
+  return out;
+}
+
 std::shared_ptr<const engine::NodeGraph> BuildGraph(const engine::data::FittedTransforms& fitted,
                                                     const Table& nodes, const Table& arcs,
                                                     const v1::NodeGraph& graph) {
-  if (arcs.columns().size() < 2) Fail("arcs have two columns or more, from and to");
+  return BuildGraph(fitted, nodes, ReadArcs(nodes, arcs, graph), graph);
+}
+
+std::shared_ptr<const engine::NodeGraph> BuildGraph(const engine::data::FittedTransforms& fitted,
+                                                    const Table& nodes, Arcs arcs,
+                                                    const v1::NodeGraph& graph) {
   engine::NodeGraph out;
   out.nodes = nodes.rows();
-  const Names names = NamesOf(nodes, graph);
-  out.sources = Ends(arcs, graph.from().empty() ? arcs.columns()[0].name() : graph.from(), names);
-  out.targets = Ends(arcs, graph.to().empty() ? arcs.columns()[1].name() : graph.to(), names);
+  out.sources = std::move(arcs.sources);
+  out.targets = std::move(arcs.targets);
   if (!graph.directed()) {
     const std::vector<int32_t> sources = out.sources;
     out.sources.insert(out.sources.end(), out.targets.begin(), out.targets.end());

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "beamline/v1/training_data.pb.h"
 #include "engine/data/table.h"
@@ -11,6 +12,17 @@
 
 namespace beamline::pipeline {
 
+// By the numbers of the nodes: arc k leads from sources[k] to targets[k].
+struct Arcs {
+  std::vector<int32_t> sources;
+  std::vector<int32_t> targets;
+};
+
+// As the table has them, one way. Throws engine::Error, naming the row, for a node that is there
+// twice and an arc that names no node.
+Arcs ReadArcs(const engine::data::Table& nodes, const engine::data::Table& arcs,
+              const v1::NodeGraph& graph);
+
 // All nodes with their features, and the arcs between them. Small graphs are numbered in the order
 // in which they first appear. Throws engine::Error, naming the row, for a value that the transforms
 // do not accept, a node that is there twice, and an arc that names no node or leads to another
@@ -18,6 +30,11 @@ namespace beamline::pipeline {
 std::shared_ptr<const engine::NodeGraph> BuildGraph(const engine::data::FittedTransforms& fitted,
                                                     const engine::data::Table& nodes,
                                                     const engine::data::Table& arcs,
+                                                    const v1::NodeGraph& graph);
+
+// The same with arcs that are read already.
+std::shared_ptr<const engine::NodeGraph> BuildGraph(const engine::data::FittedTransforms& fitted,
+                                                    const engine::data::Table& nodes, Arcs arcs,
                                                     const v1::NodeGraph& graph);
 
 // A few nodes that layers can be wired to before any data is read.

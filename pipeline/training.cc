@@ -9,6 +9,7 @@
 #include "pipeline/fitted.h"
 #include "pipeline/network.h"
 #include "pipeline/node_graph.h"
+#include "pipeline/node_pairs.h"
 #include "pipeline/schema.h"
 #include "pipeline/sequence_source.h"
 
@@ -31,6 +32,11 @@ int64_t DistinctOf(const Dataset& dataset, const std::string& name) {
 FittedTarget FitTargetOf(const Dataset& dataset, const std::vector<int64_t>& rows,
                          const v1::TrainStep& train) {
   const v1::TrainingData& data = train.data();
+  if (LearnsPairs(data)) {
+    FittedTarget target;
+    target.classes.assign(kPairClasses.begin(), kPairClasses.end());
+    return target;
+  }
   const Column& column = dataset.table.Get(data.target());
   engine::data::TargetSpec spec;
   spec.column = data.target();
@@ -87,6 +93,7 @@ NetworkFacts FactsOf(const v1::ModelCard& card, std::vector<int64_t> class_rows)
   facts.has_lengths = card.data().has_sequences();
   if (Forecasts(card.data())) facts.horizon = shape.horizon;
   facts.graph = card.data().has_graph();
+  facts.pairs = LearnsPairs(card.data());
   return facts;
 }
 
@@ -111,7 +118,7 @@ std::unique_ptr<engine::Learner> MakeLearnerOf(const Prepared& prepared,
   return engine::MakeLearner("network", config);
 }
 
-// Nodes or small graphs by their number.
+// Nodes, small graphs or pairs of nodes by their numbers.
 std::unique_ptr<engine::BatchSource> GraphRows(const Examples& examples,
                                                const engine::BatchLayout& layout,
                                                const Truth& truth) {
@@ -172,8 +179,13 @@ Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs
   *card.mutable_data() = data;
   card.set_target(data.target());
 
-  SplitExamples split =
-      At(absl::StrCat(at, ".split"), [&] { return MakeExamples(table, data, seed, fold); });
+  Arcs seen;
+  SplitExamples split = At(absl::StrCat(at, LearnsPairs(data) ? ".graph" : ".split"), [&] {
+    if (!LearnsPairs(data)) return MakeExamples(table, data, seed, fold);
+    SplitPairs pairs = MakePairs(table, *arcs, data, seed);
+    seen = std::move(pairs.seen);
+    return std::move(pairs.examples);
+  });
   FittedTarget target;
   const bool has_target = HasTarget(data) && !train.has_adversarial();
   if (has_target) {
@@ -195,7 +207,7 @@ Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs
 
   const std::string truth_at = absl::StrCat(at, has_target ? ".target" : ".weight");
   const auto read_truth = [&](const Examples& examples) {
-    return At(truth_at, [&] { return ReadTruth(table, target, data.weight(), examples.heads); });
+    return At(truth_at, [&] { return TruthOf(table, target, data, examples); });
   };
   const Truth truth = read_truth(split.train);
   const NetworkFacts facts =
@@ -203,8 +215,10 @@ Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs
                                            : CountClasses(truth, target.classes.size()));
   SpecifyLearner(train, facts, seed, at, &out);
   if (data.has_graph()) {
-    out.layout.nodes = At(absl::StrCat(at, ".graph"),
-                          [&] { return BuildGraph(fitted, table, *arcs, data.graph()); });
+    out.layout.nodes = At(absl::StrCat(at, ".graph"), [&] {
+      if (!LearnsPairs(data)) seen = ReadArcs(table, *arcs, data.graph());
+      return BuildGraph(fitted, table, std::move(seen), data.graph());
+    });
   }
   if (!split.validation.empty()) out.validation_truth = read_truth(split.validation);
   out.validation_rows = split.validation.heads;
@@ -216,6 +230,15 @@ Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs
                                 out.validation_truth, memory_bytes);
   });
   return out;
+}
+
+Truth TruthOf(const engine::data::Table& table, const FittedTarget& target,
+              const v1::TrainingData& data, const Examples& examples) {
+  if (!LearnsPairs(data)) return ReadTruth(table, target, data.weight(), examples.heads);
+  Truth truth;
+  truth.labels = examples.labels;
+  truth.targets.assign(examples.labels.begin(), examples.labels.end());
+  return truth;
 }
 
 std::unique_ptr<engine::BatchSource> MakeSource(const engine::data::FittedTransforms& fitted,

@@ -65,6 +65,10 @@ Training PrepareTraining(const engine::data::Dataset& dataset, const engine::dat
                          const v1::TrainStep& train, uint64_t seed, const std::string& path,
                          int64_t memory_bytes, const Fold& fold = {});
 
+// Target and weight of examples. Throws engine::Error as ReadTruth does.
+Truth TruthOf(const engine::data::Table& table, const engine::data::FittedTarget& target,
+              const v1::TrainingData& data, const Examples& examples);
+
 // Examples of a table as the learner of such data takes them. Throws engine::Error as RowSource and
 // SequenceSource do.
 std::unique_ptr<engine::BatchSource> MakeSource(const engine::data::FittedTransforms& fitted,

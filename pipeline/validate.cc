@@ -163,6 +163,7 @@ void CheckStep(Context& context, const std::string& path, const v1::Step& step) 
   CheckRange(context, path + ".timeout_seconds", static_cast<double>(step.timeout_seconds()), 1,
              1e9);
   CheckRepetition(context, path, step);
+  CheckPairFolds(context, path, step);
   switch (step.kind_case()) {
     case v1::Step::kTrain:
       CheckTrain(context, path + ".train", step);

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "pipeline/dependencies.h"
+#include "pipeline/node_pairs.h"
 #include "pipeline/schema.h"
 #include "pipeline/text_value.h"
 #include "pipeline/validate_internal.h"
@@ -161,6 +162,12 @@ TargetFacts FactsOfTarget(const Context& context, const v1::TrainStep& train) {
     facts.known = facts.generates = true;
     return facts;
   }
+  if (LearnsPairs(train.data())) {
+    facts.known = facts.is_class = true;
+    facts.classes = static_cast<int64_t>(kPairClasses.size());
+    facts.class_names.assign(kPairClasses.begin(), kPairClasses.end());
+    return facts;
+  }
   if (!HasTarget(train.data())) {
     facts.known = true;
     facts.reconstructs = Reconstructs(train.data());
@@ -204,6 +211,8 @@ FeatureFacts CheckData(Context& context, const std::string& path, const v1::Trai
     CheckGeneration(context, path, data);
   } else if (!HasTarget(data)) {
     CheckNoTarget(context, path, data);
+  } else if (LearnsPairs(data)) {
+    CheckPairs(context, path, data);
   } else if (data.target().empty()) {
     context.errors.Add(path + ".target",
                        "is missing: name the column to be predicted, or learn without one by "

@@ -1,6 +1,7 @@
 // Windows and sequences: what a network learns from at once.
 #include "absl/strings/str_cat.h"
 #include "pipeline/examples.h"
+#include "pipeline/node_pairs.h"
 #include "pipeline/schema.h"
 #include "pipeline/validate_internal.h"
 
@@ -118,6 +119,38 @@ void CheckNodes(Context& context, const std::string& path, const v1::TrainingDat
 }
 
 }  // namespace
+
+void CheckPairs(Context& context, const std::string& path, const v1::TrainingData& data) {
+  const std::string why = "is of nodes, but examples are pairs of them (graph.pairs): remove it";
+  if (!data.target().empty()) {
+    context.errors.Add(path + ".target",
+                       "must not be given with graph.pairs, which learns whether an arc is there: "
+                       "remove it, or remove pairs to learn about nodes");
+  }
+  if (data.target_kind() != v1::TARGET_KIND_UNSPECIFIED) {
+    context.errors.Add(path + ".target_kind",
+                       "is for targets, but graph.pairs has none: remove it");
+  }
+  if (!data.weight().empty()) context.errors.Add(path + ".weight", why);
+  if (data.has_train_on()) context.errors.Add(path + ".train_on", why);
+  if (data.limit() != 0) context.errors.Add(path + ".limit", why);
+  if (!data.graph().member().empty()) {
+    context.errors.Add(path + ".graph.member",
+                       "makes examples of small graphs, and pairs of pairs of nodes: remove one");
+  }
+  const bool random =
+      data.split().kind_case() == v1::Split::KIND_NOT_SET || data.split().has_random();
+  if (!random && !data.split().has_input()) {
+    context.errors.Add(path + ".split",
+                       "is of nodes, but what graph.pairs splits are arcs: use random");
+  }
+}
+
+void CheckPairFolds(Context& context, const std::string& path, const v1::Step& step) {
+  if (!LearnsPairs(step.train().data()) || !step.has_cross_validation()) return;
+  context.unimplemented.Add(path + ".cross_validation",
+                            "folds of arcs (graph.pairs) are not built yet");
+}
 
 void CheckExamples(Context& context, const std::string& path, const v1::TrainingData& data,
                    const v1::Dataset* dataset) {

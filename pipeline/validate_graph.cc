@@ -7,6 +7,7 @@
 #include "pipeline/examples.h"
 #include "pipeline/network.h"
 #include "pipeline/node_graph.h"
+#include "pipeline/node_pairs.h"
 #include "pipeline/units.h"
 #include "pipeline/validate_internal.h"
 
@@ -31,6 +32,7 @@ NetworkFacts FactsFor(const v1::TrainingData& data, const TargetFacts& target,
   facts.has_lengths = data.has_sequences();
   if (target.forecasts) facts.horizon = shape.horizon;
   facts.graph = data.has_graph();
+  facts.pairs = LearnsPairs(data);
   return facts;
 }
 

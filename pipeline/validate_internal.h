@@ -65,9 +65,11 @@ TargetFacts FactsOfTarget(const Context& context, const v1::TrainStep& train);
 // Each adds what is wrong with one part of a definition; `path` is the part's field path.
 FeatureFacts CheckData(Context& context, const std::string& path, const v1::TrainStep& train,
                        const TargetFacts& target);
-// What data says of the target if there is none, of windows and sequences, and of the rows to learn
-// from.
+// What data says of the target if there is none, of pairs of nodes, of windows and sequences, and
+// of the rows to learn from.
 void CheckNoTarget(Context& context, const std::string& path, const v1::TrainingData& data);
+void CheckPairs(Context& context, const std::string& path, const v1::TrainingData& data);
+void CheckPairFolds(Context& context, const std::string& path, const v1::Step& step);
 void CheckExamples(Context& context, const std::string& path, const v1::TrainingData& data,
                    const v1::Dataset* dataset);
 // The same, once it is known what the transforms make of the columns.

@@ -175,6 +175,17 @@ LayerFacts CheckGraphConv(Context& context, const LayerPlace& place) {
   return {units, parts * static_cast<double>(units) * (static_cast<double>(place.inputs[0]) + 1)};
 }
 
+LayerFacts CheckPair(const LayerPlace& place) {
+  switch (place.layer.pair().kind()) {
+    case v1::NodePair::KIND_PRODUCT:
+      return {place.inputs[0]};
+    case v1::NodePair::KIND_CONCAT:
+      return {2 * place.inputs[0]};
+    default:
+      return {1};
+  }
+}
+
 LayerFacts NotBuilt(Context& context, const LayerPlace& place) {
   context.unimplemented.Add(place.at, "layers of this kind are not built yet");
   return {};
@@ -223,6 +234,8 @@ LayerFacts CheckLayerNumbers(Context& context, const LayerPlace& place) {
       return CheckAttentionLayer(context, place);
     case v1::Layer::kGraphConv:
       return CheckGraphConv(context, place);
+    case v1::Layer::kPair:
+      return CheckPair(place);
     case v1::Layer::kGraphPool:
       return {place.inputs[0]};
     case v1::Layer::kTranspose:

@@ -8,6 +8,7 @@
 #include "pipeline/examples.h"
 #include "pipeline/fill_message.h"
 #include "pipeline/network.h"
+#include "pipeline/node_pairs.h"
 #include "pipeline/schema.h"
 #include "pipeline/text_value.h"
 #include "pipeline/units.h"
@@ -29,6 +30,7 @@ class NetworkCheck {
         shape_(ShapeOf(train.data())),
         target_(target),
         features_(features),
+        pairs_(LearnsPairs(train.data())),
         has_shape_(shape_.steps > 0) {}
 
   void Run() {
@@ -44,6 +46,7 @@ class NetworkCheck {
     }
     for (int i = 0; i < network_.layers_size(); ++i) CheckLayer(i);
     CheckUse();
+    CheckPairLayers();
     CheckLast();
   }
 
@@ -175,6 +178,28 @@ class NetworkCheck {
     return target_.classes == 2 && !HasOutputPerClass(network_, 2) ? 1 : target_.classes;
   }
 
+  // Nodes become pairs once, where there are pairs.
+  void CheckPairLayers() {
+    int first = -1;
+    for (int i = 0; i < network_.layers_size(); ++i) {
+      if (!network_.layers(i).has_pair()) continue;
+      if (!pairs_) {
+        context_.errors.Add(At(i),
+                            "makes rows of pairs of nodes, but the data has none: add "
+                            "\"pairs: {}\" to data.graph, or remove it");
+      } else if (first >= 0) {
+        context_.errors.Add(
+            At(i), absl::StrCat("layer ", first, " makes pairs of the nodes already: remove one"));
+      }
+      first = i;
+    }
+    if (pairs_ && first < 0) {
+      context_.errors.Add(path_ + ".layers",
+                          "never make pairs of the nodes (graph.pairs): add \"- pair: {}\" behind "
+                          "the last graph_conv");
+    }
+  }
+
   void CheckLast() {
     const int last = network_.layers_size() - 1;
     const v1::Layer& layer = network_.layers(last);
@@ -236,6 +261,7 @@ class NetworkCheck {
   std::vector<int64_t> widths_;
   std::vector<int64_t> capsules_;
   std::set<std::string> used_;
+  const bool pairs_;   // examples are pairs of nodes
   bool wired_ = true;  // every input was found
   bool has_shape_;     // outputs may have more axes than [batch, width]
   double parameters_ = 0;

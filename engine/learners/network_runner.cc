@@ -17,7 +17,7 @@ int64_t RowsToGather(const NetworkSpec& spec, const BatchLayout& layout) {
 std::vector<int64_t> CategoriesOf(const NetworkSpec& spec, const BatchLayout& layout) {
   std::vector<int64_t> categories(static_cast<size_t>(layout.code_columns));
   for (const LayerSpec& layer : spec.layers) {
-    const bool gathers = layer.kind == LayerKind::kGather;
+    const bool gathers = layer.kind == LayerKind::kGather || layer.kind == LayerKind::kPair;
     if (layer.kind != LayerKind::kEmbedding && !gathers) continue;
     for (size_t c = 0; c < categories.size(); ++c) {
       const int64_t allowed = gathers ? RowsToGather(spec, layout)

@@ -35,6 +35,7 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
     if (layer.sequence) out << " sequence";
     if (layer.bidirectional) out << " bidirectional";
     if (layer.steps != 0) out << " steps " << layer.steps;
+    if (layer.kind == LayerKind::kPair) out << " pair " << static_cast<int>(layer.pair);
     if (layer.dimension != 0) {
       out << " capsules " << layer.capsules << ' ' << layer.dimension << ' ' << layer.iterations;
     }

@@ -39,10 +39,13 @@ class Builder {
   std::vector<Value> InputsOf(const LayerSpec& layer, const std::string& name) {
     std::vector<Value> inputs;
     for (const std::string& input : layer.inputs) inputs.push_back(InputNamed(name, input));
+    const bool gathers = layer.kind == LayerKind::kGather || layer.kind == LayerKind::kPair;
+    if (gathers && inputs.size() == 1) inputs.push_back(stack_.input(name, kCodesInput));
     if (!inputs.empty()) return inputs;
     if (layer.kind == LayerKind::kEmbedding) return {stack_.input(name, kCodesInput)};
-    if (layer.kind == LayerKind::kGather && previous_.valid()) {
-      return {previous_, stack_.input(name, kCodesInput)};
+    if (gathers) {
+      const Value rows = previous_.valid() ? previous_ : stack_.input(name, kNodesInput);
+      return {rows, stack_.input(name, kCodesInput)};
     }
     if (previous_.valid()) return {previous_};
     const bool nodes = layer.kind == LayerKind::kGraphConv;

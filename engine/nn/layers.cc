@@ -30,6 +30,7 @@ constexpr Entry kEntries[] = {
     {LayerKind::kGraphConv, {BuildGraphConv}},
     {LayerKind::kGraphPool, {BuildGraphPool}},
     {LayerKind::kGather, {BuildGather, 2, 2}},
+    {LayerKind::kPair, {BuildPair, 2, 2}},
     {LayerKind::kSlice, {BuildSlice}},
     {LayerKind::kAttention, {BuildAttention, 1, 2}},
     {LayerKind::kPositions, {BuildPositions}},

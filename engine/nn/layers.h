@@ -93,6 +93,7 @@ Value BuildPositions(const LayerContext& context);
 Value BuildGraphConv(const LayerContext& context);
 Value BuildGraphPool(const LayerContext& context);
 Value BuildGather(const LayerContext& context);
+Value BuildPair(const LayerContext& context);
 
 Value BuildNoise(const LayerContext& context);
 Value BuildLatent(const LayerContext& context);

@@ -208,4 +208,21 @@ Value BuildGather(const LayerContext& context) {
   return context.graph.Embedding(context.name, context.x(), codes, offsets);
 }
 
+Value BuildPair(const LayerContext& context) {
+  Graph& graph = context.graph;
+  const std::string& name = context.name;
+  const Value both = BuildGather(context);
+  if (context.graph.shape(context.inputs[1]).Columns() != 2) {
+    Fail("layer \"", name, "\" makes rows of pairs, but each row names ",
+         context.graph.shape(context.inputs[1]).Columns(), " node: the data has no pairs");
+  }
+  if (context.layer.pair == PairKind::kConcat) return both;
+  const int64_t units = context.shape().Columns();
+  const Value product = graph.Multiply(name, graph.Slice(name, both, 0, units),
+                                       graph.Slice(name, both, units, units));
+  if (context.layer.pair == PairKind::kProduct) return product;
+  return graph.Reduce(name, graph.Reshape(name, product, {context.batch, units, 1}),
+                      Reduction::kSum);
+}
+
 }  // namespace beamline::engine

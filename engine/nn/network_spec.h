@@ -59,6 +59,8 @@ enum class LayerKind : uint8_t {
                      // squashed: `capsules` at each position
   kCapsules,         // votes of each capsule for `capsules` others, routed by agreement
   kCapsuleLength,    // -> [batch, capsules]
+  // (x [nodes, n], "codes" [batch, 2]) -> what PairKind makes of the rows of x that the codes name.
+  kPair,
 };
 
 enum class PositionKind : uint8_t {
@@ -96,6 +98,12 @@ enum class GraphConvKind : uint8_t {
   // activation((x_i + sum_N(i) x_j) W + b): a dense layer behind it makes the paper's two-layer
   // perceptron (GIN-0: Xu et al. 2019)
   kGin,
+};
+
+enum class PairKind : uint8_t {
+  kDot,      // [batch, 1]: their dot product
+  kProduct,  // [batch, n]: their product, element by element
+  kConcat,   // [batch, 2 n]: one behind the other
 };
 
 // What is put around the input of a window.
@@ -182,6 +190,7 @@ struct LayerSpec {
   int64_t capsules = 0;
   int64_t dimension = 0;
   int64_t iterations = 3;
+  PairKind pair = PairKind::kDot;
   // Global pool; graph pool: mean or sum.
   Reduction reduction = Reduction::kMean;
 };

@@ -206,5 +206,63 @@ TEST_F(ValidateTest, ChecksGraphs) {
   }
 }
 
+constexpr char kPairs[] =
+    "steps.train.train.data: {input: table, features: [length, width], graph: {arcs: other, from: "
+    "kind, to: species, node: kind, pairs: {}}, split: {random: {validation: 0.1, test: 0.1}}}, "
+    "steps.train.train.network.loss: null, "
+    "steps.train.train.network.early_stopping: {metric: auc}, "
+    "steps.train.train.network.layers: [{graph_conv: {units: 6}}, {name: pair, pair: {}}], "
+    "steps.publish.publish.requirements: [{evaluation: evaluate, metric: pr_auc, at_least: 0.9}]";
+
+constexpr Case kPairCases[] = {
+    {"", ""},
+    {"steps.train.train.network.layers: [{graph_conv: {units: 6}}, {pair: {kind: product}}, "
+     "{dense: {units: 4, activation: relu}}, {dense: {}}]",
+     ""},
+    {"steps.train.train.network.layers: [{pair: {kind: concat}}, {dense: {}}]", ""},
+    {"steps.train.train.network.layers: [{graph_conv: {units: 6}}, {pair: {kind: product}}]",
+     "steps.train.train.network.layers.1: the last layer gives 6 numbers but the target has 2 "
+     "classes: add \"- dense: {}\" after it\n"},
+    {"steps.train.train.network.layers: [{graph_conv: {units: 6}}, {dense: {}}]",
+     "steps.train.train.network.layers: never make pairs of the nodes (graph.pairs): add \"- pair: "
+     "{}\" behind the last graph_conv\n"},
+    {"steps.train.train.network.layers: [{pair: {kind: product}}, {pair: {}}]",
+     "steps.train.train.network.layers.1: layer 0 makes pairs of the nodes already: remove one\n"},
+    {"steps.train.train.network.layers: [{pair: {kind: product}}, {name: late, graph_conv: {}}]",
+     "steps.train.train.network: layer \"late\" works on all nodes, [4, features], but gets [32, "
+     "1]: give it \"nodes\" or a layer made of them\n"},
+    {"steps.train.train.data.graph.pairs: null, steps.train.train.data.target: species, "
+     "steps.train.train.network.early_stopping: null, "
+     "steps.publish.publish.requirements.0.metric: accuracy, "
+     "steps.train.train.network.layers: [{graph_conv: {units: 6}}, {pair: {kind: product}}, "
+     "{dense: {}}]",
+     "steps.train.train.network.layers.1: makes rows of pairs of nodes, but the data has none: add "
+     "\"pairs: {}\" to data.graph, or remove it\n"},
+    {"steps.train.train.data.target: species",
+     "steps.train.train.data.target: must not be given with graph.pairs, which learns whether an "
+     "arc is there: remove it, or remove pairs to learn about nodes\n"},
+    {"steps.train.train.data.weight: weight, steps.train.train.data.limit: 10, "
+     "steps.train.train.data.graph.member: color",
+     "steps.train.train.data.weight: is of nodes, but examples are pairs of them (graph.pairs): "
+     "remove it\n"
+     "steps.train.train.data.limit: is of nodes, but examples are pairs of them (graph.pairs): "
+     "remove it\n"
+     "steps.train.train.data.graph.member: makes examples of small graphs, and pairs of pairs of "
+     "nodes: remove one\n"},
+    {"steps.train.train.data.split: {ordered: {validation: 0.1, test: 0.1}}",
+     "steps.train.train.data.split: is of nodes, but what graph.pairs splits are arcs: use "
+     "random\n"},
+};
+
+TEST_F(ValidateTest, ChecksPairsOfNodes) {
+  for (const Case& test : kPairCases) {
+    const std::string base = test.changes[0] == '\0' ? kPairs : std::string(kPairs) + ", ";
+    EXPECT_EQ(Check("{" + base + test.changes + "}"), test.errors) << test.changes;
+  }
+  Check(std::string("{") + kPairs + ", steps.train.cross_validation: {k_fold: {folds: 3}}}");
+  EXPECT_EQ(unimplemented_,
+            "steps.train.cross_validation: folds of arcs (graph.pairs) are not built yet\n");
+}
+
 }  // namespace
 }  // namespace beamline::pipeline
