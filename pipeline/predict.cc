@@ -9,10 +9,13 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "engine/core/error.h"
+#include "engine/data/columnar.h"
 #include "pipeline/adversarial.h"
 #include "pipeline/measure.h"
 #include "pipeline/model_file.h"
+#include "pipeline/node_pairs.h"
 #include "pipeline/reconstruction.h"
+#include "pipeline/request_graph.h"
 #include "pipeline/request_rows.h"
 #include "pipeline/schema.h"
 #include "pipeline/tokens.h"
@@ -73,6 +76,13 @@ std::vector<v1::Prediction> ToPredictions(const std::vector<NextToken>& tokens,
   return predictions;
 }
 
+std::vector<v1::Prediction> ToPredictions(engine::Learner& learner,
+                                          const engine::BatchSource& source,
+                                          const v1::ModelCard& card) {
+  if (Embeds(card.network().loss())) return ToEmbeddings(learner.Predict(source));
+  return ToPredictions(ToSaid(learner.Predict(source), card), card);
+}
+
 }  // namespace
 
 struct Predictor::State {
@@ -100,6 +110,46 @@ struct Predictor::State {
   void Return(std::unique_ptr<engine::Learner> learner) {
     const std::lock_guard<std::mutex> lock(mutex);
     if (idle.size() < kMaxIdleLearners) idle.push_back(std::move(learner));
+  }
+
+  // The rows do nothing but name nodes or small graphs.
+  bool OnlyName(const Rows& rows) const {
+    const std::string name = NameField(model.card);
+    return std::all_of(rows.begin(), rows.end(), [&](const google::protobuf::Struct& row) {
+      return row.fields().contains(name) &&
+             std::none_of(column_names.begin(), column_names.end(), [&](const std::string& column) {
+               return column != name && row.fields().contains(column);
+             });
+    });
+  }
+
+  RequestGraph GraphOf(const Rows& rows, const PredictOptions& options) const {
+    const Rows arcs = options.arcs != nullptr ? *options.arcs : Rows();
+    if (!arcs.empty() || !OnlyName(rows)) return ToGraph(model.card, rows, arcs);
+    if (options.nodes_file.empty() || options.arcs_file.empty()) {
+      engine::Fail(
+          "arcs: are missing, and the data that the model was trained on is not here: give "
+          "a whole graph, nodes and arcs");
+    }
+    return FindInGraph(model.card, rows, engine::data::OpenColumnar(options.nodes_file).table,
+                       engine::data::OpenColumnar(options.arcs_file).table);
+  }
+
+  // Of nodes or small graphs. Each graph needs a learner of its own.
+  std::vector<v1::Prediction> PredictGraph(const Rows& rows, const PredictOptions& options) const {
+    const v1::ModelCard& card = model.card;
+    RequestGraph request = GraphOf(rows, options);
+    Inference of_graph = inference;
+    of_graph.layout.nodes = BuildGraph(inference.transforms, request.nodes, std::move(request.arcs),
+                                       card.data().graph());
+    const auto learner = MakeLearner(of_graph);
+    learner->SetWeights(model.tensors);
+    const auto source =
+        MakeSource(inference.transforms, request.nodes, std::move(request.examples), card.data(),
+                   of_graph.layout, {}, std::numeric_limits<int64_t>::max());
+    std::vector<v1::Prediction> predictions = ToPredictions(*learner, *source, card);
+    for (size_t i = 0; i < request.graphs.size(); ++i) predictions[i].set_graph(request.graphs[i]);
+    return predictions;
   }
 
   // Throws Error for a field that is no column.
@@ -131,6 +181,10 @@ absl::StatusOr<std::unique_ptr<Predictor>> Predictor::Load(std::string_view mode
   state->ignored = {card.target(), card.data().weight(), card.data().split().column().column(),
                     card.data().train_on().column()};
   if (card.data().has_sequences()) state->ignored.insert(card.data().sequences().by());
+  if (card.data().has_graph()) {
+    state->ignored.insert(
+        {card.data().graph().node(), card.data().graph().member(), NameField(card)});
+  }
   state->ignored.insert(card.data().exclude().begin(), card.data().exclude().end());
   try {
     state->inference = PrepareInference(card);
@@ -147,9 +201,12 @@ absl::Status Predictor::CheckOptions(const Rows& rows, const PredictOptions& opt
     return absl::InvalidArgumentError(absl::StrCat("there are ", rows.size(), " rows; at most ",
                                                    kMaxPredictRows, " are answered at once"));
   }
-  if (card().data().has_graph()) {
+  if (LearnsPairs(card().data())) {
     return absl::UnimplementedError(
-        "models of graphs do not predict yet: an evaluate step measures them");
+        "models of pairs of nodes do not predict yet: an evaluate step measures them");
+  }
+  if (options.arcs != nullptr && !options.arcs->empty() && !card().data().has_graph()) {
+    return absl::InvalidArgumentError("arcs: the model knows no graph: leave them out");
   }
   if (options.reconstruction && !Reconstructs(card().data())) {
     return absl::InvalidArgumentError(
@@ -203,6 +260,7 @@ absl::StatusOr<std::vector<v1::Prediction>> Predictor::Predict(
       state_->Return(std::move(learner));
       return samples;
     }
+    if (card().data().has_graph()) return state_->PredictGraph(rows, options);
     RequestTable request = ToTable(card(), rows);
     std::unique_ptr<engine::Learner> learner = state_->Take();
     std::vector<v1::Prediction> predictions;
@@ -217,10 +275,8 @@ absl::StatusOr<std::vector<v1::Prediction>> Predictor::Predict(
         predictions = PredictReconstruction(*learner, *source, transforms, options.reconstruction);
       } else if (Forecasts(card().data())) {
         predictions = PredictForecast(*learner, *source, transforms);
-      } else if (Embeds(card().network().loss())) {
-        predictions = ToEmbeddings(learner->Predict(*source));
       } else {
-        predictions = ToPredictions(ToSaid(learner->Predict(*source), card()), card());
+        predictions = ToPredictions(*learner, *source, card());
       }
     }
     state_->Return(std::move(learner));

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -28,6 +29,12 @@ struct PredictOptions {
   bool reconstruction = false;
   Drawing drawing = {};
   int64_t first_sample = 0;
+  // Must outlive the call. Null: none.
+  const google::protobuf::RepeatedPtrField<google::protobuf::Struct>* arcs = nullptr;
+  // Of a model of graphs: the tables that it was trained on, columnar files. Empty: not there any
+  // more. Rows may then name their nodes.
+  std::string nodes_file = {};
+  std::string arcs_file = {};
 };
 
 // A model, ready to answer. Thread-safe: calls run side by side.
@@ -45,6 +52,9 @@ class Predictor {
   // transform fills in and an unknown category that the model refuses; or says that there are more
   // than kMaxPredictRows rows, kMaxReconstructionNumbers or kMaxTokens in all, or that the options
   // are not for this model. A model that generates takes empty rows, and gives a sample for each.
+  // Rows of a model of graphs are nodes, with arcs between them, and there is a prediction for
+  // each, or for each small graph; or they do nothing but name nodes, or small graphs, of the
+  // training's graph (request_graph.h). Unimplemented for models of pairs of nodes.
   absl::StatusOr<std::vector<v1::Prediction>> Predict(
       const google::protobuf::RepeatedPtrField<google::protobuf::Struct>& rows,
       const PredictOptions& options = {}) const;

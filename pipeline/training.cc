@@ -132,6 +132,13 @@ std::unique_ptr<engine::BatchSource> GraphRows(const Examples& examples,
   return std::make_unique<engine::MemoryBatchSource>(std::move(batch));
 }
 
+// Which columns of the arcs are meant: whoever asks for predictions has no such table.
+void NameEnds(const engine::data::Table& arcs, v1::NodeGraph* graph) {
+  if (arcs.columns().size() < 2) return;  // ReadArcs complains.
+  if (graph->from().empty()) graph->set_from(arcs.columns()[0].name());
+  if (graph->to().empty()) graph->set_to(arcs.columns()[1].name());
+}
+
 // The tokens of a model that gives the next one, by their code: the first stands for unknown ones.
 void AddTokens(const engine::data::FittedTransforms& fitted, v1::ModelCard* card) {
   if (fitted.columns.size() != 1 || fitted.codes() != 1 || fitted.features() != 0) {
@@ -179,6 +186,7 @@ Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs
   *card.mutable_data() = data;
   card.set_target(data.target());
 
+  if (data.has_graph()) NameEnds(*arcs, card.mutable_data()->mutable_graph());
   Arcs seen;
   SplitExamples split = At(absl::StrCat(at, LearnsPairs(data) ? ".graph" : ".split"), [&] {
     if (!LearnsPairs(data)) return MakeExamples(table, data, seed, fold);

@@ -20,6 +20,7 @@
 #include "store/blob_store.h"
 #include "store/datasets.h"
 #include "store/pipelines.h"
+#include "store/runs.h"
 
 namespace beamline::server {
 namespace {
@@ -42,7 +43,27 @@ pipeline::PredictOptions OptionsOf(const v1::PredictRequest& request) {
   if (request.has_temperature()) options.drawing.temperature = request.temperature();
   options.drawing.seed = request.seed();
   options.first_sample = request.first_sample();
+  options.arcs = &request.arcs();
   return options;
+}
+
+// Where the tables are that the model was trained on; not a word if they are gone.
+void FindTrainingGraph(store::Store& store, const store::BlobStore& blobs, const v1::Model& model,
+                       const v1::TrainingData& data, pipeline::PredictOptions* options) {
+  const auto file = [&](const std::string& input) -> absl::StatusOr<std::string> {
+    ASSIGN_OR_RETURN(const ModelName name, ParseModelName("name", model.name()));
+    ASSIGN_OR_RETURN(const store::Reader reader, store.Read());
+    ASSIGN_OR_RETURN(const store::StoredRun run,
+                     store::GetRun(reader, name.project, store::IdOf(model.lineage().run())));
+    const auto& inputs = run.message.definition().inputs();
+    const auto found = inputs.find(input);
+    if (found == inputs.end()) return absl::NotFoundError(input);
+    ASSIGN_OR_RETURN(const v1::Dataset dataset,
+                     store::GetDataset(reader, name.project, store::IdOf(found->second.dataset())));
+    return blobs.PathOf(dataset.table().digest());
+  };
+  options->nodes_file = file(data.input()).value_or("");
+  options->arcs_file = file(data.graph().arcs()).value_or("");
 }
 
 }  // namespace
@@ -154,19 +175,24 @@ void ModelApi::Predict(const auth::Principal&, const v1::PredictRequest& request
   }();
   if (!model.ok()) return done(model.status());
   auto answer = std::make_shared<Done<v1::PredictResponse>>(std::move(done));
-  const bool accepted = context_.heavy_pool.Run([predictors = predictors_,
-                                                 model = *std::move(model), request, answer] {
-    (*answer)([&]() -> absl::StatusOr<v1::PredictResponse> {
-      ASSIGN_OR_RETURN(const auto predictor, predictors->Get(model.file()));
-      ASSIGN_OR_RETURN(auto predictions, predictor->Predict(request.rows(), OptionsOf(request)));
-      v1::PredictResponse response;
-      response.set_model(model.name());
-      for (v1::Prediction& prediction : predictions) {
-        *response.add_predictions() = std::move(prediction);
-      }
-      return response;
-    }());
-  });
+  const bool accepted = context_.heavy_pool.Run(
+      [predictors = predictors_, context = context_, model = *std::move(model), request, answer] {
+        (*answer)([&]() -> absl::StatusOr<v1::PredictResponse> {
+          ASSIGN_OR_RETURN(const auto predictor, predictors->Get(model.file()));
+          pipeline::PredictOptions options = OptionsOf(request);
+          const v1::TrainingData& data = predictor->card().data();
+          if (data.has_graph() && request.arcs().empty()) {
+            FindTrainingGraph(context.store, context.blobs, model, data, &options);
+          }
+          ASSIGN_OR_RETURN(auto predictions, predictor->Predict(request.rows(), options));
+          v1::PredictResponse response;
+          response.set_model(model.name());
+          for (v1::Prediction& prediction : predictions) {
+            *response.add_predictions() = std::move(prediction);
+          }
+          return response;
+        }());
+      });
   if (!accepted) (*answer)(Overloaded("too many predictions are under way: try again", 1'000));
 }
 

@@ -202,14 +202,16 @@ std::string NumbersText(const google::protobuf::RepeatedField<double>& numbers) 
   return text;
 }
 
+// `row`: its number, where the prediction does not say of which graph it is.
 std::vector<std::string> PredictionCells(const v1::Prediction& prediction, size_t row) {
+  const std::string of = prediction.graph().empty() ? absl::StrCat(row) : prediction.graph();
   for (const auto* numbers : {&prediction.forecast(), &prediction.embedding()}) {
-    if (!numbers->empty()) return {absl::StrCat(row), NumbersText(*numbers), ""};
+    if (!numbers->empty()) return {of, NumbersText(*numbers), ""};
   }
   if (!prediction.probabilities().empty()) {
-    return {absl::StrCat(row), prediction.label(), ProbabilityText(prediction)};
+    return {of, prediction.label(), ProbabilityText(prediction)};
   }
-  return {absl::StrCat(row), HumanNumber(prediction.value(), 6), ""};
+  return {of, HumanNumber(prediction.value(), 6), ""};
 }
 
 // How a model of text is to write on.
@@ -234,6 +236,16 @@ absl::Status ReadDrawing(const Arguments& args, v1::PredictRequest* request) {
   return absl::OkStatus();
 }
 
+// Arcs between the rows, which are nodes.
+absl::Status ReadArcs(const Invocation& invocation, v1::PredictRequest* request) {
+  const std::string path = invocation.args().Get("arcs");
+  if (path.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxRowsBytes));
+  ASSIGN_OR_RETURN(auto arcs, ParseRows(text, path));
+  for (google::protobuf::Struct& arc : arcs) *request->add_arcs() = std::move(arc);
+  return absl::OkStatus();
+}
+
 // Rows that one call answers.
 size_t RowsAtOnce(const v1::PredictRequest& request) {
   if (request.reconstruction()) return kReconstructed;
@@ -250,6 +262,7 @@ absl::StatusOr<ExitCode> Predict(Invocation& invocation) {
   RETURN_IF_ERROR(ReadDrawing(invocation.args(), &request));
   ASSIGN_OR_RETURN(const int64_t first_sample,
                    invocation.args().Integer("first", 0, 0, int64_t{1} << 40));
+  RETURN_IF_ERROR(ReadArcs(invocation, &request));
   const bool samples = invocation.args().Has("samples");
   const bool reconstruction = invocation.args().Has("reconstruction");
   request.set_reconstruction(reconstruction);
@@ -266,7 +279,10 @@ absl::StatusOr<ExitCode> Predict(Invocation& invocation) {
   std::string text;
   for (size_t first = 0; first < rows.size(); first += static_cast<size_t>(request.rows_size())) {
     request.clear_rows();
-    const size_t count = RowsOfCall(rows, first, samples ? kReconstructed : RowsAtOnce(request));
+    const size_t count =
+        request.arcs().empty()
+            ? RowsOfCall(rows, first, samples ? kReconstructed : RowsAtOnce(request))
+            : rows.size();
     if (first_sample > 0 || samples) {
       request.set_first_sample(first_sample + static_cast<int64_t>(first));
     }
@@ -324,15 +340,22 @@ std::vector<Command> ModelCommands() {
                   true},
                  {"rows", "FILE", "Rows as JSON lines or CSV; - for standard input",
                   Completion::kFile},
+                 {"arcs", "FILE", "Of a model of graphs: the arcs between the rows, as --rows",
+                  Completion::kFile},
                  {"reconstruction", "", "With --json: what an autoencoder makes of each row"},
                  {"tokens", "N", "Of a model of text: write N tokens behind each row"},
                  {"temperature", "T", "With --tokens: how bold, from 0 (default 1)"},
                  {"seed", "N", "With --tokens: the same seed, the same text (default 0)"},
                  {"samples", "N", "With --json: so many rows of a model that generates"},
                  {"first", "N", "Number of the first sample; the same gives the same (default 0)"}},
-       .details = naming + "\nA row of a model of windows or sequences has a list for each column, "
-                           "with a value for\n"
-                           "each step; a text stands for the list of its characters.",
+       .details = naming +
+                  "\nA row of a model of windows or sequences has a list for each column, "
+                  "with a value for\n"
+                  "each step; a text stands for the list of its characters. Rows of a model of "
+                  "graphs name\n"
+                  "nodes of the training's graph; or, with --arcs, they are the nodes of another "
+                  "one, all in\n"
+                  "one call: at most 10,000 rows and 4 MiB.",
        .run = Predict},
   };
 }
