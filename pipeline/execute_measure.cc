@@ -104,8 +104,9 @@ void RunEvaluate(Task& task, v1::TaskEnd* end) {
   }
   At(path, [&] {
     CheckModel(evaluate, model.card);
-    const Truth truth = ReadTruth(chosen.dataset.table, inference.target,
-                                  model.card.data().weight(), chosen.examples.heads);
+    const Truth truth =
+        ReadTruth(chosen.dataset.table, inference.target, model.card.data().weight(),
+                  JudgedRows(chosen.examples, model.card.data()));
     const v1::TrainingData& data = model.card.data();
     if (data.has_graph()) {
       const engine::data::Dataset arcs = task.OpenTable(data.graph().arcs());

@@ -299,7 +299,7 @@ class TrainRun {
   }
 
   void WriteHeldOut(v1::TaskEnd* end) {
-    const Said said = ToSaid(learner_->Predict(*training_.validation), training_.card);
+    const Said said = SaidOf(*learner_, *training_.validation, training_.card);
     const std::string path = task_.work_folder() + "/predictions.table";
     WriteTable(HeldOut(said, training_.validation_rows, training_.card), path);
     (*end->mutable_artifact_paths())["predictions"] = path;

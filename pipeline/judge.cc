@@ -35,6 +35,12 @@ v1::Evaluation Only(const std::map<std::string, double>& metrics, int64_t rows) 
 
 }  // namespace
 
+Said SaidOf(engine::Learner& learner, const engine::BatchSource& source,
+            const v1::ModelCard& card) {
+  if (JudgesEachStep(card.data())) return StepsSaid(learner, source, card);
+  return ToSaid(learner.Predict(source), card);
+}
+
 std::map<std::string, double> JudgeMetrics(engine::Learner& learner,
                                            const engine::BatchSource& source, const Truth& truth,
                                            const v1::ModelCard& card,
@@ -44,7 +50,7 @@ std::map<std::string, double> JudgeMetrics(engine::Learner& learner,
     return MeasureErrors(ErrorsOf(learner, source), {}, truth.weights, names);
   }
   if (Embeds(card.network().loss())) return EmbeddingFigures(learner, source, truth, names);
-  return Metrics(ToSaid(learner.Predict(source), card), truth, names);
+  return Metrics(SaidOf(learner, source, card), truth, names);
 }
 
 v1::Evaluation Judge(engine::Learner& learner, const engine::BatchSource& source,
@@ -59,7 +65,7 @@ v1::Evaluation Judge(engine::Learner& learner, const engine::BatchSource& source
   if (Embeds(card.network().loss())) {
     return Only(EmbeddingFigures(learner, source, truth, names), source.rows());
   }
-  return Measure(ToSaid(learner.Predict(source), card), truth, card, names);
+  return Measure(SaidOf(learner, source, card), truth, card, names);
 }
 
 }  // namespace beamline::pipeline

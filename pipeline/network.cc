@@ -242,6 +242,7 @@ NetworkSpec ToNetworkSpec(const v1::NetworkLearner& network, const NetworkFacts&
   NetworkSpec spec;
   if (facts.reconstructs) spec.objective = engine::Objective::kReconstruct;
   if (facts.next_token) spec.objective = engine::Objective::kNextToken;
+  if (facts.each_step) spec.objective = engine::Objective::kEachStep;
   for (const v1::Layer& layer : network.layers()) spec.layers.push_back(ToLayer(layer, facts));
   if (facts.graph) {
     // Of all nodes or graphs those of the batch.
@@ -280,6 +281,7 @@ engine::BatchLayout ToLayout(const v1::NetworkLearner& network, const NetworkFac
   layout.steps = facts.features > 0 ? facts.steps : 0;
   layout.has_lengths = facts.has_lengths;
   layout.has_weights = has_weights;
+  if (facts.each_step) layout.target_steps = facts.steps;
   if (facts.graph) {
     layout.features = 0;
     layout.code_columns = 1;

@@ -35,6 +35,8 @@ struct NetworkFacts {
   int64_t horizon = 0;
   // The code behind each step is to be predicted.
   bool next_token = false;
+  // Each step has a target of its own.
+  bool each_step = false;
   // The features are those of the nodes of a graph.
   bool graph = false;
 

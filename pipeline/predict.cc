@@ -28,9 +28,10 @@ using Rows = google::protobuf::RepeatedPtrField<google::protobuf::Struct>;
 constexpr size_t kMaxIdleLearners = 8;
 constexpr int64_t kMaxSample = int64_t{1} << 40;
 
-// Numbers in the answer to one row, if it is reconstructed or forecast.
+// Numbers in the answer to one row, if it is reconstructed or forecast or each step is judged.
 int64_t NumbersOf(const v1::ModelCard& card) {
   const ExampleShape shape = ShapeOf(card.data());
+  if (JudgesEachStep(card.data())) return std::max(card.classes_size(), 1) * shape.steps;
   const int64_t rows = Forecasts(card.data()) ? shape.horizon : std::max<int64_t>(shape.steps, 1);
   return std::max<int64_t>(card.features_size(), 1) * rows;
 }
@@ -69,6 +70,19 @@ std::vector<v1::Prediction> ToPredictions(const std::vector<NextToken>& tokens,
                            next.probabilities.begin();
     prediction.set_label(card.classes(static_cast<int>(likeliest)));
     for (const int32_t code : next.written) prediction.add_tokens(card.classes(code));
+  }
+  return predictions;
+}
+
+std::vector<v1::Prediction> PredictSteps(engine::Learner& learner,
+                                         const engine::BatchSource& source,
+                                         const v1::ModelCard& card) {
+  std::vector<v1::Prediction> predictions(static_cast<size_t>(source.rows()));
+  std::vector<v1::Prediction> steps = ToPredictions(StepsSaid(learner, source, card), card);
+  const std::vector<int64_t> lengths = LengthsOf(source);
+  auto step = steps.begin();
+  for (size_t i = 0; i < predictions.size(); ++i) {
+    for (int64_t s = 0; s < lengths[i]; ++s) *predictions[i].add_steps() = std::move(*step++);
   }
   return predictions;
 }
@@ -157,10 +171,12 @@ absl::Status Predictor::CheckOptions(const Rows& rows, const PredictOptions& opt
   }
   const int64_t most = kMaxReconstructionNumbers / NumbersOf(card());
   const bool generates = card().has_adversarial();
-  const bool numbers = options.reconstruction || generates || Forecasts(card().data());
+  const bool each_step = JudgesEachStep(card().data());
+  const bool numbers = options.reconstruction || generates || each_step || Forecasts(card().data());
   if (numbers && rows.size() > std::max<int64_t>(most, 1)) {
     return absl::InvalidArgumentError(absl::StrCat("there are ", rows.size(), " rows; ",
                                                    generates                ? "samples for"
+                                                   : each_step              ? "the steps of"
                                                    : options.reconstruction ? "reconstructions of"
                                                                             : "forecasts of",
                                                    " at most ", std::max<int64_t>(most, 1),
@@ -217,6 +233,8 @@ absl::StatusOr<std::vector<v1::Prediction>> Predictor::Predict(
         predictions = PredictReconstruction(*learner, *source, transforms, options.reconstruction);
       } else if (Forecasts(card().data())) {
         predictions = PredictForecast(*learner, *source, transforms);
+      } else if (JudgesEachStep(card().data())) {
+        predictions = PredictSteps(*learner, *source, card());
       } else if (Embeds(card().network().loss())) {
         predictions = ToEmbeddings(learner->Predict(*source));
       } else {

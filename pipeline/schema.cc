@@ -59,8 +59,13 @@ bool GivesNextToken(const v1::TrainingData& data) {
   return data.objective() == v1::OBJECTIVE_NEXT_TOKEN;
 }
 
+bool JudgesEachStep(const v1::TrainingData& data) {
+  return data.objective() == v1::OBJECTIVE_EACH_STEP;
+}
+
 bool HasTarget(const v1::TrainingData& data) {
-  return data.objective() == v1::OBJECTIVE_UNSPECIFIED || data.objective() == v1::OBJECTIVE_PREDICT;
+  return JudgesEachStep(data) || data.objective() == v1::OBJECTIVE_UNSPECIFIED ||
+         data.objective() == v1::OBJECTIVE_PREDICT;
 }
 
 bool Embeds(const v1::Loss& loss) { return loss.has_triplet() || loss.has_info_nce(); }

@@ -82,6 +82,7 @@ NetworkFacts FactsOf(const v1::ModelCard& card, std::vector<int64_t> class_rows)
   facts.features = card.features_size();
   facts.reconstructs = Reconstructs(card.data());
   facts.next_token = GivesNextToken(card.data());
+  facts.each_step = JudgesEachStep(card.data());
   const ExampleShape shape = ShapeOf(card.data());
   facts.steps = shape.steps;
   facts.has_lengths = card.data().has_sequences();
@@ -178,7 +179,7 @@ Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs
   const bool has_target = HasTarget(data) && !train.has_adversarial();
   if (has_target) {
     target = At(absl::StrCat(at, ".target"),
-                [&] { return FitTargetOf(dataset, split.train.heads, train); });
+                [&] { return FitTargetOf(dataset, JudgedRows(split.train, data), train); });
     for (const std::string& name : target.classes) card.add_classes(name);
     card.set_target_offset(target.mean);
     card.set_target_scale(target.scale);
@@ -195,7 +196,8 @@ Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs
 
   const std::string truth_at = absl::StrCat(at, has_target ? ".target" : ".weight");
   const auto read_truth = [&](const Examples& examples) {
-    return At(truth_at, [&] { return ReadTruth(table, target, data.weight(), examples.heads); });
+    return At(truth_at,
+              [&] { return ReadTruth(table, target, data.weight(), JudgedRows(examples, data)); });
   };
   const Truth truth = read_truth(split.train);
   const NetworkFacts facts =
@@ -207,7 +209,7 @@ Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs
                           [&] { return BuildGraph(fitted, table, *arcs, data.graph()); });
   }
   if (!split.validation.empty()) out.validation_truth = read_truth(split.validation);
-  out.validation_rows = split.validation.heads;
+  out.validation_rows = JudgedRows(split.validation, data);
   At(absl::StrCat(at, ".transforms"), [&] {
     out.training =
         MakeSource(fitted, table, std::move(split.train), data, out.layout, truth, memory_bytes);

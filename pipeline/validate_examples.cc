@@ -128,6 +128,11 @@ void CheckExamples(Context& context, const std::string& path, const v1::Training
                        "are missing: say how many rows the network sees at once, such as "
                        "\"windows: {steps: 96}\"");
   }
+  if (JudgesEachStep(data) && !data.has_windows() && !data.has_sequences()) {
+    context.errors.Add(path + ".objective",
+                       "each_step is for windows and sequences: give one of them, such as "
+                       "\"sequences: {by: patient, max_steps: 100}\"");
+  }
   if (data.has_sequences()) CheckSequences(context, path, data, dataset);
   if (data.has_graph()) CheckNodes(context, path, data, dataset);
 }

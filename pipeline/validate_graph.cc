@@ -7,6 +7,7 @@
 #include "pipeline/examples.h"
 #include "pipeline/network.h"
 #include "pipeline/node_graph.h"
+#include "pipeline/schema.h"
 #include "pipeline/units.h"
 #include "pipeline/validate_internal.h"
 
@@ -26,6 +27,7 @@ NetworkFacts FactsFor(const v1::TrainingData& data, const TargetFacts& target,
   facts.features = features.features;
   facts.reconstructs = target.reconstructs;
   facts.next_token = target.next_token;
+  facts.each_step = JudgesEachStep(data);
   const ExampleShape shape = ShapeOf(data);
   facts.steps = shape.steps;
   facts.has_lengths = data.has_sequences();

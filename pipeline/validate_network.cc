@@ -231,6 +231,8 @@ void CheckLoss(Context& context, const std::string& path, const v1::TrainStep& t
                            loss.has_info_nce();
   if (Embeds(loss) && !HasTarget(train.data())) {
     context.errors.Add(path, "compares rows by the classes of a target: give data.target");
+  } else if (Embeds(loss) && JudgesEachStep(train.data())) {
+    context.errors.Add(path, "compares rows, but each step has a target: use cross_entropy");
   }
   CheckRange(context, path + ".focal.gamma", loss.focal().gamma(), 0, 100);
   CheckRange(context, path + ".triplet.margin", loss.triplet().margin(), 1e-9, 1e9);

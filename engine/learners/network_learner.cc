@@ -36,7 +36,8 @@ int64_t LargestEvaluationBatch(const NetworkSpec& spec, const BatchLayout& layou
 
 bool SameLayout(const BatchLayout& a, const BatchLayout& b) {
   return a.features == b.features && a.code_columns == b.code_columns && a.targets == b.targets &&
-         a.classes == b.classes && a.has_lengths == b.has_lengths && a.steps == b.steps;
+         a.classes == b.classes && a.has_lengths == b.has_lengths && a.steps == b.steps &&
+         a.target_steps == b.target_steps;
 }
 
 void CopyElements(const Tensor& from, Tensor* to) {
@@ -94,6 +95,10 @@ void NetworkLearner::RequireLayout(const BatchSource& source) const {
   if (source.layout().steps != layout_.steps) {
     Fail("the data has sequences of ", source.layout().steps, " steps, but the network was made ",
          "for ", layout_.steps);
+  }
+  if (source.layout().target_steps != layout_.target_steps) {
+    Fail("the data has targets of ", source.layout().target_steps, " steps, but the network was ",
+         "made for ", layout_.target_steps);
   }
   Fail("the data has ", source.layout().features, " features, ", source.layout().code_columns,
        " code columns, ", source.layout().targets, " targets and ", source.layout().classes,

@@ -41,7 +41,8 @@ NetworkRunner::NetworkRunner(const NetworkSpec& spec, const BatchLayout& layout,
       rule_(RuleOf(spec.optimizer)),
       class_weight_values_(spec.loss.class_weights.begin(), spec.loss.class_weights.end()),
       categories_(CategoriesOf(spec, layout)),
-      classes_(layout.classes) {
+      classes_(layout.classes),
+      judged_(static_cast<size_t>(layout.Judged())) {
   const auto numbers = [this](Value value) {
     return value.valid() ? executor_.Data<float>(value) : std::span<float>();
   };
@@ -68,7 +69,7 @@ NetworkRunner::NetworkRunner(const NetworkSpec& spec, const BatchLayout& layout,
     rates_.emplace_back(numbers(value), static_cast<float>(rate));
   }
   if (network_.targets.valid() && layout.classes > 0) {
-    label_buffer_.resize(static_cast<size_t>(batch));
+    label_buffer_.resize(static_cast<size_t>(batch) * judged_);
   }
   if (spec.objective == Objective::kNextToken) {
     tokens_.resize(static_cast<size_t>(batch * layout.code_columns));
@@ -98,10 +99,7 @@ void NetworkRunner::Feed(const BatchSource& source, std::span<const int64_t> row
     if (mode_ != NetworkMode::kPrediction) FeedTarget(rows);
   }
   if (!lengths_.empty()) FeedLengths(rows);
-  if (!weights_.empty() && tokens_.empty()) {
-    if (view.weights == nullptr) std::fill_n(weights_.begin(), rows.size(), 1.0f);
-    std::fill(weights_.begin() + static_cast<ptrdiff_t>(rows.size()), weights_.end(), 0.0f);
-  }
+  if (!weights_.empty() && tokens_.empty()) FeedWeights(rows.size(), view.weights != nullptr);
   if (!class_weights_.empty()) {
     std::copy(class_weight_values_.begin(), class_weight_values_.end(), class_weights_.begin());
   }
@@ -147,16 +145,30 @@ void NetworkRunner::FeedLengths(std::span<const int64_t> rows) {
 
 void NetworkRunner::FeedTarget(std::span<const int64_t> rows) {
   const std::span<int32_t> labels = label_buffer_.empty() ? labels_ : std::span(label_buffer_);
-  for (size_t i = 0; i < rows.size() && i < labels.size(); ++i) {
+  const size_t judged = rows.size() * judged_;
+  for (size_t i = 0; i < judged && i < labels.size(); ++i) {
     if (labels[i] < 0 || labels[i] >= classes_) {
-      Fail("row ", rows[i] + 1, ": label ", labels[i], " is not in 0 to ", classes_ - 1);
+      Fail("row ", rows[i / judged_] + 1, ": label ", labels[i], " is not in 0 to ", classes_ - 1);
     }
     if (!label_buffer_.empty()) targets_[i] = static_cast<float>(labels[i]);
   }
   // Rows that only fill the batch: any valid target.
-  for (size_t i = rows.size(); i < static_cast<size_t>(batch_); ++i) {
+  for (size_t i = judged; i < static_cast<size_t>(batch_) * judged_; ++i) {
     if (!labels_.empty()) labels_[i] = 0;
     if (!label_buffer_.empty()) targets_[i] = 0;
+  }
+}
+
+// Rows that only fill the batch, and steps beyond a row's length, weigh 0.
+void NetworkRunner::FeedWeights(size_t rows, bool given) {
+  const size_t judged = rows * judged_;
+  if (!given) std::fill_n(weights_.begin(), judged, 1.0f);
+  std::fill(weights_.begin() + static_cast<ptrdiff_t>(judged), weights_.end(), 0.0f);
+  if (judged_ == 1 || lengths_.empty()) return;
+  for (size_t i = 0; i < rows; ++i) {
+    const auto length = std::min(static_cast<size_t>(lengths_[i]), judged_);
+    float* const row = weights_.data() + i * judged_;
+    std::fill(row + length, row + judged_, 0.0f);
   }
 }
 

@@ -48,6 +48,7 @@ class NetworkRunner {
   void CheckCodes(std::span<const int64_t> rows, std::span<const int32_t> codes) const;
   void FeedLengths(std::span<const int64_t> rows);
   void FeedTarget(std::span<const int64_t> rows);
+  void FeedWeights(size_t rows, bool given);
   void FeedTokens(size_t rows, bool weighted);
   void CheckShares(std::span<const int64_t> rows) const;
 
@@ -61,6 +62,7 @@ class NetworkRunner {
   std::vector<float> class_weight_values_;
   std::vector<int64_t> categories_;  // per code column; 0: no embedding reads it
   int64_t classes_ = 0;
+  size_t judged_ = 1;                  // labels, weights and sets of targets of a row
   std::vector<int32_t> label_buffer_;  // labels that become numbers (binary cross-entropy)
   // kNextToken: rows as the source gives them, [batch, steps + 1], and their weights.
   std::vector<int32_t> tokens_;

@@ -34,6 +34,10 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
         << static_cast<int>(layer.reduction);
     if (layer.sequence) out << " sequence";
     if (layer.bidirectional) out << " bidirectional";
+    if (layer.kind == LayerKind::kMemory) {
+      out << " memory " << static_cast<int>(layer.memory) << ' ' << layer.slots << ' '
+          << layer.width;
+    }
     if (layer.steps != 0) out << " steps " << layer.steps;
     out << '\n';
   }
@@ -65,6 +69,7 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
       << ' ' << layout.classes << ' ' << layout.has_weights;
   if (layout.has_lengths) out << " lengths";
   if (layout.steps != 0) out << " steps " << layout.steps;
+  if (layout.target_steps != 0) out << " target steps " << layout.target_steps;
   return out.str();
 }
 

@@ -47,6 +47,7 @@ constexpr Entry kEntries[] = {
     {LayerKind::kGru, {BuildGru}},
     {LayerKind::kRepeat, {BuildRepeat}},
     {LayerKind::kTranspose, {BuildTranspose}},
+    {LayerKind::kMemory, {BuildMemory}},
 };
 
 // What a shared layer has by that name, or no value.

@@ -23,11 +23,11 @@ struct Network {
   Graph graph;
   int64_t batch = 0;
   // Inputs, to be written before each run.
-  Value features;       // [batch, features]
-  Value codes;          // [batch, code columns]; kNextToken: [batch, steps], one less
-  Value labels;         // [batch], codes: losses that TakesLabels; kNextToken: [batch * steps]
-  Value targets;        // [batch, outputs]: all other losses; none where features are the target
-  Value weights;        // as labels; kNextToken: always there
+  Value features;  // [batch, features]
+  Value codes;     // [batch, code columns]; kNextToken: [batch, steps], one less
+  Value labels;   // [batch], codes: losses that TakesLabels; kNextToken, kEachStep: [batch * steps]
+  Value targets;  // as the outputs: all other losses; none where features are the target
+  Value weights;  // as labels; of each step: always there
   Value class_weights;  // [classes]
   Value lengths;        // [batch], codes: steps of each row, from 1 to `steps`
   int64_t steps = 0;    // of the sequences that the lengths are about; 0: no layer reads them
@@ -58,8 +58,9 @@ int64_t OutputsNeeded(const LossSpec& loss, const BatchLayout& layout);
 // The same of a network: as many as features where they are the target.
 int64_t OutputsNeeded(const NetworkSpec& spec, const BatchLayout& layout);
 
-// Of the network's output: [batch, OutputsNeeded()], or for kNextToken [batch, code columns - 1,
-// vocabulary]. Throws Error if spec and layout do not fit each other.
+// Of the network's output: [batch, OutputsNeeded()], for kEachStep [batch, target_steps,
+// OutputsNeeded()], for kNextToken [batch, code columns - 1, vocabulary]. Throws Error if spec and
+// layout do not fit each other.
 Shape OutputShape(const NetworkSpec& spec, const BatchLayout& layout, int64_t batch);
 
 // What one training of the network costs, known without running it.

@@ -54,6 +54,9 @@ enum class LayerKind : uint8_t {
   kGru,
   kRepeat,     // [batch, features] -> [batch, steps, features]
   kTranspose,  // [batch, steps, features] -> [batch, features, steps]
+  // Over [batch, steps, features], a memory and its controller; formulas: MemoryKind. [batch,
+  // steps, units + heads * width], or without `sequence` the last step.
+  kMemory,
 };
 
 enum class PositionKind : uint8_t {
@@ -66,6 +69,7 @@ enum class Objective : uint8_t {
   kTarget,     // the target of each row
   kNextToken,  // of the codes in each row, at each of the first code_columns - 1 the one behind it
   kReconstruct,  // the features, as they were before any layer; the data needs no target
+  kEachStep,     // the target of each step of a sequence: BatchLayout::target_steps
 };
 
 enum class Initializer : uint8_t {
@@ -128,6 +132,10 @@ struct LayerSpec {
   double epsilon = 1e-5;
   // Embedding: number of categories of each code column; one number serves all columns.
   std::vector<int64_t> categories;
+  // Memory: rows and their length; `heads` read; `units` is the width of the controller.
+  MemoryKind memory = MemoryKind::kNtm;
+  int64_t slots = 0;
+  int64_t width = 0;
   // Rnn, lstm, gru: all steps, [batch, steps, units]; without it the last one, [batch, units].
   bool sequence = false;
   // Rnn, lstm, gru: a second layer reads backwards; the outputs are joined: units doubles.

@@ -43,6 +43,14 @@ int64_t OutputsNeeded(const LossSpec& loss, const BatchLayout& layout) {
 
 int64_t OutputsNeeded(const NetworkSpec& spec, const BatchLayout& layout) {
   if (spec.objective == Objective::kTarget) return OutputsNeeded(spec.loss, layout);
+  if (spec.objective == Objective::kEachStep) {
+    if (layout.target_steps < 1) Fail("the data has one target a row, and none of each step");
+    if (ComparesRows(spec.loss.kind)) {
+      Fail("the loss ", Name(spec.loss.kind), " compares rows, but each step has a target: use ",
+           "cross-entropy");
+    }
+    return OutputsNeeded(spec.loss, layout);
+  }
   const LossKind loss = spec.loss.kind;
   if (TakesLabels(loss) || loss == LossKind::kHinge || loss == LossKind::kFocal ||
       loss == LossKind::kKullbackLeibler || !spec.loss.class_weights.empty()) {
@@ -55,6 +63,9 @@ int64_t OutputsNeeded(const NetworkSpec& spec, const BatchLayout& layout) {
 }
 
 Shape OutputShape(const NetworkSpec& spec, const BatchLayout& layout, int64_t batch) {
+  if (spec.objective == Objective::kEachStep) {
+    return {batch, layout.target_steps, OutputsNeeded(spec, layout)};
+  }
   if (spec.objective != Objective::kNextToken) return {batch, OutputsNeeded(spec, layout)};
   if (spec.loss.kind != LossKind::kCrossEntropy) {
     Fail("the next token is a class, but the loss is ", Name(spec.loss.kind),

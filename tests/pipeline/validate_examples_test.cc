@@ -120,6 +120,47 @@ TEST_F(ValidateTest, ChecksModelsOfText) {
   }
 }
 
+// A target at each step, and a network with a memory.
+constexpr char kEachStep[] =
+    "steps.train.train.data.sequences: {by: kind, max_steps: 12}, "
+    "steps.train.train.data.objective: "
+    "each_step, "
+    "steps.train.train.network.layers: [{memory: {units: 6, sequence: true}}, {name: out, dense: "
+    "{}}]";
+
+constexpr Case kEachStepCases[] = {
+    {"", ""},
+    {"steps.train.train.network.layers.0.memory: {kind: dnc, units: 6, slots: 9, width: 4, "
+     "read_heads: 3, sequence: true}",
+     ""},
+    {"steps.train.train.network.layers.0.memory.sequence: false",
+     "steps.train.train.network: the last layer has outputs of shape [32, 3] but each step has a "
+     "target: let it give [32, 12, 3], with sequence: true in recurrent layers\n"},
+    {"steps.train.train.network.layers.0.memory: {slots: 2, width: -1, read_heads: 2000}",
+     "steps.train.train.network.layers.0.memory.units: must be from 1 to 65536, not 0\n"
+     "steps.train.train.network.layers.0.memory.slots: must be from 3 to 65536, not 2\n"
+     "steps.train.train.network.layers.0.memory.width: must be from 1 to 65536, not -1\n"
+     "steps.train.train.network.layers.0.memory.read_heads: must be from 1 to 1024, not 2000\n"},
+    {"steps.train.train.data.sequences: null",
+     "steps.train.train.data.objective: each_step is for windows and sequences: give one of them, "
+     "such as \"sequences: {by: patient, max_steps: 100}\"\n"},
+    {"steps.train.train.network.loss: {triplet: {}}, steps.train.train.network.layers.1.dense."
+     "units: 4",
+     "steps.train.train.network.loss: compares rows, but each step has a target: use "
+     "cross_entropy\n"
+     "steps.train.train.network.early_stopping.metric: \"accuracy\" is for predictions, but the "
+     "loss makes embeddings: there are recall_at_1, recall_at_5, loss\n"
+     "steps.publish.publish.requirements.0.metric: \"accuracy\" is for predictions, but the loss "
+     "makes embeddings: there are recall_at_1, recall_at_5, loss\n"},
+};
+
+TEST_F(ValidateTest, ChecksTargetsOfEachStep) {
+  for (const Case& test : kEachStepCases) {
+    const std::string base = test.changes[0] == '\0' ? kEachStep : std::string(kEachStep) + ", ";
+    EXPECT_EQ(Check("{" + base + test.changes + "}"), test.errors) << test.changes;
+  }
+}
+
 constexpr char kSequences[] =
     "steps.train.train.data.sequences: {by: kind, max_steps: 12}, "
     "steps.train.train.network.layers: [{lstm: {units: 6}}, {name: out, dense: {}}]";

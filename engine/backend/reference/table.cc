@@ -1,3 +1,4 @@
+#include "engine/backend/memory_calls.h"
 #include "engine/backend/reference/kernels.h"
 
 namespace beamline::engine::reference {
@@ -24,6 +25,13 @@ Scratch ScratchOf(OpKind op, const KernelCall& call) {
       return {call.outputs[0].columns * static_cast<int64_t>(sizeof(double)), 0};
     case OpKind::kRecurrentGrad:
       return {4 * call.inputs[0].columns * static_cast<int64_t>(sizeof(double)), 0};
+    case OpKind::kMemoryNetwork:
+    case OpKind::kMemoryNetworkGrad: {
+      const memory::Places places = memory::PlacesOf(call);
+      const int64_t numbers = op == OpKind::kMemoryNetwork ? memory::ForwardNumbers(places)
+                                                           : memory::BackwardNumbers(places);
+      return {numbers * static_cast<int64_t>(sizeof(double)), 0};
+    }
     default:
       return {};
   }

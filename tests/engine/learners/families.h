@@ -18,12 +18,17 @@ struct Family {
 NetworkSpec Convolutional();
 // A variational autoencoder with noise, dropout and an activity penalty.
 NetworkSpec Variational();
+// A neural Turing machine and behind it a differentiable neural computer, with a class at each
+// step.
+NetworkSpec Memories();
+// Sequences of 2 to 6 steps of two numbers, each with a class and a weight.
+MemoryBatchSource LabelledSteps();
 // Images of 144 shares in [0, 1), of two classes by their brightness.
 MemoryBatchSource LabelledImages();
 MemoryBatchSource PlainImages();
 
-// The two above, dense layers with embeddings, recurrent layers of all cells, a transformer, graph
-// attention.
+// The three above, dense layers with embeddings, recurrent layers of all cells, a transformer,
+// graph attention.
 std::vector<Family> Families();
 
 }  // namespace beamline::engine::testing
