@@ -6,6 +6,7 @@
 #include "pipeline/reconstruction.h"
 #include "pipeline/schema.h"
 #include "pipeline/tokens.h"
+#include "pipeline/training.h"
 
 namespace beamline::pipeline {
 namespace {
@@ -24,6 +25,14 @@ std::map<std::string, double> EmbeddingFigures(engine::Learner& learner,
                                    name == "recall_at_1" ? 1 : 5, truth.weights);
   }
   return values;
+}
+
+std::map<std::string, double> TokenFigures(engine::Learner& learner,
+                                           const engine::BatchSource& source, const Truth& truth,
+                                           const v1::ModelCard& card,
+                                           const std::vector<std::string>& names) {
+  if (GivesNextToken(card.data())) return MeasureTokens(learner, source, truth.weights, names);
+  return MeasureHidden(learner, source, truth.weights, PrepareInference(card).spec, names);
 }
 
 v1::Evaluation Only(const std::map<std::string, double>& metrics, int64_t rows) {
@@ -45,7 +54,7 @@ std::map<std::string, double> JudgeMetrics(engine::Learner& learner,
                                            const engine::BatchSource& source, const Truth& truth,
                                            const v1::ModelCard& card,
                                            const std::vector<std::string>& names) {
-  if (GivesNextToken(card.data())) return MeasureTokens(learner, source, truth.weights, names);
+  if (ReadsTokens(card.data())) return TokenFigures(learner, source, truth, card, names);
   if (!HasTarget(card.data())) {
     return MeasureErrors(ErrorsOf(learner, source), {}, truth.weights, names);
   }
@@ -56,8 +65,8 @@ std::map<std::string, double> JudgeMetrics(engine::Learner& learner,
 v1::Evaluation Judge(engine::Learner& learner, const engine::BatchSource& source,
                      const Truth& truth, std::span<const int32_t> anomalies,
                      const v1::ModelCard& card, const std::vector<std::string>& names) {
-  if (GivesNextToken(card.data())) {
-    return Only(MeasureTokens(learner, source, truth.weights, names), source.rows());
+  if (ReadsTokens(card.data())) {
+    return Only(TokenFigures(learner, source, truth, card, names), source.rows());
   }
   if (!HasTarget(card.data())) {
     return MeasureReconstruction(ErrorsOf(learner, source), anomalies, truth.weights, names);

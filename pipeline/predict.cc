@@ -28,10 +28,15 @@ using Rows = google::protobuf::RepeatedPtrField<google::protobuf::Struct>;
 constexpr size_t kMaxIdleLearners = 8;
 constexpr int64_t kMaxSample = int64_t{1} << 40;
 
+// The answer to a row has one for each step.
+bool GivesSteps(const v1::TrainingData& data) {
+  return JudgesEachStep(data) || GuessesHidden(data);
+}
+
 // Numbers in the answer to one row, if it is reconstructed or forecast or each step is judged.
 int64_t NumbersOf(const v1::ModelCard& card) {
   const ExampleShape shape = ShapeOf(card.data());
-  if (JudgesEachStep(card.data())) return std::max(card.classes_size(), 1) * shape.steps;
+  if (GivesSteps(card.data())) return std::max(card.classes_size(), 1) * shape.steps;
   const int64_t rows = Forecasts(card.data()) ? shape.horizon : std::max<int64_t>(shape.steps, 1);
   return std::max<int64_t>(card.features_size(), 1) * rows;
 }
@@ -70,6 +75,36 @@ std::vector<v1::Prediction> ToPredictions(const std::vector<NextToken>& tokens,
                            next.probabilities.begin();
     prediction.set_label(card.classes(static_cast<int>(likeliest)));
     for (const int32_t code : next.written) prediction.add_tokens(card.classes(code));
+  }
+  return predictions;
+}
+
+// What stands at each step of rows of codes, known or hidden.
+std::vector<v1::Prediction> GuessSteps(engine::Learner& learner, const engine::BatchLayout& layout,
+                                       const std::vector<std::vector<int32_t>>& rows,
+                                       const v1::ModelCard& card) {
+  engine::MemoryBatch batch;
+  batch.rows = static_cast<int64_t>(rows.size());
+  batch.layout = layout;
+  for (const std::vector<int32_t>& codes : rows) {
+    batch.codes.insert(batch.codes.end(), codes.begin(), codes.end());
+    batch.codes.resize(batch.codes.size() + static_cast<size_t>(layout.code_columns) - codes.size(),
+                       -1);
+  }
+  const engine::Predictions said = learner.Predict(engine::MemoryBatchSource(std::move(batch)));
+  const std::span<const float> all = said.probabilities.values<float>();
+  const auto vocabulary = static_cast<size_t>(said.probabilities.shape().Columns());
+  std::vector<v1::Prediction> predictions;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    v1::Prediction& prediction = predictions.emplace_back();
+    for (size_t step = 0; step < rows[i].size(); ++step) {
+      const size_t at = (i * static_cast<size_t>(layout.code_columns) + step) * vocabulary;
+      const auto p = all.subspan(at, vocabulary);
+      v1::Prediction& one = *prediction.add_steps();
+      one.mutable_probabilities()->Add(p.begin(), p.end());
+      const auto best = std::max_element(p.begin() + 1, p.end()) - p.begin();
+      one.set_label(card.classes(static_cast<int>(best)));
+    }
   }
   return predictions;
 }
@@ -171,7 +206,7 @@ absl::Status Predictor::CheckOptions(const Rows& rows, const PredictOptions& opt
   }
   const int64_t most = kMaxReconstructionNumbers / NumbersOf(card());
   const bool generates = card().has_adversarial();
-  const bool each_step = JudgesEachStep(card().data());
+  const bool each_step = GivesSteps(card().data());
   const bool numbers = options.reconstruction || generates || each_step || Forecasts(card().data());
   if (numbers && rows.size() > std::max<int64_t>(most, 1)) {
     return absl::InvalidArgumentError(absl::StrCat("there are ", rows.size(), " rows; ",
@@ -222,7 +257,9 @@ absl::StatusOr<std::vector<v1::Prediction>> Predictor::Predict(
     RequestTable request = ToTable(card(), rows);
     std::unique_ptr<engine::Learner> learner = state_->Take();
     std::vector<v1::Prediction> predictions;
-    if (GivesNextToken(card().data())) {
+    if (GuessesHidden(card().data())) {
+      predictions = GuessSteps(*learner, layout, CodesOf(request, transforms), card());
+    } else if (GivesNextToken(card().data())) {
       predictions = ToPredictions(
           ContinueRows(*learner, layout, CodesOf(request, transforms), options.drawing), card());
     } else {

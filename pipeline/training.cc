@@ -82,6 +82,7 @@ NetworkFacts FactsOf(const v1::ModelCard& card, std::vector<int64_t> class_rows)
   facts.features = card.features_size();
   facts.reconstructs = Reconstructs(card.data());
   facts.next_token = GivesNextToken(card.data());
+  if (GuessesHidden(card.data())) facts.masking = MaskingOf(card.data());
   facts.each_step = JudgesEachStep(card.data());
   const ExampleShape shape = ShapeOf(card.data());
   facts.steps = shape.steps;
@@ -126,10 +127,10 @@ std::unique_ptr<engine::BatchSource> GraphRows(const Examples& examples,
   return std::make_unique<engine::MemoryBatchSource>(std::move(batch));
 }
 
-// The tokens of a model that gives the next one, by their code: the first stands for unknown ones.
+// The tokens of a model that predicts such, by their code: the first stands for unknown ones.
 void AddTokens(const engine::data::FittedTransforms& fitted, v1::ModelCard* card) {
   if (fitted.columns.size() != 1 || fitted.codes() != 1 || fitted.features() != 0) {
-    engine::Fail("objective: next_token learns from one column of codes, but the transforms make ",
+    engine::Fail("tokens are learned from one column of codes, but the transforms make ",
                  fitted.features(), " numbers and ", fitted.codes(),
                  " codes: name one column in features and encode it by ordinal");
   }
@@ -190,7 +191,7 @@ Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs
   });
   ToCard(fitted, &card);
   AddColumns(table, fitted, &card);
-  if (GivesNextToken(data)) {
+  if (ReadsTokens(data)) {
     At(absl::StrCat(at, ".transforms"), [&] { AddTokens(fitted, &card); });
   }
 

@@ -26,7 +26,8 @@ NetworkFacts FactsFor(const v1::TrainingData& data, const TargetFacts& target,
   facts.code_sizes = features.code_sizes;
   facts.features = features.features;
   facts.reconstructs = target.reconstructs;
-  facts.next_token = target.next_token;
+  facts.next_token = GivesNextToken(data);
+  if (GuessesHidden(data)) facts.masking = MaskingOf(data);
   facts.each_step = JudgesEachStep(data);
   const ExampleShape shape = ShapeOf(data);
   facts.steps = shape.steps;

@@ -108,7 +108,7 @@ void CheckMetric(Context& context, const std::string& path, const std::string& n
   }
   if (target.embeds) {
     fitting = EmbeddingMetrics();
-  } else if (target.next_token) {
+  } else if (target.tokens) {
     fitting = TokenMetrics();
   } else if (target.reconstructs || target.forecasts) {
     fitting = ReconstructionMetrics(target.anomalies && target.reconstructs);
@@ -127,8 +127,8 @@ void CheckMetric(Context& context, const std::string& path, const std::string& n
     why = "is for predictions, but the loss makes embeddings";
   } else if (metric != nullptr && metric->embedding_only) {
     why = "is for the losses triplet and info_nce";
-  } else if (metric != nullptr && (target.next_token || target.forecasts)) {
-    why = target.next_token ? "is not for models that give the next token" : "is not for forecasts";
+  } else if (metric != nullptr && (target.tokens || target.forecasts)) {
+    why = target.tokens ? "is not for models of tokens" : "is not for forecasts";
   } else if (metric != nullptr && target.reconstructs) {
     why = metric->binary_only && !target.anomalies
               ? "needs to know which rows are anomalies: give the evaluate step anomaly: {column}"

@@ -18,8 +18,8 @@ namespace {
 // Streams of the seed from here on shuffle; those of variables are hashes of their names.
 constexpr uint64_t kShuffleStream = uint64_t{1} << 63;
 
-// Evaluation and prediction graphs are made for powers of two up to this batch size only; for the
-// next token up to this many tokens.
+// Evaluation and prediction graphs are made for powers of two up to this batch size only; where
+// tokens are predicted up to this many tokens.
 constexpr int64_t kMaxEvaluationBatch = 512;
 constexpr int64_t kMaxEvaluationTokens = 4096;
 
@@ -29,7 +29,9 @@ const NetworkSpec& RequireSpec(const LearnerConfig& config) {
 }
 
 int64_t LargestEvaluationBatch(const NetworkSpec& spec, const BatchLayout& layout) {
-  if (spec.objective != Objective::kNextToken) return kMaxEvaluationBatch;
+  const bool tokens =
+      spec.objective == Objective::kNextToken || spec.objective == Objective::kMasked;
+  if (!tokens) return kMaxEvaluationBatch;
   return LargestPowerOfTwo(
       std::max<int64_t>(1, kMaxEvaluationTokens / std::max<int64_t>(1, layout.code_columns)));
 }
@@ -142,7 +144,7 @@ void NetworkLearner::FeedAhead(int64_t position) {
   if (!full_->on_device() || position >= training_->rows()) return;
   try {
     const Batch next = BatchAt(position);
-    next.runner->Feed(*training_, next.rows);
+    next.runner->Feed(*training_, next.rows, static_cast<uint64_t>(progress_.step) + 1);
     fed_position_ = position;
   } catch (const Error&) {
     // The next step meets it again, when it is its turn.
@@ -160,9 +162,10 @@ bool NetworkLearner::Step(StepReport* report) {
   const Batch batch = BatchAt(progress_.position);
   NetworkRunner& runner = *batch.runner;
   const double rate = RateNow();
-  if (fed_position_ != progress_.position) runner.Feed(*training_, batch.rows);
+  const auto step = static_cast<uint64_t>(progress_.step);
+  if (fed_position_ != progress_.position) runner.Feed(*training_, batch.rows, step);
   runner.SetUpdate(UpdateNumbers(spec_.optimizer, rate, progress_.step));
-  runner.Start(static_cast<uint64_t>(progress_.step));
+  runner.Start(step);
   FeedAhead(progress_.position + runner.batch());
   runner.Finish();
   const double loss = runner.loss();

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/learners/masking.h"
+
 namespace beamline::engine {
 namespace {
 
@@ -36,6 +38,10 @@ NetworkRunner::NetworkRunner(const NetworkSpec& spec, const BatchLayout& layout,
       mode_(mode),
       network_(BuildNetwork(spec, layout, batch, mode)),
       executor_(network_.graph, FindBackend(spec.backend), variables, pool, spec.seed),
+      masks_(spec.objective == Objective::kMasked),
+      masking_(spec.masking),
+      seed_(spec.seed),
+      vocabulary_(Vocabulary(spec)),
       clip_limit_(spec.clip_norm),
       value_limit_(spec.clip_value),
       rule_(RuleOf(spec.optimizer)),
@@ -71,13 +77,13 @@ NetworkRunner::NetworkRunner(const NetworkSpec& spec, const BatchLayout& layout,
   if (network_.targets.valid() && layout.classes > 0) {
     label_buffer_.resize(static_cast<size_t>(batch) * judged_);
   }
-  if (spec.objective == Objective::kNextToken) {
+  if (spec.objective == Objective::kNextToken || masks_) {
     tokens_.resize(static_cast<size_t>(batch * layout.code_columns));
     token_weights_.resize(static_cast<size_t>(batch));
   }
 }
 
-void NetworkRunner::Feed(const BatchSource& source, std::span<const int64_t> rows) {
+void NetworkRunner::Feed(const BatchSource& source, std::span<const int64_t> rows, uint64_t step) {
   executor_.AwaitInputs();
   BatchView view;
   view.features = features_.data();
@@ -89,7 +95,11 @@ void NetworkRunner::Feed(const BatchSource& source, std::span<const int64_t> row
     if (view.weights != nullptr) view.weights = token_weights_.data();
     source.Gather(rows, view);
     CheckCodes(rows, tokens_);
-    FeedTokens(rows.size(), view.weights != nullptr);
+    if (masks_) {
+      FeedMasked(rows, view.weights != nullptr, step);
+    } else {
+      FeedTokens(rows.size(), view.weights != nullptr);
+    }
   } else {
     view.labels = label_buffer_.empty() ? labels_.data() : label_buffer_.data();
     view.targets = label_buffer_.empty() ? targets_.data() : nullptr;
@@ -187,6 +197,27 @@ void NetworkRunner::FeedTokens(size_t rows, bool weighted) {
       const int32_t label = tokens[step + 1];
       labels_[first + step] = label < 0 ? 0 : label;
       weights_[first + step] = label < 0 ? 0.0f : weight;
+    }
+  }
+}
+
+// Each step's label is its code, which counts where it is hidden.
+void NetworkRunner::FeedMasked(std::span<const int64_t> rows, bool weighted, uint64_t step) {
+  const size_t columns = tokens_.size() / token_weights_.size();
+  std::copy(tokens_.begin(), tokens_.begin() + static_cast<ptrdiff_t>(rows.size() * columns),
+            codes_.begin());
+  if (labels_.empty()) return;
+  const TokenMask mask(masking_, vocabulary_, seed_,
+                       mode_ == NetworkMode::kTraining ? step : kMeasured);
+  std::fill(labels_.begin(), labels_.end(), 0);
+  std::fill(weights_.begin(), weights_.end(), 0.0f);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const float weight = weighted ? token_weights_[i] : 1.0f;
+    for (size_t column = 0; column < columns; ++column) {
+      const size_t at = i * columns + column;
+      if (!mask.Hide(rows[i], static_cast<int64_t>(column), &codes_[at])) continue;
+      labels_[at] = tokens_[at];
+      weights_[at] = weight;
     }
   }
 }

@@ -42,6 +42,10 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
     out << '\n';
   }
   out << "objective " << static_cast<int>(spec.objective) << '\n';
+  if (spec.objective == Objective::kMasked) {
+    out << "masking " << spec.masking.share << ' ' << spec.masking.masked << ' '
+        << spec.masking.random << '\n';
+  }
   out << "loss " << static_cast<int>(spec.loss.kind) << ' ' << spec.loss.delta << ' '
       << spec.loss.label_smoothing;
   for (const double weight : spec.loss.class_weights) out << ' ' << weight;

@@ -181,7 +181,8 @@ class Wiring {
 
   // Rows that the loss judges: those of the batch, or every step of them.
   bool JudgesSteps() const {
-    return spec_.objective == Objective::kNextToken || spec_.objective == Objective::kEachStep;
+    return spec_.objective == Objective::kNextToken || spec_.objective == Objective::kEachStep ||
+           spec_.objective == Objective::kMasked;
   }
   int64_t LossRows() const {
     return JudgesSteps() ? OutputShape(spec_, layout_, batch_).Rows() : batch_;

@@ -70,6 +70,7 @@ enum class Objective : uint8_t {
   kNextToken,  // of the codes in each row, at each of the first code_columns - 1 the one behind it
   kReconstruct,  // the features, as they were before any layer; the data needs no target
   kEachStep,     // the target of each step of a sequence: BatchLayout::target_steps
+  kMasked,       // of the codes in each row, those that are hidden from it: MaskingSpec
 };
 
 enum class Initializer : uint8_t {
@@ -274,10 +275,20 @@ struct EarlyStoppingSpec {
   bool restore_best = true;
 };
 
+// Of each known code `share` are chosen to be predicted; in the place of a chosen one the network
+// sees code 0 with probability `masked`, any code from 1 on with `random`, and else the code itself
+// (Devlin et al. 2018).
+struct MaskingSpec {
+  double share = 0.15;
+  double masked = 0.8;
+  double random = 0.1;
+};
+
 struct NetworkSpec {
   // In order; a layer may take only what stands before it. The last one is the output.
   std::vector<LayerSpec> layers;
   Objective objective = Objective::kTarget;
+  MaskingSpec masking;  // kMasked
   LossSpec loss;
   // Adds l1 sum |w| + l2 sum w^2 over all weights but biases and those of normalisation.
   double weight_l1 = 0;

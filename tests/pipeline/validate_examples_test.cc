@@ -104,12 +104,12 @@ constexpr Case kTokenCases[] = {
      "steps.train.train.network.layers.2.dense.units: the last layer gives 2 numbers but there are "
      "3 tokens, the unknown one included: set units to 3 or leave it out\n"},
     {"steps.train.train.network.loss: {mean_squared_error: {}}",
-     "steps.train.train.network.loss: the next token is one of many: use cross_entropy, or leave "
+     "steps.train.train.network.loss: a token is one of many: use cross_entropy, or leave "
      "it out\n"},
     {"steps.train.train.network.loss: {balanced: true}",
      "steps.train.train.network.loss: class weights are for a target of classes: remove them\n"},
     {"steps.train.train.metrics: [auc]",
-     "steps.train.train.metrics.0: \"auc\" is not for models that give the next token: there are "
+     "steps.train.train.metrics.0: \"auc\" is not for models of tokens: there are "
      "log_loss, perplexity, accuracy, loss\n"},
 };
 
@@ -158,6 +158,28 @@ TEST_F(ValidateTest, ChecksTargetsOfEachStep) {
   for (const Case& test : kEachStepCases) {
     const std::string base = test.changes[0] == '\0' ? kEachStep : std::string(kEachStep) + ", ";
     EXPECT_EQ(Check("{" + base + test.changes + "}"), test.errors) << test.changes;
+  }
+}
+
+constexpr Case kMaskedCases[] = {
+    {"steps.train.train.data.masking: {share: 0.3, hidden: 1, random: 0}", ""},
+    {"steps.train.train.data.masking: {share: 2, hidden: 0.5, random: 0.6}",
+     "steps.train.train.data.masking.share: must be from 1e-06 to 1, not 2\n"
+     "steps.train.train.data.masking: hides 0.5 and changes 0.6 of what is chosen: together at "
+     "most "
+     "1\n"},
+    {"steps.train.train.data.windows: null",
+     "steps.train.train.data.windows: are missing: say how many rows the network sees at once, "
+     "such as \"windows: {steps: 96}\"\n"},
+    {"steps.train.train.data.objective: next_token, steps.train.train.data.masking: {share: 0.3}",
+     "steps.train.train.data.masking: is for objective: masked: remove it\n"},
+};
+
+TEST_F(ValidateTest, ChecksWhatIsHidden) {
+  const std::string base = std::string(kTokens) + ", steps.train.train.data.objective: masked";
+  EXPECT_EQ(Check("{" + base + "}"), "");
+  for (const Case& test : kMaskedCases) {
+    EXPECT_EQ(Check("{" + base + ", " + test.changes + "}"), test.errors) << test.changes;
   }
 }
 

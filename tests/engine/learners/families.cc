@@ -167,6 +167,16 @@ MemoryBatchSource LabelledSteps() {
   return MemoryBatchSource(std::move(batch));
 }
 
+NetworkSpec Masked() {
+  NetworkSpec spec = Transformer();
+  for (LayerSpec& layer : spec.layers) layer.causal = false;
+  spec.objective = Objective::kMasked;
+  spec.masking.share = 0.3;
+  return spec;
+}
+
+MemoryBatchSource FamilyTokens() { return TokenRows(40, 9, 11, 3); }
+
 std::vector<Family> Families() {
   return {
       {"dense", RichNetwork, [] { return Circle(100, 1); }},
@@ -174,6 +184,7 @@ std::vector<Family> Families() {
       {"variational", Variational, PlainImages},
       {"recurrent", Recurrent, LabelledImages},
       {"memory", Memories, LabelledSteps},
+      {"masked", Masked, FamilyTokens},
       {"transformer", Transformer, [] { return TokenRows(40, 9, 11, 3); }},
       {"graph", GraphAttention,
        [] {

@@ -23,11 +23,14 @@ NetworkSpec Variational();
 NetworkSpec Memories();
 // Sequences of 2 to 6 steps of two numbers, each with a class and a weight.
 MemoryBatchSource LabelledSteps();
+// A transformer that guesses hidden tokens, and tokens for it.
+NetworkSpec Masked();
+MemoryBatchSource FamilyTokens();
 // Images of 144 shares in [0, 1), of two classes by their brightness.
 MemoryBatchSource LabelledImages();
 MemoryBatchSource PlainImages();
 
-// The three above, dense layers with embeddings, recurrent layers of all cells, a transformer,
+// All above, dense layers with embeddings, recurrent layers of all cells, a transformer,
 // graph attention.
 std::vector<Family> Families();
 

@@ -54,6 +54,7 @@ TEST_P(FamilyBitsTest, AreTheSameHoweverOftenItIsResumed) {
 INSTANTIATE_TEST_SUITE_P(
     Families, FamilyBitsTest,
     ::testing::Values(Family{"convolutional", testing::Convolutional, testing::LabelledImages},
+                      Family{"masked", testing::Masked, testing::FamilyTokens},
                       Family{"memory", testing::Memories, testing::LabelledSteps},
                       Family{"variational", testing::Variational, testing::PlainImages}),
     [](const auto& info) { return std::string(info.param.name); });
