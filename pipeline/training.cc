@@ -7,6 +7,7 @@
 #include "engine/learners/registry.h"
 #include "pipeline/adversarial.h"
 #include "pipeline/fitted.h"
+#include "pipeline/initial_model.h"
 #include "pipeline/network.h"
 #include "pipeline/node_graph.h"
 #include "pipeline/schema.h"
@@ -163,7 +164,7 @@ void SpecifyLearner(const v1::TrainStep& train, const NetworkFacts& facts, uint6
 
 Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs,
                          const v1::TrainStep& train, uint64_t seed, const std::string& path,
-                         int64_t memory_bytes, const Fold& fold) {
+                         int64_t memory_bytes, const Fold& fold, const v1::ModelCard* initial) {
   const v1::TrainingData& data = train.data();
   const engine::data::Table& table = dataset.table;
   const std::string at = absl::StrCat(path, ".data");
@@ -186,8 +187,10 @@ Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs
     card.set_target_scale(target.scale);
   }
   const auto fitted = At(absl::StrCat(at, ".transforms"), [&] {
-    return engine::data::FitTransforms(table, split.training_rows,
-                                       ToTransformSpecs(data, FeaturesOf(table, data)));
+    auto fit = engine::data::FitTransforms(table, split.training_rows,
+                                           ToTransformSpecs(data, FeaturesOf(table, data)));
+    if (initial != nullptr) TakeCodes(FromCard(*initial), &fit);
+    return fit;
   });
   ToCard(fitted, &card);
   AddColumns(table, fitted, &card);

@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "base/ids.h"
 #include "base/strings.h"
+#include "pipeline/dependencies.h"
 #include "pipeline/expand.h"
 #include "pipeline/metric_names.h"
 #include "pipeline/validate_internal.h"
@@ -168,6 +169,20 @@ MemoryLimit LimitOf(const v1::Resources& resources) {
   return main;
 }
 
+void CheckInitialModel(Context& context, const std::string& path, const v1::TrainStep& train) {
+  const std::string& model = train.initial_model();
+  if (model.empty()) return;
+  const v1::TrainStep* other = context.FindTrain(model);
+  if (train.has_adversarial() || (other != nullptr && other->has_adversarial())) {
+    context.errors.Add(path, "is for networks, but one of the two is adversarial: remove it");
+  } else if (other == nullptr && !IsRegisteredModel(model)) {
+    context.errors.Add(path, absl::StrCat("\"", model,
+                                          "\" is no train step of this pipeline and no "
+                                          "\"projects/P/models/M/versions/V\"",
+                                          Hint(model, context.StepNames())));
+  }
+}
+
 }  // namespace
 
 void CheckTrain(Context& context, const std::string& path, const v1::Step& step) {
@@ -186,6 +201,7 @@ void CheckTrain(Context& context, const std::string& path, const v1::Step& step)
     context.errors.Add(path + ".network", "is missing: give the network to be trained");
     return;
   }
+  CheckInitialModel(context, path + ".initial_model", train);
   const MemoryLimit memory = LimitOf(step.resources());
   if (train.has_adversarial()) {
     CheckAdversarial(context, path + ".adversarial", train, features);

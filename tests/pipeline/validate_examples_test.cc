@@ -173,6 +173,9 @@ constexpr Case kMaskedCases[] = {
      "such as \"windows: {steps: 96}\"\n"},
     {"steps.train.train.data.objective: next_token, steps.train.train.data.masking: {share: 0.3}",
      "steps.train.train.data.masking: is for objective: masked: remove it\n"},
+    {"steps.train.train.initial_model: trian",
+     "steps.train.train.initial_model: \"trian\" is no train step of this pipeline and no "
+     "\"projects/P/models/M/versions/V\" (did you mean \"train\"?)\n"},
 };
 
 TEST_F(ValidateTest, ChecksWhatIsHidden) {
