@@ -2,11 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "base/digest.h"
 #include "engine/core/philox.h"
+#include "engine/data/columnar.h"
 #include "google/protobuf/util/json_util.h"
 #include "pipeline/predict.h"
 #include "tests/pipeline/bench.h"
@@ -118,6 +120,28 @@ TEST(EachStepTest, GivesTheSameBitsFromMemoryAndFromTheTable) {
     digests.push_back(Sha256Hex(bench.ModelBytes("train")));
   }
   EXPECT_THAT(digests, Each(digests.front()));
+}
+
+// Of every row of the sequences that a fold holds out, once.
+TEST(EachStepTest, FoldsLeaveAPredictionOfEachStep) {
+  Bench bench(kSteps);
+  bench.AddTable("table", Sums(60));
+  v1::Step& step = *bench.definition().mutable_steps(0);
+  step.mutable_cross_validation()->mutable_k_fold()->set_folds(3);
+  step.mutable_train()->mutable_network()->set_epochs(1);
+  step.mutable_train()->mutable_data()->clear_split();
+  std::vector<int64_t> rows;
+  for (int fold = 1; fold <= 3; ++fold) {
+    v1::TaskStart start = bench.Start("train");
+    start.mutable_attempt()->mutable_trial()->set_fold(fold);
+    const v1::TaskEnd end = bench.Run("train", start);
+    EXPECT_EQ(end.result().failure().message(), "");
+    const auto said = engine::data::OpenColumnar(end.artifact_paths().at("predictions")).table;
+    for (int64_t i = 0; i < said.rows(); ++i) rows.push_back(said.Get("row").Integer(i));
+  }
+  std::sort(rows.begin(), rows.end());
+  ASSERT_EQ(rows.size(), 270U);  // ten of each length from 2 to 7
+  for (size_t i = 0; i < rows.size(); ++i) EXPECT_EQ(rows[i], static_cast<int64_t>(i));
 }
 
 // Numbers in place of classes, over windows, each of whose rows is predicted once.
