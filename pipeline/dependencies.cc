@@ -25,6 +25,7 @@ std::set<std::string> NamesBefore(const v1::PipelineDefinition& definition, cons
       if (!definition.inputs().contains(step.train().data().input())) {
         names.insert(step.train().data().input());
       }
+      if (!step.train().initial_model().empty()) names.insert(step.train().initial_model());
       break;
     case v1::Step::kEvaluate:
       names.insert(step.evaluate().model());

@@ -191,14 +191,29 @@ ExampleShape ShapeOf(const v1::TrainingData& data) {
   } else if (data.has_windows()) {
     const v1::Windows& windows = data.windows();
     const bool tokens = GivesNextToken(data);
+    const bool each_step = JudgesEachStep(data) || GuessesHidden(data);
     shape.steps = windows.steps();
     shape.horizon = Forecasts(data) ? std::max<int64_t>(windows.horizon(), 1) : tokens ? 1 : 0;
     shape.span = shape.steps + shape.horizon;
-    shape.context = tokens ? 1 : shape.horizon > 0 ? shape.steps : shape.steps - 1;
-    shape.measured_stride = tokens ? shape.steps : 1;
+    shape.context = tokens ? 1 : each_step ? 0 : shape.horizon > 0 ? shape.steps : shape.steps - 1;
+    shape.measured_stride = tokens || each_step ? shape.steps : 1;
     shape.stride = windows.stride() > 0 ? windows.stride() : shape.measured_stride;
   }
   return shape;
+}
+
+std::vector<int64_t> JudgedRows(const Examples& examples, const v1::TrainingData& data) {
+  if (!JudgesEachStep(data)) return examples.heads;
+  const ExampleShape shape = ShapeOf(data);
+  std::vector<int64_t> rows;
+  for (size_t i = 0; i < examples.begins.size(); ++i) {
+    const int64_t steps = examples.lengths.empty() ? shape.steps : examples.lengths[i];
+    for (int64_t place = examples.begins[i]; place < examples.begins[i] + steps; ++place) {
+      rows.push_back(examples.order == nullptr ? place
+                                               : (*examples.order)[static_cast<size_t>(place)]);
+    }
+  }
+  return rows;
 }
 
 SplitExamples MakeExamples(const Table& table, const v1::TrainingData& data, uint64_t seed,

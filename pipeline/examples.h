@@ -54,6 +54,10 @@ struct SplitExamples {
 SplitExamples MakeExamples(const engine::data::Table& table, const v1::TrainingData& data,
                            uint64_t seed, const Fold& fold = {});
 
+// The rows of the table whose targets and weights count: the head of each example, or with
+// objective each_step those of all its steps, one example after the other.
+std::vector<int64_t> JudgedRows(const Examples& examples, const v1::TrainingData& data);
+
 // Every example of a table on which a model is measured. Throws engine::Error if it is too short
 // for one window.
 Examples AllExamples(const engine::data::Table& table, const v1::TrainingData& data);

@@ -6,6 +6,7 @@
 #include "base/strings.h"
 #include "engine/backend/backend.h"
 #include "engine/core/error.h"
+#include "pipeline/dependencies.h"
 #include "pipeline/execute_internal.h"
 #include "pipeline/executor.h"
 #include "pipeline/training.h"
@@ -99,6 +100,10 @@ engine::data::Dataset Task::OpenTable(const std::string& input) const {
     throw TaskFailure(v1::FAILURE_KIND_INFRASTRUCTURE,
                       absl::StrCat("input \"", input, "\": ", error.what()));
   }
+}
+
+std::string ModelKey(const std::string& model) {
+  return IsRegisteredModel(model) ? model : absl::StrCat(model, "/model");
 }
 
 ModelFile Task::OpenModel(const std::string& key) const {

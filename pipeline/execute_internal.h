@@ -68,6 +68,9 @@ class Task {
   std::string path_;
 };
 
+// Key of a model among the inputs of an attempt: that of a train step, or a registered one.
+std::string ModelKey(const std::string& model);
+
 // Each runs a step to its end and fills in `end`. They throw TaskFailure and engine::Error.
 void RunTrain(Task& task, v1::TaskEnd* end);
 void RunEvaluate(Task& task, v1::TaskEnd* end);

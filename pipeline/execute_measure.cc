@@ -17,11 +17,6 @@
 namespace beamline::pipeline::execution {
 namespace {
 
-// Key of a model among the inputs of an attempt.
-std::string ModelKey(const std::string& model) {
-  return IsRegisteredModel(model) ? model : absl::StrCat(model, "/model");
-}
-
 // The rows to be measured.
 struct Chosen {
   engine::data::Dataset dataset;

@@ -3,12 +3,14 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/strings.h"
 #include "pipeline/execute_internal.h"
 #include "pipeline/fitted.h"
+#include "pipeline/initial_model.h"
 #include "pipeline/judge.h"
 #include "pipeline/node_pairs.h"
 #include "pipeline/out_of_fold.h"
@@ -42,9 +44,11 @@ class TrainRun {
     const v1::NodeGraph& graph = train_.data().graph();
     engine::data::Table arcs;
     if (train_.data().has_graph()) arcs = task_.OpenTable(graph.arcs()).table;
+    if (begins()) initial_ = task_.OpenModel(ModelKey(train_.initial_model()));
     const Fold fold{.cross_validation = &task_.step().cross_validation(), .number = trial().fold()};
-    training_ = PrepareTraining(dataset, &arcs, train_, task_.definition().seed(), path,
-                                task_.FeatureBytes() / 2, fold);
+    training_ =
+        PrepareTraining(dataset, &arcs, train_, task_.definition().seed(), path,
+                        task_.FeatureBytes() / 2, fold, begins() ? &initial_.card : nullptr);
     training_.spec.threads = task_.threads();
     training_.spec.backend = backend_;
     if (generates()) {
@@ -53,6 +57,7 @@ class TrainRun {
     }
     const std::string at = path + (generates() ? ".adversarial" : ".network");
     At(at, [&] { learner_ = MakeLearner(training_); });
+    if (begins()) At(path + ".initial_model", [&] { TakeInitialWeights(); });
     Restore();
     Describe();
     last_checkpoint_ms_ = last_progress_ms_ = task_.Millis();
@@ -65,9 +70,17 @@ class TrainRun {
   // Where it stops although it could go on, counted from 1; 0: nowhere.
   int64_t LastEpoch() const { return IsRefit(task_.step(), trial()) ? 0 : trial().epochs(); }
   bool generates() const { return training_.adversarial.has_value(); }
+  bool begins() const { return !train_.initial_model().empty(); }
   const std::string& Watched() const { return training_.spec.early_stopping.metric; }
   bool WatchesMetric() const {
     return training_.spec.early_stopping.patience > 0 && Watched() != "loss";
+  }
+
+  void TakeInitialWeights() {
+    const std::vector<std::string> own = TakeWeights(initial_.tensors, learner_.get());
+    task_.Log(absl::StrCat("begins with the weights of ", train_.initial_model(),
+                           own.empty() ? "" : ", but for ", absl::StrJoin(own, ", ")));
+    initial_.tensors.clear();
   }
 
   // Where an attempt before this one stopped, or else where the trial itself did.
@@ -301,7 +314,7 @@ class TrainRun {
   }
 
   void WriteHeldOut(v1::TaskEnd* end) {
-    const Said said = ToSaid(learner_->Predict(*training_.validation), training_.card);
+    const Said said = SaidOf(*learner_, *training_.validation, training_.card);
     const std::string path = task_.work_folder() + "/predictions.table";
     WriteTable(HeldOut(said, training_.validation_rows, training_.card), path);
     (*end->mutable_artifact_paths())["predictions"] = path;
@@ -357,6 +370,7 @@ class TrainRun {
   const v1::TrainStep& train_;
   const int64_t started_ms_;
   std::string backend_;
+  ModelFile initial_;  // train_.initial_model
   Training training_;
   std::unique_ptr<engine::Learner> learner_;  // After what it reads from.
   engine::StepReport last_;

@@ -26,19 +26,24 @@ void AddTables(const v1::TrainingData& data, PlannedTask* task) {
   if (data.split().has_input()) task->tables.push_back(data.split().input().test());
 }
 
+void AddModel(const std::string& model, PlannedTask* task) {
+  if (IsRegisteredModel(model)) {
+    task->models.push_back(model);
+  } else {
+    task->artifacts.push_back({model, "model"});
+  }
+}
+
 void AddNeeds(const v1::PipelineDefinition& definition, const v1::Step& step, PlannedTask* task) {
   if (step.has_train()) {
     // Its test rows are of no use to training.
     const v1::TrainingData& data = step.train().data();
     task->tables.push_back(data.input());
     if (data.has_graph()) task->tables.push_back(data.graph().arcs());
+    if (!step.train().initial_model().empty()) AddModel(step.train().initial_model(), task);
   } else if (step.has_evaluate()) {
     const v1::EvaluateStep& evaluate = step.evaluate();
-    if (IsRegisteredModel(evaluate.model())) {
-      task->models.push_back(evaluate.model());
-    } else {
-      task->artifacts.push_back({evaluate.model(), "model"});
-    }
+    AddModel(evaluate.model(), task);
     if (!evaluate.input().empty()) {
       task->tables.push_back(evaluate.input());
       return;

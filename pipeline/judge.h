@@ -10,9 +10,13 @@
 #include "beamline/v1/model.pb.h"
 #include "beamline/v1/run.pb.h"
 #include "engine/learners/learner.h"
+#include "pipeline/measure.h"
 #include "pipeline/row_source.h"
 
 namespace beamline::pipeline {
+
+// Predictions of the target, of each row or of each step that has one.
+Said SaidOf(engine::Learner& learner, const engine::BatchSource& source, const v1::ModelCard& card);
 
 // Metrics by name; `names` empty: all that fit the card's objective. Figures that cannot be
 // computed from these rows are left out. "loss" is the caller's.

@@ -28,6 +28,20 @@ void SetRecurrent(const v1::Recurrent& recurrent, LayerKind kind, LayerSpec* spe
   spec->bidirectional = recurrent.bidirectional();
 }
 
+void SetMemory(const v1::Memory& memory, LayerSpec* spec) {
+  const auto or_default = [](int32_t value, int64_t otherwise) {
+    return value == 0 ? otherwise : int64_t{value};
+  };
+  spec->kind = LayerKind::kMemory;
+  spec->memory =
+      memory.kind() == v1::Memory::KIND_DNC ? engine::MemoryKind::kDnc : engine::MemoryKind::kNtm;
+  spec->slots = or_default(memory.slots(), 128);
+  spec->width = or_default(memory.width(), 20);
+  spec->heads = or_default(memory.read_heads(), 1);
+  spec->units = memory.units();
+  spec->sequence = memory.sequence();
+}
+
 // Of recurrent layers and what turns sequences. False: the layer is none of them.
 bool SetSequenceLayer(const v1::Layer& layer, LayerSpec* spec) {
   switch (layer.kind_case()) {
@@ -39,6 +53,9 @@ bool SetSequenceLayer(const v1::Layer& layer, LayerSpec* spec) {
       return true;
     case v1::Layer::kGru:
       SetRecurrent(layer.gru(), LayerKind::kGru, spec);
+      return true;
+    case v1::Layer::kMemory:
+      SetMemory(layer.memory(), spec);
       return true;
     case v1::Layer::kRepeat:
       spec->kind = LayerKind::kRepeat;

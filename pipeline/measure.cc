@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "engine/metrics/metrics.h"
 #include "pipeline/metric_names.h"
@@ -35,6 +36,31 @@ Said ToSaid(const engine::Predictions& predictions, const v1::ModelCard& card) {
     for (size_t i = 1; i < values.size(); i += 2) said.values.push_back(values[i]);
   } else {
     said.values.assign(values.begin(), values.end());
+  }
+  return said;
+}
+
+std::vector<int64_t> LengthsOf(const engine::BatchSource& source) {
+  const engine::BatchLayout& layout = source.layout();
+  const auto count = static_cast<size_t>(source.rows());
+  if (!layout.has_lengths) return std::vector<int64_t>(count, layout.target_steps);
+  std::vector<int64_t> rows(count);
+  std::iota(rows.begin(), rows.end(), 0);
+  std::vector<int32_t> lengths(count);
+  source.Gather(rows, {.lengths = lengths.data()});
+  return {lengths.begin(), lengths.end()};
+}
+
+Said StepsSaid(engine::Learner& learner, const engine::BatchSource& source,
+               const v1::ModelCard& card) {
+  const Said all = ToSaid(learner.Predict(source), card);
+  Said said;
+  said.classes = all.classes;
+  const int64_t width = all.classes > 2 ? all.classes : 1;
+  auto row = all.values.begin();
+  for (const int64_t length : LengthsOf(source)) {
+    said.values.insert(said.values.end(), row, row + length * width);
+    row += source.layout().target_steps * width;
   }
   return said;
 }

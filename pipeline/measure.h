@@ -25,13 +25,21 @@ struct Said {
 };
 Said ToSaid(const engine::Predictions& predictions, const v1::ModelCard& card);
 
+// The same of all steps of the rows of `source`, one row after the other; those beyond a row's
+// length are left out.
+Said StepsSaid(engine::Learner& learner, const engine::BatchSource& source,
+               const v1::ModelCard& card);
+
 // Metrics of classes or numbers by name (metric_names.h); `names` empty: all that fit. Figures that
 // cannot be computed from these rows (only one class among them) are left out. "loss" is
 // the caller's.
 std::map<std::string, double> Metrics(const Said& said, const Truth& truth,
                                       const std::vector<std::string>& names);
 
-// One prediction a row, for users: the number, or label and probabilities of all classes.
+// How many steps each row of `source` has.
+std::vector<int64_t> LengthsOf(const engine::BatchSource& source);
+
+// One prediction a row (or step), for users: the number, or label and probabilities of all classes.
 std::vector<v1::Prediction> ToPredictions(const Said& said, const v1::ModelCard& card);
 
 // Everything: metrics, ROC of two classes, confusion matrix.

@@ -181,6 +181,15 @@ engine::AveragingSpec ToAveraging(const v1::WeightAveraging& averaging, int64_t 
 
 }  // namespace
 
+engine::MaskingSpec MaskingOf(const v1::TrainingData& data) {
+  const v1::Masking& masking = data.masking();
+  engine::MaskingSpec spec;
+  if (masking.share() != 0) spec.share = masking.share();
+  if (masking.has_hidden()) spec.masked = masking.hidden();
+  if (masking.has_random()) spec.random = masking.random();
+  return spec;
+}
+
 bool HasOutputPerClass(const v1::NetworkLearner& network, int64_t classes) {
   if (network.loss().has_cross_entropy() || network.loss().has_margin()) return true;
   if (!network.loss().has_hinge() && !network.loss().has_focal()) return false;
@@ -193,7 +202,9 @@ namespace {
 
 // Of the last layer, where it leaves them open.
 int64_t UnitsNeeded(const v1::NetworkLearner& network, const NetworkFacts& facts) {
-  if (facts.next_token) return facts.code_sizes.empty() ? 0 : facts.code_sizes[0];
+  if (facts.next_token || facts.masking.has_value()) {
+    return facts.code_sizes.empty() ? 0 : facts.code_sizes[0];
+  }
   if (facts.reconstructs || facts.horizon > 0) return facts.FeatureOutputs();
   const auto classes = static_cast<int64_t>(facts.classes.size());
   return HasOutputPerClass(network, classes) ? classes : 1;
@@ -209,7 +220,7 @@ v1::NetworkLearner Complete(const v1::NetworkLearner& network, const NetworkFact
   }
   v1::Loss& loss = *complete.mutable_loss();
   if (loss.kind_case() == v1::Loss::KIND_NOT_SET) {
-    if (facts.next_token) {
+    if (facts.next_token || facts.masking.has_value()) {
       loss.mutable_cross_entropy();
     } else if (facts.classes.empty()) {
       loss.mutable_mean_squared_error();
@@ -246,6 +257,11 @@ NetworkSpec ToNetworkSpec(const v1::NetworkLearner& network, const NetworkFacts&
   NetworkSpec spec;
   if (facts.reconstructs) spec.objective = engine::Objective::kReconstruct;
   if (facts.next_token) spec.objective = engine::Objective::kNextToken;
+  if (facts.masking.has_value()) {
+    spec.objective = engine::Objective::kMasked;
+    spec.masking = *facts.masking;
+  }
+  if (facts.each_step) spec.objective = engine::Objective::kEachStep;
   for (const v1::Layer& layer : network.layers()) spec.layers.push_back(ToLayer(layer, facts));
   if (facts.graph && !facts.pairs) {
     // Of all nodes or graphs those of the batch.
@@ -284,11 +300,12 @@ engine::BatchLayout ToLayout(const v1::NetworkLearner& network, const NetworkFac
   layout.steps = facts.features > 0 ? facts.steps : 0;
   layout.has_lengths = facts.has_lengths;
   layout.has_weights = has_weights;
+  if (facts.each_step) layout.target_steps = facts.steps;
   if (facts.graph) {
     layout.features = 0;
     layout.code_columns = facts.pairs ? 2 : 1;
   }
-  if (facts.reconstructs || facts.next_token) return layout;
+  if (facts.reconstructs || facts.next_token || facts.masking.has_value()) return layout;
   if (facts.horizon > 0) {
     layout.targets = facts.FeatureOutputs();
     return layout;

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "beamline/v1/model.pb.h"
 #include "beamline/v1/network.pb.h"
+#include "beamline/v1/training_data.pb.h"
 #include "engine/learners/batch_source.h"
 #include "engine/nn/network_spec.h"
 
@@ -35,6 +37,10 @@ struct NetworkFacts {
   int64_t horizon = 0;
   // The code behind each step is to be predicted.
   bool next_token = false;
+  // Hidden codes are to be guessed.
+  std::optional<engine::MaskingSpec> masking;
+  // Each step has a target of its own.
+  bool each_step = false;
   // The features are those of the nodes of a graph.
   bool graph = false;
   // And examples are pairs of them.
@@ -45,6 +51,9 @@ struct NetworkFacts {
     return horizon > 0 ? horizon * features : features * (steps > 0 ? steps : 1);
   }
 };
+
+// What objective masked hides.
+engine::MaskingSpec MaskingOf(const v1::TrainingData& data);
 
 // The loss compares classes, each with an output of its own, and not one number or score.
 bool HasOutputPerClass(const v1::NetworkLearner& network, int64_t classes);

@@ -31,9 +31,15 @@ using Rows = google::protobuf::RepeatedPtrField<google::protobuf::Struct>;
 constexpr size_t kMaxIdleLearners = 8;
 constexpr int64_t kMaxSample = int64_t{1} << 40;
 
-// Numbers in the answer to one row, if it is reconstructed or forecast.
+// The answer to a row has one for each step.
+bool GivesSteps(const v1::TrainingData& data) {
+  return JudgesEachStep(data) || GuessesHidden(data);
+}
+
+// Numbers in the answer to one row, if it is reconstructed or forecast or each step is judged.
 int64_t NumbersOf(const v1::ModelCard& card) {
   const ExampleShape shape = ShapeOf(card.data());
+  if (GivesSteps(card.data())) return std::max(card.classes_size(), 1) * shape.steps;
   const int64_t rows = Forecasts(card.data()) ? shape.horizon : std::max<int64_t>(shape.steps, 1);
   return std::max<int64_t>(card.features_size(), 1) * rows;
 }
@@ -81,6 +87,49 @@ std::vector<v1::Prediction> ToPredictions(engine::Learner& learner,
                                           const v1::ModelCard& card) {
   if (Embeds(card.network().loss())) return ToEmbeddings(learner.Predict(source));
   return ToPredictions(ToSaid(learner.Predict(source), card), card);
+}
+
+// What stands at each step of rows of codes, known or hidden.
+std::vector<v1::Prediction> GuessSteps(engine::Learner& learner, const engine::BatchLayout& layout,
+                                       const std::vector<std::vector<int32_t>>& rows,
+                                       const v1::ModelCard& card) {
+  engine::MemoryBatch batch;
+  batch.rows = static_cast<int64_t>(rows.size());
+  batch.layout = layout;
+  for (const std::vector<int32_t>& codes : rows) {
+    batch.codes.insert(batch.codes.end(), codes.begin(), codes.end());
+    batch.codes.resize(batch.codes.size() + static_cast<size_t>(layout.code_columns) - codes.size(),
+                       -1);
+  }
+  const engine::Predictions said = learner.Predict(engine::MemoryBatchSource(std::move(batch)));
+  const std::span<const float> all = said.probabilities.values<float>();
+  const auto vocabulary = static_cast<size_t>(said.probabilities.shape().Columns());
+  std::vector<v1::Prediction> predictions;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    v1::Prediction& prediction = predictions.emplace_back();
+    for (size_t step = 0; step < rows[i].size(); ++step) {
+      const size_t at = (i * static_cast<size_t>(layout.code_columns) + step) * vocabulary;
+      const auto p = all.subspan(at, vocabulary);
+      v1::Prediction& one = *prediction.add_steps();
+      one.mutable_probabilities()->Add(p.begin(), p.end());
+      const auto best = std::max_element(p.begin() + 1, p.end()) - p.begin();
+      one.set_label(card.classes(static_cast<int>(best)));
+    }
+  }
+  return predictions;
+}
+
+std::vector<v1::Prediction> PredictSteps(engine::Learner& learner,
+                                         const engine::BatchSource& source,
+                                         const v1::ModelCard& card) {
+  std::vector<v1::Prediction> predictions(static_cast<size_t>(source.rows()));
+  std::vector<v1::Prediction> steps = ToPredictions(StepsSaid(learner, source, card), card);
+  const std::vector<int64_t> lengths = LengthsOf(source);
+  auto step = steps.begin();
+  for (size_t i = 0; i < predictions.size(); ++i) {
+    for (int64_t s = 0; s < lengths[i]; ++s) *predictions[i].add_steps() = std::move(*step++);
+  }
+  return predictions;
 }
 
 }  // namespace
@@ -214,10 +263,12 @@ absl::Status Predictor::CheckOptions(const Rows& rows, const PredictOptions& opt
   }
   const int64_t most = kMaxReconstructionNumbers / NumbersOf(card());
   const bool generates = card().has_adversarial();
-  const bool numbers = options.reconstruction || generates || Forecasts(card().data());
+  const bool each_step = GivesSteps(card().data());
+  const bool numbers = options.reconstruction || generates || each_step || Forecasts(card().data());
   if (numbers && rows.size() > std::max<int64_t>(most, 1)) {
     return absl::InvalidArgumentError(absl::StrCat("there are ", rows.size(), " rows; ",
                                                    generates                ? "samples for"
+                                                   : each_step              ? "the steps of"
                                                    : options.reconstruction ? "reconstructions of"
                                                                             : "forecasts of",
                                                    " at most ", std::max<int64_t>(most, 1),
@@ -264,7 +315,9 @@ absl::StatusOr<std::vector<v1::Prediction>> Predictor::Predict(
     RequestTable request = ToTable(card(), rows);
     std::unique_ptr<engine::Learner> learner = state_->Take();
     std::vector<v1::Prediction> predictions;
-    if (GivesNextToken(card().data())) {
+    if (GuessesHidden(card().data())) {
+      predictions = GuessSteps(*learner, layout, CodesOf(request, transforms), card());
+    } else if (GivesNextToken(card().data())) {
       predictions = ToPredictions(
           ContinueRows(*learner, layout, CodesOf(request, transforms), options.drawing), card());
     } else {
@@ -275,6 +328,8 @@ absl::StatusOr<std::vector<v1::Prediction>> Predictor::Predict(
         predictions = PredictReconstruction(*learner, *source, transforms, options.reconstruction);
       } else if (Forecasts(card().data())) {
         predictions = PredictForecast(*learner, *source, transforms);
+      } else if (JudgesEachStep(card().data())) {
+        predictions = PredictSteps(*learner, *source, card());
       } else {
         predictions = ToPredictions(*learner, *source, card());
       }

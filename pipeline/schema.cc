@@ -60,8 +60,21 @@ bool GivesNextToken(const v1::TrainingData& data) {
   return data.objective() == v1::OBJECTIVE_NEXT_TOKEN;
 }
 
+bool GuessesHidden(const v1::TrainingData& data) {
+  return data.objective() == v1::OBJECTIVE_MASKED;
+}
+
+bool ReadsTokens(const v1::TrainingData& data) {
+  return GivesNextToken(data) || GuessesHidden(data);
+}
+
+bool JudgesEachStep(const v1::TrainingData& data) {
+  return data.objective() == v1::OBJECTIVE_EACH_STEP;
+}
+
 bool HasTarget(const v1::TrainingData& data) {
-  return data.objective() == v1::OBJECTIVE_UNSPECIFIED || data.objective() == v1::OBJECTIVE_PREDICT;
+  return JudgesEachStep(data) || data.objective() == v1::OBJECTIVE_UNSPECIFIED ||
+         data.objective() == v1::OBJECTIVE_PREDICT;
 }
 
 bool Embeds(const v1::Loss& loss) { return loss.has_triplet() || loss.has_info_nce(); }
@@ -93,7 +106,7 @@ std::vector<v1::Transform> TransformsOf(const v1::TrainingData& data,
                                         const std::vector<v1::Column>& features) {
   if (data.transforms_size() > 0) return {data.transforms().begin(), data.transforms().end()};
   v1::Transform impute, one_hot, scale, standardize;
-  if (GivesNextToken(data)) {
+  if (ReadsTokens(data)) {
     v1::Transform ordinal;
     ordinal.mutable_ordinal();
     return {ordinal};

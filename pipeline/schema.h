@@ -36,6 +36,10 @@ bool TargetIsClass(const v1::TrainingData& data, const v1::Loss& loss, v1::Colum
 bool Reconstructs(const v1::TrainingData& data);
 bool Forecasts(const v1::TrainingData& data);
 bool GivesNextToken(const v1::TrainingData& data);
+bool JudgesEachStep(const v1::TrainingData& data);
+bool GuessesHidden(const v1::TrainingData& data);
+// Learns from tokens alone: gives the next one, or guesses hidden ones.
+bool ReadsTokens(const v1::TrainingData& data);
 bool HasTarget(const v1::TrainingData& data);
 // Whether the loss compares rows with each other, so that the network's outputs are embeddings.
 bool Embeds(const v1::Loss& loss);

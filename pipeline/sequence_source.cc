@@ -32,7 +32,12 @@ SequenceSource::SequenceSource(const engine::data::FittedTransforms& fitted,
   if (layout_.targets > 0 && !forecasts_) targets_ = truth.targets;
   if (layout_.has_weights) {
     weights_ = truth.weights;
-    if (weights_.empty()) weights_.assign(examples_.heads.size(), 1.0F);
+    if (weights_.empty() && layout_.target_steps == 0)
+      weights_.assign(examples_.heads.size(), 1.0F);
+  }
+  for (size_t i = 0, first = 0; layout_.target_steps > 0 && i < examples_.begins.size(); ++i) {
+    first_truth_.push_back(first);
+    first += static_cast<size_t>(LengthOf(i, shape_.steps));
   }
   int64_t end = 0;
   first_ = examples_.begins.empty() ? 0 : examples_.begins.front();
@@ -107,6 +112,22 @@ void SequenceSource::GatherCodes(size_t example, int32_t* codes) const {
   std::fill_n(codes + length * width, (static_cast<size_t>(code_steps_) - length) * width, -1);
 }
 
+void SequenceSource::GatherTruth(size_t example, size_t i, const engine::BatchView& out) const {
+  const auto judged = static_cast<size_t>(layout_.Judged());
+  const bool each = !first_truth_.empty();
+  const size_t first = each ? first_truth_[example] : example;
+  const size_t count = each ? static_cast<size_t>(LengthOf(example, shape_.steps)) : 1;
+  const auto copy = [&](const auto& from, auto* to) {
+    if (to == nullptr || from.empty()) return;
+    to += i * judged;
+    std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(first), count, to);
+    std::fill(to + count, to + judged, 0);
+  };
+  copy(labels_, out.labels);
+  if (!forecasts_) copy(targets_, out.targets);
+  copy(weights_, out.weights);
+}
+
 void SequenceSource::Gather(std::span<const int64_t> rows, const engine::BatchView& out) const {
   for (size_t i = 0; i < rows.size(); ++i) {
     const auto example = static_cast<size_t>(rows[i]);
@@ -116,9 +137,7 @@ void SequenceSource::Gather(std::span<const int64_t> rows, const engine::BatchVi
     GatherNumbers(example, at(out.features, layout_.features),
                   forecasts_ ? at(out.targets, layout_.targets) : nullptr);
     if (int32_t* const codes = at(out.codes, layout_.code_columns)) GatherCodes(example, codes);
-    if (out.labels != nullptr && !labels_.empty()) out.labels[i] = labels_[example];
-    if (out.targets != nullptr && !targets_.empty()) out.targets[i] = targets_[example];
-    if (out.weights != nullptr && !weights_.empty()) out.weights[i] = weights_[example];
+    GatherTruth(example, i, out);
     if (out.lengths != nullptr && layout_.has_lengths) {
       out.lengths[i] = static_cast<int32_t>(LengthOf(example, shape_.steps));
     }

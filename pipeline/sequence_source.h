@@ -14,9 +14,10 @@ namespace beamline::pipeline {
 
 // An example is [steps, features] numbers, zeros behind the end of a short one, and [steps, codes]
 // codes, -1 behind the end; where the next token is predicted, one step more of codes. Forecasts
-// have [horizon, features] targets. Thread-safe: immutable. Holds the rows' numbers in memory if
-// they are no larger than `memory_bytes`, each row once however many windows see it; else reads
-// them from the table batch by batch: the numbers are the same.
+// have [horizon, features] targets; with objective each_step there is a truth for each step.
+// Thread-safe: immutable. Holds the rows' numbers in memory if they are no larger than
+// `memory_bytes`, each row once however many windows see it; else reads them from the table batch
+// by batch: the numbers are the same.
 class SequenceSource : public engine::BatchSource {
  public:
   // Throws engine::Error, naming row and column, for a value that the transforms do not accept, if
@@ -35,6 +36,8 @@ class SequenceSource : public engine::BatchSource {
             std::span<int32_t> codes) const;
   void GatherNumbers(size_t example, float* features, float* targets) const;
   void GatherCodes(size_t example, int32_t* codes) const;
+  // Label, target and weight of an example, or of each of its steps, as number `i` of the batch.
+  void GatherTruth(size_t example, size_t i, const engine::BatchView& out) const;
   int64_t LengthOf(size_t example, int64_t full) const;
 
   engine::data::Table table_;
@@ -45,6 +48,8 @@ class SequenceSource : public engine::BatchSource {
   std::vector<int32_t> labels_;
   std::vector<float> targets_;
   std::vector<float> weights_;
+  // Where each step has a target: the first of each example among the three above.
+  std::vector<size_t> first_truth_;
   int64_t features_per_step_ = 0;
   int64_t codes_per_step_ = 0;
   int64_t code_steps_ = 0;

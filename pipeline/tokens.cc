@@ -8,6 +8,8 @@
 #include "engine/core/error.h"
 #include "engine/core/math.h"
 #include "engine/core/philox.h"
+#include "engine/learners/masking.h"
+#include "engine/nn/network.h"
 #include "pipeline/metric_names.h"
 
 namespace beamline::pipeline {
@@ -74,48 +76,16 @@ struct Sums {
   double weight = 0, log_loss = 0, right = 0;
 };
 
-void AddWindow(std::span<const float> probabilities, std::span<const int32_t> codes, double weight,
-               Sums* sums) {
-  const size_t vocabulary = probabilities.size() / (codes.size() - 1);
-  for (size_t step = 0; step + 1 < codes.size(); ++step) {
-    const int32_t token = codes[step + 1];
-    if (token < 0) continue;
-    const auto p = probabilities.subspan(step * vocabulary, vocabulary);
-    const double likelihood = std::max(static_cast<double>(p[static_cast<size_t>(token)]), 1e-30);
-    sums->log_loss -= weight * std::log(likelihood);
-    const auto best = std::max_element(p.begin(), p.end()) - p.begin();
-    if (best == token) sums->right += weight;
-    sums->weight += weight;
-  }
+void AddToken(std::span<const float> probabilities, int32_t token, double weight, Sums* sums) {
+  const auto likelihood = static_cast<double>(probabilities[static_cast<size_t>(token)]);
+  sums->log_loss -= weight * std::log(std::max(likelihood, 1e-30));
+  const auto best = std::max_element(probabilities.begin(), probabilities.end());
+  if (best - probabilities.begin() == token) sums->right += weight;
+  sums->weight += weight;
 }
 
-}  // namespace
-
-std::map<std::string, double> MeasureTokens(engine::Learner& learner,
-                                            const engine::BatchSource& source,
-                                            std::span<const float> weights,
-                                            const std::vector<std::string>& names) {
-  const auto width = static_cast<size_t>(source.layout().code_columns);
-  Sums sums;
-  std::vector<int64_t> rows;
-  std::vector<int32_t> codes;
-  int64_t at_once = 1;  // The first window says how many numbers one makes.
-  for (int64_t first = 0; first < source.rows(); first += static_cast<int64_t>(rows.size())) {
-    rows.resize(static_cast<size_t>(std::min(at_once, source.rows() - first)));
-    std::iota(rows.begin(), rows.end(), first);
-    codes.resize(rows.size() * width);
-    source.Gather(rows, {.codes = codes.data()});
-    const engine::Predictions predictions = learner.Predict(source, rows);
-    const std::span<const float> p = predictions.probabilities.values<float>();
-    const size_t each = p.size() / rows.size();
-    for (size_t i = 0; i < rows.size(); ++i) {
-      const double weight =
-          weights.empty() ? 1 : static_cast<double>(weights[static_cast<size_t>(rows[i])]);
-      AddWindow(p.subspan(i * each, each), std::span(codes).subspan(i * width, width), weight,
-                &sums);
-    }
-    at_once = std::max<int64_t>(1, kNumbersAtOnce / static_cast<int64_t>(each));
-  }
+// What `names` ask for.
+std::map<std::string, double> FiguresOf(const Sums& sums, const std::vector<std::string>& names) {
   const double log_loss = sums.log_loss / sums.weight;
   const std::map<std::string, double> all = {{"log_loss", log_loss},
                                              {"perplexity", std::exp(log_loss)},
@@ -126,6 +96,93 @@ std::map<std::string, double> MeasureTokens(engine::Learner& learner,
     if (found != all.end() && std::isfinite(found->second)) values.insert(*found);
   }
   return values;
+}
+
+// Rows of another source, with what is hidden of them where a model is measured.
+class Hidden : public engine::BatchSource {
+ public:
+  Hidden(const engine::BatchSource& whole, engine::TokenMask mask) : whole_(whole), mask_(mask) {}
+
+  int64_t rows() const override { return whole_.rows(); }
+  const engine::BatchLayout& layout() const override { return whole_.layout(); }
+  void Gather(std::span<const int64_t> rows, const engine::BatchView& out) const override {
+    whole_.Gather(rows, out);
+    int32_t* code = out.codes;
+    for (const int64_t row : rows) {
+      if (code == nullptr) return;
+      for (int64_t c = 0; c < layout().code_columns; ++c) mask_.Hide(row, c, code++);
+    }
+  }
+
+ private:
+  const engine::BatchSource& whole_;
+  const engine::TokenMask mask_;
+};
+
+// Calls use(row, probabilities, codes, weight) for each row of `source`, of which the network sees
+// what `shown` gives; some at a time.
+template <typename Use>
+void ForEachWindow(engine::Learner& learner, const engine::BatchSource& source,
+                   const engine::BatchSource& shown, std::span<const float> weights,
+                   const Use& use) {
+  const auto width = static_cast<size_t>(source.layout().code_columns);
+  std::vector<int64_t> rows;
+  std::vector<int32_t> codes;
+  int64_t at_once = 1;  // The first window says how many numbers one makes.
+  for (int64_t first = 0; first < source.rows(); first += static_cast<int64_t>(rows.size())) {
+    rows.resize(static_cast<size_t>(std::min(at_once, source.rows() - first)));
+    std::iota(rows.begin(), rows.end(), first);
+    codes.resize(rows.size() * width);
+    source.Gather(rows, {.codes = codes.data()});
+    const engine::Predictions predictions = learner.Predict(shown, rows);
+    const std::span<const float> p = predictions.probabilities.values<float>();
+    const size_t each = p.size() / rows.size();
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const double weight =
+          weights.empty() ? 1 : static_cast<double>(weights[static_cast<size_t>(rows[i])]);
+      use(rows[i], p.subspan(i * each, each), std::span(codes).subspan(i * width, width), weight);
+    }
+    at_once = std::max<int64_t>(1, kNumbersAtOnce / static_cast<int64_t>(each));
+  }
+}
+
+}  // namespace
+
+std::map<std::string, double> MeasureTokens(engine::Learner& learner,
+                                            const engine::BatchSource& source,
+                                            std::span<const float> weights,
+                                            const std::vector<std::string>& names) {
+  Sums sums;
+  ForEachWindow(learner, source, source, weights,
+                [&](int64_t, std::span<const float> p, std::span<const int32_t> codes, double w) {
+                  const size_t vocabulary = p.size() / (codes.size() - 1);
+                  for (size_t step = 0; step + 1 < codes.size(); ++step) {
+                    if (codes[step + 1] < 0) continue;
+                    AddToken(p.subspan(step * vocabulary, vocabulary), codes[step + 1], w, &sums);
+                  }
+                });
+  return FiguresOf(sums, names);
+}
+
+std::map<std::string, double> MeasureHidden(engine::Learner& learner,
+                                            const engine::BatchSource& source,
+                                            std::span<const float> weights,
+                                            const engine::NetworkSpec& spec,
+                                            const std::vector<std::string>& names) {
+  const engine::TokenMask mask(spec.masking, engine::Vocabulary(spec), spec.seed,
+                               engine::kMeasured);
+  Sums sums;
+  ForEachWindow(
+      learner, source, Hidden(source, mask), weights,
+      [&](int64_t row, std::span<const float> p, std::span<const int32_t> codes, double w) {
+        const size_t vocabulary = p.size() / codes.size();
+        for (size_t step = 0; step < codes.size(); ++step) {
+          int32_t seen = codes[step];
+          if (!mask.Hide(row, static_cast<int64_t>(step), &seen)) continue;
+          AddToken(p.subspan(step * vocabulary, vocabulary), codes[step], w, &sums);
+        }
+      });
+  return FiguresOf(sums, names);
 }
 
 std::vector<NextToken> ContinueRows(engine::Learner& learner, const engine::BatchLayout& layout,

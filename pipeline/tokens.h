@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/learners/learner.h"
+#include "engine/nn/network_spec.h"
 
 namespace beamline::pipeline {
 
@@ -19,6 +20,14 @@ std::map<std::string, double> MeasureTokens(engine::Learner& learner,
                                             const engine::BatchSource& source,
                                             std::span<const float> weights,
                                             const std::vector<std::string>& names);
+// The same over the tokens that are hidden where a model is measured.
+// `spec`: the learner's.
+std::map<std::string, double> MeasureHidden(engine::Learner& learner,
+                                            const engine::BatchSource& source,
+                                            std::span<const float> weights,
+                                            const engine::NetworkSpec& spec,
+                                            const std::vector<std::string>& names);
+
 // How tokens are drawn.
 struct Drawing {
   int64_t tokens = 0;  // behind each row

@@ -7,6 +7,7 @@
 #include "engine/learners/registry.h"
 #include "pipeline/adversarial.h"
 #include "pipeline/fitted.h"
+#include "pipeline/initial_model.h"
 #include "pipeline/network.h"
 #include "pipeline/node_graph.h"
 #include "pipeline/node_pairs.h"
@@ -88,6 +89,8 @@ NetworkFacts FactsOf(const v1::ModelCard& card, std::vector<int64_t> class_rows)
   facts.features = card.features_size();
   facts.reconstructs = Reconstructs(card.data());
   facts.next_token = GivesNextToken(card.data());
+  if (GuessesHidden(card.data())) facts.masking = MaskingOf(card.data());
+  facts.each_step = JudgesEachStep(card.data());
   const ExampleShape shape = ShapeOf(card.data());
   facts.steps = shape.steps;
   facts.has_lengths = card.data().has_sequences();
@@ -139,10 +142,10 @@ void NameEnds(const engine::data::Table& arcs, v1::NodeGraph* graph) {
   if (graph->to().empty()) graph->set_to(arcs.columns()[1].name());
 }
 
-// The tokens of a model that gives the next one, by their code: the first stands for unknown ones.
+// The tokens of a model that predicts such, by their code: the first stands for unknown ones.
 void AddTokens(const engine::data::FittedTransforms& fitted, v1::ModelCard* card) {
   if (fitted.columns.size() != 1 || fitted.codes() != 1 || fitted.features() != 0) {
-    engine::Fail("objective: next_token learns from one column of codes, but the transforms make ",
+    engine::Fail("tokens are learned from one column of codes, but the transforms make ",
                  fitted.features(), " numbers and ", fitted.codes(),
                  " codes: name one column in features and encode it by ordinal");
   }
@@ -175,7 +178,7 @@ void SpecifyLearner(const v1::TrainStep& train, const NetworkFacts& facts, uint6
 
 Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs,
                          const v1::TrainStep& train, uint64_t seed, const std::string& path,
-                         int64_t memory_bytes, const Fold& fold) {
+                         int64_t memory_bytes, const Fold& fold, const v1::ModelCard* initial) {
   const v1::TrainingData& data = train.data();
   const engine::data::Table& table = dataset.table;
   const std::string at = absl::StrCat(path, ".data");
@@ -198,18 +201,20 @@ Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs
   const bool has_target = HasTarget(data) && !train.has_adversarial();
   if (has_target) {
     target = At(absl::StrCat(at, ".target"),
-                [&] { return FitTargetOf(dataset, split.train.heads, train); });
+                [&] { return FitTargetOf(dataset, JudgedRows(split.train, data), train); });
     for (const std::string& name : target.classes) card.add_classes(name);
     card.set_target_offset(target.mean);
     card.set_target_scale(target.scale);
   }
   const auto fitted = At(absl::StrCat(at, ".transforms"), [&] {
-    return engine::data::FitTransforms(table, split.training_rows,
-                                       ToTransformSpecs(data, FeaturesOf(table, data)));
+    auto fit = engine::data::FitTransforms(table, split.training_rows,
+                                           ToTransformSpecs(data, FeaturesOf(table, data)));
+    if (initial != nullptr) TakeCodes(FromCard(*initial), &fit);
+    return fit;
   });
   ToCard(fitted, &card);
   AddColumns(table, fitted, &card);
-  if (GivesNextToken(data)) {
+  if (ReadsTokens(data)) {
     At(absl::StrCat(at, ".transforms"), [&] { AddTokens(fitted, &card); });
   }
 
@@ -229,7 +234,7 @@ Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs
     });
   }
   if (!split.validation.empty()) out.validation_truth = read_truth(split.validation);
-  out.validation_rows = split.validation.heads;
+  out.validation_rows = JudgedRows(split.validation, data);
   At(absl::StrCat(at, ".transforms"), [&] {
     out.training =
         MakeSource(fitted, table, std::move(split.train), data, out.layout, truth, memory_bytes);
@@ -242,7 +247,9 @@ Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs
 
 Truth TruthOf(const engine::data::Table& table, const FittedTarget& target,
               const v1::TrainingData& data, const Examples& examples) {
-  if (!LearnsPairs(data)) return ReadTruth(table, target, data.weight(), examples.heads);
+  if (!LearnsPairs(data)) {
+    return ReadTruth(table, target, data.weight(), JudgedRows(examples, data));
+  }
   Truth truth;
   truth.labels = examples.labels;
   truth.targets.assign(examples.labels.begin(), examples.labels.end());

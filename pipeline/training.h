@@ -60,10 +60,12 @@ struct Training {
 // in memory up to `memory_bytes`. Throws PlacedError for what the definition or the data is to
 // blame for. Depends on definition, data and seed only.
 // `arcs`: those of data.graph; null without one. `fold` takes the place of the split's own
-// validation rows.
+// validation rows. `initial`: the card of the model that training begins with, whose codes are
+// taken over; null without one.
 Training PrepareTraining(const engine::data::Dataset& dataset, const engine::data::Table* arcs,
                          const v1::TrainStep& train, uint64_t seed, const std::string& path,
-                         int64_t memory_bytes, const Fold& fold = {});
+                         int64_t memory_bytes, const Fold& fold = {},
+                         const v1::ModelCard* initial = nullptr);
 
 // Target and weight of examples. Throws engine::Error as ReadTruth does.
 Truth TruthOf(const engine::data::Table& table, const engine::data::FittedTarget& target,

@@ -172,7 +172,7 @@ TargetFacts FactsOfTarget(const Context& context, const v1::TrainStep& train) {
     facts.known = true;
     facts.reconstructs = Reconstructs(train.data());
     facts.forecasts = Forecasts(train.data());
-    facts.next_token = GivesNextToken(train.data());
+    facts.tokens = ReadsTokens(train.data());
     return facts;
   }
   const auto input = context.inputs.find(train.data().input());

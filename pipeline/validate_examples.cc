@@ -1,8 +1,10 @@
 // Windows and sequences: what a network learns from at once.
 #include "absl/strings/str_cat.h"
 #include "pipeline/examples.h"
+#include "pipeline/network.h"
 #include "pipeline/node_pairs.h"
 #include "pipeline/schema.h"
+#include "pipeline/text_value.h"
 #include "pipeline/validate_internal.h"
 
 namespace beamline::pipeline::validation {
@@ -118,6 +120,19 @@ void CheckNodes(Context& context, const std::string& path, const v1::TrainingDat
   }
 }
 
+void CheckMasking(Context& context, const std::string& path, const v1::TrainingData& data) {
+  const v1::Masking& masking = data.masking();
+  const std::string at = path + ".masking";
+  if (!GuessesHidden(data)) context.errors.Add(at, "is for objective: masked: remove it");
+  CheckRange(context, at + ".share", masking.share(), 1e-6, 1);
+  const engine::MaskingSpec spec = MaskingOf(data);
+  if (!(spec.masked >= 0 && spec.random >= 0 && spec.masked + spec.random <= 1)) {
+    context.errors.Add(
+        at, absl::StrCat("hides ", NumberText(spec.masked), " and changes ",
+                         NumberText(spec.random), " of what is chosen: together at most 1"));
+  }
+}
+
 }  // namespace
 
 void CheckPairs(Context& context, const std::string& path, const v1::TrainingData& data) {
@@ -156,24 +171,32 @@ void CheckExamples(Context& context, const std::string& path, const v1::Training
                    const v1::Dataset* dataset) {
   if (data.has_windows()) {
     CheckWindows(context, path, data, dataset);
-  } else if (GivesNextToken(data) || Forecasts(data)) {
+  } else if (ReadsTokens(data) || Forecasts(data)) {
     context.errors.Add(path + ".windows",
                        "are missing: say how many rows the network sees at once, such as "
                        "\"windows: {steps: 96}\"");
   }
+  if (JudgesEachStep(data) && !data.has_windows() && !data.has_sequences()) {
+    context.errors.Add(path + ".objective",
+                       "each_step is for windows and sequences: give one of them, such as "
+                       "\"sequences: {by: patient, max_steps: 100}\"");
+  }
+  if (data.has_masking()) CheckMasking(context, path, data);
   if (data.has_sequences()) CheckSequences(context, path, data, dataset);
   if (data.has_graph()) CheckNodes(context, path, data, dataset);
 }
 
 void CheckExampleCodes(Context& context, const std::string& path, const v1::TrainingData& data,
                        const FeatureFacts& facts) {
-  if (GivesNextToken(data)) {
+  if (ReadsTokens(data)) {
     if (facts.features + facts.code_columns == 0) return;  // Not known.
     if (facts.features == 0 && facts.code_columns == 1) return;
-    context.errors.Add(path, absl::StrCat("objective: next_token learns from one column that is "
-                                          "encoded by ordinal, but there are ",
-                                          facts.code_columns, " of them and ", facts.features,
-                                          " numbers: name the column in features"));
+    context.errors.Add(path,
+                       absl::StrCat("objective: ", GivesNextToken(data) ? "next_token" : "masked",
+                                    " learns from one column that is "
+                                    "encoded by ordinal, but there are ",
+                                    facts.code_columns, " of them and ", facts.features,
+                                    " numbers: name the column in features"));
     return;
   }
   if (data.has_graph() && facts.code_columns > 0) {

@@ -8,6 +8,7 @@
 #include "pipeline/network.h"
 #include "pipeline/node_graph.h"
 #include "pipeline/node_pairs.h"
+#include "pipeline/schema.h"
 #include "pipeline/units.h"
 #include "pipeline/validate_internal.h"
 
@@ -26,7 +27,9 @@ NetworkFacts FactsFor(const v1::TrainingData& data, const TargetFacts& target,
   facts.code_sizes = features.code_sizes;
   facts.features = features.features;
   facts.reconstructs = target.reconstructs;
-  facts.next_token = target.next_token;
+  facts.next_token = GivesNextToken(data);
+  if (GuessesHidden(data)) facts.masking = MaskingOf(data);
+  facts.each_step = JudgesEachStep(data);
   const ExampleShape shape = ShapeOf(data);
   facts.steps = shape.steps;
   facts.has_lengths = data.has_sequences();

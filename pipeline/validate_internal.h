@@ -36,11 +36,11 @@ struct TargetFacts {
   int64_t classes = 0;
   // Names of classes as they are written, if all are known.
   std::vector<std::string> class_names;
-  // There is no target: the features are to be reconstructed, those of later rows or the token
-  // behind each are to be predicted. `known`, and no class.
+  // There is no target: the features are to be reconstructed, those of later rows or tokens
+  // are to be predicted. `known`, and no class.
   bool reconstructs = false;
   bool forecasts = false;
-  bool next_token = false;
+  bool tokens = false;
   // The loss compares rows: the outputs are embeddings of any width.
   bool embeds = false;
   // There is no target: rows like those of the data are to be generated. `known`, and no class.
@@ -151,6 +151,8 @@ void CheckTrain(Context& context, const std::string& path, const v1::Step& step)
 void CheckEvaluate(Context& context, const std::string& path, const v1::EvaluateStep& evaluate);
 // Search and cross-validation of a step, in themselves.
 void CheckRepetition(Context& context, const std::string& path, const v1::Step& step);
+void CheckCrossValidation(Context& context, const std::string& path, const v1::Step& step,
+                          const TargetFacts& target);
 // Whether the definition is right with each value of each search; only to be called if it is
 // without.
 void CheckSearchedValues(Context& context, const ValidateOptions& options);

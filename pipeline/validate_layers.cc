@@ -2,6 +2,8 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "engine/graph/graph.h"
+#include "pipeline/layers.h"
 #include "pipeline/text_value.h"
 #include "pipeline/validate_internal.h"
 
@@ -107,6 +109,24 @@ LayerFacts CheckRecurrent(Context& context, const LayerPlace& place, const std::
   const int64_t directions = recurrent.bidirectional() ? 2 : 1;
   const double per_unit = static_cast<double>(place.inputs[0]) + static_cast<double>(units) + 1;
   return {directions * units, static_cast<double>(directions * gates * units) * per_unit};
+}
+
+LayerFacts CheckMemory(Context& context, const LayerPlace& place) {
+  const v1::Memory& memory = place.layer.memory();
+  const std::string at = place.at + ".memory";
+  CheckRange(context, at + ".units", memory.units(), 1, 65536, false);
+  CheckRange(context, at + ".slots", memory.slots(), 3, 65536);
+  CheckRange(context, at + ".width", memory.width(), 1, 65536);
+  CheckRange(context, at + ".read_heads", memory.read_heads(), 1, 1024);
+  engine::LayerSpec layer = ToLayer(place.layer, {});
+  if (layer.units < 1 || layer.slots < 3 || layer.width < 1 || layer.heads < 1) return {};
+  const auto units = static_cast<double>(layer.units);
+  const auto read = static_cast<double>(layer.heads) * static_cast<double>(layer.width);
+  const auto interface = static_cast<double>(
+      engine::Graph::MemoryInterface({layer.memory, layer.slots, layer.width, layer.heads, false}));
+  return {layer.units + layer.heads * layer.width,
+          4 * units * (static_cast<double>(place.inputs[0]) + units + read + 1) +
+              (units + 1) * interface};
 }
 
 LayerFacts CheckRepeat(Context& context, const LayerPlace& place) {
@@ -226,6 +246,8 @@ LayerFacts CheckLayerNumbers(Context& context, const LayerPlace& place) {
       return CheckRecurrent(context, place, "lstm", place.layer.lstm(), 4);
     case v1::Layer::kGru:
       return CheckRecurrent(context, place, "gru", place.layer.gru(), 3);
+    case v1::Layer::kMemory:
+      return CheckMemory(context, place);
     case v1::Layer::kRepeat:
       return CheckRepeat(context, place);
     case v1::Layer::kAttention:

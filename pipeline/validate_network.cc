@@ -170,7 +170,7 @@ class NetworkCheck {
     if (target_.outputs > 0) return target_.outputs;
     const int64_t rows = target_.forecasts ? shape_.horizon : std::max<int64_t>(shape_.steps, 1);
     if (target_.reconstructs || target_.forecasts) return features_.features * rows;
-    if (target_.next_token) return features_.code_sizes.empty() ? 0 : features_.code_sizes[0];
+    if (target_.tokens) return features_.code_sizes.empty() ? 0 : features_.code_sizes[0];
     if (Embeds(network_.loss())) return 0;
     if (network_.loss().has_binary_cross_entropy()) return 1;
     if (!target_.known) return 0;
@@ -223,8 +223,7 @@ class NetworkCheck {
           target_.outputs > 0    ? target_.outputs_why
           : target_.reconstructs ? absl::StrCat("there are ", needed, " features to reconstruct")
           : target_.forecasts    ? absl::StrCat("the forecast has ", needed)
-          : target_.next_token
-              ? absl::StrCat("there are ", needed, " tokens, the unknown one included")
+          : target_.tokens ? absl::StrCat("there are ", needed, " tokens, the unknown one included")
           : target_.is_class ? absl::StrCat("the target has ", target_.classes, " classes")
                              : "the target has one number";
       context_.errors.Add(
@@ -238,7 +237,7 @@ class NetworkCheck {
     }
     const bool numbers = network_.loss().has_mean_squared_error() ||
                          network_.loss().has_mean_absolute_error() || network_.loss().has_huber() ||
-                         (target_.known && !target_.is_class && !target_.next_token &&
+                         (target_.known && !target_.is_class && !target_.tokens &&
                           !network_.loss().has_binary_cross_entropy());
     const bool activated =
         layer.has_activation() ||
@@ -276,6 +275,8 @@ void CheckLoss(Context& context, const std::string& path, const v1::TrainStep& t
                            loss.has_info_nce() || loss.has_margin();
   if (Embeds(loss) && !HasTarget(train.data())) {
     context.errors.Add(path, "compares rows by the classes of a target: give data.target");
+  } else if (Embeds(loss) && JudgesEachStep(train.data())) {
+    context.errors.Add(path, "compares rows, but each step has a target: use cross_entropy");
   }
   CheckRange(context, path + ".focal.gamma", loss.focal().gamma(), 0, 100);
   CheckRange(context, path + ".triplet.margin", loss.triplet().margin(), 1e-9, 1e9);
@@ -289,9 +290,9 @@ void CheckLoss(Context& context, const std::string& path, const v1::TrainStep& t
   } else if (target.forecasts && for_classes) {
     context.errors.Add(path,
                        "is for classes, but a forecast is of numbers: use mean_squared_error");
-  } else if (target.next_token && !loss.has_cross_entropy() &&
+  } else if (target.tokens && !loss.has_cross_entropy() &&
              loss.kind_case() != v1::Loss::KIND_NOT_SET) {
-    context.errors.Add(path, "the next token is one of many: use cross_entropy, or leave it out");
+    context.errors.Add(path, "a token is one of many: use cross_entropy, or leave it out");
   } else if (for_classes && kind == v1::TARGET_KIND_REGRESSION) {
     context.errors.Add(path,
                        "this loss is for classes, but target_kind is regression: use "
@@ -314,7 +315,7 @@ void CheckLoss(Context& context, const std::string& path, const v1::TrainStep& t
     context.errors.Add(path, target.reconstructs
                                  ? "class weights are for classes, but the features are "
                                    "reconstructed: remove them"
-                             : target.next_token || target.forecasts
+                             : target.tokens || target.forecasts
                                  ? "class weights are for a target of classes: remove them"
                                  : "class weights are for classes, but the target is a number");
     return;

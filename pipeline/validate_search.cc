@@ -1,4 +1,4 @@
-// Searches and cross-validation.
+// Searches.
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -16,7 +16,6 @@ namespace beamline::pipeline::validation {
 namespace {
 
 constexpr int kMaxKeys = 64;
-constexpr int kMaxFolds = 100;
 // Values of one key that are each tried on the definition before it is accepted.
 constexpr size_t kMaxTried = 16;
 // Trials times folds.
@@ -85,7 +84,11 @@ void CheckInterval(Context& context, const std::string& path, const v1::Space& s
   const double min = interval.min();
   const double max = interval.max();
   constexpr double kLargest = 1e15;
-  if (!(min < max) || std::abs(min) > kLargest || std::abs(max) > kLargest) {
+  if (!(std::abs(min) <= kLargest && std::abs(max) <= kLargest)) {
+    context.errors.Add(path, "needs min and max between -1e15 and 1e15");
+    return;
+  }
+  if (min >= max) {
     context.errors.Add(
         path, absl::StrCat("needs min < max, not ", NumberText(min), " and ", NumberText(max)));
     return;
@@ -285,6 +288,13 @@ void CheckSearch(Context& context, const std::string& path, const v1::Step& step
                            "\": only what is below train of the step itself can be "
                            "searched, such as train.network.batch_size"));
     }
+    const bool deals =
+        search.has_successive_halving() || search.has_hyperband() || search.max_epochs() > 0;
+    if (deals && absl::EndsWith(SpacePath(context.definition, step.name(), key), ".epochs")) {
+      context.errors.Add(at,
+                         "epochs are what this search deals out: leave them to it, or search for "
+                         "them with random, sobol or tpe and without max_epochs");
+    }
     const auto [other, added] =
         places.emplace(SpacePath(context.definition, step.name(), key), key);
     if (!added) {
@@ -301,73 +311,6 @@ void CheckSearch(Context& context, const std::string& path, const v1::Step& step
                        "some, or the step cross_validation");
   }
   if (context.errors.list().size() == errors_before) CheckTaskCount(context, path, step);
-}
-
-void CheckFolds(Context& context, const std::string& path, const v1::TrainStep& train, int folds,
-                int repeats) {
-  CheckCount(context, path + ".folds", folds, 2, kMaxFolds, false);
-  CheckCount(context, path + ".repeats", repeats, 1, kMaxFolds, true);
-  const auto input = context.inputs.find(train.data().input());
-  if (input == context.inputs.end() || input->second == nullptr) return;
-  if (folds > input->second->row_count()) {
-    context.errors.Add(
-        path + ".folds",
-        absl::StrCat("is more than the ", input->second->row_count(), " rows of the data"));
-  }
-}
-
-void CheckGroups(Context& context, const std::string& path, const v1::TrainStep& train,
-                 const std::string& name) {
-  if (name.empty()) {
-    context.errors.Add(path, "is missing: name the column that tells the groups apart");
-    return;
-  }
-  const auto input = context.inputs.find(train.data().input());
-  if (input == context.inputs.end() || input->second == nullptr) return;
-  if (CheckColumn(context, path, *input->second, name) == nullptr) return;
-  const std::vector<std::string> features =
-      FeatureColumns(train.data(), ColumnNames(*input->second));
-  if (std::count(features.begin(), features.end(), name) > 0) {
-    context.errors.Add(path, absl::StrCat("\"", name,
-                                          "\" is a feature too, and says which fold a row is in: "
-                                          "add it to data.exclude"));
-  }
-}
-
-void CheckCrossValidation(Context& context, const std::string& path, const v1::Step& step,
-                          const TargetFacts& target) {
-  const v1::CrossValidation& kind = step.cross_validation();
-  const v1::TrainStep& train = step.train();
-  switch (kind.kind_case()) {
-    case v1::CrossValidation::kKFold:
-      CheckFolds(context, path + ".k_fold", train, kind.k_fold().folds(), kind.k_fold().repeats());
-      break;
-    case v1::CrossValidation::kStratified:
-      CheckFolds(context, path + ".stratified", train, kind.stratified().folds(),
-                 kind.stratified().repeats());
-      if (target.known && !target.is_class) {
-        context.errors.Add(path + ".stratified",
-                           "there are no classes to be kept in proportion: use k_fold");
-      }
-      break;
-    case v1::CrossValidation::kTimeSeries:
-      CheckFolds(context, path + ".time_series", train, kind.time_series().folds(), 0);
-      break;
-    case v1::CrossValidation::kGrouped:
-      CheckFolds(context, path + ".grouped", train, kind.grouped().folds(), 0);
-      CheckGroups(context, path + ".grouped.column", train, kind.grouped().column());
-      break;
-    case v1::CrossValidation::KIND_NOT_SET:
-      context.errors.Add(path,
-                         "does not say how rows are divided: give one of k_fold, stratified, "
-                         "time_series, grouped");
-      return;
-  }
-  if (train.data().has_windows() && !kind.has_time_series()) {
-    context.errors.Add(path,
-                       "windows of training rows would reach into the rows that are held out: use "
-                       "time_series");
-  }
 }
 
 }  // namespace

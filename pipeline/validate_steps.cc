@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "base/ids.h"
 #include "base/strings.h"
+#include "pipeline/dependencies.h"
 #include "pipeline/expand.h"
 #include "pipeline/metric_names.h"
 #include "pipeline/validate_internal.h"
@@ -108,7 +109,7 @@ void CheckMetric(Context& context, const std::string& path, const std::string& n
   }
   if (target.embeds) {
     fitting = EmbeddingMetrics();
-  } else if (target.next_token) {
+  } else if (target.tokens) {
     fitting = TokenMetrics();
   } else if (target.reconstructs || target.forecasts) {
     fitting = ReconstructionMetrics(target.anomalies && target.reconstructs);
@@ -127,8 +128,8 @@ void CheckMetric(Context& context, const std::string& path, const std::string& n
     why = "is for predictions, but the loss makes embeddings";
   } else if (metric != nullptr && metric->embedding_only) {
     why = "is for the losses triplet and info_nce";
-  } else if (metric != nullptr && (target.next_token || target.forecasts)) {
-    why = target.next_token ? "is not for models that give the next token" : "is not for forecasts";
+  } else if (metric != nullptr && (target.tokens || target.forecasts)) {
+    why = target.tokens ? "is not for models of tokens" : "is not for forecasts";
   } else if (metric != nullptr && target.reconstructs) {
     why = metric->binary_only && !target.anomalies
               ? "needs to know which rows are anomalies: give the evaluate step anomaly: {column}"
@@ -168,6 +169,20 @@ MemoryLimit LimitOf(const v1::Resources& resources) {
   return main;
 }
 
+void CheckInitialModel(Context& context, const std::string& path, const v1::TrainStep& train) {
+  const std::string& model = train.initial_model();
+  if (model.empty()) return;
+  const v1::TrainStep* other = context.FindTrain(model);
+  if (train.has_adversarial() || (other != nullptr && other->has_adversarial())) {
+    context.errors.Add(path, "is for networks, but one of the two is adversarial: remove it");
+  } else if (other == nullptr && !IsRegisteredModel(model)) {
+    context.errors.Add(path, absl::StrCat("\"", model,
+                                          "\" is no train step of this pipeline and no "
+                                          "\"projects/P/models/M/versions/V\"",
+                                          Hint(model, context.StepNames())));
+  }
+}
+
 }  // namespace
 
 void CheckTrain(Context& context, const std::string& path, const v1::Step& step) {
@@ -186,6 +201,7 @@ void CheckTrain(Context& context, const std::string& path, const v1::Step& step)
     context.errors.Add(path + ".network", "is missing: give the network to be trained");
     return;
   }
+  CheckInitialModel(context, path + ".initial_model", train);
   const MemoryLimit memory = LimitOf(step.resources());
   if (train.has_adversarial()) {
     CheckAdversarial(context, path + ".adversarial", train, features);

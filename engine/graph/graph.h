@@ -189,6 +189,21 @@ class Graph {
   // -> [rows, steps, n]
   Value Recurrent(const std::string& name, Value gates, Value weight, Value candidate_bias,
                   const RecurrentInitial& initial, Value lengths, const RecurrentOptions& options);
+  struct MemoryOptions {
+    MemoryKind kind = MemoryKind::kNtm;
+    int64_t slots = 0;
+    int64_t width = 0;
+    int64_t reads = 1;
+    bool training = true;  // as in RecurrentOptions
+  };
+  // A network with a memory: formulas at MemoryKind. gates: x W + b of an LSTM, [rows, steps, 4 n];
+  // weight: [n + reads * width, 4 n], of its state and what it read; interface_weight: [n,
+  // MemoryInterface()], interface_bias; lengths as above. -> [rows, steps, n + reads * width]: the
+  // state and what was read
+  Value MemoryNetwork(const std::string& name, Value gates, Value weight, Value interface_weight,
+                      Value interface_bias, Value lengths, const MemoryOptions& options);
+  // Numbers that a controller tells its memory at each step.
+  static int64_t MemoryInterface(const MemoryOptions& options);
   // The state after the last step: the last one within the row's length, or in reverse the first.
   // -> [rows, n]
   Value SequenceLast(const std::string& name, Value y, Value lengths, bool reverse);

@@ -9,6 +9,7 @@ constexpr std::string_view kActivationNames[] = {"linear",  "relu",     "leaky_r
                                                  "selu",    "gelu",     "silu",       "tanh",
                                                  "sigmoid", "softplus", "softmax"};
 constexpr std::string_view kCellNames[] = {"rnn", "rnn", "lstm", "gru"};
+constexpr std::string_view kMemoryNames[] = {"ntm", "dnc"};
 constexpr std::string_view kLossNames[] = {
     "mse",   "mae",      "huber", "bce",     "ce",       "hinge",       "multi_class_hinge",
     "focal", "focal_ce", "kl",    "triplet", "info_nce", "wasserstein", "margin"};
@@ -27,6 +28,7 @@ std::string_view Name(Activation activation) {
 }
 std::string_view Name(LossKind loss) { return kLossNames[static_cast<size_t>(loss)]; }
 std::string_view Name(RecurrentCell cell) { return kCellNames[static_cast<size_t>(cell)]; }
+std::string_view Name(MemoryKind kind) { return kMemoryNames[static_cast<size_t>(kind)]; }
 std::string_view Name(OpKind op) { return kOpNames[static_cast<size_t>(op)]; }
 
 bool GradientNeedsInput(Activation activation) {

@@ -78,6 +78,28 @@ std::string_view Name(RecurrentCell cell);
 // Blocks of n columns in W and U.
 int64_t Gates(RecurrentCell cell);
 
+// A memory M of rows m_i, one per slot, that a controller writes to by one head and then reads by
+// others, each by a weighting w of the slots; all begins at zero. The controller is an LSTM over
+// the input and what was read at the step before; its state times a weight, plus a bias, is the
+// interface: the numbers below, squashed into their range.
+//   by content    c = softmax_i(b cos(k, m_i)) of key k and strength b, the lengths in the cosine
+//                 being sqrt(|x|^2 + 1e-6)
+//   write         m_i' = m_i - w_i e * m_i + w_i a, erasing e in (0, 1) and adding a
+//   read          r = sum_i w_i m_i'
+enum class MemoryKind : uint8_t {
+  // Neural Turing machine (Graves et al. 2014). b = softplus. Gate g in (0, 1): v = g c +
+  // (1 - g) w; shift s, softmax of three: u_i = s_-1 v_i+1 + s_0 v_i + s_1 v_i-1, slots being a
+  // ring; sharpness p >= 1: w_i' = u_i^p / sum_j u_j^p. Heads begin at slot 0.
+  kNtm,
+  // Differentiable neural computer (Graves et al. 2016), one write head. b = 1 + softplus. Usage
+  // u' = (u + w - u w) prod_h (1 - f_h w_h), f_h freeing what head h read; allocation a_i =
+  // (1 - u_i) prod of u_j over slots that are used less; w' = g (q a + (1 - q) c). Links L_ij =
+  // (1 - w_i - w_j) L_ij + w_i p_j but for L_ii = 0, precedence p' = (1 - sum w) p + w. A reading
+  // head mixes L^T w_h, c and L w_h by three shares.
+  kDnc,
+};
+std::string_view Name(MemoryKind kind);
+
 // kMatMul, kBiasAdd, ...: ops.def says what each takes and gives.
 enum class OpKind : uint8_t {
 #define BEAMLINE_OP(Name, text) k##Name,
@@ -169,9 +191,14 @@ struct Attributes {
   // kSlice.
   int64_t begin = 0;
   // kAttention, kRotary: parts of the columns that are treated by themselves. kRouting: capsules.
+  // kMemoryNetwork: heads that read.
   int64_t heads = 1;
   // kRouting.
   int64_t iterations = 1;
+  // kMemoryNetwork: rows of the memory and their length.
+  MemoryKind memory = MemoryKind::kNtm;
+  int64_t slots = 0;
+  int64_t width = 0;
   // kAttention: query i sees keys 0 to i. `has_lengths` as above.
   bool causal = false;
   // kRotary: turns back.

@@ -46,11 +46,13 @@ MemoryBatchSource::MemoryBatchSource(MemoryBatch batch) : batch_(std::move(batch
   }
   // Rows to predict may come without a target.
   if (!batch_.targets.empty()) {
-    RequireLength("targets", batch_.targets.size(), batch_.rows, layout.targets);
+    RequireLength("targets", batch_.targets.size(), batch_.rows, layout.Judged() * layout.targets);
   }
-  if (!batch_.labels.empty()) RequireLength("labels", batch_.labels.size(), batch_.rows, 1);
+  if (!batch_.labels.empty()) {
+    RequireLength("labels", batch_.labels.size(), batch_.rows, layout.Judged());
+  }
   if (layout.has_weights && !batch_.weights.empty()) {
-    RequireLength("weights", batch_.weights.size(), batch_.rows, 1);
+    RequireLength("weights", batch_.weights.size(), batch_.rows, layout.Judged());
   }
   RequireLength("lengths", batch_.lengths.size(), batch_.rows, layout.has_lengths ? 1 : 0);
   for (size_t i = 0; i < batch_.lengths.size(); ++i) {
@@ -62,8 +64,8 @@ MemoryBatchSource::MemoryBatchSource(MemoryBatch batch) : batch_(std::move(batch
   RequireFinite("weights", batch_.weights, 1);
   for (size_t i = 0; i < batch_.labels.size(); ++i) {
     if (batch_.labels[i] < 0 || batch_.labels[i] >= layout.classes) {
-      Fail("labels: row ", i + 1, " is ", batch_.labels[i], ", but labels are 0 to ",
-           layout.classes - 1);
+      Fail("labels: row ", static_cast<int64_t>(i) / layout.Judged() + 1, " is ", batch_.labels[i],
+           ", but labels are 0 to ", layout.classes - 1);
     }
   }
 }
@@ -72,9 +74,9 @@ void MemoryBatchSource::Gather(std::span<const int64_t> rows, const BatchView& o
   const BatchLayout& layout = batch_.layout;
   GatherRows(batch_.features, layout.features, rows, out.features);
   GatherRows(batch_.codes, layout.code_columns, rows, out.codes);
-  GatherRows(batch_.targets, layout.targets, rows, out.targets);
-  GatherRows(batch_.labels, 1, rows, out.labels);
-  GatherRows(batch_.weights, 1, rows, out.weights);
+  GatherRows(batch_.targets, layout.Judged() * layout.targets, rows, out.targets);
+  GatherRows(batch_.labels, layout.Judged(), rows, out.labels);
+  GatherRows(batch_.weights, layout.Judged(), rows, out.weights);
   GatherRows(batch_.lengths, 1, rows, out.lengths);
 }
 

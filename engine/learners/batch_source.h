@@ -30,13 +30,20 @@ struct BatchLayout {
   // The sequence may end early: rows carry the number of steps that count, at most `steps`, or if
   // that is 0 what the network's reshape says.
   bool has_lengths = false;
+  // Targets, labels and weights are those of each of so many steps: a row has [target_steps] of
+  // them; 0: those of the row. Steps beyond the row's length count for nothing.
+  int64_t target_steps = 0;
+
+  // Labels, weights and sets of targets of a row.
+  int64_t Judged() const { return target_steps > 0 ? target_steps : 1; }
 };
 
 // Memory for some rows, owned by the caller; a pointer is null where the layout has no such part
 // or the caller does not want it. Row-major.
 struct BatchView {
-  float* features = nullptr;   // [rows, features]
-  int32_t* codes = nullptr;    // [rows, code_columns]; negative: unknown category
+  float* features = nullptr;  // [rows, features]
+  int32_t* codes = nullptr;   // [rows, code_columns]; negative: unknown category
+  // Where the layout has target_steps, [rows, target_steps, targets] and [rows, target_steps].
   float* targets = nullptr;    // [rows, targets]
   int32_t* labels = nullptr;   // [rows]
   float* weights = nullptr;    // [rows]

@@ -18,8 +18,8 @@ namespace {
 // Streams of the seed from here on shuffle; those of variables are hashes of their names.
 constexpr uint64_t kShuffleStream = uint64_t{1} << 63;
 
-// Evaluation and prediction graphs are made for powers of two up to this batch size only; for the
-// next token up to this many tokens.
+// Evaluation and prediction graphs are made for powers of two up to this batch size only; where
+// tokens are predicted up to this many tokens.
 constexpr int64_t kMaxEvaluationBatch = 512;
 constexpr int64_t kMaxEvaluationTokens = 4096;
 
@@ -29,14 +29,17 @@ const NetworkSpec& RequireSpec(const LearnerConfig& config) {
 }
 
 int64_t LargestEvaluationBatch(const NetworkSpec& spec, const BatchLayout& layout) {
-  if (spec.objective != Objective::kNextToken) return kMaxEvaluationBatch;
+  const bool tokens =
+      spec.objective == Objective::kNextToken || spec.objective == Objective::kMasked;
+  if (!tokens) return kMaxEvaluationBatch;
   return LargestPowerOfTwo(
       std::max<int64_t>(1, kMaxEvaluationTokens / std::max<int64_t>(1, layout.code_columns)));
 }
 
 bool SameLayout(const BatchLayout& a, const BatchLayout& b) {
   return a.features == b.features && a.code_columns == b.code_columns && a.targets == b.targets &&
-         a.classes == b.classes && a.has_lengths == b.has_lengths && a.steps == b.steps;
+         a.classes == b.classes && a.has_lengths == b.has_lengths && a.steps == b.steps &&
+         a.target_steps == b.target_steps;
 }
 
 void CopyElements(const Tensor& from, Tensor* to) {
@@ -95,6 +98,10 @@ void NetworkLearner::RequireLayout(const BatchSource& source) const {
     Fail("the data has sequences of ", source.layout().steps, " steps, but the network was made ",
          "for ", layout_.steps);
   }
+  if (source.layout().target_steps != layout_.target_steps) {
+    Fail("the data has targets of ", source.layout().target_steps, " steps, but the network was ",
+         "made for ", layout_.target_steps);
+  }
   Fail("the data has ", source.layout().features, " features, ", source.layout().code_columns,
        " code columns, ", source.layout().targets, " targets and ", source.layout().classes,
        " classes, but the network was made for ", layout_.features, ", ", layout_.code_columns,
@@ -137,7 +144,7 @@ void NetworkLearner::FeedAhead(int64_t position) {
   if (!full_->on_device() || position >= training_->rows()) return;
   try {
     const Batch next = BatchAt(position);
-    next.runner->Feed(*training_, next.rows);
+    next.runner->Feed(*training_, next.rows, static_cast<uint64_t>(progress_.step) + 1);
     fed_position_ = position;
   } catch (const Error&) {
     // The next step meets it again, when it is its turn.
@@ -155,9 +162,10 @@ bool NetworkLearner::Step(StepReport* report) {
   const Batch batch = BatchAt(progress_.position);
   NetworkRunner& runner = *batch.runner;
   const double rate = RateNow();
-  if (fed_position_ != progress_.position) runner.Feed(*training_, batch.rows);
+  const auto step = static_cast<uint64_t>(progress_.step);
+  if (fed_position_ != progress_.position) runner.Feed(*training_, batch.rows, step);
   runner.SetUpdate(UpdateNumbers(spec_.optimizer, rate, progress_.step));
-  runner.Start(static_cast<uint64_t>(progress_.step));
+  runner.Start(step);
   FeedAhead(progress_.position + runner.batch());
   runner.Finish();
   const double loss = runner.loss();

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/learners/masking.h"
+
 namespace beamline::engine {
 namespace {
 
@@ -36,12 +38,17 @@ NetworkRunner::NetworkRunner(const NetworkSpec& spec, const BatchLayout& layout,
       mode_(mode),
       network_(BuildNetwork(spec, layout, batch, mode)),
       executor_(network_.graph, FindBackend(spec.backend), variables, pool, spec.seed),
+      masks_(spec.objective == Objective::kMasked),
+      masking_(spec.masking),
+      seed_(spec.seed),
+      vocabulary_(Vocabulary(spec)),
       clip_limit_(spec.clip_norm),
       value_limit_(spec.clip_value),
       rule_(RuleOf(spec.optimizer)),
       class_weight_values_(spec.loss.class_weights.begin(), spec.loss.class_weights.end()),
       categories_(CategoriesOf(spec, layout)),
-      classes_(layout.classes) {
+      classes_(layout.classes),
+      judged_(static_cast<size_t>(layout.Judged())) {
   const auto numbers = [this](Value value) {
     return value.valid() ? executor_.Data<float>(value) : std::span<float>();
   };
@@ -68,15 +75,15 @@ NetworkRunner::NetworkRunner(const NetworkSpec& spec, const BatchLayout& layout,
     rates_.emplace_back(numbers(value), static_cast<float>(rate));
   }
   if (network_.targets.valid() && layout.classes > 0) {
-    label_buffer_.resize(static_cast<size_t>(batch));
+    label_buffer_.resize(static_cast<size_t>(batch) * judged_);
   }
-  if (spec.objective == Objective::kNextToken) {
+  if (spec.objective == Objective::kNextToken || masks_) {
     tokens_.resize(static_cast<size_t>(batch * layout.code_columns));
     token_weights_.resize(static_cast<size_t>(batch));
   }
 }
 
-void NetworkRunner::Feed(const BatchSource& source, std::span<const int64_t> rows) {
+void NetworkRunner::Feed(const BatchSource& source, std::span<const int64_t> rows, uint64_t step) {
   executor_.AwaitInputs();
   BatchView view;
   view.features = features_.data();
@@ -88,7 +95,11 @@ void NetworkRunner::Feed(const BatchSource& source, std::span<const int64_t> row
     if (view.weights != nullptr) view.weights = token_weights_.data();
     source.Gather(rows, view);
     CheckCodes(rows, tokens_);
-    FeedTokens(rows.size(), view.weights != nullptr);
+    if (masks_) {
+      FeedMasked(rows, view.weights != nullptr, step);
+    } else {
+      FeedTokens(rows.size(), view.weights != nullptr);
+    }
   } else {
     view.labels = label_buffer_.empty() ? labels_.data() : label_buffer_.data();
     view.targets = label_buffer_.empty() ? targets_.data() : nullptr;
@@ -98,10 +109,7 @@ void NetworkRunner::Feed(const BatchSource& source, std::span<const int64_t> row
     if (mode_ != NetworkMode::kPrediction) FeedTarget(rows);
   }
   if (!lengths_.empty()) FeedLengths(rows);
-  if (!weights_.empty() && tokens_.empty()) {
-    if (view.weights == nullptr) std::fill_n(weights_.begin(), rows.size(), 1.0f);
-    std::fill(weights_.begin() + static_cast<ptrdiff_t>(rows.size()), weights_.end(), 0.0f);
-  }
+  if (!weights_.empty() && tokens_.empty()) FeedWeights(rows.size(), view.weights != nullptr);
   if (!class_weights_.empty()) {
     std::copy(class_weight_values_.begin(), class_weight_values_.end(), class_weights_.begin());
   }
@@ -147,16 +155,30 @@ void NetworkRunner::FeedLengths(std::span<const int64_t> rows) {
 
 void NetworkRunner::FeedTarget(std::span<const int64_t> rows) {
   const std::span<int32_t> labels = label_buffer_.empty() ? labels_ : std::span(label_buffer_);
-  for (size_t i = 0; i < rows.size() && i < labels.size(); ++i) {
+  const size_t judged = rows.size() * judged_;
+  for (size_t i = 0; i < judged && i < labels.size(); ++i) {
     if (labels[i] < 0 || labels[i] >= classes_) {
-      Fail("row ", rows[i] + 1, ": label ", labels[i], " is not in 0 to ", classes_ - 1);
+      Fail("row ", rows[i / judged_] + 1, ": label ", labels[i], " is not in 0 to ", classes_ - 1);
     }
     if (!label_buffer_.empty()) targets_[i] = static_cast<float>(labels[i]);
   }
   // Rows that only fill the batch: any valid target.
-  for (size_t i = rows.size(); i < static_cast<size_t>(batch_); ++i) {
+  for (size_t i = judged; i < static_cast<size_t>(batch_) * judged_; ++i) {
     if (!labels_.empty()) labels_[i] = 0;
     if (!label_buffer_.empty()) targets_[i] = 0;
+  }
+}
+
+// Rows that only fill the batch, and steps beyond a row's length, weigh 0.
+void NetworkRunner::FeedWeights(size_t rows, bool given) {
+  const size_t judged = rows * judged_;
+  if (!given) std::fill_n(weights_.begin(), judged, 1.0f);
+  std::fill(weights_.begin() + static_cast<ptrdiff_t>(judged), weights_.end(), 0.0f);
+  if (judged_ == 1 || lengths_.empty()) return;
+  for (size_t i = 0; i < rows; ++i) {
+    const auto length = std::min(static_cast<size_t>(lengths_[i]), judged_);
+    float* const row = weights_.data() + i * judged_;
+    std::fill(row + length, row + judged_, 0.0f);
   }
 }
 
@@ -175,6 +197,27 @@ void NetworkRunner::FeedTokens(size_t rows, bool weighted) {
       const int32_t label = tokens[step + 1];
       labels_[first + step] = label < 0 ? 0 : label;
       weights_[first + step] = label < 0 ? 0.0f : weight;
+    }
+  }
+}
+
+// Each step's label is its code, which counts where it is hidden.
+void NetworkRunner::FeedMasked(std::span<const int64_t> rows, bool weighted, uint64_t step) {
+  const size_t columns = tokens_.size() / token_weights_.size();
+  std::copy(tokens_.begin(), tokens_.begin() + static_cast<ptrdiff_t>(rows.size() * columns),
+            codes_.begin());
+  if (labels_.empty()) return;
+  const TokenMask mask(masking_, vocabulary_, seed_,
+                       mode_ == NetworkMode::kTraining ? step : kMeasured);
+  std::fill(labels_.begin(), labels_.end(), 0);
+  std::fill(weights_.begin(), weights_.end(), 0.0f);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const float weight = weighted ? token_weights_[i] : 1.0f;
+    for (size_t column = 0; column < columns; ++column) {
+      const size_t at = i * columns + column;
+      if (!mask.Hide(rows[i], static_cast<int64_t>(column), &codes_[at])) continue;
+      labels_[at] = tokens_[at];
+      weights_[at] = weight;
     }
   }
 }

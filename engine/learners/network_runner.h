@@ -26,7 +26,8 @@ class NetworkRunner {
   // Copies the rows into the inputs. Fewer rows than the batch: the rest weighs 0 (evaluation) or
   // is arbitrary (prediction). Throws Error, naming the row, for a label, code or length that is
   // out of range.
-  void Feed(const BatchSource& source, std::span<const int64_t> rows);
+  // kMasked: hides what belongs to `step`, or in evaluation always the same; nothing in prediction.
+  void Feed(const BatchSource& source, std::span<const int64_t> rows, uint64_t step = 0);
   // kTraining: the numbers of this step's update.
   void SetUpdate(const std::array<double, kUpdateNumbers>& numbers);
   void Run(uint64_t step) { executor_.Run(step); }
@@ -48,21 +49,28 @@ class NetworkRunner {
   void CheckCodes(std::span<const int64_t> rows, std::span<const int32_t> codes) const;
   void FeedLengths(std::span<const int64_t> rows);
   void FeedTarget(std::span<const int64_t> rows);
+  void FeedWeights(size_t rows, bool given);
   void FeedTokens(size_t rows, bool weighted);
+  void FeedMasked(std::span<const int64_t> rows, bool weighted, uint64_t step);
   void CheckShares(std::span<const int64_t> rows) const;
 
   const int64_t batch_;
   const NetworkMode mode_;
   Network network_;
   Executor executor_;
+  const bool masks_;
+  const MaskingSpec masking_;
+  const uint64_t seed_;
+  const int64_t vocabulary_;
   double clip_limit_;
   double value_limit_;
   UpdateRule rule_;
   std::vector<float> class_weight_values_;
   std::vector<int64_t> categories_;  // per code column; 0: no embedding reads it
   int64_t classes_ = 0;
+  size_t judged_ = 1;                  // labels, weights and sets of targets of a row
   std::vector<int32_t> label_buffer_;  // labels that become numbers (binary cross-entropy)
-  // kNextToken: rows as the source gives them, [batch, steps + 1], and their weights.
+  // kNextToken, kMasked: rows as the source gives them, [batch, code columns], and their weights.
   std::vector<int32_t> tokens_;
   std::vector<float> token_weights_;
   std::span<float> features_, targets_, weights_, class_weights_, numbers_, clip_;

@@ -34,6 +34,10 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
         << static_cast<int>(layer.reduction);
     if (layer.sequence) out << " sequence";
     if (layer.bidirectional) out << " bidirectional";
+    if (layer.kind == LayerKind::kMemory) {
+      out << " memory " << static_cast<int>(layer.memory) << ' ' << layer.slots << ' '
+          << layer.width;
+    }
     if (layer.steps != 0) out << " steps " << layer.steps;
     if (layer.kind == LayerKind::kPair) out << " pair " << static_cast<int>(layer.pair);
     if (layer.dimension != 0) {
@@ -42,6 +46,10 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
     out << '\n';
   }
   out << "objective " << static_cast<int>(spec.objective) << '\n';
+  if (spec.objective == Objective::kMasked) {
+    out << "masking " << spec.masking.share << ' ' << spec.masking.masked << ' '
+        << spec.masking.random << '\n';
+  }
   out << "loss " << static_cast<int>(spec.loss.kind) << ' ' << spec.loss.delta << ' '
       << spec.loss.label_smoothing;
   for (const double weight : spec.loss.class_weights) out << ' ' << weight;
@@ -70,6 +78,7 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
       << ' ' << layout.classes << ' ' << layout.has_weights;
   if (layout.has_lengths) out << " lengths";
   if (layout.steps != 0) out << " steps " << layout.steps;
+  if (layout.target_steps != 0) out << " target steps " << layout.target_steps;
   return out.str();
 }
 

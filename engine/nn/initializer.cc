@@ -54,6 +54,12 @@ void CheckNumbers(const NetworkSpec& spec) {
   if (spec.batch_size < 1 || spec.batch_size > kMaxBatch) {
     Fail("batch_size must be from 1 to ", kMaxBatch, ", got ", spec.batch_size);
   }
+  const MaskingSpec& masking = spec.masking;
+  if (!(masking.share > 0 && masking.share <= 1) || !(masking.masked >= 0) ||
+      !(masking.random >= 0) || !(masking.masked + masking.random <= 1)) {
+    Fail("masking: the share must be above 0 and at most 1, and masked and random together at ",
+         "most 1, got ", masking.share, ", ", masking.masked, " and ", masking.random);
+  }
   if (spec.epochs < 1) Fail("epochs must be at least 1, got ", spec.epochs);
   if (!(spec.clip_norm >= 0) || !std::isfinite(spec.clip_norm)) {
     Fail("clip_norm must not be negative, got ", spec.clip_norm);

@@ -51,6 +51,7 @@ constexpr Entry kEntries[] = {
     {LayerKind::kPrimaryCapsules, {BuildPrimaryCapsules}},
     {LayerKind::kCapsules, {BuildCapsules}},
     {LayerKind::kCapsuleLength, {BuildCapsuleLength}},
+    {LayerKind::kMemory, {BuildMemory}},
 };
 
 // What a shared layer has by that name, or no value.

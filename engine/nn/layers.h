@@ -117,5 +117,6 @@ Value BuildLstm(const LayerContext& context);
 Value BuildGru(const LayerContext& context);
 Value BuildRepeat(const LayerContext& context);
 Value BuildTranspose(const LayerContext& context);
+Value BuildMemory(const LayerContext& context);
 
 }  // namespace beamline::engine

@@ -51,8 +51,7 @@ class Wiring {
   Network Build() {
     if (spec_.layers.empty()) Fail("the network has no layers: add at least one dense layer");
     if (mode_ == NetworkMode::kEvaluation ||
-        (mode_ == NetworkMode::kTraining &&
-         (layout_.has_weights || spec_.objective == Objective::kNextToken))) {
+        (mode_ == NetworkMode::kTraining && (layout_.has_weights || JudgesSteps()))) {
       network_.weights = graph().Input("weights", {LossRows()});
     }
     if (layout_.has_lengths) network_.lengths = graph().CodesInput("lengths", {batch_});
@@ -135,7 +134,7 @@ class Wiring {
     stack.last_units = OutputShape(spec_, layout_, batch_).Columns();
     stack.outputs_averaged = IsMeanOverOutputs(spec_.loss.kind) ? OutputsNeeded(spec_, layout_) : 1;
     stack.nodes = layout_.nodes.get();
-    if (spec_.objective != Objective::kNextToken) stack.weights = network_.weights;
+    if (!JudgesSteps()) stack.weights = network_.weights;
     stack.lengths = network_.lengths;
     if (layout_.has_lengths) stack.sequence_steps = layout_.steps;
     return AppendLayers(&graph(), stack, &network_.rates, &losses_);
@@ -144,7 +143,8 @@ class Wiring {
   // All layers that read the lengths must see sequences of as many steps.
   void FindSteps() {
     for (const Node& node : graph().nodes()) {
-      const bool reads = node.op == OpKind::kRecurrent || node.op == OpKind::kSequenceLast;
+      const bool reads = node.op == OpKind::kRecurrent || node.op == OpKind::kMemoryNetwork ||
+                         node.op == OpKind::kSequenceLast;
       if (!reads || !node.attributes.has_lengths) continue;
       const int64_t steps = graph().shape(node.inputs[0]).dim(1);
       if (network_.steps != 0 && steps != network_.steps) {
@@ -182,9 +182,12 @@ class Wiring {
   }
 
   // Rows that the loss judges: those of the batch, or every step of them.
+  bool JudgesSteps() const {
+    return spec_.objective == Objective::kNextToken || spec_.objective == Objective::kEachStep ||
+           spec_.objective == Objective::kMasked;
+  }
   int64_t LossRows() const {
-    return spec_.objective == Objective::kNextToken ? OutputShape(spec_, layout_, batch_).Rows()
-                                                    : batch_;
+    return JudgesSteps() ? OutputShape(spec_, layout_, batch_).Rows() : batch_;
   }
 
   void RequireOutputs() {
@@ -192,6 +195,10 @@ class Wiring {
     const Shape shape = graph().shape(network_.output);
     const bool any = needed.Columns() == 0 && shape.rank() == 2;
     if (any || shape == needed) return;
+    if (spec_.objective == Objective::kEachStep && shape.rank() != 3) {
+      Fail("the last layer has outputs of shape ", shape, " but each step has a target: let it ",
+           "give ", needed, ", with sequence: true in recurrent layers");
+    }
     const bool several = spec_.objective == Objective::kReconstruct || layout_.targets > 1;
     if (several && shape.rank() > 2 && shape.NumElements() == needed.NumElements()) {
       network_.output = graph().Flatten("outputs", network_.output);

@@ -25,9 +25,9 @@ struct Network {
   // Inputs, to be written before each run.
   Value features;       // [batch, features]
   Value codes;          // [batch, code columns]; kNextToken: [batch, steps], one less
-  Value labels;         // [batch], codes: losses that TakesLabels; kNextToken: [batch * steps]
-  Value targets;        // [batch, outputs]: all other losses; none where features are the target
-  Value weights;        // as labels; kNextToken: always there
+  Value labels;         // [batch], codes: losses that TakesLabels; of each step: [batch * steps]
+  Value targets;        // as the outputs: all other losses; none where features are the target
+  Value weights;        // as labels; of each step: always there
   Value class_weights;  // [classes]
   Value lengths;        // [batch], codes: steps of each row, from 1 to `steps`
   int64_t steps = 0;    // of the sequences that the lengths are about; 0: no layer reads them
@@ -44,8 +44,9 @@ struct Network {
 };
 
 // Parameters are called "<layer>.weight", ".bias", ".gamma", ".beta", ".table"; of recurrent layers
-// also ".recurrent_weight", ".recurrent_bias", with ".reverse" behind them where read backwards;
-// running statistics "<layer>.running_mean" and ".running_variance".
+// also ".recurrent_weight", ".recurrent_bias", ".interface_weight", ".interface_bias", with
+// ".reverse" behind them where read backwards; running statistics "<layer>.running_mean" and
+// ".running_variance".
 //
 // Throws Error, naming the layer and what to change, if the network cannot be wired, does not fit
 // the layout, or a number of the spec makes no sense.
@@ -58,8 +59,13 @@ int64_t OutputsNeeded(const LossSpec& loss, const BatchLayout& layout);
 // The same of a network: as many as features where they are the target.
 int64_t OutputsNeeded(const NetworkSpec& spec, const BatchLayout& layout);
 
-// Of the network's output: [batch, OutputsNeeded()], or for kNextToken [batch, code columns - 1,
-// vocabulary]. Throws Error if spec and layout do not fit each other.
+// The codes that the network tells apart: the fewest that an embedding has; 0 without one.
+int64_t Vocabulary(const NetworkSpec& spec);
+
+// Of the network's output: [batch, OutputsNeeded()], for kEachStep [batch, target_steps,
+// OutputsNeeded()], for kNextToken [batch, code columns - 1, vocabulary], for kMasked [batch, code
+// columns, vocabulary]. Throws Error if spec and
+// layout do not fit each other.
 Shape OutputShape(const NetworkSpec& spec, const BatchLayout& layout, int64_t batch);
 
 // What one training of the network costs, known without running it.

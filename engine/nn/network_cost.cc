@@ -60,10 +60,21 @@ int64_t CapsuleFlops(const Graph& graph, const Node& node) {
   }
 }
 
+// Of a controller's products with what it sees and with its interface; 0 for other ops. Those of
+// the memory itself are small.
+int64_t MemoryFlops(const Graph& graph, const Node& node) {
+  if (node.op != OpKind::kMemoryNetwork && node.op != OpKind::kMemoryNetworkGrad) return 0;
+  const Shape& gates =
+      graph.shape(node.op == OpKind::kMemoryNetwork ? node.inputs[0] : node.outputs[0]);
+  const int64_t weights =
+      graph.shape(node.inputs[1]).NumElements() + graph.shape(node.inputs[2]).NumElements();
+  return 2 * gates.dim(0) * gates.dim(1) * weights;
+}
+
 int64_t ProductFlops(const Graph& graph) {
   int64_t flops = 0;
   for (const Node& node : graph.nodes()) {
-    flops += RecurrentFlops(graph, node) + CapsuleFlops(graph, node);
+    flops += RecurrentFlops(graph, node) + CapsuleFlops(graph, node) + MemoryFlops(graph, node);
     if (node.op == OpKind::kAttention || node.op == OpKind::kAttentionGrad) {
       flops += AttentionFlops(graph, node);
     }

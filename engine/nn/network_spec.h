@@ -61,6 +61,9 @@ enum class LayerKind : uint8_t {
   kCapsuleLength,    // -> [batch, capsules]
   // (x [nodes, n], "codes" [batch, 2]) -> what PairKind makes of the rows of x that the codes name.
   kPair,
+  // Over [batch, steps, features], a memory and its controller; formulas: MemoryKind. [batch,
+  // steps, units + heads * width], or without `sequence` the last step.
+  kMemory,
 };
 
 enum class PositionKind : uint8_t {
@@ -73,6 +76,8 @@ enum class Objective : uint8_t {
   kTarget,     // the target of each row
   kNextToken,  // of the codes in each row, at each of the first code_columns - 1 the one behind it
   kReconstruct,  // the features, as they were before any layer; the data needs no target
+  kEachStep,     // the target of each step of a sequence: BatchLayout::target_steps
+  kMasked,       // of the codes in each row, those that are hidden from it: MaskingSpec
 };
 
 enum class Initializer : uint8_t {
@@ -141,6 +146,10 @@ struct LayerSpec {
   double epsilon = 1e-5;
   // Embedding: number of categories of each code column; one number serves all columns.
   std::vector<int64_t> categories;
+  // Memory: rows and their length; `heads` read; `units` is the width of the controller.
+  MemoryKind memory = MemoryKind::kNtm;
+  int64_t slots = 0;
+  int64_t width = 0;
   // Rnn, lstm, gru: all steps, [batch, steps, units]; without it the last one, [batch, units].
   bool sequence = false;
   // Rnn, lstm, gru: a second layer reads backwards; the outputs are joined: units doubles.
@@ -286,10 +295,20 @@ struct EarlyStoppingSpec {
   bool restore_best = true;
 };
 
+// Of each known code `share` are chosen to be predicted; in the place of a chosen one the network
+// sees code 0 with probability `masked`, any code from 1 on with `random`, and else the code itself
+// (Devlin et al. 2018).
+struct MaskingSpec {
+  double share = 0.15;
+  double masked = 0.8;
+  double random = 0.1;
+};
+
 struct NetworkSpec {
   // In order; a layer may take only what stands before it. The last one is the output.
   std::vector<LayerSpec> layers;
   Objective objective = Objective::kTarget;
+  MaskingSpec masking;  // kMasked
   LossSpec loss;
   // Adds l1 sum |w| + l2 sum w^2 over all weights but biases and those of normalisation.
   double weight_l1 = 0;

@@ -43,6 +43,14 @@ int64_t OutputsNeeded(const LossSpec& loss, const BatchLayout& layout) {
 
 int64_t OutputsNeeded(const NetworkSpec& spec, const BatchLayout& layout) {
   if (spec.objective == Objective::kTarget) return OutputsNeeded(spec.loss, layout);
+  if (spec.objective == Objective::kEachStep) {
+    if (layout.target_steps < 1) Fail("the data has one target a row, and none of each step");
+    if (ComparesRows(spec.loss.kind)) {
+      Fail("the loss ", Name(spec.loss.kind), " compares rows, but each step has a target: use ",
+           "cross-entropy");
+    }
+    return OutputsNeeded(spec.loss, layout);
+  }
   const LossKind loss = spec.loss.kind;
   if (TakesLabels(loss) || loss == LossKind::kHinge || loss == LossKind::kFocal ||
       loss == LossKind::kKullbackLeibler || !spec.loss.class_weights.empty()) {
@@ -54,15 +62,7 @@ int64_t OutputsNeeded(const NetworkSpec& spec, const BatchLayout& layout) {
   return layout.features;
 }
 
-Shape OutputShape(const NetworkSpec& spec, const BatchLayout& layout, int64_t batch) {
-  if (spec.objective != Objective::kNextToken) return {batch, OutputsNeeded(spec, layout)};
-  if (spec.loss.kind != LossKind::kCrossEntropy) {
-    Fail("the next token is a class, but the loss is ", Name(spec.loss.kind),
-         ": use cross-entropy");
-  }
-  if (layout.code_columns < 2) {
-    Fail("the next token needs rows of at least two codes, but there are ", layout.code_columns);
-  }
+int64_t Vocabulary(const NetworkSpec& spec) {
   int64_t vocabulary = 0;
   for (const LayerSpec& layer : spec.layers) {
     if (layer.kind != LayerKind::kEmbedding) continue;
@@ -70,12 +70,31 @@ Shape OutputShape(const NetworkSpec& spec, const BatchLayout& layout, int64_t ba
       vocabulary = vocabulary == 0 ? categories : std::min(vocabulary, categories);
     }
   }
-  if (vocabulary < 2) {
-    Fail(
-        "the next token needs a vocabulary of at least two: add an embedding of \"codes\" with "
-        "its number of categories");
+  return vocabulary;
+}
+
+Shape OutputShape(const NetworkSpec& spec, const BatchLayout& layout, int64_t batch) {
+  if (spec.objective == Objective::kEachStep) {
+    return {batch, layout.target_steps, OutputsNeeded(spec, layout)};
   }
-  return {batch, layout.code_columns - 1, vocabulary};
+  const bool masked = spec.objective == Objective::kMasked;
+  if (spec.objective != Objective::kNextToken && !masked) {
+    return {batch, OutputsNeeded(spec, layout)};
+  }
+  const char* what = masked ? "the hidden token" : "the next token";
+  if (spec.loss.kind != LossKind::kCrossEntropy) {
+    Fail(what, " is a class, but the loss is ", Name(spec.loss.kind), ": use cross-entropy");
+  }
+  if (layout.code_columns < 2) {
+    Fail(what, " needs rows of at least two codes, but there are ", layout.code_columns);
+  }
+  const int64_t vocabulary = Vocabulary(spec);
+  if (vocabulary < 2) {
+    Fail(what,
+         " needs a vocabulary of at least two: add an embedding of \"codes\" with "
+         "its number of categories");
+  }
+  return {batch, layout.code_columns - (masked ? 0 : 1), vocabulary};
 }
 
 }  // namespace beamline::engine

@@ -31,6 +31,7 @@ constexpr RuleTable MakeRules() {
   set(OpKind::kEdgeSoftmax, EdgeSoftmaxRule);
   set(OpKind::kHeadDot, HeadDotRule);
   set(OpKind::kRecurrent, RecurrentRule);
+  set(OpKind::kMemoryNetwork, MemoryRule);
   set(OpKind::kSequenceLast, SequenceLastRule);
   set(OpKind::kRepeat, RepeatRule);
   set(OpKind::kStepSum, StepSumRule);

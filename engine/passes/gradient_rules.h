@@ -73,6 +73,7 @@ void EdgeAddRule(GradientContext& context, const Node& node, Value dy);
 void EdgeSoftmaxRule(GradientContext& context, const Node& node, Value dy);
 void HeadDotRule(GradientContext& context, const Node& node, Value dy);
 void RecurrentRule(GradientContext& context, const Node& node, Value dy);
+void MemoryRule(GradientContext& context, const Node& node, Value dy);
 void SequenceLastRule(GradientContext& context, const Node& node, Value dy);
 void RepeatRule(GradientContext& context, const Node& node, Value dy);
 void TransposeRule(GradientContext& context, const Node& node, Value dy);

@@ -184,6 +184,17 @@ TEST(Reference, Shakespeare) {
   EXPECT_LE(evaluation.metrics().at("log_loss"), 2.0);
 }
 
+// Whoever knew both neighbours of a character and counted would be right about 0.476 of them, at
+// 1.66 nats; here an eighth of the neighbours is hidden too.
+TEST(Reference, ShakespeareMasked) {
+  REQUIRE_DATASET(folder, "tinyshakespeare");
+  const v1::Evaluation evaluation = Evaluate("shakespeare_masked", folder, {{"epochs", 1}});
+  RecordProperty("accuracy", std::to_string(evaluation.metrics().at("accuracy")));
+  RecordProperty("log_loss", std::to_string(evaluation.metrics().at("log_loss")));
+  EXPECT_LE(evaluation.metrics().at("log_loss"), 1.66);
+  EXPECT_GE(evaluation.metrics().at("accuracy"), 0.476);
+}
+
 // Samples are as dark and as varied as digits, whose mean and variance of a pixel are 33 and 4400,
 // and as empty at the edge.
 TEST(Reference, MnistDcgan) {

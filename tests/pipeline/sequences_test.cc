@@ -72,6 +72,13 @@ TEST(ExamplesTest, PredictedRowsOfAWindowLieInItsPart) {
   EXPECT_THAT(parts.validation.begins, ElementsAre(9));   // tokens 10 to 12; 13 makes no window
   EXPECT_THAT(parts.test.begins, ElementsAre(13, 16));    // tokens 14 to 19
 
+  data = Windows(3, 0, v1::OBJECTIVE_EACH_STEP);
+  parts = MakeExamples(Numbers(20), data, 1);
+  EXPECT_THAT(parts.train.begins, ElementsAre(0, 3, 6));
+  EXPECT_THAT(parts.validation.begins, ElementsAre(10));  // rows 10 to 12, each once
+  EXPECT_THAT(parts.test.begins, ElementsAre(14, 17));
+  EXPECT_THAT(JudgedRows(parts.test, data), ElementsAre(14, 15, 16, 17, 18, 19));
+
   data = Windows(3, 0, v1::OBJECTIVE_PREDICT);
   parts = MakeExamples(Numbers(20), data, 1);
   EXPECT_EQ(parts.train.size(), 8);
@@ -101,6 +108,9 @@ TEST(ExamplesTest, RowsOfASequenceAreFoundWhereverTheyAre) {
   EXPECT_THAT(parts.train.begins, ElementsAre(1, 3, 5));  // "b" keeps its last two rows
   EXPECT_THAT(parts.train.lengths, ElementsAre(2, 2, 1));
   EXPECT_THAT(parts.training_rows, ElementsAre(1, 2, 3, 4, 5));
+  EXPECT_THAT(JudgedRows(parts.train, data), ElementsAre(4, 5, 3));
+  data.set_objective(v1::OBJECTIVE_EACH_STEP);
+  EXPECT_THAT(JudgedRows(parts.train, data), ElementsAre(2, 4, 1, 5, 3));
 }
 
 // What a learner is given of a sequence that is shorter than the longest, and of a forecast.
@@ -131,6 +141,20 @@ TEST(SequenceSourceTest, PadsBehindTheEndAndGivesWhatFollows) {
     EXPECT_THAT(codes, ElementsAre(2, 1, 2, 2, 1, 1, -1, -1));
     EXPECT_THAT(lengths, ElementsAre(4, 2));
   }
+
+  // The truth of each step: one after the other, without those that pad.
+  layout.target_steps = 4;
+  layout.classes = 3;
+  layout.has_weights = true;
+  Truth truth;
+  truth.labels = {1, 2, 0, 1, 2, 1};
+  truth.weights = {1, 2, 3, 4, 5, 6};
+  const SequenceSource steps(fitted, table, examples, {.steps = 4, .span = 4}, layout, truth, 0);
+  std::vector<int32_t> labels(8, 7);
+  std::vector<float> weights(8, 7);
+  steps.Gather(std::vector<int64_t>{1, 0}, {.labels = labels.data(), .weights = weights.data()});
+  EXPECT_THAT(labels, ElementsAre(0, 1, 2, 1, 1, 2, 0, 0));
+  EXPECT_THAT(weights, ElementsAre(3, 4, 5, 6, 1, 2, 0, 0));
 
   engine::data::TransformSpec select;
   select.kind = engine::data::TransformSpec::Kind::kSelect;

@@ -104,12 +104,12 @@ constexpr Case kTokenCases[] = {
      "steps.train.train.network.layers.2.dense.units: the last layer gives 2 numbers but there are "
      "3 tokens, the unknown one included: set units to 3 or leave it out\n"},
     {"steps.train.train.network.loss: {mean_squared_error: {}}",
-     "steps.train.train.network.loss: the next token is one of many: use cross_entropy, or leave "
+     "steps.train.train.network.loss: a token is one of many: use cross_entropy, or leave "
      "it out\n"},
     {"steps.train.train.network.loss: {balanced: true}",
      "steps.train.train.network.loss: class weights are for a target of classes: remove them\n"},
     {"steps.train.train.metrics: [auc]",
-     "steps.train.train.metrics.0: \"auc\" is not for models that give the next token: there are "
+     "steps.train.train.metrics.0: \"auc\" is not for models of tokens: there are "
      "log_loss, perplexity, accuracy, loss\n"},
 };
 
@@ -117,6 +117,72 @@ TEST_F(ValidateTest, ChecksModelsOfText) {
   for (const Case& test : kTokenCases) {
     const std::string base = test.changes[0] == '\0' ? kTokens : std::string(kTokens) + ", ";
     EXPECT_EQ(Check("{" + base + test.changes + "}"), test.errors) << test.changes;
+  }
+}
+
+// A target at each step, and a network with a memory.
+constexpr char kEachStep[] =
+    "steps.train.train.data.sequences: {by: kind, max_steps: 12}, "
+    "steps.train.train.data.objective: "
+    "each_step, "
+    "steps.train.train.network.layers: [{memory: {units: 6, sequence: true}}, {name: out, dense: "
+    "{}}]";
+
+constexpr Case kEachStepCases[] = {
+    {"", ""},
+    {"steps.train.train.network.layers.0.memory: {kind: dnc, units: 6, slots: 9, width: 4, "
+     "read_heads: 3, sequence: true}",
+     ""},
+    {"steps.train.train.network.layers.0.memory.sequence: false",
+     "steps.train.train.network: the last layer has outputs of shape [32, 3] but each step has a "
+     "target: let it give [32, 12, 3], with sequence: true in recurrent layers\n"},
+    {"steps.train.train.network.layers.0.memory: {slots: 2, width: -1, read_heads: 2000}",
+     "steps.train.train.network.layers.0.memory.units: must be from 1 to 65536, not 0\n"
+     "steps.train.train.network.layers.0.memory.slots: must be from 3 to 65536, not 2\n"
+     "steps.train.train.network.layers.0.memory.width: must be from 1 to 65536, not -1\n"
+     "steps.train.train.network.layers.0.memory.read_heads: must be from 1 to 1024, not 2000\n"},
+    {"steps.train.train.data.sequences: null",
+     "steps.train.train.data.objective: each_step is for windows and sequences: give one of them, "
+     "such as \"sequences: {by: patient, max_steps: 100}\"\n"},
+    {"steps.train.train.network.loss: {triplet: {}}, steps.train.train.network.layers.1.dense."
+     "units: 4",
+     "steps.train.train.network.loss: compares rows, but each step has a target: use "
+     "cross_entropy\n"
+     "steps.train.train.network.early_stopping.metric: \"accuracy\" is for predictions, but the "
+     "loss makes embeddings: there are recall_at_1, recall_at_5, loss\n"
+     "steps.publish.publish.requirements.0.metric: \"accuracy\" is for predictions, but the loss "
+     "makes embeddings: there are recall_at_1, recall_at_5, loss\n"},
+};
+
+TEST_F(ValidateTest, ChecksTargetsOfEachStep) {
+  for (const Case& test : kEachStepCases) {
+    const std::string base = test.changes[0] == '\0' ? kEachStep : std::string(kEachStep) + ", ";
+    EXPECT_EQ(Check("{" + base + test.changes + "}"), test.errors) << test.changes;
+  }
+}
+
+constexpr Case kMaskedCases[] = {
+    {"steps.train.train.data.masking: {share: 0.3, hidden: 1, random: 0}", ""},
+    {"steps.train.train.data.masking: {share: 2, hidden: 0.5, random: 0.6}",
+     "steps.train.train.data.masking.share: must be from 1e-06 to 1, not 2\n"
+     "steps.train.train.data.masking: hides 0.5 and changes 0.6 of what is chosen: together at "
+     "most "
+     "1\n"},
+    {"steps.train.train.data.windows: null",
+     "steps.train.train.data.windows: are missing: say how many rows the network sees at once, "
+     "such as \"windows: {steps: 96}\"\n"},
+    {"steps.train.train.data.objective: next_token, steps.train.train.data.masking: {share: 0.3}",
+     "steps.train.train.data.masking: is for objective: masked: remove it\n"},
+    {"steps.train.train.initial_model: trian",
+     "steps.train.train.initial_model: \"trian\" is no train step of this pipeline and no "
+     "\"projects/P/models/M/versions/V\" (did you mean \"train\"?)\n"},
+};
+
+TEST_F(ValidateTest, ChecksWhatIsHidden) {
+  const std::string base = std::string(kTokens) + ", steps.train.train.data.objective: masked";
+  EXPECT_EQ(Check("{" + base + "}"), "");
+  for (const Case& test : kMaskedCases) {
+    EXPECT_EQ(Check("{" + base + ", " + test.changes + "}"), test.errors) << test.changes;
   }
 }
 

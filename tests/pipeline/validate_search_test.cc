@@ -71,6 +71,10 @@ TEST_F(ValidateTest, RefusesSearchesThatCannotRun) {
        at + ".hyperband: makes more than 1000 trials: raise min_epochs, or set max_epochs"},
       {Space("{train.network.epochs: {uniform: {min: 1, max: 2, points: 3}}}"),
        epochs + ".uniform.points: is for a grid: other searches draw any value"},
+      {Search("{successive_halving: {trials: 4}, space: {train.network.epochs: {choice: [1]}}}"),
+       epochs + ": epochs are what this search deals out: leave them to it"},
+      {Space("{train.network.epochs: {uniform: {min: 1, max: 1e30}}}"),
+       epochs + ".uniform: needs min and max between -1e15 and 1e15"},
       {Space("{resources.cpus: {choice: [1, 2]}}"),
        at + ".space.resources.cpus: leads to \"steps.train.resources.cpus\": only what is below "
             "train of the step itself can be searched"},

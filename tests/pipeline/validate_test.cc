@@ -55,7 +55,8 @@ constexpr Case kDefinitionCases[] = {
      "steps.train.resources.memory_bytes: must be from 16 MiB to 64 TiB\n"},
     {"parameters: [{name: rate, path: steps.train.train.rate}]",
      "parameters.0.path: \"steps.train.train\" has no field \"rate\": it has data, checkpoint, "
-     "metrics, network, adversarial\n"},
+     "metrics, network, adversarial, "
+     "initial_model\n"},
     {"steps.evaluate.evaluate: null",
      "steps.evaluate: does not say what it does: give one of prepare, train, evaluate, publish, "
      "scaling_study, command\n"

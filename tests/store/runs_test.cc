@@ -1,9 +1,11 @@
 #include "store/runs.h"
 
+#include "base/status_macros.h"
 #include "store/events.h"
 #include "store/identity.h"
 #include "store/pipelines.h"
 #include "store/requests.h"
+#include "store/trials.h"
 #include "store/workers.h"
 #include "tests/store/fixture.h"
 
@@ -138,6 +140,56 @@ TEST_F(RunsTest, EventsAreNumberedWithoutGapsEvenIfACommandFails) {
   EXPECT_EQ(ListEvents(Read(), "r-1", 0, 100, auc)->size(), 2u);
   const EventFilter logs{.kind = v1::Event::kLog, .task = "", .name = ""};
   EXPECT_TRUE(ListEvents(Read(), "r-1", 0, 100, logs)->empty());
+}
+
+TEST_F(RunsTest, TrialsAreListedBesideTheTasksOfSteps) {
+  Create("r-1");
+  const auto add = [&](const std::string& id, int number, int epochs) {
+    StoredTask task;
+    task.run = "r-1";
+    task.message.set_name("projects/optics/runs/r-1/tasks/" + id);
+    task.message.set_step("train");
+    task.message.set_state(v1::TASK_STATE_QUEUED);
+    StoredTrial trial;
+    trial.run = "r-1";
+    trial.step = "train";
+    trial.task = id;
+    trial.state = v1::TASK_STATE_QUEUED;
+    trial.message.set_number(number);
+    trial.message.set_epochs(epochs);
+    return Write([&](Writer& w) {
+      RETURN_IF_ERROR(InsertTask(w, task));
+      return InsertTrial(w, trial);
+    });
+  };
+  ASSERT_TRUE(add("train.2", 2, 0).ok());
+  ASSERT_TRUE(add("train.1.e3", 1, 3).ok());
+  // Neither the step's own task nor one whose name begins alike.
+  ASSERT_TRUE(add("train-on.1", 3, 0).ok());
+  EXPECT_FALSE(add("train.4", 2, 0).ok());
+  EXPECT_EQ(ListStepTasks(Read(), "r-1")->size(), 1u);
+  EXPECT_EQ(*CountLiveTasks(Read(), "r-1"), 4);
+  auto some = ListRepetitions(Read(), "r-1", "train", 0, 1);
+  ASSERT_EQ(some->size(), 1u);
+  EXPECT_EQ(some->front().second.id(), "train.2");
+  some = ListRepetitions(Read(), "r-1", "train", some->front().first, 10);
+  ASSERT_EQ(some->size(), 1u);
+  EXPECT_EQ(some->front().second.id(), "train.1.e3");
+
+  auto trials = ListTrials(Read(), "r-1", "train");
+  ASSERT_EQ(trials->size(), 3u);
+  EXPECT_EQ(trials->front().task, "train.1.e3");
+  EXPECT_FALSE(trials->front().value.has_value());
+  trials->front().state = v1::TASK_STATE_SUCCEEDED;
+  trials->front().value = 0.25;
+  trials->front().seconds = 1.5;
+  ASSERT_TRUE(Write([&](Writer& w) { return UpdateTrial(w, trials->front()); }).ok());
+  Reopen();
+  trials = ListTrials(Read(), "r-1", "train");
+  EXPECT_EQ(trials->front().value, 0.25);
+  EXPECT_EQ(trials->front().seconds, 1.5);
+  EXPECT_EQ(trials->front().state, v1::TASK_STATE_SUCCEEDED);
+  EXPECT_EQ(trials->front().message.epochs(), 3);
 }
 
 TEST_F(RunsTest, ATaskHasOneLiveAttemptAtMost) {

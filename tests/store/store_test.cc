@@ -2,6 +2,8 @@
 
 #include "store/identity.h"
 #include "store/migrations.h"
+#include "store/runs.h"
+#include "store/trials.h"
 #include "tests/store/fixture.h"
 
 namespace beamline::store {
@@ -103,6 +105,32 @@ TEST_F(StoreTest, RunsOfAnOlderSchemaAreCounted) {
                           [&](const Row& row) { counts.push_back(row.Int(0)); })
                   .ok());
   EXPECT_EQ(counts, (std::vector<int64_t>{2, 1}));
+}
+
+TEST_F(StoreTest, TasksAndAttemptsOfAnOlderSchemaKeepTheirNames) {
+  const std::string path = folder_.path() + "/old.db";
+  {
+    auto connection = Connection::Open(path, Connection::Mode::kReadWrite);
+    ASSERT_TRUE(connection.ok());
+    ASSERT_TRUE(Migrate(**connection, Migrations().first(2)).ok());
+    ASSERT_TRUE(
+        (*connection)
+            ->Script("INSERT INTO projects VALUES ('p', 0, x'');"
+                     "INSERT INTO workers VALUES ('w', '', '', '', 0, 0, x'');"
+                     "INSERT INTO runs (id, project, pipeline, state, last_sequence, message,"
+                     " definition) VALUES ('r', 'p', 'x', 2, 0, x'', x'');"
+                     "INSERT INTO tasks (run, step, position, state, queued_at, message)"
+                     " VALUES ('r', 'fit', 0, 3, 0, x'');"
+                     "INSERT INTO attempts (run, step, number, worker, live, cpu_millis,"
+                     " memory_bytes, message) VALUES ('r', 'fit', 1, 'w', 1, 1000, 1, x'')")
+            .ok());
+  }
+  const auto store = Store::Open(path);
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_TRUE(GetTask((*store)->writer(), "r", "fit").ok());
+  EXPECT_EQ(ListLiveAttempts((*store)->writer(), "w")->size(), 1u);
+  EXPECT_EQ(*CountLiveTasks((*store)->writer(), "r"), 1);
+  EXPECT_TRUE(ListTrials((*store)->writer(), "r", "fit")->empty());
 }
 
 }  // namespace

@@ -202,12 +202,27 @@ std::string NumbersText(const google::protobuf::RepeatedField<double>& numbers) 
   return text;
 }
 
+// What is said of each step, as far as a line has room.
+std::string StepsText(const google::protobuf::RepeatedPtrField<v1::Prediction>& steps) {
+  constexpr int kShown = 12;
+  std::string text;
+  for (int i = 0; i < std::min(steps.size(), kShown); ++i) {
+    const v1::Prediction& step = steps[i];
+    absl::StrAppend(&text, i > 0 ? " " : "",
+                    step.label().empty() ? HumanNumber(step.value(), 6) : step.label());
+  }
+  const int more = steps.size() - kShown;
+  if (more > 0) absl::StrAppend(&text, " ... (", more, " more: --json)");
+  return text;
+}
+
 // `row`: its number, where the prediction does not say of which graph it is.
 std::vector<std::string> PredictionCells(const v1::Prediction& prediction, size_t row) {
   const std::string of = prediction.graph().empty() ? absl::StrCat(row) : prediction.graph();
   for (const auto* numbers : {&prediction.forecast(), &prediction.embedding()}) {
     if (!numbers->empty()) return {of, NumbersText(*numbers), ""};
   }
+  if (!prediction.steps().empty()) return {of, StepsText(prediction.steps()), ""};
   if (!prediction.probabilities().empty()) {
     return {of, prediction.label(), ProbabilityText(prediction)};
   }

@@ -26,6 +26,8 @@ Scratch LayerNormGradScratch(const KernelCall& call);
 // What ops ask for.
 Scratch RecurrentScratch(const KernelCall& call);
 Scratch RecurrentGradScratch(const KernelCall& call);
+Scratch MemoryNetworkScratch(const KernelCall& call);
+Scratch MemoryNetworkGradScratch(const KernelCall& call);
 
 const KernelTable& Table();
 Scratch ScratchOf(OpKind op, const KernelCall& call);

@@ -25,6 +25,10 @@ Scratch ScratchOf(OpKind op, const KernelCall& call) {
       return RecurrentScratch(call);
     case OpKind::kRecurrentGrad:
       return RecurrentGradScratch(call);
+    case OpKind::kMemoryNetwork:
+      return MemoryNetworkScratch(call);
+    case OpKind::kMemoryNetworkGrad:
+      return MemoryNetworkGradScratch(call);
     case OpKind::kConv:
       return ConvScratch(call);
     case OpKind::kConvWeightGrad:

@@ -23,6 +23,8 @@ Scratch AttentionGradScratch(const KernelCall& call);
 Scratch RecurrentScratch(const KernelCall& call);
 Scratch RecurrentGradScratch(const KernelCall& call);
 Scratch RecurrentWeightGradScratch(const KernelCall& call);
+Scratch MemoryNetworkScratch(const KernelCall& call);
+Scratch MemoryNetworkGradScratch(const KernelCall& call);
 Scratch ActivityLossScratch(const KernelCall& call);
 Scratch ActivityLossGradScratch(const KernelCall& call);
 Scratch PairLossScratch(const KernelCall& call);

@@ -31,6 +31,8 @@ Scratch ScratchOf(OpKind op, const KernelCall& call) {
     BEAMLINE_SCRATCH(Recurrent)
     BEAMLINE_SCRATCH(RecurrentGrad)
     BEAMLINE_SCRATCH(RecurrentWeightGrad)
+    BEAMLINE_SCRATCH(MemoryNetwork)
+    BEAMLINE_SCRATCH(MemoryNetworkGrad)
     BEAMLINE_SCRATCH(ActivityLoss)
     BEAMLINE_SCRATCH(ActivityLossGrad)
     BEAMLINE_SCRATCH(PairLoss)

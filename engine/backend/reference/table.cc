@@ -1,3 +1,4 @@
+#include "engine/backend/memory_calls.h"
 #include "engine/backend/reference/kernels.h"
 
 namespace beamline::engine::reference {
@@ -30,6 +31,13 @@ Scratch ScratchOf(OpKind op, const KernelCall& call) {
     case OpKind::kRoutingGrad: {
       const Operand& votes = call.inputs[1];
       const int64_t numbers = (votes.extents[1] + 2) * call.attributes->heads + 4 * votes.columns;
+      return {numbers * kDouble, 0};
+    }
+    case OpKind::kMemoryNetwork:
+    case OpKind::kMemoryNetworkGrad: {
+      const memory::Places places = memory::PlacesOf(call);
+      const int64_t numbers = op == OpKind::kMemoryNetwork ? memory::ForwardNumbers(places)
+                                                           : memory::BackwardNumbers(places);
       return {numbers * kDouble, 0};
     }
     default:

@@ -147,6 +147,56 @@ NetworkSpec Variational() {
   return spec;
 }
 
+NetworkSpec Memories() {
+  LayerSpec turing = Layer(LayerKind::kMemory, 12);
+  turing.slots = 9;
+  turing.width = 5;
+  turing.heads = 2;
+  turing.sequence = true;
+  LayerSpec differentiable = turing;
+  differentiable.memory = MemoryKind::kDnc;
+  differentiable.slots = 7;
+  NetworkSpec spec = Base({turing, differentiable, Layer(LayerKind::kDense, 0)});
+  spec.objective = Objective::kEachStep;
+  spec.loss.kind = LossKind::kCrossEntropy;
+  spec.batch_size = 16;
+  spec.clip_norm = 1;
+  return spec;
+}
+
+MemoryBatchSource LabelledSteps() {
+  constexpr int64_t kSteps = 6;
+  MemoryBatch batch;
+  batch.rows = 40;
+  BatchLayout& layout = batch.layout;
+  layout.features = 2 * kSteps;
+  layout.steps = layout.target_steps = kSteps;
+  layout.has_lengths = layout.has_weights = true;
+  layout.classes = 3;
+  const Philox random(8, 8);
+  for (int64_t i = 0; i < batch.rows; ++i) {
+    batch.lengths.push_back(static_cast<int32_t>(2 + i % 5));
+    for (int64_t step = 0; step < kSteps; ++step) {
+      const auto at = static_cast<uint64_t>(i * kSteps + step);
+      batch.features.push_back(random.Normal(2 * at));
+      batch.features.push_back(random.Normal(2 * at + 1));
+      batch.labels.push_back(static_cast<int32_t>(random.Below(1000 + at, 3)));
+      batch.weights.push_back(1 + random.Uniform(2000 + at));
+    }
+  }
+  return MemoryBatchSource(std::move(batch));
+}
+
+NetworkSpec Masked() {
+  NetworkSpec spec = Transformer();
+  for (LayerSpec& layer : spec.layers) layer.causal = false;
+  spec.objective = Objective::kMasked;
+  spec.masking.share = 0.3;
+  return spec;
+}
+
+MemoryBatchSource FamilyTokens() { return TokenRows(40, 9, 11, 3); }
+
 std::vector<Family> Families() {
   return {
       {"dense", RichNetwork, [] { return Circle(100, 1); }},
@@ -154,6 +204,8 @@ std::vector<Family> Families() {
       {"variational", Variational, PlainImages},
       {"capsules", Capsules, LabelledImages},
       {"recurrent", Recurrent, LabelledImages},
+      {"memory", Memories, LabelledSteps},
+      {"masked", Masked, FamilyTokens},
       {"transformer", Transformer, [] { return TokenRows(40, 9, 11, 3); }},
       {"graph", GraphAttention,
        [] {

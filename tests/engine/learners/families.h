@@ -20,11 +20,19 @@ NetworkSpec Convolutional();
 NetworkSpec Capsules();
 // A variational autoencoder with noise, dropout and an activity penalty.
 NetworkSpec Variational();
+// A neural Turing machine and behind it a differentiable neural computer, with a class at each
+// step.
+NetworkSpec Memories();
+// Sequences of 2 to 6 steps of two numbers, each with a class and a weight.
+MemoryBatchSource LabelledSteps();
+// A transformer that guesses hidden tokens, and tokens for it.
+NetworkSpec Masked();
+MemoryBatchSource FamilyTokens();
 // Images of 144 shares in [0, 1), of two classes by their brightness.
 MemoryBatchSource LabelledImages();
 MemoryBatchSource PlainImages();
 
-// The three above, dense layers with embeddings, recurrent layers of all cells, a transformer,
+// All above, dense layers with embeddings, recurrent layers of all cells, a transformer,
 // graph attention.
 std::vector<Family> Families();
 

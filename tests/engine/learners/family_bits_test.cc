@@ -55,6 +55,8 @@ INSTANTIATE_TEST_SUITE_P(
     Families, FamilyBitsTest,
     ::testing::Values(Family{"convolutional", testing::Convolutional, testing::LabelledImages},
                       Family{"capsules", testing::Capsules, testing::LabelledImages},
+                      Family{"masked", testing::Masked, testing::FamilyTokens},
+                      Family{"memory", testing::Memories, testing::LabelledSteps},
                       Family{"variational", testing::Variational, testing::PlainImages}),
     [](const auto& info) { return std::string(info.param.name); });
 

@@ -1,0 +1,21 @@
+// Training that begins with what another model learned.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/core/tensor.h"
+#include "engine/data/transform.h"
+#include "engine/learners/learner.h"
+
+namespace beamline::pipeline {
+
+// Gives the columns that both encode by codes the codes of `from`.
+void TakeCodes(const engine::data::FittedTransforms& from, engine::data::FittedTransforms* to);
+
+// Gives the learner those weights whose name and shape it has; returns the names of its others.
+// Throws engine::Error if it has none of them.
+std::vector<std::string> TakeWeights(const std::vector<engine::NamedTensor>& from,
+                                     engine::Learner* learner);
+
+}  // namespace beamline::pipeline
