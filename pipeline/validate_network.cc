@@ -266,6 +266,36 @@ class NetworkCheck {
   double parameters_ = 0;
 };
 
+void CheckClassWeights(Context& context, const std::string& path, const v1::Loss& loss,
+                       bool for_numbers, const TargetFacts& target) {
+  if (loss.class_weights().empty() && !loss.balanced()) return;
+  if (for_numbers || (target.known && !target.is_class)) {
+    context.errors.Add(path, target.reconstructs
+                                 ? "class weights are for classes, but the features are "
+                                   "reconstructed: remove them"
+                             : target.tokens || target.forecasts
+                                 ? "class weights are for a target of classes: remove them"
+                                 : "class weights are for classes, but the target is a number");
+    return;
+  }
+  if (loss.balanced() && !loss.class_weights().empty()) {
+    context.errors.Add(path + ".balanced", "only one of balanced and class_weights may be given");
+  }
+  const std::map<std::string, double> weights(loss.class_weights().begin(),
+                                              loss.class_weights().end());
+  for (const auto& [name, weight] : weights) {
+    const std::string at = absl::StrCat(path, ".class_weights.", name);
+    if (!(weight > 0 && weight <= 1e9)) {
+      context.errors.Add(at, "must be above 0 and at most 1000000000");
+    }
+    if (!target.class_names.empty() &&
+        std::count(target.class_names.begin(), target.class_names.end(), name) == 0) {
+      context.errors.Add(at, absl::StrCat("there is no such class", Hint(name, target.class_names),
+                                          ": there are ", absl::StrJoin(target.class_names, ", ")));
+    }
+  }
+}
+
 void CheckLoss(Context& context, const std::string& path, const v1::TrainStep& train,
                const TargetFacts& target) {
   const v1::Loss& loss = train.network().loss();
@@ -310,32 +340,7 @@ void CheckLoss(Context& context, const std::string& path, const v1::TrainStep& t
     context.errors.Add(path + ".cross_entropy.label_smoothing", "must be from 0 to below 1");
   }
   CheckRange(context, path + ".huber.delta", loss.huber().delta(), 1e-9, 1e9);
-  if (loss.class_weights().empty() && !loss.balanced()) return;
-  if (for_numbers || (target.known && !target.is_class)) {
-    context.errors.Add(path, target.reconstructs
-                                 ? "class weights are for classes, but the features are "
-                                   "reconstructed: remove them"
-                             : target.tokens || target.forecasts
-                                 ? "class weights are for a target of classes: remove them"
-                                 : "class weights are for classes, but the target is a number");
-    return;
-  }
-  if (loss.balanced() && !loss.class_weights().empty()) {
-    context.errors.Add(path + ".balanced", "only one of balanced and class_weights may be given");
-  }
-  const std::map<std::string, double> weights(loss.class_weights().begin(),
-                                              loss.class_weights().end());
-  for (const auto& [name, weight] : weights) {
-    const std::string at = absl::StrCat(path, ".class_weights.", name);
-    if (!(weight > 0 && weight <= 1e9)) {
-      context.errors.Add(at, "must be above 0 and at most 1000000000");
-    }
-    if (!target.class_names.empty() &&
-        std::count(target.class_names.begin(), target.class_names.end(), name) == 0) {
-      context.errors.Add(at, absl::StrCat("there is no such class", Hint(name, target.class_names),
-                                          ": there are ", absl::StrJoin(target.class_names, ", ")));
-    }
-  }
+  CheckClassWeights(context, path, loss, for_numbers, target);
 }
 
 // Weights, gradients and optimiser state must fit; activations come on top.

@@ -8,43 +8,44 @@
 namespace beamline::engine {
 namespace {
 
+void DescribeLayer(const LayerSpec& layer, std::ostringstream& out) {
+  out << "layer " << static_cast<int>(layer.kind) << ' ' << layer.name.size() << layer.name;
+  for (const std::string& input : layer.inputs) out << ' ' << input.size() << input;
+  out << ' ' << layer.units << ' ' << static_cast<int>(layer.activation) << ' ' << layer.bias << ' '
+      << static_cast<int>(layer.initializer) << ' ' << layer.rate << ' ' << layer.momentum << ' '
+      << layer.epsilon;
+  for (const int64_t categories : layer.categories) out << " c" << categories;
+  for (const int64_t extent : layer.shape) out << " s" << extent;
+  out << ' ' << static_cast<int>(layer.graph_conv);
+  out << ' ' << layer.tokens << ' ' << layer.heads << ' ' << layer.causal << ' ' << layer.rotary
+      << ' ' << layer.mask_padding << ' ' << static_cast<int>(layer.positions) << ' '
+      << layer.begin;
+  out << ' ' << layer.deviation << ' ' << layer.beta << ' ' << layer.l1 << ' '
+      << layer.sparsity_weight << ' ' << layer.sparsity_target;
+  for (const int64_t extent : layer.kernel) out << " k" << extent;
+  for (const int64_t step : layer.stride) out << " t" << step;
+  for (const int64_t zeros : layer.pad) out << " p" << zeros;
+  for (const int64_t distance : layer.dilation) out << " d" << distance;
+  out << ' ' << static_cast<int>(layer.padding) << ' ' << layer.groups << ' '
+      << static_cast<int>(layer.reduction);
+  if (layer.sequence) out << " sequence";
+  if (layer.bidirectional) out << " bidirectional";
+  if (layer.kind == LayerKind::kMemory) {
+    out << " memory " << static_cast<int>(layer.memory) << ' ' << layer.slots << ' ' << layer.width;
+  }
+  if (layer.steps != 0) out << " steps " << layer.steps;
+  if (layer.kind == LayerKind::kPair) out << " pair " << static_cast<int>(layer.pair);
+  if (layer.dimension != 0) {
+    out << " capsules " << layer.capsules << ' ' << layer.dimension << ' ' << layer.iterations;
+  }
+  out << '\n';
+}
+
 // Everything that a training depends on, as text. Numbers in hexadecimal: exact.
 std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
   std::ostringstream out;
   out << std::hexfloat;
-  for (const LayerSpec& layer : spec.layers) {
-    out << "layer " << static_cast<int>(layer.kind) << ' ' << layer.name.size() << layer.name;
-    for (const std::string& input : layer.inputs) out << ' ' << input.size() << input;
-    out << ' ' << layer.units << ' ' << static_cast<int>(layer.activation) << ' ' << layer.bias
-        << ' ' << static_cast<int>(layer.initializer) << ' ' << layer.rate << ' ' << layer.momentum
-        << ' ' << layer.epsilon;
-    for (const int64_t categories : layer.categories) out << " c" << categories;
-    for (const int64_t extent : layer.shape) out << " s" << extent;
-    out << ' ' << static_cast<int>(layer.graph_conv);
-    out << ' ' << layer.tokens << ' ' << layer.heads << ' ' << layer.causal << ' ' << layer.rotary
-        << ' ' << layer.mask_padding << ' ' << static_cast<int>(layer.positions) << ' '
-        << layer.begin;
-    out << ' ' << layer.deviation << ' ' << layer.beta << ' ' << layer.l1 << ' '
-        << layer.sparsity_weight << ' ' << layer.sparsity_target;
-    for (const int64_t extent : layer.kernel) out << " k" << extent;
-    for (const int64_t step : layer.stride) out << " t" << step;
-    for (const int64_t zeros : layer.pad) out << " p" << zeros;
-    for (const int64_t distance : layer.dilation) out << " d" << distance;
-    out << ' ' << static_cast<int>(layer.padding) << ' ' << layer.groups << ' '
-        << static_cast<int>(layer.reduction);
-    if (layer.sequence) out << " sequence";
-    if (layer.bidirectional) out << " bidirectional";
-    if (layer.kind == LayerKind::kMemory) {
-      out << " memory " << static_cast<int>(layer.memory) << ' ' << layer.slots << ' '
-          << layer.width;
-    }
-    if (layer.steps != 0) out << " steps " << layer.steps;
-    if (layer.kind == LayerKind::kPair) out << " pair " << static_cast<int>(layer.pair);
-    if (layer.dimension != 0) {
-      out << " capsules " << layer.capsules << ' ' << layer.dimension << ' ' << layer.iterations;
-    }
-    out << '\n';
-  }
+  for (const LayerSpec& layer : spec.layers) DescribeLayer(layer, out);
   out << "objective " << static_cast<int>(spec.objective) << '\n';
   if (spec.objective == Objective::kMasked) {
     out << "masking " << spec.masking.share << ' ' << spec.masking.masked << ' '
