@@ -51,6 +51,14 @@ class RealDataTest(harness.ClusterTest):
         self.assertGreaterEqual(metrics['auc'], 0.9926)
         self.assertGreaterEqual(metrics['accuracy'], 0.956)
 
+    def test_wdbc_search(self):
+        metrics = self.evaluation('wdbc_search', 'wdbc')
+        self.assertGreaterEqual(metrics['auc'], 0.99)
+        self.assertGreaterEqual(metrics['accuracy'], 0.956)
+        trials = self.cluster.cli('run', 'trials', '--json', check=0).json()['trials']
+        self.assertEqual(len(trials), 24)
+        self.assertTrue(all(len(trial['fold_values']) == 5 for trial in trials))
+
     def test_iris(self):
         self.assertGreaterEqual(self.evaluation('iris')['accuracy'], 0.9666)
 

@@ -4,6 +4,7 @@ runs at once and whoever is killed meanwhile; what folds leave behind can be use
 import csv
 import io
 import os
+import subprocess
 import unittest
 import xml.dom.minidom
 
@@ -145,6 +146,24 @@ class SearchTest(harness.ClusterTest):
         metrics = self.cluster.cli('run', 'metrics', '--step', 'train.3', check=0).out
         self.assertEqual(metrics.splitlines()[0], 'train.3')
         self.assertIn('train.3  ', self.cluster.cli('run', 'logs', '--step', 'train.3', check=0).out)
+
+    def test_the_example_finds_a_good_network(self):
+        subprocess.run([harness.program('beamline_collisions'), '--events', '20000', '--output',
+                        self.cluster.path('collisions.csv')], check=True, capture_output=True)
+        with open(os.path.join(harness.ROOT, 'examples', 'collisions_search', 'pipeline.yaml'),
+                  encoding='utf-8') as file:
+            path = self.cluster.write('collisions.yaml', file.read())
+        name = self.cluster.create_run(path)
+        self.cluster.expect_success(name)
+        trials = self.trials(name)
+        # Hyperband with 27 epochs by thirds: 27 + 12 + 6 + 4 trials.
+        self.assertEqual(len(trials), 49)
+        self.assertGreater(trials[0][2], 0.945)
+        tasks = self.cluster.stubs['run'].ListTasks(RUN.ListTasksRequest(parent=name)).tasks
+        auc = next(task.result.evaluation.metrics['auc'] for task in tasks
+                   if task.step == 'evaluate')
+        self.assertGreater(auc, 0.945)
+        self.assertLess(auc, 0.9577 + 0.01)
 
     def test_a_search_is_refused_with_its_path(self):
         path = self.write(SEARCH.format(algorithm='grid: {}', parallel=1))
