@@ -59,14 +59,16 @@ class Repeater {
     return Conclude();
   }
 
-  // Says how the part went that `ended` belongs to, if that is known only now.
+  // Says how the part went that `ended` belongs to, if that is known only now; stops what is left
+  // of a part that failed.
   absl::Status Announce(const store::StoredTask& ended) {
     if (!step_.has_search()) return absl::OkStatus();
     RETURN_IF_ERROR(Read());
     const TrialPart* part = FindPart(ended.message.trial());
     if (part == nullptr || part->state == Outcome::State::kUnknown) return absl::OkStatus();
-    if (part->state == Outcome::State::kFailed && !IsFirstFailure(*part, ended.id())) {
-      return absl::OkStatus();
+    if (part->state == Outcome::State::kFailed) {
+      if (!IsFirstFailure(*part, ended.id())) return absl::OkStatus();
+      StopRest(*part);
     }
     v1::Event event;
     event.set_step(step_.name());
@@ -123,6 +125,15 @@ class Repeater {
       }
     }
     return nullptr;
+  }
+
+  // The folds of a trial that failed in one of them.
+  void StopRest(const TrialPart& part) {
+    for (const store::StoredTrial* trial : part.tasks) {
+      if (IsTerminal(trial->state)) continue;
+      transaction_.Schedule(scheduler::TaskCancelled{
+          .task = scheduler::TaskId(TaskNameOf(run_.message.name(), trial->task))});
+    }
   }
 
   static bool IsFirstFailure(const TrialPart& part, const std::string& task) {

@@ -199,7 +199,9 @@ absl::Status AfterTask(Transaction& transaction, const store::StoredTask& task) 
     ASSIGN_OR_RETURN(store::StoredTask own,
                      store::GetTask(transaction.store(), task.run, task.message.step()));
     ASSIGN_OR_RETURN(const Repetition state, AfterRepetition(transaction, run, task, own));
-    return Follow(transaction, run, state, own);
+    RETURN_IF_ERROR(Follow(transaction, run, state, own));
+    // A trial that was given up may end after everything else.
+    return state == Repetition::kGoesOn ? MaybeFinish(transaction, run) : absl::OkStatus();
   }
   if (task.message.state() == v1::TASK_STATE_SUCCEEDED) {
     if (task.message.result().model().empty() == false) {

@@ -40,11 +40,44 @@ TEST_F(SearchTest, AFailedFoldFailsTheStepOrTheTrialAlone) {
   const v1::Run search = Create(absl::StrCat(
       "    cross_validation: {k_fold: {folds: 2}}\n    search: {random: {trials: 2}, space: ",
       kSpace, "}"));
-  Play();
+  // The last fold ends first: the other one of its trial is of no use any more.
+  ASSERT_EQ(Take().size(), 2);
+  EXPECT_TRUE(held_[1].task().ends_with("fit.1.f2"));
+  End(held_[1], FakeWorker::Failed(1, v1::FAILURE_KIND_USER));
+  const v1::SynchronizeResponse told = worker_->Synchronize(*server_);
+  ASSERT_EQ(told.stop_size(), 1);
+  EXPECT_EQ(told.stop(0).task(), held_[0].task());
+  held_.insert(held_.end(), told.start().begin(), told.start().end());
+  // It ends last of all, and the run only with it.
+  const std::string useless = held_[0].task();
+  for (int i = 0; i < 20 && Take().size() > 1; ++i) End(held_.back(), Trained(held_.back()));
+  EXPECT_EQ(GetRun(search.name()).state(), v1::RUN_STATE_RUNNING);
+  ASSERT_EQ(held_.size(), 1);
+  EXPECT_EQ(held_[0].task(), useless);
+  v1::AttemptReport stopped = FakeWorker::Success(1);
+  stopped.mutable_result()->set_outcome(v1::AttemptResult::OUTCOME_CANCELLED);
+  End(held_[0], stopped);
   EXPECT_EQ(GetRun(search.name()).state(), v1::RUN_STATE_SUCCEEDED);
   EXPECT_EQ(GetTask(search.name(), "fit").trial().number(), 2);
   EXPECT_EQ(Trials(search.name()).trials(1).state(), v1::TASK_STATE_FAILED);
   const auto events = Watch(search.name());
+  EXPECT_EQ(std::count_if(events.begin(), events.end(),
+                          [](const auto& event) { return event.has_trial_ended(); }),
+            2);
+}
+
+TEST_F(SearchTest, ATrialThatFailedIsToldOfOnce) {
+  const v1::Run run = Create(absl::StrCat(
+      "    cross_validation: {k_fold: {folds: 2}}\n    search: {random: {trials: 2}, space: ",
+      kSpace, "}"));
+  ASSERT_EQ(Take().size(), 2);
+  End(held_[1], FakeWorker::Failed(1, v1::FAILURE_KIND_USER));
+  v1::AttemptReport stopped = FakeWorker::Success(1);
+  stopped.mutable_result()->set_outcome(v1::AttemptResult::OUTCOME_CANCELLED);
+  End(held_[0], stopped);
+  Play();
+  EXPECT_EQ(GetRun(run.name()).state(), v1::RUN_STATE_SUCCEEDED);
+  const auto events = Watch(run.name());
   EXPECT_EQ(std::count_if(events.begin(), events.end(),
                           [](const auto& event) { return event.has_trial_ended(); }),
             2);
