@@ -145,10 +145,16 @@ size_t DisplayWidth(std::string_view text) {
 }
 
 std::string Printable(std::string_view text) {
-  std::string printable(text);
-  for (char& c : printable) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte < 0x20 && c != '\t') || byte == 0x7F) c = '?';
+  std::string printable;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+    if (byte == 0xC2 && next >= 0x80 && next < 0xA0) {
+      printable += '?';  // U+0080 to U+009F: what some terminals take for ESC and a letter
+      ++i;
+    } else {
+      printable += (byte < 0x20 && byte != '\t') || byte == 0x7F ? '?' : text[i];
+    }
   }
   return printable;
 }

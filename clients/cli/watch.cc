@@ -107,7 +107,9 @@ class Watcher {
     if (event.has_run_state()) ended_ = IsTerminal(event.run_state().state());
     const std::vector<std::string> lines = view_.Apply(event, !bars_);
     if (options_.logs_only) {
-      if (event.has_log()) PrintLog(event);
+      const bool wanted = options_.step.empty() || options_.step == event.task() ||
+                          (event.task().empty() && options_.step == event.step());
+      if (event.has_log() && wanted) PrintLog(event);
       return;
     }
     if (invocation_.json()) {

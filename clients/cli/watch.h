@@ -17,6 +17,8 @@ struct WatchOptions {
   std::string svg_path;
   // Lines of the log only, as `run logs --follow` has them.
   bool logs_only = false;
+  // Of these only those of a step, or of a trial or fold by its task. Empty: all.
+  std::string step = {};
 };
 
 // Shows events as they come, reconnecting after any cut from the last one seen, and at the end what

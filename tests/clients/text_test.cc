@@ -65,6 +65,10 @@ TEST(Format, NamesAndControlCharacters) {
   EXPECT_EQ(LastPart("projects/p/runs/r-1"), "r-1");
   EXPECT_EQ(LastPart("plain"), "plain");
   EXPECT_EQ(Printable("a\x1b[31mb\n"), "a?[31mb?");
+  EXPECT_EQ(Printable("a\xC2\x9B"
+                      "31mb\xC2\x80\xC2"),
+            "a?31mb?\xC2");
+  EXPECT_EQ(Printable("\xC2\xA0\xC3\xA9\t"), "\xC2\xA0\xC3\xA9\t");
   EXPECT_EQ(DisplayWidth("\u2588\u00e4x"), 3u);
 }
 

@@ -83,6 +83,13 @@ class SearchTest(harness.ClusterTest):
         lineage = self.cluster.stubs['model'].GetModel(
             model.GetModelRequest(name=run.models[0])).lineage
         self.assertEqual(len(lineage.trial_values), 2)
+        # The log of one trial, as it was kept and as it is followed.
+        number = lineage.run.rsplit('/', 1)[1]
+        kept = self.cluster.cli('run', 'logs', number, '--step', 'train.1.e1', check=0).out
+        followed = self.cluster.cli('run', 'logs', number, '--follow', '--step', 'train.1.e1',
+                                    check=0).out
+        self.assertGreater(len(kept.splitlines()), 0)
+        self.assertEqual(len(followed.splitlines()), len(kept.splitlines()))
         plain = self.cluster.write('plain.yaml', self.plain)
         sets = [f'--set=steps.train.{key}={value.number_value!r}'
                 for key, value in lineage.trial_values.items()]

@@ -128,7 +128,9 @@ absl::StatusOr<ExitCode> Cancel(Invocation& invocation) {
 absl::StatusOr<ExitCode> Logs(Invocation& invocation) {
   ASSIGN_OR_RETURN(const std::string name, ResolveRun(invocation, invocation.args().Positional(0)));
   if (invocation.args().Has("follow")) {
-    return WatchUntilEnd(invocation, name, {.svg_path = "", .logs_only = true});
+    return WatchUntilEnd(
+        invocation, name,
+        {.svg_path = "", .logs_only = true, .step = invocation.args().Get("step")});
   }
   v1::ListLogsRequest request;
   request.set_name(name);
