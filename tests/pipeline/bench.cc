@@ -1,7 +1,9 @@
 #include "tests/pipeline/bench.h"
 
+#include <google/protobuf/util/json_util.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -96,6 +98,20 @@ v1::TaskEnd Bench::RunAll() {
 
 std::string Bench::ModelBytes(const std::string& step) const {
   return ReadFile(files_.at(step + "/model")).value();
+}
+
+google::protobuf::RepeatedPtrField<google::protobuf::Struct> Rows(const std::string& json) {
+  google::protobuf::ListValue list;
+  EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(json, &list).ok()) << json;
+  google::protobuf::RepeatedPtrField<google::protobuf::Struct> rows;
+  for (const auto& value : list.values()) *rows.Add() = value.struct_value();
+  return rows;
+}
+
+double Metric(const v1::TaskEnd& end, const std::string& name) {
+  EXPECT_EQ(end.result().failure().message(), "");
+  const auto& metrics = end.result().result().evaluation().metrics();
+  return metrics.contains(name) ? metrics.at(name) : std::nan("");
 }
 
 std::string DatasetFolder(const std::string& name) {

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "beamline/v1/task.pb.h"
 #include "engine/data/table.h"
+#include "google/protobuf/struct.pb.h"
 #include "pipeline/executor.h"
 #include "pipeline/yaml.h"
 
@@ -65,6 +66,13 @@ class Bench {
   std::unique_ptr<StopToken> stop_ = std::make_unique<StopToken>();
   SystemClock clock_;
 };
+
+// Rows for predictions, from a list of objects in JSON.
+google::protobuf::RepeatedPtrField<google::protobuf::Struct> Rows(const std::string& json);
+
+// A metric of the evaluation that `end` brings; NaN if it is not among them. The step must have
+// succeeded.
+double Metric(const v1::TaskEnd& end, const std::string& name);
 
 // Folder of a real data set, or "" if there is none: $BEAMLINE_DATASETS, else shared/datasets
 // beside the source tree.

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "google/protobuf/util/json_util.h"
 #include "pipeline/predict.h"
 #include "tests/pipeline/bench.h"
 
@@ -17,19 +16,8 @@ using engine::data::Column;
 using engine::data::Table;
 using testing::Bench;
 using ::testing::HasSubstr;
-
-google::protobuf::RepeatedPtrField<google::protobuf::Struct> Rows(const std::string& json) {
-  google::protobuf::ListValue list;
-  EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(json, &list).ok()) << json;
-  google::protobuf::RepeatedPtrField<google::protobuf::Struct> rows;
-  for (const auto& value : list.values()) *rows.Add() = value.struct_value();
-  return rows;
-}
-
-double Metric(const v1::TaskEnd& end, const std::string& name) {
-  EXPECT_EQ(end.result().failure().message(), "");
-  return end.result().result().evaluation().metrics().at(name);
-}
+using testing::Metric;
+using testing::Rows;
 
 constexpr char kMasked[] = R"(
 name: refrain

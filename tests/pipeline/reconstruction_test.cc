@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "engine/core/philox.h"
-#include "google/protobuf/util/json_util.h"
 #include "pipeline/examples.h"
 #include "pipeline/predict.h"
 #include "pipeline/training.h"
@@ -18,6 +17,7 @@ using engine::data::Column;
 using engine::data::Table;
 using testing::Bench;
 using ::testing::HasSubstr;
+using testing::Rows;
 
 constexpr char kDefinition[] = R"(
 name: line
@@ -69,14 +69,6 @@ v1::Evaluation Passed(const v1::TaskEnd& end) {
   EXPECT_EQ(end.result().failure().message(), "");
   EXPECT_EQ(end.result().outcome(), v1::AttemptResult::OUTCOME_SUCCEEDED);
   return end.result().result().evaluation();
-}
-
-google::protobuf::RepeatedPtrField<google::protobuf::Struct> Rows(const std::string& json) {
-  google::protobuf::ListValue list;
-  EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(json, &list).ok()) << json;
-  google::protobuf::RepeatedPtrField<google::protobuf::Struct> rows;
-  for (const auto& value : list.values()) *rows.Add() = value.struct_value();
-  return rows;
 }
 
 TEST(Reconstruction, FindsAnomalies) {

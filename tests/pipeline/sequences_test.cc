@@ -9,7 +9,6 @@
 #include "base/digest.h"
 #include "engine/core/error.h"
 #include "engine/core/philox.h"
-#include "google/protobuf/util/json_util.h"
 #include "pipeline/examples.h"
 #include "pipeline/model_file.h"
 #include "pipeline/predict.h"
@@ -25,20 +24,8 @@ using testing::Bench;
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-google::protobuf::RepeatedPtrField<google::protobuf::Struct> Rows(const std::string& json) {
-  google::protobuf::ListValue list;
-  EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(json, &list).ok()) << json;
-  google::protobuf::RepeatedPtrField<google::protobuf::Struct> rows;
-  for (const auto& value : list.values()) *rows.Add() = value.struct_value();
-  return rows;
-}
-
-double Metric(const v1::TaskEnd& end, const std::string& name) {
-  EXPECT_EQ(end.result().failure().message(), "");
-  const auto& metrics = end.result().result().evaluation().metrics();
-  return metrics.contains(name) ? metrics.at(name) : std::nan("");
-}
+using testing::Metric;
+using testing::Rows;
 
 v1::TrainingData Windows(int64_t steps, int64_t stride, v1::Objective objective) {
   v1::TrainingData data;

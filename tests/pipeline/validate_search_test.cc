@@ -29,11 +29,11 @@ TEST_F(ValidateTest, AcceptsSearchesAndFolds) {
                   "0.1}}}}"),
            Search("{hyperband: {}, space: {train.network.batch_size: {log_integer: {min: 8, max: "
                   "64}}}}"),
-           Search(
-               "{tpe: {trials: 20, lag: 8}, max_parallel: 3, max_seconds: 1 h, space: "
-               "{train.network.optimizer: {choice: [{adam: {}}, {sgd: {learning_rate: 0.1}}]}, "
-               "train.network.optimizer.sgd.momentum: {uniform: {min: 0, max: 0.9}, when: "
-               "{train.network.batch_size: [8]}}, train.network.batch_size: {choice: [8, 16]}}}"),
+           Search("{tpe: {trials: 20, lag: 8}, max_parallel: 3, max_seconds: 1 h, space: "
+                  "{train.network.optimizer: {choice: [{adam: {}}, {sgd: {learning_rate: 0.1}}]}, "
+                  "train.network.optimizer.sgd.momentum: {uniform: {min: 0, max: 0.9}, when: "
+                  "{train.network.optimizer: [{sgd: {learning_rate: 0.1}}]}}, "
+                  "train.network.batch_size: {choice: [8, 16]}}}"),
            std::string("steps.train.cross_validation: {k_fold: {folds: 5, repeats: 2}}"),
            std::string("steps.train.cross_validation: {stratified: {folds: 5}}"),
            std::string("steps.train.cross_validation: {time_series: {folds: 5}}"),
@@ -132,6 +132,17 @@ TEST_F(ValidateTest, RefusesFoldsThatCannotBe) {
     const std::string errors = Check(test.changes);
     EXPECT_EQ(errors.substr(0, test.errors.size()), test.errors) << test.changes;
   }
+}
+
+TEST_F(ValidateTest, WindowsAreHeldOutByTheirTimeOnly) {
+  const std::string windows =
+      "steps.train.train.data.windows: {steps: 4}\nsteps.train.train.data.split: {ordered: "
+      "{validation: 0.2, test: 0.2}}\nsteps.train.cross_validation: ";
+  const std::string refusal =
+      "steps.train.cross_validation: windows of training rows would reach into the rows that are "
+      "held out: use time_series";
+  EXPECT_NE(Check(windows + "{k_fold: {folds: 3}}").find(refusal), std::string::npos);
+  EXPECT_EQ(Check(windows + "{time_series: {folds: 3}}").find(refusal), std::string::npos);
 }
 
 // The validation rows that trials are compared on come from the split or from folds.

@@ -151,23 +151,7 @@ TEST_P(ConvParityTest, FollowsPyTorchForTenSteps) {
   const std::vector<float>& labels = recording.at("labels");
   batch.labels.assign(labels.begin(), labels.end());
   const MemoryBatchSource source(std::move(batch));
-  Variables variables;
-  ThreadPool pool(2);
-  NetworkRunner runner(spec, source.layout(), kBatch, NetworkMode::kTraining, &variables, &pool);
-  EXPECT_GE(testing::LoadInitial(recording, &variables), 8);
-  const std::vector<float>& losses = recording.at("losses");
-  for (size_t step = 0; step < losses.size(); ++step) {
-    std::vector<int64_t> rows;
-    for (int64_t i = 0; i < kBatch; ++i) {
-      rows.push_back((i + static_cast<int64_t>(step) * kBatch) % kRows);
-    }
-    runner.Feed(source, rows);
-    runner.SetUpdate(
-        UpdateNumbers(spec.optimizer, spec.optimizer.learning_rate, static_cast<int64_t>(step)));
-    runner.Run(step);
-    EXPECT_NEAR(runner.loss(), losses[step], 5e-6 * (1 + std::abs(losses[step]))) << step;
-  }
-  testing::ExpectFinal(recording, &variables, 5e-5f);
+  testing::ExpectTenSteps(recording, spec, source, kBatch, 8);
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, ConvParityTest,

@@ -143,23 +143,7 @@ TEST_P(ParityTest, FollowsPyTorchForTenSteps) {
   const Recording& recording = kFixture.at(test.name);
   const NetworkSpec spec = SpecOf(test);
   const MemoryBatchSource source = SourceOf(test, recording);
-  Variables variables;
-  ThreadPool pool(2);
-  NetworkRunner runner(spec, source.layout(), kBatch, NetworkMode::kTraining, &variables, &pool);
-  EXPECT_GE(testing::LoadInitial(recording, &variables), 6);
-  const std::vector<float>& losses = recording.at("losses");
-  for (size_t step = 0; step < losses.size(); ++step) {
-    std::vector<int64_t> rows;
-    for (int64_t i = 0; i < kBatch; ++i) {
-      rows.push_back(i + static_cast<int64_t>(step) * kBatch % kRows);
-    }
-    runner.Feed(source, rows);
-    runner.SetUpdate(
-        UpdateNumbers(spec.optimizer, spec.optimizer.learning_rate, static_cast<int64_t>(step)));
-    runner.Run(step);
-    EXPECT_NEAR(runner.loss(), losses[step], 2e-6 * (1 + std::abs(losses[step]))) << step;
-  }
-  testing::ExpectFinal(recording, &variables, 2e-5f);
+  testing::ExpectTenSteps(recording, spec, source, kBatch, 6, {.loss = 2e-6, .weights = 2e-5f});
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, ParityTest, ::testing::ValuesIn(Cases()),

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/executor/variables.h"
+#include "engine/learners/network_runner.h"
 
 namespace beamline::engine::testing {
 
@@ -57,7 +58,9 @@ inline int LoadInitial(const Recording& recording, Variables* variables) {
 }
 
 // Expects the recorded final values, to `tolerance` relative to 1 + their size.
-inline void ExpectFinal(const Recording& recording, Variables* variables, float tolerance) {
+// How many there were.
+inline int ExpectFinal(const Recording& recording, Variables* variables, float tolerance) {
+  int compared = 0;
   for (const auto& [key, values] : recording) {
     if (!key.starts_with("final:")) continue;
     const std::span<float> got = variables->Get(key.substr(6)).values<float>();
@@ -65,7 +68,43 @@ inline void ExpectFinal(const Recording& recording, Variables* variables, float 
       EXPECT_NEAR(got[i], values[i], tolerance * (1 + std::abs(values[i])))
           << key << "[" << i << "]";
     }
+    ++compared;
   }
+  return compared;
+}
+
+// Relative to 1 + the size of what is compared.
+struct Tolerance {
+  double loss = 5e-6;
+  float weights = 5e-5f;
+};
+
+// Ten steps of training from the recorded initial values, over batches of the rows in their order:
+// expects the recorded loss of each, and the final values, of which there are at least `variables`.
+// Returns how many there were.
+inline int ExpectTenSteps(const Recording& recording, const NetworkSpec& spec,
+                          const BatchSource& source, int64_t batch, int variables,
+                          Tolerance tolerance = {}) {
+  Variables trained;
+  ThreadPool pool(2);
+  NetworkRunner runner(spec, source.layout(), batch, NetworkMode::kTraining, &trained, &pool);
+  EXPECT_GE(LoadInitial(recording, &trained), variables);
+  const std::vector<float>& losses = recording.at("losses");
+  EXPECT_EQ(losses.size(), 10u);
+  for (size_t step = 0; step < losses.size(); ++step) {
+    std::vector<int64_t> rows;
+    for (int64_t i = 0; i < batch; ++i) {
+      rows.push_back((i + static_cast<int64_t>(step) * batch) % source.rows());
+    }
+    runner.Feed(source, rows);
+    runner.SetUpdate(
+        UpdateNumbers(spec.optimizer, spec.optimizer.learning_rate, static_cast<int64_t>(step)));
+    runner.Run(step);
+    EXPECT_NEAR(runner.loss(), losses[step], tolerance.loss * (1 + std::abs(losses[step]))) << step;
+  }
+  const int compared = ExpectFinal(recording, &trained, tolerance.weights);
+  EXPECT_GE(compared, variables);
+  return compared;
 }
 
 }  // namespace beamline::engine::testing

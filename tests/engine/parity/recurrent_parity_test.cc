@@ -82,38 +82,7 @@ TEST_P(RecurrentParityTest, FollowsPyTorchForTenSteps) {
   const Recording& recording = kFixture.at(GetParam().name);
   const NetworkSpec spec = SpecOf(GetParam());
   const MemoryBatchSource source = SourceOf(recording);
-  Variables variables;
-  ThreadPool pool(2);
-  NetworkRunner runner(spec, source.layout(), kBatch, NetworkMode::kTraining, &variables, &pool);
-  for (const auto& [key, values] : recording) {
-    if (!key.starts_with("initial:")) continue;
-    const std::span<float> to = variables.Get(key.substr(8)).values<float>();
-    ASSERT_EQ(to.size(), values.size()) << key;
-    std::copy(values.begin(), values.end(), to.begin());
-  }
-  const std::vector<float>& losses = recording.at("losses");
-  ASSERT_EQ(losses.size(), 10u);
-  for (size_t step = 0; step < losses.size(); ++step) {
-    std::vector<int64_t> rows;
-    for (int64_t i = 0; i < kBatch; ++i) {
-      rows.push_back((i + static_cast<int64_t>(step) * kBatch) % kRows);
-    }
-    runner.Feed(source, rows);
-    runner.SetUpdate(
-        UpdateNumbers(spec.optimizer, spec.optimizer.learning_rate, static_cast<int64_t>(step)));
-    runner.Run(step);
-    EXPECT_NEAR(runner.loss(), losses[step], 2e-6 * (1 + std::abs(losses[step]))) << step;
-  }
-  int compared = 0;
-  for (const auto& [key, values] : recording) {
-    if (!key.starts_with("final:")) continue;
-    const std::span<float> got = variables.Get(key.substr(6)).values<float>();
-    for (size_t i = 0; i < values.size(); ++i) {
-      EXPECT_NEAR(got[i], values[i], 2e-5 * (1 + std::abs(values[i]))) << key << "[" << i << "]";
-    }
-    ++compared;
-  }
-  EXPECT_GE(compared, 5);
+  testing::ExpectTenSteps(recording, spec, source, kBatch, 5, {.loss = 2e-6, .weights = 2e-5f});
 }
 
 INSTANTIATE_TEST_SUITE_P(
