@@ -145,6 +145,33 @@ TEST_F(ValidateTest, WindowsAreHeldOutByTheirTimeOnly) {
   EXPECT_EQ(Check(windows + "{time_series: {folds: 3}}").find(refusal), std::string::npos);
 }
 
+TEST_F(ValidateTest, KnowsWhatFoldsAndTrialsHaveNothingToCompareBy) {
+  const auto finds = [&](const std::string& changes, const std::string& refusal) {
+    return Check(changes).find(refusal) != std::string::npos;
+  };
+  // Errors beside these do not matter here.
+  EXPECT_TRUE(
+      finds("inputs.table.dataset: small\nsteps.train.cross_validation: {k_fold: {folds: 11}}",
+            "k_fold.folds: is more than the 10 rows of the data"));
+  EXPECT_TRUE(
+      finds("steps.train.train.data.target: price\nsteps.train.train.network.loss: "
+            "{mean_squared_error: {}}\nsteps.train.cross_validation: {stratified: "
+            "{folds: 3}}",
+            "cross_validation.stratified: there are no classes to be kept in proportion: use "
+            "k_fold"));
+  EXPECT_TRUE(
+      finds("parameters: [{name: e, path: steps.train.train.network.epochs}]\nsteps.train.search: "
+            "{random: {trials: 2}, space: {e: {choice: [1]}, train.network.epochs: {choice: [2]}}}",
+            "leads to the same place as \"e\""));
+  const std::string generates =
+      "steps.train.train.adversarial: {generator: {layers: [{dense: {}}]}}";
+  EXPECT_TRUE(finds(generates + "\n" + kGood,
+                    "steps.train.search: a model that generates has no metric by which trainings "
+                    "are compared"));
+  EXPECT_TRUE(finds(generates + "\nsteps.train.cross_validation: {k_fold: {folds: 3}}",
+                    "steps.train.cross_validation: a model that generates has no metric"));
+}
+
 // The validation rows that trials are compared on come from the split or from folds.
 TEST_F(ValidateTest, ASearchNeedsRowsToCompareOn) {
   const std::string split = "steps.train.train.data.split: {stratified: {test: 0.2}}\n";
