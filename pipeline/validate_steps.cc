@@ -201,6 +201,12 @@ void CheckTrain(Context& context, const std::string& path, const v1::Step& step)
     context.errors.Add(path + ".network", "is missing: give the network to be trained");
     return;
   }
+  if (!train.has_network() && !train.has_adversarial()) {
+    const std::string& name =
+        v1::TrainStep::descriptor()->FindFieldByNumber(train.learner_case())->name();
+    context.unimplemented.Add(absl::StrCat(path, ".", name), "this learner is not built yet");
+    return;
+  }
   CheckInitialModel(context, path + ".initial_model", train);
   const MemoryLimit memory = LimitOf(step.resources());
   if (train.has_adversarial()) {

@@ -91,7 +91,7 @@ absl::StatusOr<v1::ListQueueResponse> ListQueueNow(Transaction& transaction,
     auto* entry = add(waiting.task.value);
     if (entry == nullptr) continue;
     entry->set_priority(waiting.priority);
-    entry->set_reason(waiting.reason.text);
+    entry->mutable_wait()->set_text(waiting.reason.text);
   }
   for (auto& entry : *response.mutable_entries()) {
     ASSIGN_OR_RETURN(const TaskName name, ParseTaskName("task", entry.task()));

@@ -348,16 +348,16 @@ void RunApi::ExplainRun(const auth::Principal&, const v1::ExplainRunRequest& req
         ASSIGN_OR_RETURN(const auto tasks, store::ListTasks(tx.store(), name.id));
         v1::ExplainRunResponse response;
         for (const store::StoredTask& task : tasks) {
-          auto& reason = *response.add_reasons();
-          reason.set_step(task.id());
-          reason.set_state(task.message.state());
+          auto& waiting = *response.add_tasks();
+          waiting.set_task(task.message.name());
+          waiting.set_step(task.id());
+          waiting.set_state(task.message.state());
           if (task.message.state() == v1::TASK_STATE_BLOCKED) {
-            reason.set_code("WAITING_FOR_STEP");
-            reason.set_text(
+            waiting.mutable_wait()->set_reason(v1::WAIT_REASON_STEPS);
+            waiting.mutable_wait()->set_text(
                 absl::StrCat("waits for: ", absl::StrJoin(task.message.dependencies(), ", ")));
           } else if (const auto why = tx.scheduler().Why(scheduler::TaskId(task.message.name()))) {
-            reason.set_code(std::string(scheduler::ToString(why->code)));
-            reason.set_text(why->text);
+            waiting.mutable_wait()->set_text(why->text);
           }
         }
         return response;

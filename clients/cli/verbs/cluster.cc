@@ -115,7 +115,7 @@ std::string QueueTable(Invocation& invocation, const v1::ListQueueResponse& queu
     table.Add({entry.task(), entry.running() ? "running" : "queued", LastPart(entry.worker()),
                absl::StrFormat("%g", entry.resources().cpus()),
                HumanBytes(entry.resources().memory_bytes()), absl::StrCat(entry.priority()),
-               entry.reason()});
+               entry.wait().text()});
   }
   return table.empty() ? "" : table.Render(!invocation.quiet());
 }

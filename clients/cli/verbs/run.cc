@@ -210,10 +210,11 @@ absl::StatusOr<ExitCode> Why(Invocation& invocation) {
     return ExitCode::kOk;
   }
   Table table({{"TASK"}, {"STATE"}, {"REASON"}, {"MEANING"}});
-  for (const auto& reason : response.reasons()) {
-    if (reason.code().empty()) continue;
-    table.Add({reason.step(), EnumWord(v1::TaskState_Name(reason.state()), "TASK_STATE_"),
-               reason.code(), reason.text()});
+  for (const auto& waiting : response.tasks()) {
+    if (!waiting.has_wait()) continue;
+    table.Add({waiting.step(), EnumWord(v1::TaskState_Name(waiting.state()), "TASK_STATE_"),
+               EnumWord(v1::WaitReason_Name(waiting.wait().reason()), "WAIT_REASON_"),
+               waiting.wait().text()});
   }
   if (table.empty()) {
     invocation.Note("nothing waits\n");
