@@ -17,6 +17,9 @@ struct Flags {
   std::string ready_file;
   std::string init_admin;
   std::string print_join_token;
+  // Unit: seconds; 0 for `preempt_every`: never.
+  int64_t preempt_every = 180;
+  int64_t preempt_after = 780;
   log::Level log_level = log::Level::kInfo;
   bool help = false;
   bool version = false;
