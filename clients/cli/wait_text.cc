@@ -2,8 +2,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "clients/cli/format.h"
-#include "clients/cli/json.h"
 #include "clients/cli/invocation.h"
+#include "clients/cli/json.h"
 
 namespace beamline::cli {
 
