@@ -1,13 +1,7 @@
 #include "server/server.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-
-#include <cerrno>
 #include <chrono>
 #include <condition_variable>
-#include <cstring>
 #include <filesystem>
 #include <mutex>
 #include <optional>
@@ -23,8 +17,10 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "server/api/upload.h"
+#include "server/backup.h"
 #include "server/coordinator.h"
 #include "server/event_bus.h"
+#include "server/folder_lock.h"
 #include "server/run_actions.h"
 #include "server/work_pool.h"
 #include "server/worker_sessions.h"
@@ -46,25 +42,6 @@ constexpr size_t kMaxWaitingHeavyWork = 256;
 constexpr std::chrono::seconds kHousekeeping{1};
 constexpr int kRarely = 60;
 constexpr absl::Duration kRequestLifetime = absl::Hours(24);
-
-absl::StatusOr<UniqueFd> Lock(const std::string& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) {
-    return absl::InternalError(absl::StrCat("cannot create ", folder, ": ", error.message()));
-  }
-  chmod(folder.c_str(), 0700);
-  const std::string path = folder + "/lock";
-  UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!fd) {
-    return absl::InternalError(absl::StrCat("cannot open ", path, ": ", std::strerror(errno)));
-  }
-  if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    return absl::FailedPreconditionError(absl::StrCat("another server runs on ", folder,
-                                                      ": stop it or choose another state folder"));
-  }
-  return fd;
-}
 
 }  // namespace
 
@@ -153,7 +130,9 @@ Server::Parts::Parts(ServerOptions& options, UniqueFd lock_fd, std::unique_ptr<s
 absl::StatusOr<std::unique_ptr<Server>> Server::Open(ServerOptions options, const Clock& clock,
                                                      Random& random) {
   const std::string& folder = options.state_folder;
-  ASSIGN_OR_RETURN(UniqueFd lock, Lock(folder));
+  ASSIGN_OR_RETURN(UniqueFd lock, LockFolder(folder));
+  std::error_code ignored;
+  std::filesystem::remove(folder + kBackupMark, ignored);
   ASSIGN_OR_RETURN(auto store, store::Store::Open(folder + "/beamline.db"));
   ASSIGN_OR_RETURN(store::BlobStore blobs, store::BlobStore::Open(folder + "/blobs"));
   ASSIGN_OR_RETURN(store::UploadFiles uploads, store::UploadFiles::Open(folder + "/uploads"));

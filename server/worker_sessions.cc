@@ -80,6 +80,7 @@ absl::Status WorkerSessions::Take(Transaction& transaction, const std::string& w
   ASSIGN_OR_RETURN(store::StoredWorker stored,
                    store::GetWorker(transaction.store(), store::IdOf(worker)));
   const bool new_session = stored.session != request.session();
+  if (new_session && !request.held().empty()) return EndUnknown(transaction, worker, request);
   v1::Worker description = request.worker();
   description.set_name(worker);
   if (!stored.pool.empty()) description.set_pool(stored.pool);
@@ -113,6 +114,17 @@ absl::Status WorkerSessions::Take(Transaction& transaction, const std::string& w
   state.confirmed = held;
   state.last_seen = transaction.now();
   state.description = std::move(description);
+  return absl::OkStatus();
+}
+
+absl::Status WorkerSessions::EndUnknown(Transaction& transaction, const std::string& worker,
+                                        const v1::SynchronizeRequest& request) {
+  transaction.Schedule(scheduler::WorkerGone{.worker = scheduler::WorkerId(worker)});
+  State& state = states_[worker];
+  state.confirmed.clear();
+  state.last_seen = transaction.now();
+  state.description = request.worker();
+  state.description.set_name(worker);
   return absl::OkStatus();
 }
 

@@ -63,6 +63,11 @@ class WorkerSessions : public CoordinatorPart {
     int64_t deadline_ms = 0;
   };
 
+  // The worker holds attempts in a session that is not known: the database was restored from a
+  // backup, and numbers of attempts may be given once more. It gets nothing before it has been told
+  // to forget what it holds.
+  absl::Status EndUnknown(Transaction& transaction, const std::string& worker,
+                          const v1::SynchronizeRequest& request);
   // Schedules the end of attempts that the worker should hold and does not.
   absl::Status FindLost(Transaction& transaction, const std::string& worker, const State& state,
                         const std::set<AttemptKey>& held);

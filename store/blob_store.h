@@ -61,6 +61,9 @@ class BlobStore {
   // process may use the folder.
   static absl::StatusOr<BlobStore> Open(const std::string& folder);
 
+  // For reading only, beside the server whose folder it is. Creates and removes nothing.
+  static BlobStore Beside(const std::string& folder) { return BlobStore(folder); }
+
   // Every method that takes a digest: InvalidArgument if it is none, NotFound if there is no such
   // blob.
   absl::StatusOr<v1::Blob> Stat(std::string_view digest) const;

@@ -94,6 +94,8 @@ const std::vector<Flag>& Table() {
               "to make room at a checkpoint; 0: never.",
               &Flags::preempt_every),
       Seconds("--preempt-after", "No task is asked sooner after its start.", &Flags::preempt_after),
+      Text("--to", "DIR", "Of backup: where to; a folder that only backups use.", &Flags::to),
+      Text("--from", "DIR", "Of restore: the backup.", &Flags::from),
       {"--log-level", "LEVEL", "debug, info, warning or error. Default: info", SetLevel},
       Switch("--help", "Print this.", &Flags::help),
       Switch("--version", "Print the version.", &Flags::version),
@@ -121,7 +123,12 @@ const Flag* Find(const std::string& name) {
 
 absl::StatusOr<Flags> ParseFlags(const std::vector<std::string>& args) {
   Flags flags;
-  for (size_t i = 0; i < args.size(); ++i) {
+  size_t first = 0;
+  if (!args.empty() && (args[0] == "backup" || args[0] == "restore")) {
+    flags.command = args[0];
+    first = 1;
+  }
+  for (size_t i = first; i < args.size(); ++i) {
     const size_t equals = args[i].find('=');
     const std::string name = args[i].substr(0, equals);
     const Flag* const flag = Find(name);
@@ -149,7 +156,9 @@ absl::StatusOr<Flags> ParseFlags(const std::vector<std::string>& args) {
 std::string HelpText() {
   std::string text =
       "beamlined: the server of Beamline\n\n"
-      "usage: beamlined [flags]\n\n";
+      "usage: beamlined [flags]\n"
+      "       beamlined backup --state DIR --to DIR       copy the state of a server that may run\n"
+      "       beamlined restore --from DIR --state DIR    make a state folder from a backup\n\n";
   for (const Flag& flag : Table()) {
     absl::StrAppend(&text, "  ", flag.name, flag.value.empty() ? "" : " ", flag.value, "\n");
     size_t begin = 0;

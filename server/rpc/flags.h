@@ -11,6 +11,11 @@ namespace beamline::server::rpc {
 
 // As given, or the defaults. HelpText says what each means.
 struct Flags {
+  // What to do in place of serving: "backup" or "restore"; empty: serve.
+  std::string command;
+  // Of these two.
+  std::string to;
+  std::string from;
   std::string state = "/var/lib/beamline";
   std::string listen = "127.0.0.1:7447";
   std::vector<std::string> names;

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/status_macros.h"
+#include "server/backup.h"
 #include "server/rpc/bootstrap.h"
 #include "server/rpc/flags.h"
 #include "server/rpc/gate.h"
@@ -142,6 +143,28 @@ absl::Status Run(const Flags& flags, const Clock& clock, Signals& signals) {
   return ready;
 }
 
+// A line that is written over, on a terminal; nothing otherwise.
+void ShowProgress(int64_t done, int64_t all) {
+  if (isatty(STDERR_FILENO) == 0) return;
+  std::fprintf(stderr, "\r%lld of %lld blobs%s", static_cast<long long>(done),
+               static_cast<long long>(all), done == all ? "\n" : "");
+}
+
+absl::Status CopyState(const Flags& flags) {
+  const bool backs_up = flags.command == "backup";
+  const std::string& other = backs_up ? flags.to : flags.from;
+  if (other.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(flags.command, backs_up ? " needs --to DIR" : " needs --from DIR"));
+  }
+  ASSIGN_OR_RETURN(const CopyReport report, backs_up ? Backup(flags.state, other, ShowProgress)
+                                                     : Restore(other, flags.state, ShowProgress));
+  std::printf("%s: %lld blobs, of which %lld (%lld bytes) were copied\n",
+              backs_up ? other.c_str() : flags.state.c_str(), static_cast<long long>(report.blobs),
+              static_cast<long long>(report.copied), static_cast<long long>(report.copied_bytes));
+  return absl::OkStatus();
+}
+
 int Main(const std::vector<std::string>& args) {
 #ifdef NDEBUG
   // Debian builds Abseil with lock-order checking on, which ends the process when it suspects a
@@ -156,6 +179,13 @@ int Main(const std::vector<std::string>& args) {
   if (flags->help || flags->version) {
     std::fputs(flags->help ? HelpText().c_str() : "beamlined " BEAMLINE_VERSION "\n", stdout);
     return kSuccess;
+  }
+  if (!flags->command.empty()) {
+    const absl::Status copied = CopyState(*flags);
+    if (copied.ok()) return kSuccess;
+    std::fprintf(stderr, "beamlined %s: %s\n", flags->command.c_str(),
+                 std::string(copied.message()).c_str());
+    return absl::IsInvalidArgument(copied) ? kUsage : kFailure;
   }
   const SystemClock clock;
   Signals signals(clock);

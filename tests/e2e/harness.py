@@ -127,6 +127,8 @@ class Cluster:
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix='beamline-e2e-')
         self.server = None
+        # The server's folder; a restored one has another name.
+        self.state = 'server'
         self.workers = {}
         self.address = '127.0.0.1:0'
         self.channels = []
@@ -139,7 +141,7 @@ class Cluster:
         with contextlib.suppress(FileNotFoundError):
             os.remove(ready)
         self.server = Process(
-            [program('beamlined'), '--state', self.path('server'), '--listen', self.address,
+            [program('beamlined'), '--state', self.path(self.state), '--listen', self.address,
              '--ready-file', ready, '--init-admin', self.path('admin-token'),
              '--print-join-token', self.path('join-token'), *flags], self.path('server.log'))
         info = self.read_ready(self.server, ready)
