@@ -135,7 +135,14 @@ absl::StatusOr<CopyReport> Backup(const std::string& state, const std::string& t
         absl::StrCat(to, " is the state folder of a server: choose another one for backups"));
   }
   RETURN_IF_ERROR(WriteFileAtomically(to + kBackupMark, "A backup of beamlined.\n", 0600));
-  return CopyState(state, to, /*check=*/false, progress);
+  // The server may remove a blob that the copy of its database still refers to: the next copy does
+  // not.
+  constexpr int kTries = 3;
+  absl::StatusOr<CopyReport> report = CopyState(state, to, /*check=*/false, progress);
+  for (int i = 1; i < kTries && absl::IsDataLoss(report.status()); ++i) {
+    report = CopyState(state, to, /*check=*/false, progress);
+  }
+  return report;
 }
 
 absl::StatusOr<CopyReport> Restore(const std::string& from, const std::string& state,

@@ -22,6 +22,7 @@
 #include "server/event_bus.h"
 #include "server/folder_lock.h"
 #include "server/run_actions.h"
+#include "server/unused_blobs.h"
 #include "server/work_pool.h"
 #include "server/worker_sessions.h"
 #include "store/blob_store.h"
@@ -41,6 +42,7 @@ constexpr size_t kMaxWaitingHeavyWork = 256;
 // every sixtieth.
 constexpr std::chrono::seconds kHousekeeping{1};
 constexpr int kRarely = 60;
+constexpr int kVeryRarely = 3600;
 constexpr absl::Duration kRequestLifetime = absl::Hours(24);
 
 }  // namespace
@@ -185,6 +187,7 @@ void Server::Parts::KeepHouse() {
     guard.unlock();
     store->Checkpoint();
     if (round % kRarely == 0) TidyUp();
+    if (round % kVeryRarely == 0) RemoveUnusedBlobs(context);
     guard.lock();
     changed.wait_for(guard, kHousekeeping, [this] { return stopping; });
   }

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 
@@ -61,6 +62,11 @@ absl::Status CheckDigest(std::string_view actual, std::string_view expected) {
   if (expected.empty() || actual == expected) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat("the bytes have the digest ", A(actual), ", not ",
                                           A(expected), ": they were damaged on the way"));
+}
+
+// By the file system's clock.
+bool IsOld(const struct stat& info, absl::Duration age) {
+  return absl::Now() - absl::TimeFromTimespec(info.st_mtim) >= age;
 }
 
 v1::Blob MakeBlob(std::string digest, int64_t size_bytes) {
@@ -126,6 +132,44 @@ absl::StatusOr<v1::Blob> BlobStore::Stat(std::string_view digest) const {
   struct stat info;
   if (stat(path.c_str(), &info) != 0) return ErrnoStatus("find", path);
   return MakeBlob(std::string(digest), info.st_size);
+}
+
+absl::StatusOr<v1::Blob> BlobStore::Renew(std::string_view digest) const {
+  ASSIGN_OR_RETURN(const std::string path, FinalPath(folder_, digest));
+  if (utimensat(AT_FDCWD, path.c_str(), nullptr, 0) != 0) return ErrnoStatus("find", path);
+  return Stat(digest);
+}
+
+absl::StatusOr<std::vector<std::string>> BlobStore::ListOld(absl::Duration age) const {
+  std::vector<std::string> digests;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_, error)) {
+    const std::string name = entry.path().filename().string();
+    struct stat info;
+    if (!IsSha256Hex(name) || stat(entry.path().c_str(), &info) != 0) continue;
+    if (IsOld(info, age)) digests.push_back(name);
+  }
+  if (error) {
+    return absl::InternalError(absl::StrCat("cannot list ", folder_, ": ", error.message()));
+  }
+  return digests;
+}
+
+absl::StatusOr<int64_t> BlobStore::RemoveOld(std::string_view digest, absl::Duration age) const {
+  ASSIGN_OR_RETURN(const std::string path, FinalPath(folder_, digest));
+  // Out of sight first: whoever wants to renew it from now on finds nothing, and writes it anew.
+  const std::string aside = TemporaryPath();
+  if (rename(path.c_str(), aside.c_str()) != 0) {
+    return errno == ENOENT ? absl::StatusOr<int64_t>(0) : ErrnoStatus("remove", path);
+  }
+  struct stat info;
+  if (stat(aside.c_str(), &info) != 0) return ErrnoStatus("find", aside);
+  if (!IsOld(info, age)) {
+    if (rename(aside.c_str(), path.c_str()) != 0) return ErrnoStatus("rename to", path);
+    return 0;
+  }
+  if (unlink(aside.c_str()) != 0) return ErrnoStatus("remove", aside);
+  return info.st_size;
 }
 
 absl::StatusOr<BlobReader> BlobStore::OpenForReading(std::string_view digest) const {

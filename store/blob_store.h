@@ -5,9 +5,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "base/digest.h"
 #include "base/file.h"
 #include "beamline/v1/common.pb.h"
@@ -67,6 +69,8 @@ class BlobStore {
   // Every method that takes a digest: InvalidArgument if it is none, NotFound if there is no such
   // blob.
   absl::StatusOr<v1::Blob> Stat(std::string_view digest) const;
+  // As Stat, and the blob counts as new from now on: it stays for whoever is about to refer to it.
+  absl::StatusOr<v1::Blob> Renew(std::string_view digest) const;
   absl::StatusOr<BlobReader> OpenForReading(std::string_view digest) const;
   // Where its bytes are, for readers that map files. Never write there.
   absl::StatusOr<std::string> PathOf(std::string_view digest) const;
@@ -77,6 +81,11 @@ class BlobStore {
   // its digest, synced and moved. DataLoss if the digest is not `expected_digest` (any, if that is
   // empty); the file then stays where it is.
   absl::StatusOr<v1::Blob> Adopt(const std::string& path, std::string_view expected_digest) const;
+
+  // Blobs that were written or renewed at least `age` ago, in no order.
+  absl::StatusOr<std::vector<std::string>> ListOld(absl::Duration age) const;
+  // Removes the blob, unless it was renewed meanwhile: its size then. 0: it is gone or renewed.
+  absl::StatusOr<int64_t> RemoveOld(std::string_view digest, absl::Duration age) const;
 
   // A name inside the store for a file that is to be adopted. Gone after a restart.
   std::string TemporaryPath() const;

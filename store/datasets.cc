@@ -117,6 +117,12 @@ absl::Status AddBlobReference(Writer& writer, std::string_view project, const v1
       .status();
 }
 
+absl::StatusOr<bool> IsBlobReferenced(const View& view, std::string_view digest) {
+  return One<bool>(
+      view, "count", "SELECT EXISTS (SELECT 1 FROM blob_references WHERE digest = ?1)",
+      [](const Row& row) { return row.Int(0) != 0; }, digest);
+}
+
 absl::Status DropBlobReferences(Writer& writer, std::string_view project, std::string_view owner) {
   return writer.connection()
       .Execute("DELETE FROM blob_references WHERE project = ?1 AND owner = ?2", project, owner)

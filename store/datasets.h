@@ -61,6 +61,8 @@ absl::Status DeleteDataset(Writer& writer, std::string_view project, std::string
 // Repeating it changes nothing.
 absl::Status AddBlobReference(Writer& writer, std::string_view project, const v1::Blob& blob,
                               std::string_view owner);
+// Whether anything, of any project, refers to the blob.
+absl::StatusOr<bool> IsBlobReferenced(const View& view, std::string_view digest);
 absl::Status DropBlobReferences(Writer& writer, std::string_view project, std::string_view owner);
 absl::StatusOr<bool> HasBlobReference(const View& view, std::string_view project,
                                       std::string_view digest);

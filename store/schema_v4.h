@@ -12,6 +12,8 @@ ALTER TABLE tasks RENAME COLUMN cancelling TO stopping;
 ALTER TABLE tasks ADD COLUMN attained INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE attempts ADD COLUMN start_time INTEGER NOT NULL DEFAULT 0;
 
+CREATE INDEX blob_references_by_digest ON blob_references (digest);
+
 CREATE TABLE step_results (
   project TEXT NOT NULL REFERENCES projects (id),
   key TEXT NOT NULL,

@@ -38,6 +38,9 @@ struct Limits {
   int64_t max_artifact_bytes = int64_t{64} << 30;
   // An upload without a new chunk for so long is forgotten.
   absl::Duration upload_lifetime = absl::Hours(24 * 7);
+  // Bytes that nothing refers to are removed when they are so old. Longer than any worker may be
+  // away between writing a blob and reporting it.
+  absl::Duration blob_lifetime = absl::Hours(24 * 7);
   // A Synchronize is answered after this at the latest. Below a third of the lease. Unit:
   // milliseconds.
   int64_t max_hold_ms = 3'000;

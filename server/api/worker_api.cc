@@ -82,7 +82,7 @@ absl::StatusOr<store::StoredAttempt> HeldAttempt(const store::View& view, std::s
 
 absl::Status CheckStored(const store::BlobStore& blobs, std::string_view field,
                          const v1::Blob& blob) {
-  const auto found = blobs.Stat(blob.digest());
+  const auto found = blobs.Renew(blob.digest());
   if (absl::IsInvalidArgument(found.status())) return BadField(field, S(found.status().message()));
   if (!found.ok() || found->size_bytes() != blob.size_bytes()) {
     return absl::FailedPreconditionError(
@@ -259,7 +259,7 @@ absl::StatusOr<std::unique_ptr<BlobSink>> WorkerApi::WriteBlob(const auth::Princ
   RETURN_IF_ERROR(errors.ToStatus());
   ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
   RETURN_IF_ERROR(HeldAttempt(reader, caller.name, first.task(), first.number()).status());
-  const auto present = context_.blobs.Stat(blob.digest());
+  const auto present = context_.blobs.Renew(blob.digest());
   if (present.ok() && present->size_bytes() == blob.size_bytes()) {
     return std::unique_ptr<BlobSink>();
   }

@@ -1,3 +1,7 @@
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
 #include "tests/server/harness.h"
 
 namespace beamline::server {
@@ -213,6 +217,49 @@ TEST_F(DatasetTest, ADatasetInUseIsNotDeleted) {
   ASSERT_TRUE(Call(server_->runs(), &RunApi::CancelRun, User("ada"), cancel).ok());
   EXPECT_TRUE(remove().ok());
   EXPECT_TRUE(absl::IsNotFound(remove()));
+}
+
+class UnusedBlobsTest : public ServerTest {
+ protected:
+  ServerOptions Options() override {
+    ServerOptions options = ServerTest::Options();
+    options.limits.blob_lifetime = absl::ZeroDuration();
+    return options;
+  }
+  bool IsThere(const std::string& bytes) const {
+    const std::string digest = Sha256Hex(bytes);
+    return std::filesystem::exists(folder_.path() + "/state/blobs/" + digest.substr(0, 2) + "/" +
+                                   digest);
+  }
+};
+
+TEST_F(UnusedBlobsTest, WhatNobodyRefersToAnyMoreGivesItsSpaceBack) {
+  const std::string other = std::string(kCsv) + "11,0\n";
+  const std::string gone = std::string(kCsv) + "12,0\n";
+  const auto remove = [&](const std::string& dataset) {
+    v1::DeleteDatasetRequest request;
+    request.set_name(dataset);
+    const auto answer = Call(server_->datasets(), &DatasetApi::DeleteDataset, User("ada"), request);
+    ASSERT_TRUE(answer.ok()) << answer.status();
+  };
+  const auto wait_until_gone = [&](const std::string& bytes) {
+    for (int i = 0; i < 3000 && IsThere(bytes); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    EXPECT_FALSE(IsThere(bytes));
+  };
+  remove(Upload("optics", kCsv));
+  remove(Upload("optics", gone));
+  const std::string last = Upload("acoustics", kCsv);
+  Upload("optics", other);
+  // A server looks for such bytes when it starts, and then every hour.
+  Restart();
+  wait_until_gone(gone);
+  EXPECT_TRUE(IsThere(kCsv)) << "another project has it still";
+  remove(last);
+  Restart();
+  wait_until_gone(kCsv);
+  EXPECT_TRUE(IsThere(other));
 }
 
 }  // namespace

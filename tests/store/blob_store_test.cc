@@ -1,5 +1,7 @@
 #include "store/blob_store.h"
 
+#include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -121,6 +123,32 @@ TEST(UploadFilesTest, GoesOnFromWhatWasCommitted) {
   EXPECT_TRUE(files->Remove("u-1").ok());
   EXPECT_TRUE(files->Remove("u-1").ok());
   EXPECT_TRUE(files->List()->empty());
+}
+
+TEST_F(BlobStoreTest, OnlyWhatIsOldAndWasNotRenewedIsRemoved) {
+  const auto put = [&](std::string_view bytes, int hours) {
+    const std::string digest = Put(bytes)->digest();
+    fs::last_write_time(*store_.PathOf(digest),
+                        fs::file_time_type::clock::now() - std::chrono::hours(hours));
+    return digest;
+  };
+  const std::string young = put("young one", 1);
+  const std::string old = put("old one", 3);
+  const std::string renewed = put("renewed", 3);
+  const absl::Duration age = absl::Hours(2);
+  std::vector<std::string> listed = *store_.ListOld(age);
+  std::sort(listed.begin(), listed.end());
+  std::vector<std::string> expected = {old, renewed};
+  std::sort(expected.begin(), expected.end());
+  EXPECT_EQ(listed, expected);
+  EXPECT_EQ(store_.Renew(renewed)->size_bytes(), 7);
+  EXPECT_EQ(*store_.RemoveOld(old, age), 7);
+  EXPECT_EQ(*store_.RemoveOld(old, age), 0);
+  EXPECT_EQ(*store_.RemoveOld(renewed, age), 0);
+  EXPECT_EQ(*store_.RemoveOld(young, age), 0);
+  EXPECT_TRUE(absl::IsNotFound(store_.Renew(old).status()));
+  EXPECT_TRUE(store_.Stat(renewed).ok());
+  EXPECT_EQ(FilesUnder(folder()), 2u);
 }
 
 }  // namespace
