@@ -36,6 +36,15 @@ constexpr char kNumbers[] = "target: size, exclude: [kind]";
 constexpr Line kLines[] = {
     {"linear: {}", kClasses, "accuracy", 0.95},
     {"linear: {penalty: 0.1}", kNumbers, "r2", 0.9},
+    {"nearest_neighbours: {neighbours: 7, weights: distance}", kClasses, "accuracy", 0.95},
+    {"nearest_neighbours: {}", kNumbers, "r2", 0.85},
+    {"naive_bayes: {smoothing: 0.001}", kClasses, "accuracy", 0.95},
+    {"support_vectors: {}", kClasses, "accuracy", 0.95},
+    {"support_vectors: {kernel: linear, epsilon: 0.05}", kNumbers, "r2", 0.9},
+    {"boosted_trees: {trees: 20, row_share: 0.8, patience: 5}", kClasses, "accuracy", 0.9},
+    {"boosted_trees: {trees: 30, max_depth: 3}", kNumbers, "r2", 0.85},
+    {"random_forest: {trees: 20}", kClasses, "accuracy", 0.9},
+    {"random_forest: {trees: 20, feature_share: 1}", kNumbers, "r2", 0.85},
 };
 
 std::string Definition(const Line& line, const std::string& step = "") {
