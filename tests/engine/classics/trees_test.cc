@@ -94,12 +94,13 @@ TEST(Trees, GrowTheSameForAnyThreads) {
   RowMatrix rows;
   rows.rows = kRows;
   rows.features = 6;
+  // Few gradients are large, and the others far below what a double holds beside their sums: plain
+  // sums of these, which the library has as differences, would depend on the order.
   for (uint64_t i = 0; i < 6 * kRows; ++i) rows.x.push_back(random.Normal(i));
   std::vector<float> gradients, curvatures;
   for (uint64_t i = 0; i < kRows; ++i) {
-    // Of very different sizes, so that plain sums in double would depend on their order.
-    gradients.push_back(random.Normal(6 * kRows + i) * std::exp(3 * random.Normal(7 * kRows + i)));
-    curvatures.push_back(std::exp(3 * random.Normal(8 * kRows + i)));
+    gradients.push_back(std::ldexp(random.Normal(20 * kRows + i), i % 8 == 0 ? 50 : 0));
+    curvatures.push_back(1 + random.Uniform(40 * kRows + i));
   }
   GrowSettings settings;
   settings.max_depth = 8;
@@ -107,7 +108,7 @@ TEST(Trees, GrowTheSameForAnyThreads) {
   settings.split_feature_share = 0.6;
   std::vector<float> g = gradients, h = curvatures;
   const Tree expected = TreeGrower(rows, settings, 1).Grow(g, h, 7);
-  EXPECT_GT(expected.size(), 100);
+  EXPECT_GT(expected.size(), 50);
   for (const int threads : {2, 3, 4, 8}) {
     g = gradients, h = curvatures;
     const Tree tree = TreeGrower(rows, settings, threads).Grow(g, h, 7);
