@@ -42,8 +42,8 @@ TEST(Reference, WdbcLogistic) {
   EXPECT_NEAR(evaluation.metrics().at("auc"), 0.991892, 1e-4);
 }
 
-// scikit-learn: accuracy 0.91228; AUC 0.968412 of probabilities that are rounded to floats as ours are
-// (many are 1 then), else 0.972973.
+// scikit-learn: accuracy 0.91228; AUC 0.968412 of probabilities that are rounded to floats as ours
+// are (many are 1 then), else 0.972973.
 TEST(Reference, WdbcBayes) {
   REQUIRE_DATASET(folder, "wdbc");
   const v1::Evaluation evaluation = Evaluate("wdbc_bayes", folder);
