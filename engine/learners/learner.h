@@ -54,6 +54,19 @@ struct Predictions {
   // [rows]: how far each row is from its reconstruction, by the main loss; where features are the
   // target, else empty. Large for rows unlike those of the training.
   Tensor row_losses;
+  // [rows, width]: what the learner makes of a row on the way to the outputs: coordinates, distances
+  // from centres, probabilities of hidden units; empty where it makes nothing of the kind.
+  Tensor codes{};
+};
+
+// What a learner is made on. The data must outlive it.
+struct LearnerData {
+  // What the rows look like; needed even without training rows.
+  BatchLayout layout;
+  // Null makes a learner for prediction only: Step throws Error.
+  const BatchSource* training = nullptr;
+  // May be null.
+  const BatchSource* validation = nullptr;
 };
 
 // Not thread-safe: one thread at a time. Every method throws Error on what the caller can put
@@ -91,7 +104,7 @@ class Learner {
   // Throws Error, and changes nothing, if the bytes are damaged or are of another definition.
   virtual void Load(std::string_view bytes) = 0;
 
-  // Weights and running statistics by name: what prediction needs. float32.
+  // Weights and running statistics by name: what prediction needs. float32 or int64.
   virtual std::vector<NamedTensor> Weights() const = 0;
   // Takes such weights. Throws Error, and changes nothing, if a name or shape is not this
   // learner's or one is missing.
