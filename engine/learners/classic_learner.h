@@ -26,7 +26,7 @@ class ClassicLearner : public Learner {
   int64_t total_steps() const final { return definition_.total_steps; }
   // Throws Error: these learners have no early stopping of the caller's.
   bool ReportMetric(std::string_view name, double value) final;
-  Evaluation Evaluate(const BatchSource& source) final;
+  Evaluation Evaluate(const BatchSource& source) override;
   using Learner::Predict;
   Predictions Predict(const BatchSource& source, std::span<const int64_t> rows) override;
   void Save(std::string* bytes) const final;
@@ -104,6 +104,9 @@ class ClassicLearner : public Learner {
   // Throws Error, which names the row, if a weight is one that the learner cannot use.
   void CheckWeights(const RowBlock& block) const;
 
+  // Throws Error if the source has not the layout that the learner was made for.
+  void RequireLayout(const BatchSource& source) const;
+
   const BatchLayout& layout() const { return data_.layout; }
   // Null for a learner that only predicts.
   const BatchSource* training() const { return data_.training; }
@@ -126,7 +129,7 @@ class ClassicLearner : public Learner {
   };
 
   Tensor& Add(const std::string& name, std::vector<int64_t> extents, DType dtype, bool is_weight);
-  void RequireLayout(const BatchSource& source) const;
+
   uint64_t Fingerprint() const;
   void FillLosses(const RowBlock& block, const float* outputs, float* losses) const;
   void InferAll(const RowBlock& block, const Inference& out);

@@ -54,8 +54,9 @@ struct Predictions {
   // [rows]: how far each row is from its reconstruction, by the main loss; where features are the
   // target, else empty. Large for rows unlike those of the training.
   Tensor row_losses;
-  // [rows, width]: what the learner makes of a row on the way to the outputs: coordinates, distances
-  // from centres, probabilities of hidden units; empty where it makes nothing of the kind.
+  // [rows, width]: what the learner makes of a row on the way to the outputs: coordinates,
+  // distances from centres, probabilities of hidden units; empty where it makes nothing of the
+  // kind.
   Tensor codes{};
 };
 

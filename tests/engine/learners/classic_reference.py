@@ -53,8 +53,25 @@ def isolation_forest():
     arrays["isolation_scores"] = -fitted.score_samples(x)
 
 
+def kohonen_map():
+    x = rows(250, 3, 0.75)
+    height, width, epochs = 4, 6, 8
+    units = x[10 * np.arange(height * width)]
+    place = np.stack([np.arange(height * width) // width, np.arange(height * width) % width], 1)
+    apart = ((place[:, None] - place[None]) ** 2).sum(-1)
+    nearest = lambda: ((x[:, None] - units[None]) ** 2).sum(-1).argmin(1)
+    for epoch in range(epochs):
+        radius = 3 * (0.5 / 3) ** (epoch / (epochs - 1))
+        h = np.exp(-apart[:, nearest()] / (2 * radius**2))  # [units, rows]
+        units = (h @ x) / h.sum(1, keepdims=True)
+        units = units.astype(np.float32).astype(np.float64)
+    arrays["kohonen_units"] = units
+    arrays["kohonen_places"] = place[nearest()]
+
+
 isolation_forest()
 k_means()
+kohonen_map()
 principal_components()
 with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "classic_reference.txt"), "w") as file:
     for name, array in arrays.items():
