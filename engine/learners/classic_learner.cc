@@ -187,11 +187,12 @@ Predictions ClassicLearner::Predict(const BatchSource& source, std::span<const i
   }
   const auto count = static_cast<int64_t>(rows.size());
   const bool judged = definition_.reconstructs;
-  Predictions made{Tensor(OutputShape(count), DType::kFloat32),
-                   Tensor(OutputShape(count), DType::kFloat32),
-                   Tensor({judged ? count : 0}, DType::kFloat32),
-                   Tensor(definition_.codes > 0 ? Shape({count, definition_.codes}) : Shape({0}),
-                          DType::kFloat32)};
+  Predictions made;
+  made.outputs = Tensor(OutputShape(count), DType::kFloat32);
+  made.probabilities = Tensor(OutputShape(count), DType::kFloat32);
+  if (judged) made.row_losses = Tensor({count}, DType::kFloat32);
+  if (definition_.codes > 0) made.codes = Tensor({count, definition_.codes}, DType::kFloat32);
+  if (definition_.clusters) made.clusters = Tensor({count}, DType::kInt64);
   RowReader reader(source, &pool_);
   const int64_t width = OutputsOfRow();
   for (int64_t first = 0; first < count; first += kBlock) {
@@ -203,6 +204,7 @@ Predictions ClassicLearner::Predict(const BatchSource& source, std::span<const i
     if (definition_.codes > 0) {
       out.codes = made.codes.values<float>().data() + first * definition_.codes;
     }
+    if (definition_.clusters) out.clusters = made.clusters.values<int64_t>().data() + first;
     InferAll(reader.Read(rows.subspan(static_cast<size_t>(first), static_cast<size_t>(size))), out);
   }
   return made;

@@ -50,6 +50,8 @@ class ClassicLearner : public Learner {
     // What is said of a row: numbers, and those of its code.
     int64_t outputs = 0;
     int64_t codes = 0;
+    // A cluster is said of each row.
+    bool clusters = false;
     // What is judged is the reconstruction of the features, and not a target.
     bool reconstructs = false;
     RowWeights row_weights = RowWeights::kNotNegative;
@@ -71,6 +73,7 @@ class ClassicLearner : public Learner {
     float* probabilities = nullptr;
     float* losses = nullptr;
     float* codes = nullptr;
+    int64_t* clusters = nullptr;
   };
 
   using Tensors = std::map<std::string, Tensor, std::less<>>;

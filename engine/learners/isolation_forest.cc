@@ -86,7 +86,7 @@ ClassicLearner::Definition IsolationForest::Define(const IsolationForestSpec& sp
   definition.threads = spec.threads;
   definition.total_steps = spec.trees;
   definition.steps_per_epoch = spec.trees;
-  definition.outputs = 1;
+  definition.outputs = 0;  // scores in place of reconstructions
   definition.reconstructs = true;
   return definition;
 }
@@ -246,7 +246,6 @@ void IsolationForest::Infer(const RowBlock& block, const Inference& out) {
         depth += DepthOf(tree, block.features + row * layout().features);
       }
       const float score = ScoreOf(depth / static_cast<double>(trees), scale > 0 ? scale : 1);
-      if (out.outputs != nullptr) out.outputs[row] = score;
       if (out.losses != nullptr) out.losses[row] = score;
     }
   });

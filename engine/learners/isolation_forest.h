@@ -9,7 +9,7 @@
 
 namespace beamline::engine {
 
-// What is said of a row, as its only output and as its loss, is 2^(-d / c): d the mean over the
+// What is said of a row, as its loss and in place of outputs, is 2^(-d / c): d the mean over the
 // trees of its depth, c the mean depth of an unsuccessful search among the rows of a tree. Near 1:
 // an anomaly; well below 0.5: a usual row.
 //

@@ -63,6 +63,7 @@ ClassicLearner::Definition KMeans::Define(const KMeansSpec& spec, const LearnerD
   definition.total_steps = spec.max_iterations * spec.starts;
   definition.outputs = data.layout.features;
   definition.codes = spec.clusters;
+  definition.clusters = true;
   definition.reconstructs = true;
   return definition;
 }
@@ -140,6 +141,7 @@ void KMeans::Infer(const RowBlock& block, const Inference& out) {
     const auto begin = distances.begin() + row * spec_.clusters;
     const int64_t label = std::min_element(begin, begin + spec_.clusters) - begin;
     std::copy_n(stored.begin() + label * features, features, out.outputs + row * features);
+    if (out.clusters != nullptr) out.clusters[row] = label;
     for (int64_t c = 0; out.codes != nullptr && c < spec_.clusters; ++c) {
       out.codes[row * spec_.clusters + c] = static_cast<float>(std::sqrt(begin[c]));
     }

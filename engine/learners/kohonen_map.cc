@@ -53,6 +53,7 @@ ClassicLearner::Definition KohonenMap::Define(const KohonenSpec& spec, const Lea
   definition.total_steps = spec.epochs;
   definition.outputs = data.layout.features;
   definition.codes = 2;
+  definition.clusters = true;
   definition.reconstructs = true;
   return definition;
 }
@@ -167,6 +168,7 @@ void KohonenMap::Infer(const RowBlock& block, const Inference& out) {
   for (int64_t row = 0; row < block.rows; ++row) {
     const int64_t unit = labels[static_cast<size_t>(row)];
     std::copy_n(stored.begin() + unit * size, size, out.outputs + row * size);
+    if (out.clusters != nullptr) out.clusters[row] = unit;
     if (out.codes == nullptr) continue;
     out.codes[2 * row] = static_cast<float>(unit / spec_.columns);
     out.codes[2 * row + 1] = static_cast<float>(unit % spec_.columns);

@@ -9,7 +9,8 @@
 namespace beamline::engine {
 
 // Units lie on a rectangular grid. A row is reconstructed as the unit that is nearest to it (ties:
-// the first); its code is the place of that unit on the grid, row and column.
+// the first); its code is the place of that unit on the grid, row and column, and
+// its cluster row * columns + column.
 //
 // One step is one pass: each unit becomes the mean of all rows, each weighing its own weight times
 // exp(-d^2 / (2 r^2)), d the distance on the grid between the unit and the one nearest to the row;

@@ -22,7 +22,11 @@ struct StepReport {
   // included; and the loss of the outputs alone. The same if there are no penalties.
   double loss = 0;
   double main_loss = 0;
-  double learning_rate = 0;  // used by this step
+  // False for a learner that cannot tell its loss without more work than the training is: losses of
+  // the training are not set then.
+  bool has_loss = true;
+  // Used by this step; NaN for a learner that has none.
+  double learning_rate = std::numeric_limits<double>::quiet_NaN();
   // Of an adversarial learner: of the generator's last update; NaN before it, and for others.
   double generator_loss = std::numeric_limits<double>::quiet_NaN();
 
@@ -45,7 +49,9 @@ struct Evaluation {
 };
 
 struct Predictions {
-  // [rows, outputs]: the last layer. Next token: [rows, steps, vocabulary].
+  // [rows, outputs]: the last layer. Next token: [rows, steps, vocabulary]. Of a learner that gives
+  // scores in place of reconstructions (isolation forest): [rows, 0], and row_losses are the
+  // scores.
   Tensor outputs;
   // The same shape: sigmoid of the outputs for binary cross-entropy (focal, hinge: a score above a
   // half where class 1 is chosen, no probability), softmax of them for cross-entropy, rows of unit
@@ -54,13 +60,15 @@ struct Predictions {
   // [rows]: how far each row is from its reconstruction, by the main loss; where features are the
   // target, else empty. Large for rows unlike those of the training.
   Tensor row_losses;
-  // [rows, width]: what the learner makes of a row on the way to the outputs: coordinates,
-  // distances from centres, probabilities of hidden units; empty where it makes nothing of the
-  // kind.
-  Tensor codes{};
+  // [rows, k], float32: where each row lies in the learner's own terms (coordinates, hidden units),
+  // if it has such beside its outputs; else empty.
+  Tensor codes = {};
+  // [rows], int64: which of the learner's clusters or units each row belongs to; else empty.
+  Tensor clusters = {};
 };
 
-// What a learner is made on. The data must outlive it.
+// What a learner other than a network is made from, beside its specification. The sources must
+// outlive the learner.
 struct LearnerData {
   // What the rows look like; needed even without training rows.
   BatchLayout layout;

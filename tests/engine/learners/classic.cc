@@ -25,6 +25,7 @@ std::string PredictionBytes(Learner* learner, const BatchSource& source) {
     for (const float value : tensor->values<float>()) EXPECT_FALSE(std::isnan(value));
     Append(*tensor, &bytes);
   }
+  Append(made.clusters, &bytes);
   return bytes;
 }
 

@@ -71,7 +71,8 @@ TEST(IsolationForestTest, ScoresAreThoseOfScikitLearn) {
   testing::TrainFully(learner.get());
   const Predictions made = learner->Predict(data);
   // Means of 2000 random trees on both sides.
-  testing::ExpectNear(made.outputs.values<float>(), testing::Recorded("isolation_scores"), 0.012);
+  testing::ExpectNear(made.row_losses.values<float>(), testing::Recorded("isolation_scores"),
+                      0.012);
 }
 
 // Of one feature with two values, the only cut separates them: depths are 1 + c(rows of each).
@@ -92,7 +93,7 @@ TEST(IsolationForestTest, DepthsAreThoseOfThePaper) {
     return 2 * harmonic - 2.0 * (n - 1) / n;
   };
   const Predictions made = learner->Predict(data);
-  const std::span<const float> scores = made.outputs.values<float>();
+  const std::span<const float> scores = made.row_losses.values<float>();
   EXPECT_NEAR(scores[7], std::exp2(-1 / c(8)), 1e-6);
   EXPECT_NEAR(scores[0], std::exp2(-(1 + c(7)) / c(8)), 1e-6);
 }

@@ -40,6 +40,7 @@ TEST(KMeansTest, FindsTheCentresOfScikitLearn) {
     const auto distances = made.codes.values<float>().subspan(row * 5, 5);
     const auto least = std::min_element(distances.begin(), distances.end());
     EXPECT_EQ(static_cast<double>(least - distances.begin()), labels[row]);
+    EXPECT_EQ(made.clusters.values<int64_t>()[row], least - distances.begin());
     EXPECT_NEAR(made.row_losses.values<float>()[row], *least * *least / 4, 1e-4);
   }
 }
