@@ -16,4 +16,53 @@ double BytesOf(const v1::LinearLearner& fields, const LearnerFacts& facts);
 std::unique_ptr<engine::Learner> Make(const v1::LinearLearner& fields,
                                       const LearnerSetting& setting);
 
+// isolation_forest.cc
+void CheckFields(const v1::IsolationForestLearner& fields, LearnerCheck& check);
+void CompleteFields(const LearnerFacts& facts, v1::IsolationForestLearner* fields);
+double BytesOf(const v1::IsolationForestLearner& fields, const LearnerFacts& facts);
+std::unique_ptr<engine::Learner> Make(const v1::IsolationForestLearner& fields,
+                                      const LearnerSetting& setting);
+
+// k_means.cc
+void CheckFields(const v1::KMeansLearner& fields, LearnerCheck& check);
+void CompleteFields(const LearnerFacts& facts, v1::KMeansLearner* fields);
+double BytesOf(const v1::KMeansLearner& fields, const LearnerFacts& facts);
+std::unique_ptr<engine::Learner> Make(const v1::KMeansLearner& fields,
+                                      const LearnerSetting& setting);
+
+// principal_components.cc
+void CheckFields(const v1::PrincipalComponentsLearner& fields, LearnerCheck& check);
+void CompleteFields(const LearnerFacts& facts, v1::PrincipalComponentsLearner* fields);
+double BytesOf(const v1::PrincipalComponentsLearner& fields, const LearnerFacts& facts);
+std::unique_ptr<engine::Learner> Make(const v1::PrincipalComponentsLearner& fields,
+                                      const LearnerSetting& setting);
+
+// kohonen_map.cc
+void CheckFields(const v1::KohonenLearner& fields, LearnerCheck& check);
+void CompleteFields(const LearnerFacts& facts, v1::KohonenLearner* fields);
+double BytesOf(const v1::KohonenLearner& fields, const LearnerFacts& facts);
+std::unique_ptr<engine::Learner> Make(const v1::KohonenLearner& fields,
+                                      const LearnerSetting& setting);
+
+// markov_chain.cc
+void CheckFields(const v1::MarkovLearner& fields, LearnerCheck& check);
+void CompleteFields(const LearnerFacts& facts, v1::MarkovLearner* fields);
+double BytesOf(const v1::MarkovLearner& fields, const LearnerFacts& facts);
+std::unique_ptr<engine::Learner> Make(const v1::MarkovLearner& fields,
+                                      const LearnerSetting& setting);
+
+// hopfield.cc
+void CheckFields(const v1::HopfieldLearner& fields, LearnerCheck& check);
+void CompleteFields(const LearnerFacts& facts, v1::HopfieldLearner* fields);
+double BytesOf(const v1::HopfieldLearner& fields, const LearnerFacts& facts);
+std::unique_ptr<engine::Learner> Make(const v1::HopfieldLearner& fields,
+                                      const LearnerSetting& setting);
+
+// restricted_boltzmann.cc
+void CheckFields(const v1::RestrictedBoltzmannLearner& fields, LearnerCheck& check);
+void CompleteFields(const LearnerFacts& facts, v1::RestrictedBoltzmannLearner* fields);
+double BytesOf(const v1::RestrictedBoltzmannLearner& fields, const LearnerFacts& facts);
+std::unique_ptr<engine::Learner> Make(const v1::RestrictedBoltzmannLearner& fields,
+                                      const LearnerSetting& setting);
+
 }  // namespace beamline::pipeline

@@ -66,6 +66,14 @@ const std::vector<LearnerKind>& LearnerKinds() {
   static const std::vector<LearnerKind> kKinds = {
       Kind<v1::LinearLearner>(
           {.classes = true, .numbers = true, .forecast = true, .windows = true}),
+      Kind<v1::IsolationForestLearner>({.reconstruct = true, .windows = true}),
+      Kind<v1::KMeansLearner>({.reconstruct = true, .windows = true}),
+      Kind<v1::PrincipalComponentsLearner>({.reconstruct = true, .windows = true}),
+      Kind<v1::KohonenLearner>({.reconstruct = true, .windows = true, .epochs = "epochs"}),
+      Kind<v1::MarkovLearner>({.next_token = true, .windows = true}),
+      Kind<v1::HopfieldLearner>({.reconstruct = true, .windows = true, .weights = false}),
+      Kind<v1::RestrictedBoltzmannLearner>(
+          {.reconstruct = true, .windows = true, .epochs = "epochs"}),
   };
   return kKinds;
 }

@@ -33,9 +33,24 @@ struct Line {
 constexpr char kClasses[] = "target: kind, exclude: [size]";
 constexpr char kNumbers[] = "target: size, exclude: [kind]";
 
+constexpr char kPlaces[] = "objective: reconstruct, features: [x, y]";
+constexpr char kShares[] =
+    "objective: reconstruct, features: [x, y], transforms: [{columns: [x, y], min_max_scale: {}}]";
+constexpr char kTokens[] =
+    "objective: next_token, features: [kind], windows: {steps: 12}, split: {ordered: {validation: "
+    "0.2, test: 0.2}}";
+
 constexpr Line kLines[] = {
     {"linear: {}", kClasses, "accuracy", 0.95},
     {"linear: {penalty: 0.1}", kNumbers, "r2", 0.9},
+    {"isolation_forest: {trees: 20}", kPlaces, "loss", -0.7},
+    {"k_means: {clusters: 3}", kPlaces, "mse", -0.5},
+    {"principal_components: {components: 2}", kPlaces, "mse", -1e-9},
+    {"kohonen_map: {rows: 3, columns: 3, epochs: 6}", kPlaces, "mse", -0.5},
+    {"markov_chain: {order: 2, smoothing: witten_bell}", kTokens, "accuracy", 0.99},
+    {"hopfield: {rule: pseudo_inverse}", "objective: reconstruct, features: [x, y], limit: 2",
+     "mse", -100},
+    {"restricted_boltzmann: {hidden: 8, epochs: 2}", kShares, "mse", -0.2},
 };
 
 std::string Definition(const Line& line, const std::string& step = "") {
@@ -46,8 +61,12 @@ inputs: {points: {dataset: d}}
 steps:
   - name: train
     train:
-      data: {input: points, split: {random: {validation: 0.2, test: 0.2}}, )") +
-         line.data + "}\n      " + line.learner + "\n      checkpoint: {every_steps: 1}" + step +
+      data: {input: points, )") +
+         line.data +
+         (std::string(line.data).find("split:") != std::string::npos
+              ? ""
+              : ", split: {random: {validation: 0.2, test: 0.2}}") +
+         "}\n      " + line.learner + "\n      checkpoint: {every_steps: 1}" + step +
          R"(
   - name: evaluate
     evaluate: {model: train}
@@ -95,10 +114,14 @@ TEST_P(Learners, TrainAreMeasuredPublishedAndPredict) {
 
   const auto predictor = Predictor::Load(bench.ModelBytes("train"));
   ASSERT_TRUE(predictor.ok()) << predictor.status();
+  const bool predicts = GetParam().data == kClasses || GetParam().data == kNumbers;
   const auto said =
       (*predictor)
-          ->Predict(testing::Rows(
-              R"([{"x": 4, "y": 0, "color": "red"}, {"x": 0, "y": 4, "color": "blue"}])"));
+          ->Predict(testing::Rows(predicts ? R"([{"x": 4, "y": 0, "color": "red"},
+                                        {"x": 0, "y": 4, "color": "blue"}])"
+                                  : GetParam().data == kTokens
+                                      ? R"([{"kind": ["a"]}, {"kind": ["c", "a", "b"]}])"
+                                      : R"([{"x": 4, "y": 0}, {"x": 0, "y": 40}])"));
   ASSERT_TRUE(said.ok()) << said.status();
   ASSERT_EQ(said->size(), 2);
   if (GetParam().data == kClasses) {
@@ -108,6 +131,13 @@ TEST_P(Learners, TrainAreMeasuredPublishedAndPredict) {
   } else if (GetParam().data == kNumbers) {
     EXPECT_NEAR((*said)[0].value(), 26, 4);
     EXPECT_NEAR((*said)[1].value(), 2, 4);
+  } else if (GetParam().data == kTokens) {
+    EXPECT_EQ((*said)[0].label(), "b");
+    EXPECT_EQ((*said)[1].label(), "c");
+  } else if (GetParam().data == kPlaces) {
+    // The second is far from all that was seen, but for the components: they are all there are.
+    const bool whole = std::string(GetParam().learner).starts_with("principal_components");
+    EXPECT_EQ((*said)[1].reconstruction_error() > (*said)[0].reconstruction_error(), !whole);
   }
 }
 
