@@ -104,10 +104,13 @@ bool ClassicLearner::Step(StepReport* report) {
   report->examples_seen = progress_.examples_seen;
   report->loss = report->main_loss = result.loss;
   report->learning_rate = result.learning_rate;
-  if (!done() && progress_.step % definition_.steps_per_epoch != 0) return true;
+  const bool between = definition_.iterates || progress_.step % definition_.steps_per_epoch != 0;
+  if (!done() && between) return true;
   report->epoch_end = true;
-  report->training_loss =
-      progress_.epoch_weight > 0 ? progress_.epoch_loss / progress_.epoch_weight : 0;
+  report->training_loss = definition_.iterates ? result.loss
+                          : progress_.epoch_weight > 0
+                              ? progress_.epoch_loss / progress_.epoch_weight
+                              : 0;
   report->training_main_loss = report->training_loss;
   const double validation = data_.validation != nullptr ? Evaluate(*data_.validation).loss : kNone;
   report->validation_loss = report->validation_main_loss = validation;

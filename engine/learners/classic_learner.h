@@ -47,6 +47,8 @@ class ClassicLearner : public Learner {
     int threads = 1;
     int64_t total_steps = 1;
     int64_t steps_per_epoch = 1;
+    // Steps go over the same rows again: all are one epoch, whose loss is the last one's.
+    bool iterates = false;
     // What is said of a row: numbers, and those of its code.
     int64_t outputs = 0;
     int64_t codes = 0;

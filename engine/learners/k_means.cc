@@ -61,6 +61,7 @@ ClassicLearner::Definition KMeans::Define(const KMeansSpec& spec, const LearnerD
                            ' ', spec.tolerance, ' ', spec.seed);
   definition.threads = spec.threads;
   definition.total_steps = spec.max_iterations * spec.starts;
+  definition.iterates = true;
   definition.outputs = data.layout.features;
   definition.codes = spec.clusters;
   definition.clusters = true;

@@ -125,7 +125,7 @@ void RestrictedBoltzmann::CheckRows(const RowBlock& block) const {
     if (block.features[i] >= 0 && block.features[i] <= 1) continue;
     Fail("row ", block.index[static_cast<size_t>(i / layout().features)], " has a feature of ",
          block.features[i], ", but binary units take probabilities in [0, 1]: scale features by ",
-         "min_max, or set visible to gaussian");
+         "min_max_scale, or set visible to gaussian");
   }
 }
 

@@ -9,6 +9,8 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
+from sklearn.linear_model import Ridge
+from sklearn.metrics.pairwise import rbf_kernel
 
 arrays = {}
 
@@ -69,7 +71,74 @@ def kohonen_map():
     arrays["kohonen_places"] = place[nearest()]
 
 
+def target(x):
+    return np.round((np.sin(x[:, 0]) + 0.5 * x[:, 1] + 3) * 1024) / 1024
+
+
+def formula(shape, first, scale):
+    return (scale * np.sin(first + np.arange(np.prod(shape)))).astype(np.float32).reshape(shape)
+
+
+def ridge(name, features, y, penalty, others=None):
+    fitted = Ridge(alpha=penalty, solver="cholesky").fit(features, y)
+    arrays[name] = fitted.predict(features if others is None else others)
+
+
+def read_outs():
+    x = rows(40, 3, 0.3)
+    others = rows(80, 3, 0.3)
+    ridge("radial_basis", rbf_kernel(x, x, gamma=1 / 8), target(x), 1e-3, rbf_kernel(others, x, gamma=1 / 8))
+
+    x = rows(60, 3, 0.3)
+    h = x @ formula((3, 20), 0.5, 0.4) + formula((20,), 1.5, 0.7)
+    for name, made in ("tanh", np.tanh(h)), ("sigmoid", 1 / (1 + np.exp(-h))), ("relu", np.maximum(h, 0)):
+        ridge("extreme_" + name, made, target(x), 1e-3)
+
+
+def recurrent(units, fan_in, scale):
+    w = np.zeros((units, units))
+    for i in range(units):
+        for k in range(fan_in):
+            w[i, (i + k + 1) % units] = formula((units, fan_in), 2.25, scale)[i, k]
+    return w
+
+
+def reservoirs():
+    x = rows(50, 12, 0.9)
+    y = target(x)
+    x = (x * 0.25).reshape(50, 6, 2)
+    w_in = formula((3, 15), 0.25, 0.8)
+    w = recurrent(15, 3, 0.5)
+    lengths = 2 + np.arange(50) % 5
+    states = np.zeros((7, 50, 15))
+    for t in range(6):
+        states[t + 1] = 0.4 * states[t] + 0.6 * np.tanh(x[:, t] @ w_in[:2] + w_in[2] + states[t] @ w.T)
+    ridge("echo_last", states[6], y, 1e-3)
+    mean = np.stack([states[1 : n + 1, i].mean(0) for i, n in enumerate(lengths)])
+    ridge("echo_mean", mean, y, 1e-3)
+
+    x = rows(50, 12, 0.4)
+    y = target(x)
+    x = (x * 0.25).astype(np.float32).reshape(50, 6, 2)
+    w_in = formula((2, 15), 0.25, 0.8)
+    w = recurrent(15, 3, 0.3).astype(np.float32)
+    kept = np.float32(np.exp(-1 / 20))
+    v, r, s = np.zeros((3, 50, 15), np.float32)
+    ends = []
+    for t in range(6):
+        for _ in range(4):
+            v = v * kept + x[:, t] @ w_in + s @ w.T
+            s = (v >= 1).astype(np.float32)
+            v = np.where(v >= 1, np.float32(0), v)
+            r = r * kept + (1 - kept) * s
+        ends.append(r)
+    ridge("liquid_last", ends[-1].astype(float), y, 1e-4)
+    ridge("liquid_mean", np.mean(ends, 0, dtype=float), y, 1e-4)
+
+
 isolation_forest()
+read_outs()
+reservoirs()
 k_means()
 kohonen_map()
 principal_components()
