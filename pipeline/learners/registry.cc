@@ -72,8 +72,22 @@ const std::vector<LearnerKind>& LearnerKinds() {
       Kind<v1::KohonenLearner>({.reconstruct = true, .windows = true, .epochs = "epochs"}),
       Kind<v1::MarkovLearner>({.next_token = true, .windows = true}),
       Kind<v1::HopfieldLearner>({.reconstruct = true, .windows = true, .weights = false}),
+      Kind<v1::BoltzmannLearner>({.reconstruct = true, .windows = true, .epochs = "epochs"}),
       Kind<v1::RestrictedBoltzmannLearner>(
           {.reconstruct = true, .windows = true, .epochs = "epochs"}),
+      Kind<v1::DeepBeliefLearner>({.classes = true,
+                                   .numbers = true,
+                                   .forecast = true,
+                                   .windows = true,
+                                   .epochs = "epochs"}),
+      Kind<v1::RadialBasisLearner>(
+          {.classes = true, .numbers = true, .forecast = true, .windows = true}),
+      Kind<v1::ExtremeLearner>(
+          {.classes = true, .numbers = true, .forecast = true, .windows = true}),
+      Kind<v1::EchoStateLearner>(
+          {.classes = true, .numbers = true, .forecast = true, .windows = true, .sequences = true}),
+      Kind<v1::LiquidStateLearner>(
+          {.classes = true, .numbers = true, .forecast = true, .windows = true, .sequences = true}),
   };
   return kKinds;
 }
