@@ -12,6 +12,7 @@
 #include "pipeline/fitted.h"
 #include "pipeline/initial_model.h"
 #include "pipeline/judge.h"
+#include "pipeline/learners/importance.h"
 #include "pipeline/node_pairs.h"
 #include "pipeline/out_of_fold.h"
 #include "pipeline/schema.h"
@@ -275,6 +276,9 @@ class TrainRun {
     if (last_.step > 0) {
       metrics["epochs"] = static_cast<double>(last_.epoch + 1);
       if (last_.has_loss) metrics["loss"] = last_.training_loss;
+    }
+    for (const auto& [name, share] : ImportanceOf(*learner_, training_.card)) {
+      metrics[name] = share;
     }
     if (training_.validation == nullptr) return;
     metrics["validation_loss"] = learner_->Evaluate(*training_.validation).loss;

@@ -119,6 +119,10 @@ class Learner {
   // learner's or one is missing.
   virtual void SetWeights(const std::vector<NamedTensor>& weights) = 0;
 
+  // What share each feature has in what was learned, as far as the learner can tell (trees: in the
+  // gain of all splits); empty if it cannot.
+  virtual std::vector<double> Importance() const { return {}; }
+
   // Bytes that training holds at its peak: weights, optimiser state, activations, gradients.
   // Exact for a graph: known before the first step.
   virtual int64_t PeakBytes() const = 0;

@@ -161,7 +161,8 @@ Predictions RowLearner::Predict(const BatchSource& source, std::span<const int64
   const auto count = static_cast<int64_t>(rows.size());
   Tensor said({count, outputs()}, DType::kFloat32);
   float* const out = said.values<float>().data();
-  pool_.ParallelFor((count + kTileRows - 1) / kTileRows, [&](int64_t tile) {
+  const int64_t tiles = PredictKnown(source, rows, out) ? 0 : (count + kTileRows - 1) / kTileRows;
+  pool_.ParallelFor(tiles, [&](int64_t tile) {
     const int64_t first = tile * kTileRows;
     const int64_t size = std::min(kTileRows, count - first);
     std::vector<float> x(static_cast<size_t>(size * features()));

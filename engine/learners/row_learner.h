@@ -53,6 +53,11 @@ class RowLearner : public Learner {
   // What is said of `count` rows, [count, outputs()]: probabilities of classes, or numbers. Called
   // from several threads.
   virtual void PredictRows(const float* features, int64_t count, float* out) const = 0;
+  // The same of rows of a source that the learner follows anyhow; false if it does not.
+  virtual bool PredictKnown(const BatchSource& /*source*/, std::span<const int64_t> /*rows*/,
+                            float* /*out*/) const {
+    return false;
+  }
   // What a checkpoint holds beside the number of steps. Reading ends with in->Finish(), before
   // anything is changed.
   virtual void SaveState(CheckpointWriter* out) const = 0;

@@ -66,6 +66,15 @@ const std::vector<LearnerKind>& LearnerKinds() {
   static const std::vector<LearnerKind> kKinds = {
       Kind<v1::LinearLearner>(
           {.classes = true, .numbers = true, .forecast = true, .windows = true}),
+      Kind<v1::NearestNeighboursLearner>(
+          {.classes = true, .numbers = true, .forecast = true, .windows = true, .weights = false}),
+      Kind<v1::NaiveBayesLearner>({.classes = true, .windows = true}),
+      Kind<v1::SupportVectorLearner>(
+          {.classes = true, .numbers = true, .windows = true, .weights = false}),
+      Kind<v1::BoostedTreesLearner>(
+          {.classes = true, .numbers = true, .windows = true, .epochs = "trees"}),
+      Kind<v1::RandomForestLearner>(
+          {.classes = true, .numbers = true, .windows = true, .epochs = "trees"}),
       Kind<v1::IsolationForestLearner>({.reconstruct = true, .windows = true}),
       Kind<v1::KMeansLearner>({.reconstruct = true, .windows = true}),
       Kind<v1::PrincipalComponentsLearner>({.reconstruct = true, .windows = true}),

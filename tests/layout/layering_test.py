@@ -18,6 +18,8 @@ FENCES = [
     ('OpenSSL', re.compile(r'^openssl/'), ('base/', 'auth/', 'tests/')),
     ('CUDA', re.compile(r'^(cuda|cublas|cudnn|nccl)'),
      ('engine/backend/cuda/', 'engine/collective/nccl')),
+    ('XGBoost', re.compile(r'^xgboost/'), ('engine/learners/xgboost/',)),
+    ('LIBSVM', re.compile(r'^(libsvm/|svm\.h)'), ('engine/learners/libsvm/',)),
     ('Protocol Buffers', re.compile(r'^google/(protobuf|rpc)/|\.pb\.h$|^beamline/v1/'),
      ('proto/', 'store/', 'scheduler/', 'pipeline/', 'auth/', 'server/', 'worker/', 'clients/',
       'tests/', 'benchmarks/', 'examples/')),

@@ -1,17 +1,19 @@
 #!/usr/bin/python3
 """Records what scikit-learn makes of small data sets, for the tests of this folder.
 
-Needs scikit-learn. The output is committed, so this is run only to widen it:
+Needs scikit-learn and xgboost (1.7.6 was used). The output is committed, so this is run only to widen it:
     tests/engine/classics/make_fixture.py > tests/engine/classics/fixture.txt
 
 A line is a name and numbers; "case" begins a new one. x: [rows, features], from float32.
 """
 
 import numpy as np
+import xgboost
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.svm import SVC, SVR
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 ROWS, FEATURES, PROBES = 80, 5, 12
 
@@ -84,13 +86,34 @@ for weights_name in ('uniform', 'distance'):
     write('predicted', model.predict(probes))
 
 for kernel in ('rbf', 'linear', 'poly', 'sigmoid'):
-    for classes in (2, 4):
-        x, weights, y, probes = begin(f'vectors_{kernel}_{classes}', classes, 8)
+    # With four classes no vector of the sigmoid is free, so that its constant is any of an interval.
+    for classes in ((2,) if kernel == 'sigmoid' else (2, 4)):
+        x, _, y, probes = begin(f'vectors_{kernel}_{classes}', classes, 8)
         model = SVC(C=0.8, kernel=kernel, gamma=0.05, degree=2, coef0=0.5, tol=1e-6,
-                    decision_function_shape='ovo').fit(x, y, sample_weight=weights)
+                    decision_function_shape='ovo').fit(x, y)
         write('decision', model.decision_function(probes))
         write('predicted', model.predict(probes))
-    x, weights, y, probes = begin(f'vectors_{kernel}_0', 0, 9)
+    x, _, y, probes = begin(f'vectors_{kernel}_0', 0, 9)
     model = SVR(C=0.8, kernel=kernel, gamma=0.05, degree=2, coef0=0.5, epsilon=0.2, tol=1e-6)
-    model.fit(x, y, sample_weight=weights)
+    model.fit(x, y)
     write('predicted', model.predict(probes))
+
+# XGBoost as it goes by itself: its own objectives, and one thread.
+for classes in (0, 2, 3):
+    x, weights, y, probes = begin(f'boosted_{classes}', classes, 11)
+    parameters = {'tree_method': 'hist', 'max_depth': 3, 'eta': 0.2, 'lambda': 0.7, 'gamma': 0.01,
+                  'min_child_weight': 0.5, 'nthread': 1, 'base_score': 0.5 if classes else 0,
+                  'objective': {0: 'reg:squarederror', 2: 'binary:logistic', 3: 'multi:softprob'}[classes]}
+    if classes == 3:
+        parameters['num_class'] = 3
+    model = xgboost.train(parameters, xgboost.DMatrix(x, y, weight=weights), 20)
+    write('predicted', model.predict(xgboost.DMatrix(probes)))
+    gains = model.get_score(importance_type='total_gain')
+    write('importance', np.array([gains.get(f'f{i}', 0) for i in range(FEATURES)]) / sum(gains.values()))
+
+# One tree of all rows and features is a decision tree.
+for classes in (0, 2):
+    x, weights, y, _ = begin(f'tree_{classes}', classes, 12)
+    model = (DecisionTreeClassifier if classes else DecisionTreeRegressor)(max_depth=4, random_state=1)
+    model.fit(x, y, sample_weight=weights)
+    write('predicted', model.predict_proba(x) if classes else model.predict(x))

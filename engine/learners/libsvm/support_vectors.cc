@@ -1,0 +1,271 @@
+#include "engine/learners/libsvm/support_vectors.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <utility>
+
+#include "engine/core/error.h"
+#include "engine/learners/libsvm/train.h"
+
+namespace beamline::engine {
+namespace {
+
+// All decisions over the rows that any of them needs.
+struct Model {
+  int64_t features = 0;
+  int64_t decisions = 0;
+  int64_t vectors = 0;
+  float gamma = 0;
+  std::vector<float> x;             // [vectors, features]
+  std::vector<float> coefficients;  // [decisions, vectors]
+  std::vector<float> constants;     // [decisions]
+};
+
+Model ModelOf(const std::vector<Decision>& decisions, const RowMatrix& rows, float gamma) {
+  std::map<int64_t, size_t> places;
+  for (const Decision& decision : decisions) {
+    for (const int64_t row : decision.rows) places[row] = 0;
+  }
+  Model model;
+  model.features = rows.features;
+  model.decisions = static_cast<int64_t>(decisions.size());
+  model.vectors = static_cast<int64_t>(places.size());
+  model.gamma = gamma;
+  size_t next = 0;
+  for (auto& [row, place] : places) {
+    place = next++;
+    const auto begin = rows.x.begin() + row * rows.features;
+    model.x.insert(model.x.end(), begin, begin + rows.features);
+  }
+  model.coefficients.resize(decisions.size() * places.size());
+  for (size_t d = 0; d < decisions.size(); ++d) {
+    for (size_t i = 0; i < decisions[d].rows.size(); ++i) {
+      model.coefficients[d * places.size() + places[decisions[d].rows[i]]] =
+          static_cast<float>(decisions[d].coefficients[i]);
+    }
+    model.constants.push_back(static_cast<float>(decisions[d].constant));
+  }
+  return model;
+}
+
+std::vector<NamedTensor> ToWeights(const Model& model) {
+  std::vector<NamedTensor> weights;
+  weights.push_back(
+      {"coefficients", Tensor::From<float>({model.decisions, model.vectors}, model.coefficients)});
+  weights.push_back({"constants", Tensor::From<float>({model.decisions}, model.constants)});
+  weights.push_back({"gamma", Tensor::From<float>({1}, std::vector<float>{model.gamma})});
+  weights.push_back({"vectors", Tensor::From<float>({model.vectors, model.features}, model.x)});
+  return weights;
+}
+
+std::vector<float> Floats(const Tensor& tensor) {
+  const auto values = tensor.values<float>();
+  return {values.begin(), values.end()};
+}
+
+Model FromWeights(const std::vector<NamedTensor>& weights, int64_t features, int64_t decisions) {
+  Model model;
+  model.features = features;
+  model.decisions = decisions;
+  const Tensor& x = FindWeight(weights, "vectors", DType::kFloat32);
+  model.vectors = x.shape().rank() == 2 ? x.shape().dim(0) : 0;
+  model.x = Floats(FindWeight(weights, "vectors", DType::kFloat32, {model.vectors, features}));
+  model.coefficients =
+      Floats(FindWeight(weights, "coefficients", DType::kFloat32, {decisions, model.vectors}));
+  model.constants = Floats(FindWeight(weights, "constants", DType::kFloat32, {decisions}));
+  model.gamma = FindWeight(weights, "gamma", DType::kFloat32, {1}).values<float>()[0];
+  return model;
+}
+
+double Kernel(const SupportVectorSpec& spec, double gamma, const float* x, const float* y,
+              int64_t features) {
+  double sum = 0;
+  if (spec.kernel == SupportVectorKernel::kRadial) {
+    for (int64_t f = 0; f < features; ++f) {
+      const double difference = static_cast<double>(x[f]) - static_cast<double>(y[f]);
+      sum += difference * difference;
+    }
+    return std::exp(-gamma * sum);
+  }
+  for (int64_t f = 0; f < features; ++f)
+    sum += static_cast<double>(x[f]) * static_cast<double>(y[f]);
+  if (spec.kernel == SupportVectorKernel::kLinear) return sum;
+  sum = gamma * sum + spec.offset;
+  return spec.kernel == SupportVectorKernel::kSigmoid ? std::tanh(sum) : std::pow(sum, spec.degree);
+}
+
+std::vector<double> Decide(const SupportVectorSpec& spec, const Model& model, const float* row) {
+  std::vector<double> kernels(static_cast<size_t>(model.vectors));
+  for (size_t v = 0; v < kernels.size(); ++v) {
+    kernels[v] =
+        Kernel(spec, static_cast<double>(model.gamma),
+               model.x.data() + static_cast<int64_t>(v) * model.features, row, model.features);
+  }
+  std::vector<double> decisions(static_cast<size_t>(model.decisions));
+  for (size_t d = 0; d < decisions.size(); ++d) {
+    const float* coefficients = model.coefficients.data() + d * kernels.size();
+    for (size_t v = 0; v < kernels.size(); ++v) {
+      decisions[d] += static_cast<double>(coefficients[v]) * kernels[v];
+    }
+    decisions[d] -= static_cast<double>(model.constants[d]);
+  }
+  return decisions;
+}
+
+double VarianceOf(const std::vector<float>& values) {
+  double mean = 0, variance = 0;
+  const auto count = static_cast<double>(values.size());
+  for (const float value : values) mean += static_cast<double>(value) / count;
+  for (const float value : values) {
+    variance += (static_cast<double>(value) - mean) * (static_cast<double>(value) - mean) / count;
+  }
+  return variance;
+}
+
+class SupportVectorLearner : public RowLearner {
+ public:
+  SupportVectorLearner(const SupportVectorSpec& spec, const LearnerData& data)
+      : RowLearner(data, spec.threads,
+                   Concat("support vectors ", static_cast<int>(spec.kernel), ' ', Exact(spec.cost),
+                          ' ', Exact(spec.gamma), ' ', spec.degree, ' ', Exact(spec.offset), ' ',
+                          Exact(spec.epsilon), ' ', Exact(spec.tolerance))),
+        spec_(spec) {
+    if (layout().has_weights) Fail("support_vectors cannot weigh its rows: remove the weights");
+    if (layout().targets > 1) Fail("support_vectors predicts one number, not several");
+    for (int32_t i = 0; i < classes(); ++i) {
+      for (int32_t j = i + 1; j < classes(); ++j) pairs_.emplace_back(i, j);
+    }
+    model_.features = features();
+    model_.decisions = total_steps();
+    model_.constants.resize(static_cast<size_t>(model_.decisions));
+  }
+
+  bool done() const override { return step() >= total_steps(); }
+  int64_t total_steps() const override {
+    return classes() > 0 ? static_cast<int64_t>(pairs_.size()) : 1;
+  }
+
+  std::vector<NamedTensor> Weights() const override { return ToWeights(model_); }
+  void SetWeights(const std::vector<NamedTensor>& weights) override {
+    model_ = FromWeights(weights, features(), total_steps());
+  }
+
+  int64_t PeakBytes() const override {
+    return training().rows() * features() * 20 + (int64_t{kKernelCacheMebibytes} << 20);
+  }
+
+ protected:
+  void Advance(StepReport* report) override {
+    Prepare();
+    const auto at = static_cast<size_t>(step());
+    decisions_.push_back(classes() > 0 ? TrainPair(spec_, static_cast<double>(gamma_), rows_,
+                                                   pairs_[at].first, pairs_[at].second)
+                                       : TrainNumbers(spec_, static_cast<double>(gamma_), rows_));
+    report->epoch = 0;
+    report->epoch_end = step() + 1 == total_steps();
+    report->has_loss = report->epoch_end;
+    if (!report->epoch_end) return;
+    model_ = ModelOf(decisions_, rows_, gamma_);
+    report->loss = Evaluate(training()).loss;
+  }
+
+  void PredictRows(const float* x, int64_t count, float* out) const override {
+    for (int64_t i = 0; i < count; ++i, x += features(), out += outputs()) {
+      const std::vector<double> decisions = Decide(spec_, model_, x);
+      if (classes() == 0) {
+        out[0] = static_cast<float>(decisions[0]);
+      } else if (classes() == 2) {
+        out[0] = static_cast<float>(1 / (1 + std::exp(-decisions[0])));
+        out[1] = 1 - out[0];
+      } else {
+        Vote(decisions, out);
+      }
+    }
+  }
+
+  void SaveState(CheckpointWriter* out) const override {
+    out->Integer(decisions_.size());
+    for (const Decision& decision : decisions_) {
+      const auto count = static_cast<int64_t>(decision.rows.size());
+      out->Integer(decision.rows.size());
+      out->Elements(Tensor::From<int64_t>({count}, decision.rows));
+      out->Elements(Tensor::From<double>({count}, decision.coefficients));
+      out->Number(decision.constant);
+    }
+  }
+  void LoadState(CheckpointReader* in) override {
+    std::vector<Decision> decisions;
+    const int64_t count = in->Count();
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t size = in->Count();
+      if (size < 0 || size > training().rows()) Fail("the checkpoint is damaged");
+      Tensor rows({size}, DType::kInt64), coefficients({size}, DType::kFloat64);
+      in->Elements(&rows);
+      in->Elements(&coefficients);
+      Decision& decision = decisions.emplace_back();
+      decision.rows.assign(rows.values<int64_t>().begin(), rows.values<int64_t>().end());
+      decision.coefficients.assign(coefficients.values<double>().begin(),
+                                   coefficients.values<double>().end());
+      decision.constant = in->Number();
+    }
+    in->Finish();
+    decisions_ = std::move(decisions);
+    if (static_cast<int64_t>(decisions_.size()) < total_steps()) return;
+    Prepare();
+    model_ = ModelOf(decisions_, rows_, gamma_);
+  }
+
+ private:
+  void Prepare() {
+    if (rows_.rows > 0) return;
+    rows_ = ReadRows(training());
+    const double variance = VarianceOf(rows_.x);
+    // As a model has it.
+    gamma_ = static_cast<float>(
+        spec_.gamma > 0 ? spec_.gamma
+                        : (variance > 0 ? 1 / (static_cast<double>(features()) * variance) : 1));
+  }
+
+  // Votes, and by how much they were won, as scikit-learn has them for one class against the rest.
+  void Vote(const std::vector<double>& decisions, float* out) const {
+    std::vector<double> votes(static_cast<size_t>(classes())), margins(votes.size());
+    for (size_t d = 0; d < decisions.size(); ++d) {
+      const auto first = static_cast<size_t>(pairs_[d].first);
+      const auto second = static_cast<size_t>(pairs_[d].second);
+      votes[decisions[d] > 0 ? first : second] += 1;
+      margins[first] += decisions[d];
+      margins[second] -= decisions[d];
+    }
+    double total = 0;
+    for (size_t k = 0; k < votes.size(); ++k) {
+      votes[k] += 0.5 + margins[k] / (3 * (std::abs(margins[k]) + 1));
+      total += votes[k];
+    }
+    for (size_t k = 0; k < votes.size(); ++k) out[k] = static_cast<float>(votes[k] / total);
+  }
+
+  SupportVectorSpec spec_;
+  std::vector<std::pair<int32_t, int32_t>> pairs_;
+  RowMatrix rows_;
+  float gamma_ = 0;
+  std::vector<Decision> decisions_;
+  Model model_;
+};
+
+}  // namespace
+
+std::unique_ptr<Learner> MakeSupportVectors(const SupportVectorSpec& spec,
+                                            const LearnerData& data) {
+  return std::make_unique<SupportVectorLearner>(spec, data);
+}
+
+std::vector<double> DecisionValues(const SupportVectorSpec& spec,
+                                   const std::vector<NamedTensor>& weights,
+                                   std::span<const float> row) {
+  const int64_t decisions = FindWeight(weights, "constants", DType::kFloat32).NumElements();
+  return Decide(spec, FromWeights(weights, static_cast<int64_t>(row.size()), decisions),
+                row.data());
+}
+
+}  // namespace beamline::engine

@@ -1,0 +1,155 @@
+// Nearest neighbours and naive Bayes.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "engine/core/error.h"
+#include "engine/learners/naive_bayes.h"
+#include "engine/learners/nearest_neighbours.h"
+#include "tests/engine/classics/fixture.h"
+
+namespace beamline::engine::testing {
+namespace {
+
+// scikit-learn asks for two rows of the training, too.
+std::vector<double> ProbesAndRows(const Case& recorded) {
+  std::vector<double> probes = recorded.at("probes");
+  const std::vector<double>& x = recorded.at("x");
+  probes.insert(probes.end(), x.begin(), x.begin() + 10);
+  return probes;
+}
+
+TEST(NearestNeighbours, AreScikitLearns) {
+  for (const std::string target : {"classes", "numbers"}) {
+    for (const bool by_distance : {false, true}) {
+      const std::string name = "neighbours_" + target + (by_distance ? "_distance" : "_uniform");
+      SCOPED_TRACE(name);
+      const Case& recorded = FixtureCase(name);
+      const MemoryBatchSource rows = RowsOf(recorded, false);
+      const auto learner = MakeNearestNeighbours({.neighbours = 4, .by_distance = by_distance},
+                                                 {.layout = rows.layout(), .training = &rows});
+      StepReport report;
+      ASSERT_TRUE(learner->Step(&report));
+      EXPECT_FALSE(report.has_loss);
+      ExpectNear(Said(*learner, ProbesOf(recorded, ProbesAndRows(recorded))),
+                 recorded.at("predicted"), 1e-6);
+    }
+  }
+}
+
+// With one neighbour whose target is its number, what is said is who was nearest.
+TEST(NearestNeighbours, AreTheSameRowsInTheSameOrder) {
+  const Case& recorded = FixtureCase("neighbours_classes_uniform");
+  MemoryBatch batch;
+  batch.layout.features = 5;
+  batch.layout.targets = 1;
+  for (const double x : recorded.at("x")) batch.features.push_back(static_cast<float>(x));
+  batch.rows = 80;
+  const std::vector<double>& neighbours = recorded.at("neighbours");
+  for (int k = 1; k <= 4; ++k) {
+    // The mean of the first k, times k, less that of the first k - 1: the k-th.
+    batch.targets.clear();
+    for (int i = 0; i < 80; ++i) batch.targets.push_back(static_cast<float>(i));
+    const MemoryBatchSource rows(batch);
+    const LearnerData data{.layout = rows.layout(), .training = &rows};
+    const auto some = MakeNearestNeighbours({.neighbours = k}, data);
+    StepReport report;
+    some->Step(&report);
+    const std::vector<double> said = Said(*some, ProbesOf({{"x", recorded.at("x")},
+                                                           {"y", std::vector<double>(80)},
+                                                           {"weights", std::vector<double>(80)}},
+                                                          ProbesAndRows(recorded)));
+    for (size_t i = 0; i < said.size(); ++i) {
+      double sum = 0;
+      for (int n = 0; n < k; ++n) sum += neighbours[4 * i + static_cast<size_t>(n)];
+      EXPECT_NEAR(said[i] * k, sum, 1e-3) << i << " " << k;
+    }
+  }
+}
+
+TEST(NearestNeighbours, TakeTheFirstOfRowsThatAreEquallyNear) {
+  MemoryBatch batch;
+  batch.layout.features = 1;
+  batch.layout.targets = 1;
+  batch.features = {3, 1, -1, 1, -1};
+  batch.targets = {0, 10, 20, 30, 40};
+  batch.rows = 5;
+  const MemoryBatchSource rows(batch);
+  batch.features = {0};
+  batch.targets = {0};
+  batch.rows = 1;
+  const MemoryBatchSource probe(batch);
+  for (const auto& [neighbours, mean] : {std::pair(1, 10.0), {2, 15.0}, {3, 20.0}}) {
+    const auto learner = MakeNearestNeighbours({.neighbours = neighbours},
+                                               {.layout = rows.layout(), .training = &rows});
+    StepReport report;
+    learner->Step(&report);
+    EXPECT_EQ(Said(*learner, probe), std::vector<double>{mean}) << neighbours;
+  }
+}
+
+TEST(NearestNeighbours, SameBitsAndMessages) {
+  const MemoryBatchSource rows = RowsOf(FixtureCase("neighbours_classes_uniform"), false);
+  ExpectSameBits(
+      [&](int threads, bool trains) {
+        return MakeNearestNeighbours(
+            {.neighbours = 3, .threads = threads},
+            {.layout = rows.layout(), .training = trains ? &rows : nullptr});
+      },
+      rows);
+  EXPECT_THROW(
+      MakeNearestNeighbours({.neighbours = 81}, {.layout = rows.layout(), .training = &rows}),
+      Error);
+  const MemoryBatchSource weighted = RowsOf(FixtureCase("naive_bayes"), true);
+  EXPECT_THROW(MakeNearestNeighbours({}, {.layout = weighted.layout(), .training = &weighted}),
+               Error);
+}
+
+// A parameter as a model has it: two floats.
+std::vector<double> Sum(const Learner& learner, const std::string& name) {
+  std::vector<double> sum = WeightOf(learner, name);
+  const std::vector<double> rest = WeightOf(learner, name + ".rest");
+  for (size_t i = 0; i < sum.size(); ++i) sum[i] += rest[i];
+  return sum;
+}
+
+TEST(NaiveBayes, IsScikitLearns) {
+  const Case& recorded = FixtureCase("naive_bayes");
+  const MemoryBatchSource rows = RowsOf(recorded, true);
+  const auto learner =
+      MakeNaiveBayes({.smoothing = 1e-3}, {.layout = rows.layout(), .training = &rows});
+  StepReport report;
+  ASSERT_TRUE(learner->Step(&report));
+  ExpectNear(Sum(*learner, "means"), recorded.at("means"), 1e-9);
+  ExpectNear(Sum(*learner, "variances"), recorded.at("variances"), 1e-9);
+  ExpectNear(Sum(*learner, "priors"), recorded.at("priors"), 1e-9);
+  ExpectNear(Said(*learner, ProbesOf(recorded, recorded.at("probes"))), recorded.at("predicted"),
+             1e-7);  // Probabilities are floats.
+}
+
+TEST(NaiveBayes, SameBitsAndMessages) {
+  const MemoryBatchSource rows = RowsOf(FixtureCase("naive_bayes"), true);
+  ExpectSameBits(
+      [&](int threads, bool trains) {
+        return MakeNaiveBayes({.threads = threads},
+                              {.layout = rows.layout(), .training = trains ? &rows : nullptr});
+      },
+      rows);
+  const MemoryBatchSource numbers = RowsOf(FixtureCase("ridge"), true);
+  EXPECT_THROW(MakeNaiveBayes({}, {.layout = numbers.layout(), .training = &numbers}), Error);
+  MemoryBatch batch;
+  batch.layout.features = 1;
+  batch.layout.classes = 2;
+  batch.features = {1, 2, 3, 4};
+  batch.labels = {0, 0, 1, 1};
+  batch.rows = 4;
+  batch.layout.has_weights = true;
+  batch.weights = {1, 1, 1, -2};
+  const MemoryBatchSource negative(batch);
+  const auto learner = MakeNaiveBayes({}, {.layout = batch.layout, .training = &negative});
+  StepReport report;
+  EXPECT_THROW(learner->Step(&report), Error);
+}
+
+}  // namespace
+}  // namespace beamline::engine::testing
