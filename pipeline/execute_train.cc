@@ -279,6 +279,7 @@ class TrainRun {
     }
     for (const auto& [name, share] : ImportanceOf(*learner_, training_.card)) {
       metrics[name] = share;
+      EmitMetric(name, share, last_);
     }
     if (training_.validation == nullptr) return;
     metrics["validation_loss"] = learner_->Evaluate(*training_.validation).loss;

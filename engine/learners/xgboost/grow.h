@@ -33,7 +33,8 @@ struct GrowSettings {
 
 class TreeGrower {
  public:
-  // Copies the features. Throws Error if the library refuses them.
+  // Copies the features. The trees do not depend on the number of threads. Throws Error if the
+  // library refuses them.
   TreeGrower(const RowMatrix& rows, GrowSettings settings, int threads);
   ~TreeGrower();
   TreeGrower(const TreeGrower&) = delete;

@@ -17,6 +17,10 @@ constexpr int64_t kTileRows = 512;
 // As the library has it.
 constexpr double kLeastCurvature = 1e-16;
 
+// Numbers for which one more thread pays: the library starts and joins them at every node of a
+// tree.
+constexpr int64_t kNumbersOfThread = int64_t{1} << 20;
+
 std::string Describe(const TreeSettings& s) {
   return Concat(s.boosts ? "boosted trees " : "forest ", s.trees, ' ', s.grow.max_depth, ' ',
                 Exact(s.grow.learning_rate), ' ', Exact(s.grow.penalty), ' ',
@@ -57,7 +61,10 @@ void TreeLearner::Prepare() {
   if (grower_ != nullptr) return;
   Follow(training(), &training_rows_);
   if (validation() != nullptr) Follow(*validation(), &validation_rows_);
-  grower_ = std::make_unique<TreeGrower>(training_rows_.rows, settings_.grow, settings_.threads);
+  const int64_t numbers = training().rows() * features();
+  const auto threads =
+      static_cast<int>(std::clamp<int64_t>(numbers / kNumbersOfThread, 1, settings_.threads));
+  grower_ = std::make_unique<TreeGrower>(training_rows_.rows, settings_.grow, threads);
 }
 
 void TreeLearner::Follow(const BatchSource& source, Followed* followed) {

@@ -76,13 +76,14 @@ TEST(Linear, SameBitsForAnyThreadsAndAfterAnyResumption) {
 
 MemoryBatch Line() {
   MemoryBatch batch;
-  batch.layout.features = 3;
+  batch.layout.features = 4;
   batch.layout.targets = 1;
   for (int i = 0; i < 20; ++i) {
     const auto x = static_cast<float>(i);
     // The second depends on the first, the third is constant.
-    batch.features.insert(batch.features.end(), {x, 1 - 2 * x, 7});
-    batch.targets.push_back(3 * x + 1);
+    const auto z = static_cast<float>(i * i % 7);
+    batch.features.insert(batch.features.end(), {x, 0.3F - 0.7F * x, 7, z});
+    batch.targets.push_back(3 * x + 1 + 5 * z);
   }
   batch.rows = 20;
   return batch;
@@ -91,7 +92,7 @@ MemoryBatch Line() {
 TEST(Linear, LeavesOutFeaturesThatDependOnOthers) {
   const MemoryBatchSource rows(Line());
   const auto learner = Train({}, rows);
-  ExpectNear(WeightOf(*learner, "weights"), {3, 0, 0}, 1e-6);
+  ExpectNear(WeightOf(*learner, "weights"), {3, 0, 0, 5}, 1e-6);
   ExpectNear(WeightOf(*learner, "bias"), {1}, 1e-6);
 }
 
