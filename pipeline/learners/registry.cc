@@ -75,6 +75,28 @@ const std::vector<LearnerKind>& LearnerKinds() {
           {.classes = true, .numbers = true, .windows = true, .epochs = "trees"}),
       Kind<v1::RandomForestLearner>(
           {.classes = true, .numbers = true, .windows = true, .epochs = "trees"}),
+      Kind<v1::IsolationForestLearner>({.reconstruct = true, .windows = true}),
+      Kind<v1::KMeansLearner>({.reconstruct = true, .windows = true}),
+      Kind<v1::PrincipalComponentsLearner>({.reconstruct = true, .windows = true}),
+      Kind<v1::KohonenLearner>({.reconstruct = true, .windows = true, .epochs = "epochs"}),
+      Kind<v1::MarkovLearner>({.next_token = true, .windows = true}),
+      Kind<v1::HopfieldLearner>({.reconstruct = true, .windows = true, .weights = false}),
+      Kind<v1::BoltzmannLearner>({.reconstruct = true, .windows = true, .epochs = "epochs"}),
+      Kind<v1::RestrictedBoltzmannLearner>(
+          {.reconstruct = true, .windows = true, .epochs = "epochs"}),
+      Kind<v1::DeepBeliefLearner>({.classes = true,
+                                   .numbers = true,
+                                   .forecast = true,
+                                   .windows = true,
+                                   .epochs = "epochs"}),
+      Kind<v1::RadialBasisLearner>(
+          {.classes = true, .numbers = true, .forecast = true, .windows = true}),
+      Kind<v1::ExtremeLearner>(
+          {.classes = true, .numbers = true, .forecast = true, .windows = true}),
+      Kind<v1::EchoStateLearner>(
+          {.classes = true, .numbers = true, .forecast = true, .windows = true, .sequences = true}),
+      Kind<v1::LiquidStateLearner>(
+          {.classes = true, .numbers = true, .forecast = true, .windows = true, .sequences = true}),
   };
   return kKinds;
 }
