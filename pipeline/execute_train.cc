@@ -8,6 +8,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/strings.h"
+#include "pipeline/csv_writer.h"
 #include "pipeline/execute_internal.h"
 #include "pipeline/fitted.h"
 #include "pipeline/initial_model.h"

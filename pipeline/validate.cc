@@ -183,7 +183,7 @@ void CheckStep(Context& context, const std::string& path, const v1::Step& step) 
       context.unimplemented.Add(path + ".scaling_study", "scaling studies are not built yet");
       break;
     case v1::Step::kCommand:
-      context.unimplemented.Add(path + ".command", "command steps are not built yet");
+      CheckCommand(context, path + ".command", step.command());
       break;
     case v1::Step::KIND_NOT_SET:
       context.errors.Add(path,
@@ -280,7 +280,8 @@ absl::Status Verdict::ToStatus() const {
 
 Verdict Validate(const v1::PipelineDefinition& definition, const ValidateOptions& options) {
   validation::Context context{
-      definition, Violations(options.positions), Violations(options.positions), {}, {}};
+      definition,     Violations(options.positions), Violations(options.positions), {}, {},
+      options.for_run};
   validation::CheckNames(context);
   validation::CheckInputs(context, options);
   for (int i = 0; i < definition.steps_size(); ++i) {

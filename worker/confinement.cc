@@ -33,6 +33,8 @@ constexpr int64_t kMemoryPerThread = 10 << 20;
 // What CUDA's libraries take of main memory for themselves, and the threads that they start.
 constexpr int64_t kMemoryOfCuda = int64_t{4} << 30;
 constexpr int kThreadsOfCuda = 32;
+// What interpreters and their libraries reserve, whether they use it or not.
+constexpr int64_t kMemoryOfPrograms = int64_t{1} << 30;
 
 bool WriteText(const char* path, const std::string& text) {
   const UniqueFd fd(open(path, O_WRONLY | O_CLOEXEC));
@@ -93,7 +95,8 @@ void ApplyLimits(const ConfinementLimits& limits, bool own_users, ConfinementRep
               Limit(RLIMIT_CORE, 0);
   const int threads = limits.threads + (limits.gpus ? kThreadsOfCuda : 0);
   if (limits.memory_bytes > 0 && !kSanitized) {
-    const int64_t overhead = kMemoryOverhead + (limits.gpus ? kMemoryOfCuda : 0);
+    const int64_t overhead = kMemoryOverhead + (limits.gpus ? kMemoryOfCuda : 0) +
+                             (limits.program ? kMemoryOfPrograms : 0);
     good &= Limit(RLIMIT_DATA, limits.memory_bytes + overhead + threads * kMemoryPerThread);
   }
   report.push_back(good ? "limits" : absl::StrCat("not all limits: ", std::strerror(errno)));

@@ -29,6 +29,7 @@ struct Rpc {
 BEAMLINE_RPC(ProjectService, CreateProject, CreateProjectRequest, v1::Project);
 BEAMLINE_RPC(ProjectService, GetProject, GetProjectRequest, v1::Project);
 BEAMLINE_RPC(ProjectService, ListProjects, ListProjectsRequest, v1::ListProjectsResponse);
+BEAMLINE_RPC(ProjectService, UpdateProject, UpdateProjectRequest, v1::Project);
 BEAMLINE_RPC(ProjectService, SetMember, SetMemberRequest, v1::Member);
 BEAMLINE_RPC(ProjectService, RemoveMember, RemoveMemberRequest, google::protobuf::Empty);
 BEAMLINE_RPC(ProjectService, ListMembers, ListMembersRequest, v1::ListMembersResponse);

@@ -17,6 +17,7 @@
 #include "pipeline/violation.h"
 #include "pipeline/yaml.h"
 #include "server/api/answer.h"
+#include "server/commands.h"
 #include "server/coordinator.h"
 #include "server/dataset_lookup.h"
 #include "server/errors.h"
@@ -142,6 +143,7 @@ absl::Status CheckAgain(Transaction& transaction, const std::string& project, co
                                    "for a larger max_queued_runs"),
                       kRetryQueueMs);
   }
+  RETURN_IF_ERROR(CheckCommands(transaction.store(), project, run.definition()));
   for (const auto& [name, input] : run.definition().inputs()) {
     RETURN_IF_ERROR(
         store::GetDataset(transaction.store(), project, store::IdOf(input.dataset())).status());

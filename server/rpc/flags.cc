@@ -76,6 +76,10 @@ const std::vector<Flag>& Table() {
       Text("--print-join-token", "FILE",
            "Write a fresh token to FILE (mode 0600), with which workers may join within a day.",
            &Flags::print_join_token),
+      Switch("--allow-programs",
+             "Let the project \"default\" run programs of its members' own (command steps): for a\n"
+             "server that one person runs on a machine of their own.",
+             &Flags::allow_programs),
       {"--log-level", "LEVEL", "debug, info, warning or error. Default: info", SetLevel},
       Switch("--help", "Print this.", &Flags::help),
       Switch("--version", "Print the version.", &Flags::version),

@@ -17,6 +17,7 @@ struct Flags {
   std::string ready_file;
   std::string init_admin;
   std::string print_join_token;
+  bool allow_programs = false;
   log::Level log_level = log::Level::kInfo;
   bool help = false;
   bool version = false;
