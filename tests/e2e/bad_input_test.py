@@ -5,8 +5,8 @@ import unittest
 import harness
 from harness import STUBS, grpc
 
-CLUSTER, DATASET, PIPELINE, RUN = (STUBS[name][0]
-                                   for name in ('cluster', 'dataset', 'pipeline', 'run'))
+CLUSTER, DATASET, EVENT, PIPELINE, RUN = (
+    STUBS[name][0] for name in ('cluster', 'dataset', 'event', 'pipeline', 'run'))
 GOOD = harness.pipeline()
 
 # (what, definition, parts of the message). The place is FILE:LINE:COLUMN or a field path.
@@ -123,7 +123,7 @@ class BadInputTest(harness.ClusterTest):
         message = result.err
         if result.code == 0:
             run = self.cluster.wait_for_end(result.out.strip())
-            self.assertEqual(run.state, RUN.RUN_STATE_FAILED)
+            self.assertEqual(run.state, EVENT.RUN_STATE_FAILED)
             self.assertEqual(run.failure.kind, STUBS['common'][0].FAILURE_KIND_USER, run.failure)
             message = f'{run.failure.field}: {run.failure.message}'
         else:

@@ -10,6 +10,7 @@ import unittest
 import harness
 from harness import STUBS, wait_for
 
+EVENT = STUBS['event'][0]
 RUN = STUBS['run'][0]
 
 # Long enough to be disturbed in the middle, on any machine.
@@ -38,7 +39,7 @@ class FaultsTest(unittest.TestCase):
         self.cluster.wait_for_event(
             name, lambda event: event.progress.step > event.progress.total_steps // 4,
             'it was in the middle')
-        self.assertEqual(self.cluster.run(name).state, RUN.RUN_STATE_RUNNING)
+        self.assertEqual(self.cluster.run(name).state, EVENT.RUN_STATE_RUNNING)
         return name
 
     def check(self, name):
@@ -47,7 +48,7 @@ class FaultsTest(unittest.TestCase):
         sequences = [event.sequence for event in self.cluster.events(name)]
         self.assertEqual(sequences, list(range(1, len(sequences) + 1)))
         ends = [event for event in self.cluster.events(name)
-                if event.run_state.state == RUN.RUN_STATE_SUCCEEDED]
+                if event.run_state.state == EVENT.RUN_STATE_SUCCEEDED]
         self.assertEqual(len(ends), 1)
 
     def attempts(self, name):

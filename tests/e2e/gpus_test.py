@@ -6,7 +6,7 @@ import unittest
 import harness
 from harness import STUBS, wait_for
 
-RUN, COMMON = (STUBS[name][0] for name in ('run', 'common'))
+RUN, COMMON, EVENT = (STUBS[name][0] for name in ('run', 'common', 'event'))
 
 
 class GpusTest(unittest.TestCase):
@@ -42,7 +42,7 @@ class GpusTest(unittest.TestCase):
 
         run = self.create('named', '{gpus: 1, gpu_memory_bytes: 40 GiB}')
         ended = self.cluster.wait_for_end(run)
-        self.assertEqual(ended.state, RUN.RUN_STATE_FAILED)
+        self.assertEqual(ended.state, EVENT.RUN_STATE_FAILED)
         failure = self.task(run).failure
         self.assertEqual(failure.kind, COMMON.FAILURE_KIND_INFRASTRUCTURE)
         self.assertIn('device gpu0 cannot be used: ', failure.message)
@@ -58,11 +58,11 @@ class GpusTest(unittest.TestCase):
                                            '--task-binary', idle)
         self.addCleanup(worker.kill)
         first = self.create('first', '{gpus: 1}')
-        wait_for(lambda: self.task(first).state == RUN.TASK_STATE_RUNNING, 'the first step runs')
+        wait_for(lambda: self.task(first).state == EVENT.TASK_STATE_RUNNING, 'the first step runs')
         second = self.create('second', '{gpus: 1}')
         third = self.create('third', '{cpus: 1}')
-        wait_for(lambda: self.task(third).state == RUN.TASK_STATE_RUNNING, 'the third step runs')
-        self.assertEqual(self.task(second).state, RUN.TASK_STATE_QUEUED)
+        wait_for(lambda: self.task(third).state == EVENT.TASK_STATE_RUNNING, 'the third step runs')
+        self.assertEqual(self.task(second).state, EVENT.TASK_STATE_QUEUED)
         self.assertIn('busy', self.cluster.cli('run', 'why', second, check=0).out)
 
         # The worker goes, and its tasks with it: what waited gets its turn elsewhere.

@@ -11,6 +11,7 @@ import xml.dom.minidom
 import harness
 from harness import STUBS
 
+EVENT = STUBS['event'][0]
 RUN = STUBS['run'][0]
 
 SEARCH = '''
@@ -186,7 +187,7 @@ class SearchTest(harness.ClusterTest):
         self.cluster.wait_for_event(name, lambda event: event.progress.step > 0, 'it trains')
         self.cluster.cli('run', 'cancel', name.rsplit('/', 1)[1], check=0)
         run = self.cluster.wait_for_end(name)
-        self.assertEqual(run.state, RUN.RUN_STATE_CANCELLED)
+        self.assertEqual(run.state, EVENT.RUN_STATE_CANCELLED)
         self.check_events(name)
 
 

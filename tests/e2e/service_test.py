@@ -7,7 +7,8 @@ import unittest
 import harness
 from harness import STUBS, wait_for
 
-RUN, DATASET, MODEL, CLUSTER = (STUBS[name][0] for name in ('run', 'dataset', 'model', 'cluster'))
+RUN, DATASET, MODEL, CLUSTER, EVENT = (STUBS[name][0]
+                                       for name in ('run', 'dataset', 'model', 'cluster', 'event'))
 
 
 GENERATE = """
@@ -94,7 +95,7 @@ class ServiceTest(harness.ClusterTest):
         self.cluster.expect_success(name)
         events = self.cluster.events(name)
         self.assertEqual([event.sequence for event in events], list(range(1, len(events) + 1)))
-        self.assertEqual(events[-1].run_state.state, RUN.RUN_STATE_SUCCEEDED)
+        self.assertEqual(events[-1].run_state.state, EVENT.RUN_STATE_SUCCEEDED)
         for after in (1, len(events) // 2, len(events) - 1):
             self.assertEqual(self.cluster.events(name, after), events[after:])
         error = self.assert_code(
@@ -177,7 +178,7 @@ class ServiceTest(harness.ClusterTest):
         self.cluster.wait_for_event(name, lambda e: e.HasField('progress'), 'it trains')
         self.cluster.cli('run', 'cancel', name, '--reason', 'enough', check=0)
         run = self.cluster.wait_for_end(name, 30)
-        self.assertEqual(run.state, RUN.RUN_STATE_CANCELLED)
+        self.assertEqual(run.state, EVENT.RUN_STATE_CANCELLED)
         wait_for(lambda: not self.cluster.task_pids(self.cluster.workers['w1']), 'its process ends')
         self.cluster.cli('run', 'watch', name, check=1)
         self.cluster.cli('run', 'cancel', name, check=0)
@@ -196,7 +197,7 @@ class ServiceTest(harness.ClusterTest):
         self.assertEqual(watch.returncode, 130, err)
         self.assertIn('beamline run watch', err)
         self.assertIn('beamline run cancel', err)
-        self.assertEqual(self.cluster.run(name).state, RUN.RUN_STATE_RUNNING)
+        self.assertEqual(self.cluster.run(name).state, EVENT.RUN_STATE_RUNNING)
         self.cluster.cli('run', 'cancel', name, check=0)
         self.cluster.wait_for_end(name, 30)
 
