@@ -12,6 +12,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -88,6 +90,21 @@ bool InOwnUserNamespace() {
   return words.size() == 3 && words[2] == "1";
 }
 
+// All that the kernel counts against RLIMIT_NPROC of a user.
+int ThreadsOfUser(uid_t user) {
+  int threads = 0;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+    struct stat info;
+    if (stat(entry.path().c_str(), &info) != 0 || info.st_uid != user) continue;
+    // Beside "." and "..", a folder has a link for each folder in it.
+    if (stat((entry.path() / "task").c_str(), &info) == 0) {
+      threads += static_cast<int>(info.st_nlink) - 2;
+    }
+  }
+  return threads;
+}
+
 void ApplyLimits(const ConfinementLimits& limits, bool own_users, ConfinementReport& report) {
   // Writing beyond the limit then fails with EFBIG, which says more than a signal.
   signal(SIGXFSZ, SIG_IGN);
@@ -101,8 +118,14 @@ void ApplyLimits(const ConfinementLimits& limits, bool own_users, ConfinementRep
   }
   report.push_back(good ? "limits" : absl::StrCat("not all limits: ", std::strerror(errno)));
   if (kSanitized) report.push_back("no memory limit: built with a sanitizer");
-  // Elsewhere this would count all processes of the user, the daemon's among them.
-  if (own_users && geteuid() != 0) Limit(RLIMIT_NPROC, threads);
+  // Elsewhere this counts all processes of the user, the daemon's among them: room is left for as
+  // many as there are. Root's are not counted at all.
+  if (geteuid() == 0) return;
+  if (own_users) {
+    Limit(RLIMIT_NPROC, threads);
+  } else if (limits.program) {
+    Limit(RLIMIT_NPROC, threads + ThreadsOfUser(geteuid()));
+  }
 }
 
 }  // namespace

@@ -80,7 +80,9 @@ void RequireConfinement(const ConfinementReport& report) {
 // In the process that becomes the program.
 [[noreturn]] void BecomeProgram(std::vector<std::string> arguments, int error_fd,
                                 const ProgramLimits& programs, const ConfinementLimits& limits) {
-  setpgid(0, 0);
+  // A session of its own, so that the kernel, where it shares processors by sessions, does not let
+  // many processes crowd out those that watch them. No process can leave it.
+  setsid();
   dup2(error_fd, STDERR_FILENO);
   close_range(3, ~0U, 0);
   for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
@@ -144,7 +146,7 @@ class Keeper {
   }
 
   [[noreturn]] void End() {
-    if (program_ > 0) kill(-program_, SIGKILL);
+    if (program_ > 0) SignalAll(SIGKILL);
     _exit(EXIT_SUCCESS);
   }
 
@@ -158,15 +160,17 @@ class Keeper {
         kill(program_, SIGTERM);
         return;
       case ProgramSignal::kKill:
-        kill(-program_, SIGKILL);
-        return;
+        return SignalAll(SIGKILL);
       case ProgramSignal::kHold:
-        kill(-program_, SIGSTOP);
-        return;
+        return SignalAll(SIGSTOP);
       case ProgramSignal::kGoOn:
-        kill(-program_, SIGCONT);
-        return;
+        return SignalAll(SIGCONT);
     }
+  }
+
+  void SignalAll(int signal) const {
+    // It may not have its group yet.
+    if (kill(-program_, signal) != 0) kill(program_, signal);
   }
 
   void StartOne() {
@@ -189,7 +193,6 @@ class Keeper {
       BecomeProgram({order.arguments().begin(), order.arguments().end()}, write_end.get(),
                     programs_, limits_);
     }
-    setpgid(program_, program_);
   }
 
   // On to the task's own standard error, which the worker reads.
@@ -224,7 +227,7 @@ class Keeper {
 
   void Exceeds(ProgramEnd::Cause cause) {
     cause_ = cause;
-    kill(-program_, SIGKILL);
+    SignalAll(SIGKILL);
   }
 
   // The program, and what programs left behind.

@@ -40,7 +40,7 @@ void MountOwn(int64_t memory_bytes, ConfinementLimits& limits) {
   if (!limits.own_proc) return;
   // Since Linux 6.14 a namespace has a bound of its own on processes and threads.
   const UniqueFd most(open("/proc/sys/kernel/pid_max", O_WRONLY | O_CLOEXEC));
-  const std::string text = absl::StrCat(4 * limits.threads);
+  const std::string text = absl::StrCat(limits.threads);
   if (most) [[maybe_unused]]
     const ssize_t ignored = write(most.get(), text.data(), text.size());
 }
@@ -74,7 +74,7 @@ absl::StatusOr<std::unique_ptr<ProgramKeeper>> ProgramKeeper::Start(const Progra
   limits.memory_bytes = programs.memory_bytes;
   limits.file_bytes = int64_t{16} << 30;
   limits.open_files = 1024;
-  limits.threads = programs.processes;
+  limits.threads = programs.threads_in_all;
   limits.gpus = programs.gpus;
   limits.program = true;
   pid_t pid = Clone(CLONE_NEWPID | CLONE_NEWNS);

@@ -30,6 +30,8 @@ struct ProgramLimits {
   // Unit: bytes.
   int64_t memory_bytes = 0;
   int processes = 256;
+  // Of all processes, where the kernel can bound that; the margin is for numeric libraries.
+  int threads_in_all = 1024;
   // That they are told to compute with.
   int threads = 1;
   bool gpus = false;
