@@ -107,8 +107,7 @@ void RunEvaluate(Task& task, v1::TaskEnd* end) {
   const std::string path = task.path() + ".evaluate";
   const ModelFile model = task.OpenModel(ModelKey(evaluate.model()));
   Inference inference = PrepareInference(model.card);
-  inference.spec.threads = task.threads();
-  inference.spec.backend = task.Backend(false);
+  inference.Use(task.threads(), task.Backend(false));
   Chosen chosen = At(path, [&] { return ChooseRows(task, evaluate, model.card); });
   if (chosen.examples.empty()) {
     throw TaskFailure(v1::FAILURE_KIND_USER,

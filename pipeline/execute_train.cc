@@ -50,13 +50,8 @@ class TrainRun {
     training_ =
         PrepareTraining(dataset, &arcs, train_, task_.definition().seed(), path,
                         task_.FeatureBytes() / 2, fold, begins() ? &initial_.card : nullptr);
-    training_.spec.threads = task_.threads();
-    training_.spec.backend = backend_;
-    if (generates()) {
-      training_.adversarial->threads = task_.threads();
-      training_.adversarial->backend = backend_;
-    }
-    const std::string at = path + (generates() ? ".adversarial" : ".network");
+    training_.Use(task_.threads(), backend_);
+    const std::string at = absl::StrCat(path, ".", LearnerField(train_));
     At(at, [&] { learner_ = MakeLearner(training_); });
     if (begins()) At(path + ".initial_model", [&] { TakeInitialWeights(); });
     Restore();
@@ -134,7 +129,7 @@ class TrainRun {
     while (!learner_->done()) {
       if (Stopped(end)) return;
       if (!learner_->Step(&report)) break;
-      if (!std::isfinite(report.loss)) Diverged(report.step);
+      if (report.has_loss && !std::isfinite(report.loss)) Diverged(report.step);
       const bool due = task_.Millis() - last_progress_ms_ >= kProgressMillis;
       if (first || due || learner_->done()) Report(report);
       first = false;
@@ -147,10 +142,14 @@ class TrainRun {
   }
 
   [[noreturn]] void Diverged(int64_t step) {
+    const bool other = training_.other.kind != nullptr;
     throw PlacedError(absl::StrCat("the loss is not a number any more at step ", step,
-                                   ": lower the learning rate, or set clip_norm"),
-                      task_.path() + (generates() ? ".train.adversarial.discriminator.optimizer"
-                                                  : ".train.network.optimizer"));
+                                   other ? ": scale the features, or lower the learning rate"
+                                         : ": lower the learning rate, or set clip_norm"),
+                      absl::StrCat(task_.path(), ".train.", LearnerField(train_),
+                                   other         ? ""
+                                   : generates() ? ".discriminator.optimizer"
+                                                 : ".optimizer"));
   }
 
   bool Stopped(v1::TaskEnd* end) {
@@ -193,9 +192,8 @@ class TrainRun {
     progress.set_step(learner_->step());
     progress.set_total_steps(learner_->total_steps());
     progress.set_epoch(static_cast<int32_t>(report.epoch));
-    progress.set_total_epochs(
-        static_cast<int32_t>(generates() ? training_.adversarial->epochs : training_.spec.epochs));
-    progress.set_loss(report.loss);
+    progress.set_total_epochs(EpochsOf(train_));
+    if (report.has_loss) progress.set_loss(report.loss);
     progress.set_activity("training");
     const int64_t elapsed_ms = now_ms - last_progress_ms_;
     if (report.examples_seen > last_examples_ && last_examples_ >= 0 && elapsed_ms > 0) {
@@ -228,7 +226,7 @@ class TrainRun {
   }
 
   void EndEpoch(const engine::StepReport& report) {
-    EmitMetric("loss", report.training_loss, report);
+    if (report.has_loss) EmitMetric("loss", report.training_loss, report);
     // Penalties of layers and weights are in "loss": what is left without them.
     const bool penalised = report.training_main_loss != report.training_loss;
     if (penalised) EmitMetric("main_loss", report.training_main_loss, report);
@@ -277,7 +275,7 @@ class TrainRun {
     metrics["steps"] = static_cast<double>(learner_->step());
     if (last_.step > 0) {
       metrics["epochs"] = static_cast<double>(last_.epoch + 1);
-      metrics["loss"] = last_.training_loss;
+      if (last_.has_loss) metrics["loss"] = last_.training_loss;
     }
     if (training_.validation == nullptr) return;
     metrics["validation_loss"] = learner_->Evaluate(*training_.validation).loss;

@@ -18,8 +18,34 @@ using engine::data::FittedStep;
 
 constexpr int64_t kRowsAtOnce = 4096;
 
-// Calls use(row, truth, prediction) for each row of the source: truth are its targets if it has any
-// (forecasts), else its features.
+// What a learner says of a row.
+struct RowSaid {
+  // Targets if the row has any (forecasts), else features; and what the learner makes of them,
+  // empty if it gives a score instead.
+  std::span<const float> truth;
+  std::span<const float> made;
+  float score = 0;
+  // Empty if the learner has none; a cluster then is -1.
+  std::span<const float> code;
+  int64_t cluster = -1;
+};
+
+// Row i of several that are equally long.
+std::span<const float> RowOf(const engine::Tensor& tensor, size_t i, size_t rows) {
+  const std::span<const float> all = tensor.values<float>();
+  return all.subspan(i * (all.size() / rows), all.size() / rows);
+}
+
+RowSaid SaidOfRow(const engine::Predictions& all, size_t i, size_t rows) {
+  RowSaid said;
+  said.made = RowOf(all.probabilities, i, rows);
+  if (said.made.empty()) said.score = all.row_losses.values<float>()[i];
+  if (all.codes.NumElements() > 0) said.code = RowOf(all.codes, i, rows);
+  if (all.clusters.NumElements() > 0) said.cluster = all.clusters.values<int64_t>()[i];
+  return said;
+}
+
+// Calls use(said) for each row of the source.
 template <typename Use>
 void ForEachRow(engine::Learner& learner, const engine::BatchSource& source, const Use& use) {
   const bool targets = source.layout().targets > 0;
@@ -34,10 +60,10 @@ void ForEachRow(engine::Learner& learner, const engine::BatchSource& source, con
     source.Gather(rows, {.features = targets ? nullptr : truth.data(),
                          .targets = targets ? truth.data() : nullptr});
     const engine::Predictions predictions = learner.Predict(source, rows);
-    const std::span<const float> made = predictions.probabilities.values<float>();
     for (size_t i = 0; i < rows.size(); ++i) {
-      use(rows[i], std::span<const float>(truth).subspan(i * width, width),
-          made.subspan(i * width, width));
+      RowSaid said = SaidOfRow(predictions, i, rows.size());
+      said.truth = std::span<const float>(truth).subspan(i * width, width);
+      use(said);
     }
   }
 }
@@ -111,14 +137,17 @@ static void AddRows(const engine::data::FittedTransforms& transforms, std::span<
 
 RowErrors ErrorsOf(engine::Learner& learner, const engine::BatchSource& source) {
   RowErrors errors;
-  errors.squared.reserve(static_cast<size_t>(source.rows()));
+  errors.scores.reserve(static_cast<size_t>(source.rows()));
   errors.absolute.reserve(static_cast<size_t>(source.rows()));
-  ForEachRow(learner, source,
-             [&](int64_t, std::span<const float> features, std::span<const float> made) {
-               const Error error = ErrorOf(features, made);
-               errors.squared.push_back(error.squared);
-               errors.absolute.push_back(error.absolute);
-             });
+  ForEachRow(learner, source, [&](const RowSaid& said) {
+    if (said.made.empty()) {
+      errors.scores.push_back(said.score);
+      return;
+    }
+    const Error error = ErrorOf(said.truth, said.made);
+    errors.scores.push_back(error.squared);
+    errors.absolute.push_back(error.absolute);
+  });
   return errors;
 }
 
@@ -153,13 +182,13 @@ std::map<std::string, double> MeasureErrors(const RowErrors& errors,
   for (const std::string& name :
        names.empty() ? ReconstructionMetrics(!anomalies.empty()) : names) {
     double value = std::nan("");
-    if (name == "mse") value = WeightedMean(errors.squared, weights);
-    if (name == "mae") value = WeightedMean(errors.absolute, weights);
+    if (name == "mse" && !errors.absolute.empty()) value = WeightedMean(errors.scores, weights);
+    if (name == "mae" && !errors.absolute.empty()) value = WeightedMean(errors.absolute, weights);
     if (name == "auc" && !anomalies.empty()) {
-      value = engine::metrics::RocAuc(errors.squared, anomalies, weights);
+      value = engine::metrics::RocAuc(errors.scores, anomalies, weights);
     }
     if (name == "pr_auc" && !anomalies.empty()) {
-      value = engine::metrics::PrAuc(errors.squared, anomalies, weights);
+      value = engine::metrics::PrAuc(errors.scores, anomalies, weights);
     }
     if (std::isfinite(value)) values[name] = value;
   }
@@ -173,8 +202,8 @@ v1::Evaluation MeasureReconstruction(const RowErrors& errors, std::span<const in
   for (const auto& [name, value] : MeasureErrors(errors, anomalies, weights, names)) {
     (*evaluation.mutable_metrics())[name] = value;
   }
-  evaluation.set_row_count(static_cast<int64_t>(errors.squared.size()));
-  if (!anomalies.empty()) AddRoc(errors.squared, anomalies, weights, &evaluation);
+  evaluation.set_row_count(static_cast<int64_t>(errors.scores.size()));
+  if (!anomalies.empty()) AddRoc(errors.scores, anomalies, weights, &evaluation);
   return evaluation;
 }
 
@@ -183,12 +212,14 @@ std::vector<v1::Prediction> PredictReconstruction(engine::Learner& learner,
                                                   const engine::data::FittedTransforms& transforms,
                                                   bool give_features) {
   std::vector<v1::Prediction> predictions;
-  ForEachRow(
-      learner, source, [&](int64_t, std::span<const float> features, std::span<const float> made) {
-        v1::Prediction& prediction = predictions.emplace_back();
-        prediction.set_reconstruction_error(static_cast<double>(ErrorOf(features, made).squared));
-        if (give_features) AddRows(transforms, made, prediction.mutable_reconstruction());
-      });
+  ForEachRow(learner, source, [&](const RowSaid& said) {
+    v1::Prediction& prediction = predictions.emplace_back();
+    const float error = said.made.empty() ? said.score : ErrorOf(said.truth, said.made).squared;
+    prediction.set_reconstruction_error(static_cast<double>(error));
+    if (give_features) AddRows(transforms, said.made, prediction.mutable_reconstruction());
+    prediction.mutable_embedding()->Add(said.code.begin(), said.code.end());
+    if (said.cluster >= 0) prediction.set_label(std::to_string(said.cluster));
+  });
   return predictions;
 }
 

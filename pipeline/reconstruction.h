@@ -16,10 +16,12 @@
 
 namespace beamline::pipeline {
 
-// Errors of each row over its features, or those of the rows behind it, as the network sees them.
+// Errors of each row over its features, or those of the rows behind it, as the learner sees them.
 struct RowErrors {
-  std::vector<float> squared;   // mean of (prediction - feature)^2
-  std::vector<float> absolute;  // mean of |prediction - feature|
+  // Mean of (prediction - feature)^2; of a learner that reconstructs nothing its own scores.
+  std::vector<float> scores;
+  // Mean of |prediction - feature|; empty where there are scores.
+  std::vector<float> absolute;
 };
 // Goes through all rows of `source`, some at a time: memory does not grow with their number.
 RowErrors ErrorsOf(engine::Learner& learner, const engine::BatchSource& source);
@@ -30,7 +32,7 @@ std::vector<int32_t> ReadAnomalies(const engine::data::Table& table,
                                    const v1::AnomalyLabels& labels,
                                    const std::vector<int64_t>& rows);
 
-// mse, mae; auc and pr_auc with squared errors as scores if there are `anomalies`. `names` empty:
+// mse, mae; auc and pr_auc by the scores if there are `anomalies`. `names` empty:
 // all of these. Figures that cannot be computed (no anomaly among the rows) are left out. `weights`
 // empty: 1 each.
 std::map<std::string, double> MeasureErrors(const RowErrors& errors,
@@ -49,7 +51,8 @@ std::vector<double> InColumnScale(const engine::data::FittedTransforms& transfor
                                   std::span<const float> made);
 
 // One prediction a row of `source`: its error and, if `give_features`, the reconstruction, numbers
-// in the scale of their columns.
+// in the scale of their columns; where the learner has such, the row's code as its embedding and
+// the number of its cluster as its label.
 std::vector<v1::Prediction> PredictReconstruction(engine::Learner& learner,
                                                   const engine::BatchSource& source,
                                                   const engine::data::FittedTransforms& transforms,

@@ -41,8 +41,7 @@ FittedTarget FitTargetOf(const Dataset& dataset, const std::vector<int64_t>& row
   const Column& column = dataset.table.Get(data.target());
   engine::data::TargetSpec spec;
   spec.column = data.target();
-  if (!TargetIsClass(data, train.network().loss(), ToProto(column.type()),
-                     DistinctOf(dataset, data.target()))) {
+  if (!PredictsClasses(train, ToProto(column.type()), DistinctOf(dataset, data.target()))) {
     spec.kind = TargetKind::kRegression;
     spec.standardize = true;
     return engine::data::FitTarget(dataset.table, rows, spec);
@@ -110,9 +109,13 @@ void RequireFeatures(const Inference& inference, const NetworkFacts& facts) {
                facts.features, " and ", codes);
 }
 
-template <typename Prepared>
-std::unique_ptr<engine::Learner> MakeLearnerOf(const Prepared& prepared,
+std::unique_ptr<engine::Learner> MakeLearnerOf(const Specification& prepared,
                                                engine::LearnerConfig config) {
+  if (prepared.other.kind != nullptr) {
+    return MakeLearner(prepared.other, {.layout = std::move(config.layout),
+                                        .training = config.training,
+                                        .validation = config.validation});
+  }
   if (prepared.adversarial.has_value()) {
     config.adversarial = &*prepared.adversarial;
     return engine::MakeLearner("adversarial", config);
@@ -153,11 +156,41 @@ void AddTokens(const engine::data::FittedTransforms& fitted, v1::ModelCard* card
   for (const std::string& category : fitted.columns[0].categories) card->add_classes(category);
 }
 
+// What the facts are to a learner that is no network; `rows` of 0: not known.
+LearnerFacts LearnerFactsOf(const v1::TrainingData& data, const NetworkFacts& facts, int64_t rows) {
+  LearnerFacts out;
+  out.task = TaskOf(data, !facts.classes.empty());
+  out.classes = static_cast<int64_t>(facts.classes.size());
+  if (out.task == LearnerTask::kNumbers) out.targets = 1;
+  if (out.task == LearnerTask::kForecast) out.targets = facts.FeatureOutputs();
+  out.features = facts.features * std::max<int64_t>(facts.steps, 1);
+  out.code_sizes = facts.code_sizes;
+  out.steps = facts.steps;
+  out.has_lengths = facts.has_lengths;
+  out.rows = rows;
+  out.validates = HasValidationRows(data.split());
+  return out;
+}
+
+// Each class has a label, also of two: a learner that is no network makes of them what it likes.
+engine::BatchLayout LearnerLayout(const LearnerFacts& facts, const NetworkFacts& data,
+                                  bool weighted) {
+  engine::BatchLayout layout = ToLayout({}, data, weighted);
+  layout.classes = facts.classes;
+  layout.targets = facts.targets;
+  return layout;
+}
+
 // What is trained, and what its rows look like; `at` is the field path of the data.
 void SpecifyLearner(const v1::TrainStep& train, const NetworkFacts& facts, uint64_t seed,
-                    const std::string& at, Training* out) {
+                    const std::string& at, int64_t rows, Training* out) {
   const bool weighted = !train.data().weight().empty();
-  if (train.has_adversarial()) {
+  if (FindLearnerKind(train) != nullptr) {
+    const LearnerFacts of_learner = LearnerFactsOf(train.data(), facts, rows);
+    out->other = ChooseLearner(train, of_learner, seed);
+    *out->card.mutable_learner() = out->other.learner;
+    out->layout = LearnerLayout(of_learner, facts, weighted);
+  } else if (train.has_adversarial()) {
     if (!facts.code_sizes.empty()) {
       throw PlacedError("codes cannot be generated: use one_hot in place of ordinal",
                         absl::StrCat(at, ".transforms"));
@@ -175,6 +208,14 @@ void SpecifyLearner(const v1::TrainStep& train, const NetworkFacts& facts, uint6
 }
 
 }  // namespace
+
+void Specification::Use(int threads, const std::string& backend) {
+  spec.threads = other.threads = threads;
+  spec.backend = backend;
+  if (!adversarial.has_value()) return;
+  adversarial->threads = threads;
+  adversarial->backend = backend;
+}
 
 Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs,
                          const v1::TrainStep& train, uint64_t seed, const std::string& path,
@@ -226,7 +267,7 @@ Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs
   const NetworkFacts facts =
       FactsOf(card, target.classes.empty() ? std::vector<int64_t>{}
                                            : CountClasses(truth, target.classes.size()));
-  SpecifyLearner(train, facts, seed, at, &out);
+  SpecifyLearner(train, facts, seed, at, split.train.size(), &out);
   if (data.has_graph()) {
     out.layout.nodes = At(absl::StrCat(at, ".graph"), [&] {
       if (!LearnsPairs(data)) seen = ReadArcs(table, *arcs, data.graph());
@@ -274,6 +315,15 @@ std::unique_ptr<engine::BatchSource> MakeSource(const engine::data::FittedTransf
 Inference PrepareInference(const v1::ModelCard& card) {
   Inference inference;
   const NetworkFacts facts = FactsOf(card, {});
+  if (card.has_learner()) {
+    const LearnerFacts of_learner = LearnerFactsOf(card.data(), facts, 0);
+    inference.other = ChooseLearner(card, of_learner);
+    inference.layout = LearnerLayout(of_learner, facts, !card.data().weight().empty());
+    inference.transforms = FromCard(card);
+    inference.target = TargetFromCard(card);
+    RequireFeatures(inference, facts);
+    return inference;
+  }
   if (card.has_adversarial()) {
     inference.adversarial = ToAdversarialSpec(card.adversarial(), facts.features);
     inference.adversarial->seed = card.seed();

@@ -14,6 +14,7 @@
 #include "engine/nn/adversarial_spec.h"
 #include "engine/nn/network_spec.h"
 #include "pipeline/examples.h"
+#include "pipeline/learners/registry.h"
 #include "pipeline/row_source.h"
 
 namespace beamline::pipeline {
@@ -41,13 +42,20 @@ auto At(const std::string& field, const Body& body) {
   }
 }
 
-struct Training {
-  // Complete but for parameter_count.
-  v1::ModelCard card;
-  // Of a learner that generates, `adversarial` in its place.
+// What learns: a network, or `adversarial` or `other` in its place.
+struct Specification {
   engine::NetworkSpec spec;
   std::optional<engine::AdversarialSpec> adversarial;
+  LearnerChoice other;
   engine::BatchLayout layout;
+
+  // Where it computes; a backend is a matter of networks.
+  void Use(int threads, const std::string& backend);
+};
+
+struct Training : Specification {
+  // Complete but for parameter_count.
+  v1::ModelCard card;
   std::unique_ptr<engine::BatchSource> training;
   // Null if there are no validation rows.
   std::unique_ptr<engine::BatchSource> validation;
@@ -80,10 +88,7 @@ std::unique_ptr<engine::BatchSource> MakeSource(const engine::data::FittedTransf
                                                 const Truth& truth, int64_t memory_bytes);
 
 // A learner's specification for prediction from a card, and its rows' layout.
-struct Inference {
-  engine::NetworkSpec spec;
-  std::optional<engine::AdversarialSpec> adversarial;
-  engine::BatchLayout layout;
+struct Inference : Specification {
   engine::data::FittedTransforms transforms;
   engine::data::FittedTarget target;
 };

@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
 #include "pipeline/metric_names.h"
-#include "pipeline/network.h"
 #include "pipeline/parameters.h"
 #include "pipeline/schema.h"
 
@@ -58,14 +57,8 @@ Objective ObjectiveOf(const v1::Step& step) {
   return objective;
 }
 
-int EpochsOf(const v1::TrainStep& train) {
-  const int32_t epochs =
-      train.has_adversarial() ? train.adversarial().epochs() : train.network().epochs();
-  return epochs > 0 ? epochs : kDefaultEpochs;
-}
-
 bool LeavesPredictions(const v1::TrainStep& train) {
-  return train.has_network() && HasTarget(train.data()) && !Embeds(train.network().loss());
+  return !train.has_adversarial() && HasTarget(train.data()) && !Embeds(train.network().loss());
 }
 
 std::string SpacePath(const v1::PipelineDefinition& definition, std::string_view step,

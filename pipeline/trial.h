@@ -35,9 +35,6 @@ struct Objective {
 };
 Objective ObjectiveOf(const v1::Step& step);
 
-// Of a whole training.
-int EpochsOf(const v1::TrainStep& train);
-
 // Whether its models predict a target, so that those of folds leave their predictions.
 bool LeavesPredictions(const v1::TrainStep& train);
 

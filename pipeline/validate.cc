@@ -12,6 +12,7 @@
 #include "pipeline/dependencies.h"
 #include "pipeline/expand.h"
 #include "pipeline/fill_message.h"
+#include "pipeline/learners/registry.h"
 #include "pipeline/parameters.h"
 #include "pipeline/schema.h"
 #include "pipeline/text_value.h"
@@ -120,6 +121,12 @@ void CheckGpus(Context& context, const std::string& path, const v1::Step& step) 
     context.errors.Add(path + ".device",
                        absl::StrCat("is cpu, but gpus is ", resources.gpus(),
                                     ": leave gpus out, or set device to cuda or any"));
+  }
+  if (wanted && FindLearnerKind(step.train()) != nullptr) {
+    context.errors.Add(path,
+                       absl::StrCat(LearnerField(step.train()),
+                                    " computes on processor cores only: leave gpus and device "
+                                    "out"));
   }
   if (wanted && step.has_publish()) {
     context.errors.Add(path, "a publish step computes nothing: leave gpus and device out");

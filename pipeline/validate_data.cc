@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "pipeline/dependencies.h"
+#include "pipeline/learners/registry.h"
 #include "pipeline/node_pairs.h"
 #include "pipeline/schema.h"
 #include "pipeline/text_value.h"
@@ -181,8 +182,7 @@ TargetFacts FactsOfTarget(const Context& context, const v1::TrainStep& train) {
   if (column == nullptr) return facts;
   facts.known = true;
   const v1::ColumnStatistics& statistics = column->statistics();
-  facts.is_class =
-      TargetIsClass(train.data(), train.network().loss(), column->type(), statistics.distinct());
+  facts.is_class = PredictsClasses(train, column->type(), statistics.distinct());
   if (!facts.is_class && IsText(column->type())) facts.known = false;  // CheckTarget complains.
   facts.embeds = facts.is_class && Embeds(train.network().loss());
   if (!facts.is_class) return facts;

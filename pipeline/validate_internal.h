@@ -106,6 +106,10 @@ void CheckAdversarialGraph(Context& context, const std::string& path, const v1::
                            const FeatureFacts& features, const MemoryLimit& memory);
 // What its data says of a target.
 void CheckGeneration(Context& context, const std::string& path, const v1::TrainingData& data);
+// Of a train step with a learner that is no network (learners/registry.h).
+void CheckOtherLearner(Context& context, const std::string& path, const v1::Step& step,
+                       const TargetFacts& target, const FeatureFacts& features,
+                       const MemoryLimit& memory);
 // A layer of a network, and what it takes.
 struct LayerPlace {
   std::string at;  // its field path

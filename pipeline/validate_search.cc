@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "pipeline/learners/registry.h"
 #include "pipeline/schema.h"
 #include "pipeline/search/search.h"
 #include "pipeline/text_value.h"
@@ -268,6 +269,15 @@ void CheckSearch(Context& context, const std::string& path, const v1::Step& step
                  const TargetFacts& target) {
   const v1::Search& search = step.search();
   const size_t errors_before = context.errors.list().size();
+  const bool deals =
+      search.has_successive_halving() || search.has_hyperband() || search.max_epochs() > 0;
+  if (deals && EpochsField(step.train()).empty()) {
+    context.errors.Add(path,
+                       absl::StrCat(LearnerField(step.train()),
+                                    " has no epochs that could be dealt out: use grid, random, "
+                                    "sobol or tpe, without max_epochs"));
+    return;
+  }
   CheckAlgorithm(context, path, search, EpochsOf(step.train()));
   CheckCount(context, path + ".max_parallel", search.max_parallel(), 1, kMaxTrials, true);
   CheckCount(context, path + ".max_seconds", search.max_seconds(), 1, 1'000'000'000, true);
@@ -288,9 +298,8 @@ void CheckSearch(Context& context, const std::string& path, const v1::Step& step
                            "\": only what is below train of the step itself can be "
                            "searched, such as train.network.batch_size"));
     }
-    const bool deals =
-        search.has_successive_halving() || search.has_hyperband() || search.max_epochs() > 0;
-    if (deals && absl::EndsWith(SpacePath(context.definition, step.name(), key), ".epochs")) {
+    const std::string epochs = absl::StrCat(".train.", EpochsField(step.train()));
+    if (deals && absl::EndsWith(SpacePath(context.definition, step.name(), key), epochs)) {
       context.errors.Add(at,
                          "epochs are what this search deals out: leave them to it, or search for "
                          "them with random, sobol or tpe and without max_epochs");

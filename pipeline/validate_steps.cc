@@ -8,6 +8,7 @@
 #include "base/strings.h"
 #include "pipeline/dependencies.h"
 #include "pipeline/expand.h"
+#include "pipeline/learners/registry.h"
 #include "pipeline/metric_names.h"
 #include "pipeline/validate_internal.h"
 
@@ -173,8 +174,8 @@ void CheckInitialModel(Context& context, const std::string& path, const v1::Trai
   const std::string& model = train.initial_model();
   if (model.empty()) return;
   const v1::TrainStep* other = context.FindTrain(model);
-  if (train.has_adversarial() || (other != nullptr && other->has_adversarial())) {
-    context.errors.Add(path, "is for networks, but one of the two is adversarial: remove it");
+  if (!train.has_network() || (other != nullptr && !other->has_network())) {
+    context.errors.Add(path, "is for networks, and one of the two is none: remove it");
   } else if (other == nullptr && !IsRegisteredModel(model)) {
     context.errors.Add(path, absl::StrCat("\"", model,
                                           "\" is no train step of this pipeline and no "
@@ -198,17 +199,19 @@ void CheckTrain(Context& context, const std::string& path, const v1::Step& step)
     CheckMetric(context, absl::StrCat(path, ".metrics.", i), train.metrics(i), target, true);
   }
   if (train.learner_case() == v1::TrainStep::LEARNER_NOT_SET) {
-    context.errors.Add(path + ".network", "is missing: give the network to be trained");
+    context.errors.Add(path + ".network",
+                       "is missing: give the network to be trained, or another learner");
     return;
   }
-  if (!train.has_network() && !train.has_adversarial()) {
-    const std::string& name =
-        v1::TrainStep::descriptor()->FindFieldByNumber(train.learner_case())->name();
-    context.unimplemented.Add(absl::StrCat(path, ".", name), "this learner is not built yet");
+  const bool other = FindLearnerKind(train) != nullptr;
+  if (!train.has_network() && !train.has_adversarial() && !other) {
+    context.unimplemented.Add(absl::StrCat(path, ".", LearnerField(train)),
+                              "this learner is not built yet");
     return;
   }
   CheckInitialModel(context, path + ".initial_model", train);
   const MemoryLimit memory = LimitOf(step.resources());
+  if (other) return CheckOtherLearner(context, path, step, target, features, memory);
   if (train.has_adversarial()) {
     CheckAdversarial(context, path + ".adversarial", train, features);
     if (context.errors.list().size() == errors_before) {

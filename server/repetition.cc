@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "pipeline/expand.h"
+#include "pipeline/learners/registry.h"
 #include "pipeline/search/search.h"
 #include "pipeline/trial.h"
 #include "server/names.h"

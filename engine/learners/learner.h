@@ -22,7 +22,11 @@ struct StepReport {
   // included; and the loss of the outputs alone. The same if there are no penalties.
   double loss = 0;
   double main_loss = 0;
-  double learning_rate = 0;  // used by this step
+  // False for a learner that cannot tell its loss without more work than the training is: losses of
+  // the training are not set then.
+  bool has_loss = true;
+  // Used by this step; NaN for a learner that has none.
+  double learning_rate = std::numeric_limits<double>::quiet_NaN();
   // Of an adversarial learner: of the generator's last update; NaN before it, and for others.
   double generator_loss = std::numeric_limits<double>::quiet_NaN();
 
@@ -45,7 +49,9 @@ struct Evaluation {
 };
 
 struct Predictions {
-  // [rows, outputs]: the last layer. Next token: [rows, steps, vocabulary].
+  // [rows, outputs]: the last layer. Next token: [rows, steps, vocabulary]. Of a learner that gives
+  // scores in place of reconstructions (isolation forest): [rows, 0], and row_losses are the
+  // scores.
   Tensor outputs;
   // The same shape: sigmoid of the outputs for binary cross-entropy (focal, hinge: a score above a
   // half where class 1 is chosen, no probability), softmax of them for cross-entropy, rows of unit
@@ -54,6 +60,22 @@ struct Predictions {
   // [rows]: how far each row is from its reconstruction, by the main loss; where features are the
   // target, else empty. Large for rows unlike those of the training.
   Tensor row_losses;
+  // [rows, k], float32: where each row lies in the learner's own terms (coordinates, hidden units),
+  // if it has such beside its outputs; else empty.
+  Tensor codes = {};
+  // [rows], int64: which of the learner's clusters or units each row belongs to; else empty.
+  Tensor clusters = {};
+};
+
+// What a learner other than a network is made from, beside its specification. The sources must
+// outlive the learner.
+struct LearnerData {
+  // What the rows look like; needed even without training rows.
+  BatchLayout layout;
+  // Null makes a learner for prediction only: Step throws Error.
+  const BatchSource* training = nullptr;
+  // May be null.
+  const BatchSource* validation = nullptr;
 };
 
 // Not thread-safe: one thread at a time. Every method throws Error on what the caller can put
@@ -91,7 +113,7 @@ class Learner {
   // Throws Error, and changes nothing, if the bytes are damaged or are of another definition.
   virtual void Load(std::string_view bytes) = 0;
 
-  // Weights and running statistics by name: what prediction needs. float32.
+  // Weights and running statistics by name: what prediction needs. float32 or int64.
   virtual std::vector<NamedTensor> Weights() const = 0;
   // Takes such weights. Throws Error, and changes nothing, if a name or shape is not this
   // learner's or one is missing.

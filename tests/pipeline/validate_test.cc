@@ -156,7 +156,7 @@ constexpr Case kNetworkCases[] = {
      "steps.train.train.network.layers.1.attention.rotary: turns pairs of features, but a head has "
      "1: make it even\n"},
     {"steps.train.train.network: null",
-     "steps.train.train.network: is missing: give the network to be trained\n"},
+     "steps.train.train.network: is missing: give the network to be trained, or another learner\n"},
     {"steps.train.train.network.layers: []",
      "steps.train.train.network.layers: are missing: the smallest network is [dense: {}]\n"},
     {"steps.train.train.network.layers.out.dense.units: 2",
@@ -349,7 +349,8 @@ TEST_F(ValidateTest, FindsEverythingAtOnceWithPositions) {
       "table)\n"
       "p:27:5: steps.train2.train.data.target: is missing: name the column to be predicted, or "
       "learn without one by objective: reconstruct\n"
-      "p:27:5: steps.train2.train.network: is missing: give the network to be trained\n");
+      "p:27:5: steps.train2.train.network: is missing: give the network to be trained, or another "
+      "learner\n");
   EXPECT_EQ(verdict.ToStatus().code(), absl::StatusCode::kInvalidArgument);
 }
 

@@ -1,0 +1,234 @@
+#include "engine/learners/linear.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "engine/core/error.h"
+#include "engine/learners/lbfgs.h"
+#include "engine/learners/least_squares.h"
+#include "engine/learners/row_learner.h"
+
+namespace beamline::engine {
+namespace {
+
+// Parts whose gradients are summed apart: a number that depends on the rows alone.
+constexpr int64_t kMaxParts = 16;
+constexpr int64_t kLeastPart = 256;
+
+// The loss of softmax(x W + b) over all rows, divided by the sum of weights; parameters are
+// [features + 1, classes], the last row b.
+class LogisticLoss {
+ public:
+  LogisticLoss(RowMatrix rows, int64_t classes, double penalty, ThreadPool* pool)
+      : rows_(std::move(rows)), classes_(classes), penalty_(penalty), pool_(*pool) {
+    if (!(rows_.weight_sum > 0)) Fail("the weights of the training rows add up to nothing or less");
+    parts_ = std::clamp<int64_t>(rows_.rows / kLeastPart, 1, kMaxParts);
+    sums_.resize(static_cast<size_t>(parts_));
+  }
+
+  int64_t size() const { return (rows_.features + 1) * classes_; }
+  // The same without the penalty, at the place where the loss was asked for last.
+  double main_loss() const { return main_loss_; }
+
+  double operator()(const std::vector<double>& parameters, std::vector<double>* gradient) {
+    pool_.ParallelFor(parts_, [&](int64_t part) { AddPart(part, parameters); });
+    std::fill(gradient->begin(), gradient->end(), 0.0);
+    double loss = 0;
+    for (const Sums& part : sums_) {
+      loss += part.loss;
+      for (size_t i = 0; i < gradient->size(); ++i) (*gradient)[i] += part.gradient[i];
+    }
+    main_loss_ = loss / rows_.weight_sum;
+    const auto penalised = static_cast<size_t>(rows_.features * classes_);
+    for (size_t i = 0; i < penalised; ++i) {
+      loss += penalty_ / 2 * parameters[i] * parameters[i];
+      (*gradient)[i] += penalty_ * parameters[i];
+    }
+    for (double& number : *gradient) number /= rows_.weight_sum;
+    return loss / rows_.weight_sum;
+  }
+
+ private:
+  struct Sums {
+    double loss = 0;
+    std::vector<double> gradient;
+  };
+
+  void AddPart(int64_t part, const std::vector<double>& parameters) {
+    Sums& sums = sums_[static_cast<size_t>(part)];
+    sums.loss = 0;
+    sums.gradient.assign(parameters.size(), 0.0);
+    std::vector<double> scores(static_cast<size_t>(classes_));
+    const int64_t end = rows_.rows * (part + 1) / parts_;
+    for (int64_t i = rows_.rows * part / parts_; i < end; ++i)
+      AddRow(i, parameters, &scores, &sums);
+  }
+
+  void AddRow(int64_t row, const std::vector<double>& parameters, std::vector<double>* scores,
+              Sums* sums) const {
+    const float* x = rows_.x.data() + row * rows_.features;
+    double* const s = scores->data();
+    std::copy(parameters.end() - classes_, parameters.end(), s);
+    for (int64_t f = 0; f < rows_.features; ++f) {
+      const double* w = parameters.data() + f * classes_;
+      for (int64_t c = 0; c < classes_; ++c) s[c] += static_cast<double>(x[f]) * w[c];
+    }
+    const double top = *std::max_element(scores->begin(), scores->end());
+    double total = 0;
+    const auto label = static_cast<size_t>(rows_.labels[static_cast<size_t>(row)]);
+    const double right = (*scores)[label];
+    for (double& score : *scores) total += score = std::exp(score - top);
+    const auto weight = static_cast<double>(rows_.weights[static_cast<size_t>(row)]);
+    sums->loss += weight * (std::log(total) + top - right);
+    for (double& score : *scores) score *= weight / total;
+    (*scores)[label] -= weight;
+    double* const g = sums->gradient.data();
+    for (int64_t f = 0; f < rows_.features; ++f) {
+      for (int64_t c = 0; c < classes_; ++c)
+        g[f * classes_ + c] += static_cast<double>(x[f]) * s[c];
+    }
+    for (int64_t c = 0; c < classes_; ++c) g[rows_.features * classes_ + c] += s[c];
+  }
+
+  RowMatrix rows_;
+  int64_t classes_;
+  double penalty_;
+  ThreadPool& pool_;
+  int64_t parts_ = 1;
+  std::vector<Sums> sums_;
+  double main_loss_ = 0;
+};
+
+class LinearLearner : public RowLearner {
+ public:
+  LinearLearner(const LinearSpec& spec, const LearnerData& data)
+      : RowLearner(data, spec.threads,
+                   Concat("linear ", Exact(spec.penalty), ' ', spec.max_iterations, ' ',
+                          Exact(spec.tolerance))),
+        spec_(spec),
+        weights_(static_cast<size_t>(features() * outputs())),
+        bias_(static_cast<size_t>(outputs())) {}
+
+  bool done() const override {
+    return classes() == 0 ? step() > 0
+                          : step() >= spec_.max_iterations || (descent_ && descent_->done());
+  }
+  int64_t total_steps() const override { return classes() == 0 ? 1 : spec_.max_iterations; }
+
+  std::vector<NamedTensor> Weights() const override {
+    std::vector<NamedTensor> weights;
+    weights.push_back({"bias", Tensor::From<float>({outputs()}, bias_)});
+    weights.push_back({"weights", Tensor::From<float>({features(), outputs()}, weights_)});
+    return weights;
+  }
+  void SetWeights(const std::vector<NamedTensor>& weights) override {
+    const Tensor& w = FindWeight(weights, "weights", DType::kFloat32, {features(), outputs()});
+    const Tensor& b = FindWeight(weights, "bias", DType::kFloat32, {outputs()});
+    const auto w_values = w.values<float>(), b_values = b.values<float>();
+    weights_.assign(w_values.begin(), w_values.end());
+    bias_.assign(b_values.begin(), b_values.end());
+  }
+
+  // Rows in memory, and what is solved or descended.
+  int64_t PeakBytes() const override {
+    const int64_t rows = training().rows() * (features() + outputs() + 1) * 4;
+    const int64_t size = (features() + 1) * outputs();
+    return rows +
+           (classes() > 0 ? (kMaxParts + 26) * size : 2 * features() * features() + size) * 8;
+  }
+
+ protected:
+  void Advance(StepReport* report) override {
+    if (classes() == 0) return SolveAtOnce(report);
+    Prepare();
+    descent_->Step();
+    Take(descent_->x());
+    report->epoch = 0;
+    report->loss = loss_->main_loss();
+    report->epoch_end = descent_->done() || step() + 1 >= spec_.max_iterations;
+  }
+
+  void PredictRows(const float* x, int64_t count, float* out) const override {
+    const auto width = static_cast<size_t>(outputs());
+    std::vector<double> scores(width);
+    for (int64_t i = 0; i < count; ++i, x += features(), out += width) {
+      std::copy(bias_.begin(), bias_.end(), scores.begin());
+      for (size_t f = 0; f < static_cast<size_t>(features()); ++f) {
+        for (size_t c = 0; c < width; ++c) {
+          scores[c] += static_cast<double>(x[f]) * static_cast<double>(weights_[f * width + c]);
+        }
+      }
+      if (classes() > 0) Softmax(&scores);
+      for (size_t c = 0; c < width; ++c) out[c] = static_cast<float>(scores[c]);
+    }
+  }
+
+  void SaveState(CheckpointWriter* out) const override {
+    out->Elements(Tensor::From<float>({features(), outputs()}, weights_));
+    out->Elements(Tensor::From<float>({outputs()}, bias_));
+    out->Integer(descent_ ? 1 : 0);
+    if (descent_) descent_->Save(out);
+  }
+  void LoadState(CheckpointReader* in) override {
+    Tensor weights({features(), outputs()}, DType::kFloat32), bias({outputs()}, DType::kFloat32);
+    in->Elements(&weights);
+    in->Elements(&bias);
+    std::optional<Lbfgs> descent;
+    if (in->Integer() != 0) {
+      Prepare();
+      descent = *descent_;
+      descent->Load(in);
+    }
+    in->Finish();
+    const auto w = weights.values<float>(), b = bias.values<float>();
+    weights_.assign(w.begin(), w.end());
+    bias_.assign(b.begin(), b.end());
+    descent_ = std::move(descent);
+  }
+
+ private:
+  void Prepare() {
+    if (descent_) return;
+    loss_ = std::make_unique<LogisticLoss>(ReadRows(training()), classes(), spec_.penalty, &pool());
+    LogisticLoss* const loss = loss_.get();
+    descent_.emplace([loss](const std::vector<double>& x,
+                            std::vector<double>* gradient) { return (*loss)(x, gradient); },
+                     std::vector<double>(static_cast<size_t>(loss->size())), spec_.tolerance);
+  }
+
+  void Take(const std::vector<double>& parameters) {
+    std::copy_n(parameters.begin(), weights_.size(), weights_.begin());
+    std::copy(parameters.end() - outputs(), parameters.end(), bias_.begin());
+  }
+
+  void SolveAtOnce(StepReport* report) {
+    const LinearFit fit = FitLeastSquares(ReadRows(training()), spec_.penalty, &pool());
+    std::copy(fit.weights.begin(), fit.weights.end(), weights_.begin());
+    std::copy(fit.bias.begin(), fit.bias.end(), bias_.begin());
+    report->loss = Evaluate(training()).loss;
+  }
+
+  static void Softmax(std::vector<double>* scores) {
+    const double top = *std::max_element(scores->begin(), scores->end());
+    double total = 0;
+    for (double& score : *scores) total += score = std::exp(score - top);
+    for (double& score : *scores) score /= total;
+  }
+
+  LinearSpec spec_;
+  std::vector<float> weights_;  // [features, outputs]
+  std::vector<float> bias_;
+  std::unique_ptr<LogisticLoss> loss_;  // before what refers to it
+  std::optional<Lbfgs> descent_;
+};
+
+}  // namespace
+
+std::unique_ptr<Learner> MakeLinear(const LinearSpec& spec, const LearnerData& data) {
+  return std::make_unique<LinearLearner>(spec, data);
+}
+
+}  // namespace beamline::engine
