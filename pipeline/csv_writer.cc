@@ -27,7 +27,8 @@ std::string Quoted(std::string text) {
 
 }  // namespace
 
-void ToCsv(const engine::data::Table& table, const std::function<void(std::string_view)>& write) {
+void ToCsv(const engine::data::Table& table, const std::function<void(std::string_view)>& write,
+           bool header) {
   std::string piece;
   const auto add_row = [&](const auto& text_of) {
     const char* separator = "";
@@ -40,7 +41,7 @@ void ToCsv(const engine::data::Table& table, const std::function<void(std::strin
     write(piece);
     piece.clear();
   };
-  add_row([](const Column& column) { return column.name(); });
+  if (header) add_row([](const Column& column) { return column.name(); });
   for (int64_t row = 0; row < table.rows(); ++row) {
     add_row([row](const Column& column) { return column.Text(row); });
   }

@@ -9,6 +9,7 @@
 #include "pipeline/dependencies.h"
 #include "pipeline/execute_internal.h"
 #include "pipeline/executor.h"
+#include "pipeline/program_learner.h"
 #include "pipeline/training.h"
 
 namespace beamline::pipeline {
@@ -117,6 +118,7 @@ ModelFile Task::OpenModel(const std::string& key) const {
   if (!bytes.ok()) {
     throw TaskFailure(v1::FAILURE_KIND_INFRASTRUCTURE, std::string(bytes.status().message()));
   }
+  if (IsProgramModel(*bytes)) return {.card = ReadProgramCard(InputPath(key)), .tensors = {}};
   absl::StatusOr<ModelFile> model = DecodeModel(*bytes);
   if (!model.ok()) {
     throw TaskFailure(v1::FAILURE_KIND_INFRASTRUCTURE,

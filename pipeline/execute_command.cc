@@ -32,7 +32,7 @@ void RunCommand(Task& task, v1::TaskEnd* end) {
     ProgramRun run(task, task.Programs(), command.program(), path);
     run.Restore();
     for (const std::string& input : command.inputs()) {
-      WriteTable(task.OpenTable(input).table, absl::StrCat(run.folder(), "/inputs/", input));
+      WriteInput(task.OpenTable(input).table, absl::StrCat(run.folder(), "/inputs/", input));
     }
     for (const std::string& model : command.models()) {
       std::error_code error;

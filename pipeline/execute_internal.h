@@ -2,12 +2,14 @@
 #pragma once
 
 #include <exception>
+#include <optional>
 #include <string>
 
 #include "beamline/v1/task.pb.h"
 #include "engine/data/columnar.h"
 #include "google/protobuf/struct.pb.h"
 #include "pipeline/executor.h"
+#include "pipeline/measure.h"
 #include "pipeline/model_file.h"
 #include "pipeline/program_host.h"
 
@@ -83,6 +85,12 @@ void RunTrain(Task& task, v1::TaskEnd* end);
 void RunEvaluate(Task& task, v1::TaskEnd* end);
 void RunPublish(Task& task, v1::TaskEnd* end);
 void RunCommand(Task& task, v1::TaskEnd* end);
+// RunTrain of a learner that is a program.
+void RunProgramTraining(Task& task, v1::TaskEnd* end);
+// What such a model, the archive under that key, says of rows. Nothing if the task was asked to
+// stop: `end` has the outcome then.
+std::optional<Said> AskProgram(Task& task, const std::string& key, const v1::ModelCard& card,
+                               const engine::BatchSource& source, v1::TaskEnd* end);
 
 // What every program finds in parameters.json beside its own numbers and texts.
 google::protobuf::Struct ProgramFacts(const Task& task);

@@ -102,7 +102,7 @@ void WriteParameters(const v1::Program& program, const google::protobuf::Struct&
   WriteNew(folder + "/parameters.json", json);
 }
 
-void WriteTable(const engine::data::Table& table, const std::string& path) {
+void WriteInput(const engine::data::Table& table, const std::string& path) {
   std::vector<Column> plain;
   for (const Column& column : table.columns()) {
     if (column.item_shape().empty()) {

@@ -28,6 +28,6 @@ void WriteParameters(const v1::Program& program, const google::protobuf::Struct&
 // PATH.csv with the plain columns (RFC 4180, a header; the shortest decimals that read back as the
 // same numbers; nothing where a value is missing), and PATH.COLUMN.npy for each column of arrays
 // (NumPy's format 1.0). Throws engine::Error if it cannot be written.
-void WriteTable(const engine::data::Table& table, const std::string& path);
+void WriteInput(const engine::data::Table& table, const std::string& path);
 
 }  // namespace beamline::pipeline

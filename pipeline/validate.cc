@@ -122,7 +122,7 @@ void CheckGpus(Context& context, const std::string& path, const v1::Step& step) 
                        absl::StrCat("is cpu, but gpus is ", resources.gpus(),
                                     ": leave gpus out, or set device to cuda or any"));
   }
-  if (wanted && FindLearnerKind(step.train()) != nullptr) {
+  if (wanted && FindLearnerKind(step.train()) != nullptr && !step.train().has_command()) {
     context.errors.Add(path,
                        absl::StrCat(LearnerField(step.train()),
                                     " computes on processor cores only: leave gpus and device "

@@ -66,6 +66,7 @@ const std::vector<LearnerKind>& LearnerKinds() {
   static const std::vector<LearnerKind> kKinds = {
       Kind<v1::LinearLearner>(
           {.classes = true, .numbers = true, .forecast = true, .windows = true}),
+      Kind<v1::CommandLearner>({.classes = true, .numbers = true, .codes = true}),
   };
   return kKinds;
 }
