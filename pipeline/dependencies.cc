@@ -36,6 +36,9 @@ std::set<std::string> NamesBefore(const v1::PipelineDefinition& definition, cons
         names.insert(requirement.evaluation());
       }
       break;
+    case v1::Step::kCommand:
+      names.insert(step.command().models().begin(), step.command().models().end());
+      break;
     default:
       break;
   }

@@ -9,6 +9,7 @@
 #include "pipeline/dependencies.h"
 #include "pipeline/execute_internal.h"
 #include "pipeline/executor.h"
+#include "pipeline/program_learner.h"
 #include "pipeline/training.h"
 
 namespace beamline::pipeline {
@@ -20,8 +21,9 @@ TaskFailure::TaskFailure(v1::FailureKind kind, std::string message, std::string 
   failure_.set_field(std::move(field));
 }
 
-Task::Task(const v1::TaskStart& start, TaskSink& sink, const StopToken& stop, const Clock& clock)
-    : start_(start), sink_(sink), stop_(stop), clock_(clock) {
+Task::Task(const v1::TaskStart& start, TaskSink& sink, const StopToken& stop, const Clock& clock,
+           ProgramHost* programs)
+    : start_(start), sink_(sink), stop_(stop), clock_(clock), programs_(programs) {
   for (const v1::Step& step : definition().steps()) {
     if (step.name() == attempt().step()) step_ = &step;
   }
@@ -56,6 +58,11 @@ std::string Task::Hardware() const {
     absl::StrAppend(&text, gpu.model(), " (", gpu.id(), "), ");
   }
   return absl::StrCat(text, threads(), threads() == 1 ? " processor thread" : " processor threads");
+}
+
+ProgramHost& Task::Programs() const {
+  if (programs_ != nullptr) return *programs_;
+  throw TaskFailure(v1::FAILURE_KIND_INFRASTRUCTURE, "this process cannot start programs", path_);
 }
 
 void Task::Emit(v1::Event event) {
@@ -111,6 +118,7 @@ ModelFile Task::OpenModel(const std::string& key) const {
   if (!bytes.ok()) {
     throw TaskFailure(v1::FAILURE_KIND_INFRASTRUCTURE, std::string(bytes.status().message()));
   }
+  if (IsProgramModel(*bytes)) return {.card = ReadProgramCard(InputPath(key)), .tensors = {}};
   absl::StatusOr<ModelFile> model = DecodeModel(*bytes);
   if (!model.ok()) {
     throw TaskFailure(v1::FAILURE_KIND_INFRASTRUCTURE,
@@ -136,9 +144,12 @@ void RunStep(Task& task, v1::TaskEnd* end) {
       return RunEvaluate(task, end);
     case v1::Step::kPublish:
       return RunPublish(task, end);
+    case v1::Step::kCommand:
+      return RunCommand(task, end);
     default:
       throw TaskFailure(v1::FAILURE_KIND_UNIMPLEMENTED,
-                        "this version runs train, evaluate and publish steps only", task.path());
+                        "this version runs train, evaluate, publish and command steps only",
+                        task.path());
   }
 }
 
@@ -154,10 +165,10 @@ void StopToken::Ask(Request request) {
 }
 
 v1::TaskEnd Execute(const v1::TaskStart& start, TaskSink& sink, const StopToken& stop,
-                    const Clock& clock) {
+                    const Clock& clock, ProgramHost* programs) {
   using execution::Failed;
   try {
-    execution::Task task(start, sink, stop, clock);
+    execution::Task task(start, sink, stop, clock, programs);
     v1::TaskEnd end;
     if (task.stop() == StopToken::Request::kNone) {
       execution::RunStep(task, &end);

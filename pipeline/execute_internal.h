@@ -2,12 +2,16 @@
 #pragma once
 
 #include <exception>
+#include <optional>
 #include <string>
 
 #include "beamline/v1/task.pb.h"
 #include "engine/data/columnar.h"
+#include "google/protobuf/struct.pb.h"
 #include "pipeline/executor.h"
+#include "pipeline/measure.h"
 #include "pipeline/model_file.h"
+#include "pipeline/program_host.h"
 
 namespace beamline::pipeline::execution {
 
@@ -28,7 +32,8 @@ class TaskFailure : public std::exception {
 class Task {
  public:
   // Throws TaskFailure if the attempt names a step that the definition does not have.
-  Task(const v1::TaskStart& start, TaskSink& sink, const StopToken& stop, const Clock& clock);
+  Task(const v1::TaskStart& start, TaskSink& sink, const StopToken& stop, const Clock& clock,
+       ProgramHost* programs);
 
   const v1::Attempt& attempt() const { return start_.attempt(); }
   const v1::PipelineDefinition& definition() const { return attempt().definition(); }
@@ -47,6 +52,9 @@ class Task {
   // Half of the step's memory is for features, the rest for everything else. Unit: bytes.
   int64_t FeatureBytes() const;
 
+  // Where programs run. TaskFailure (INFRASTRUCTURE) if this process was given no such place.
+  ProgramHost& Programs() const;
+
   // Completes the event with time, step and attempt, and hands it on.
   void Emit(v1::Event event);
   void Log(const std::string& text);
@@ -64,6 +72,7 @@ class Task {
   TaskSink& sink_;
   const StopToken& stop_;
   const Clock& clock_;
+  ProgramHost* const programs_;
   const v1::Step* step_ = nullptr;
   std::string path_;
 };
@@ -75,5 +84,15 @@ std::string ModelKey(const std::string& model);
 void RunTrain(Task& task, v1::TaskEnd* end);
 void RunEvaluate(Task& task, v1::TaskEnd* end);
 void RunPublish(Task& task, v1::TaskEnd* end);
+void RunCommand(Task& task, v1::TaskEnd* end);
+// RunTrain of a learner that is a program.
+void RunProgramTraining(Task& task, v1::TaskEnd* end);
+// What such a model, the archive under that key, says of rows. Nothing if the task was asked to
+// stop: `end` has the outcome then.
+std::optional<Said> AskProgram(Task& task, const std::string& key, const v1::ModelCard& card,
+                               const engine::BatchSource& source, v1::TaskEnd* end);
+
+// What every program finds in parameters.json beside its own numbers and texts.
+google::protobuf::Struct ProgramFacts(const Task& task);
 
 }  // namespace beamline::pipeline::execution

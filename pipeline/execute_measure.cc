@@ -9,6 +9,7 @@
 #include "pipeline/judge.h"
 #include "pipeline/node_graph.h"
 #include "pipeline/node_pairs.h"
+#include "pipeline/program_learner.h"
 #include "pipeline/reconstruction.h"
 #include "pipeline/schema.h"
 #include "pipeline/text_value.h"
@@ -124,14 +125,22 @@ void RunEvaluate(Task& task, v1::TaskEnd* end) {
     }
     const auto source = MakeSource(inference.transforms, chosen.dataset.table, chosen.examples,
                                    model.card.data(), inference.layout, truth, task.FeatureBytes());
-    const auto learner = MakeLearner(inference);
-    learner->SetWeights(model.tensors);
     const std::vector<std::string> names(evaluate.metrics().begin(), evaluate.metrics().end());
-    v1::Evaluation evaluation =
-        Judge(*learner, *source, truth, AnomaliesOf(evaluate, chosen), model.card, names);
-    if (Wants(evaluate, "loss")) {
-      (*evaluation.mutable_metrics())["loss"] = learner->Evaluate(*source).loss;
+    v1::Evaluation evaluation;
+    double loss = 0;
+    if (model.card.learner().has_command()) {
+      const auto said = AskProgram(task, ModelKey(evaluate.model()), model.card, *source, end);
+      if (!said.has_value()) return;
+      evaluation = Measure(*said, truth, model.card, names);
+      loss = LossOf(*said, truth);
+    } else {
+      const auto learner = MakeLearner(inference);
+      learner->SetWeights(model.tensors);
+      evaluation =
+          Judge(*learner, *source, truth, AnomaliesOf(evaluate, chosen), model.card, names);
+      if (Wants(evaluate, "loss")) loss = learner->Evaluate(*source).loss;
     }
+    if (Wants(evaluate, "loss")) (*evaluation.mutable_metrics())["loss"] = loss;
     evaluation.set_rows_of(chosen.description);
     v1::Event event;
     *event.mutable_evaluation() = evaluation;
@@ -139,8 +148,8 @@ void RunEvaluate(Task& task, v1::TaskEnd* end) {
     v1::TaskResult& result = *end->mutable_result()->mutable_result();
     *result.mutable_metrics() = evaluation.metrics();
     *result.mutable_evaluation() = std::move(evaluation);
+    end->mutable_result()->set_outcome(v1::AttemptResult::OUTCOME_SUCCEEDED);
   });
-  end->mutable_result()->set_outcome(v1::AttemptResult::OUTCOME_SUCCEEDED);
 }
 
 void RunPublish(Task& task, v1::TaskEnd* end) {

@@ -4,17 +4,15 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/strings.h"
 #include "pipeline/execute_internal.h"
-#include "pipeline/fitted.h"
+#include "pipeline/execute_results.h"
 #include "pipeline/initial_model.h"
 #include "pipeline/judge.h"
 #include "pipeline/learners/importance.h"
 #include "pipeline/node_pairs.h"
-#include "pipeline/out_of_fold.h"
 #include "pipeline/schema.h"
 #include "pipeline/training.h"
 #include "pipeline/trial.h"
@@ -25,12 +23,6 @@ namespace {
 
 constexpr int64_t kProgressMillis = 200;
 constexpr double kDefaultCheckpointSeconds = 30;
-
-void Check(const absl::Status& status) {
-  if (!status.ok()) {
-    throw TaskFailure(v1::FAILURE_KIND_INFRASTRUCTURE, std::string(status.message()));
-  }
-}
 
 class TrainRun {
  public:
@@ -263,10 +255,13 @@ class TrainRun {
       WriteModel(end);
     }
     if (LeavesPredictions(train_)) {
-      if (trial().fold() > 0) WriteHeldOut(end);
-      if (IsRefit(task_.step(), trial())) WriteOutOfFold(end);
+      if (trial().fold() > 0) {
+        WriteHeldOut(task_, SaidOf(*learner_, *training_.validation, training_.card),
+                     training_.validation_rows, training_.card, end);
+      }
+      if (IsRefit(task_.step(), trial())) WriteOutOfFold(task_, end);
     }
-    FillLineage(result.mutable_lineage());
+    FillLineage(task_, backend_, started_ms_, result.mutable_lineage());
     result.mutable_result()->set_seconds(result.lineage().training_seconds());
     result.set_outcome(v1::AttemptResult::OUTCOME_SUCCEEDED);
   }
@@ -316,59 +311,6 @@ class TrainRun {
                            " steps; model ", Sha256Hex(*bytes)));
   }
 
-  void WriteHeldOut(v1::TaskEnd* end) {
-    const Said said = SaidOf(*learner_, *training_.validation, training_.card);
-    const std::string path = task_.work_folder() + "/predictions.table";
-    WriteTable(HeldOut(said, training_.validation_rows, training_.card), path);
-    (*end->mutable_artifact_paths())["predictions"] = path;
-  }
-
-  // What the folds left, as a dataset.
-  void WriteOutOfFold(v1::TaskEnd* end) {
-    std::vector<engine::data::Table> folds;
-    v1::Trial fold = trial();
-    for (int i = 1; i <= CountFolds(task_.step().cross_validation()); ++i) {
-      fold.set_fold(i);
-      folds.push_back(task_.OpenTable(TaskIdOf(task_.step().name(), fold) + "/predictions").table);
-    }
-    const engine::data::Table table =
-        OutOfFold(task_.OpenTable(train_.data().input()).table, folds);
-    const std::string path = task_.work_folder() + "/out_of_fold";
-    v1::Dataset& dataset = *end->mutable_result()->mutable_result()->mutable_out_of_fold();
-    DescribeTable(table, WriteTable(table, path + ".table"), &dataset);
-    Check(WriteFileAtomically(path + ".csv", ToCsv(table)));
-    (*end->mutable_artifact_paths())["out_of_fold"] = path + ".csv";
-    (*end->mutable_artifact_paths())["out_of_fold_table"] = path + ".table";
-  }
-
-  std::vector<engine::data::ColumnStatistics> WriteTable(const engine::data::Table& table,
-                                                         const std::string& path) const {
-    std::string bytes;
-    auto statistics = engine::data::WriteColumnar(
-        table, [&](std::string_view piece) { bytes.append(piece); }, task_.threads());
-    Check(WriteFileAtomically(path, bytes));
-    return statistics;
-  }
-
-  void FillLineage(v1::Lineage* lineage) {
-    const std::string& name = task_.attempt().task();
-    lineage->set_run(name.substr(0, name.find("/tasks/")));
-    lineage->set_step(task_.step().name());
-    lineage->set_pipeline(task_.definition().name());
-    for (const auto& [input, source] : task_.definition().inputs()) {
-      if (input != train_.data().input() && input != train_.data().graph().arcs()) continue;
-      // A dataset's id begins with the digest of the bytes as they were uploaded.
-      const std::vector<std::string> parts = absl::StrSplit(source.dataset(), '/');
-      const std::string digest = parts.back().substr(0, 64);
-      if (IsSha256Hex(digest)) (*lineage->mutable_data_digests())[input] = digest;
-    }
-    lineage->set_seed(task_.definition().seed());
-    lineage->set_engine_version(kEngineVersion);
-    lineage->set_backend(backend_);
-    lineage->set_hardware(task_.Hardware());
-    lineage->set_training_seconds(static_cast<double>(task_.Millis() - started_ms_) / 1000);
-  }
-
   Task& task_;
   const v1::TrainStep& train_;
   const int64_t started_ms_;
@@ -385,6 +327,9 @@ class TrainRun {
 
 }  // namespace
 
-void RunTrain(Task& task, v1::TaskEnd* end) { TrainRun(task).Run(end); }
+void RunTrain(Task& task, v1::TaskEnd* end) {
+  if (task.step().train().has_command()) return RunProgramTraining(task, end);
+  TrainRun(task).Run(end);
+}
 
 }  // namespace beamline::pipeline::execution

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "beamline/v1/task.pb.h"
+#include "pipeline/program_host.h"
 
 namespace beamline::pipeline {
 
@@ -52,7 +53,10 @@ class StopToken {
 //
 // The model file depends on definition, data, seed and, where the attempt has a GPU, on that: not
 // on threads, attempts, checkpoints or time.
+//
+// `programs`: where the user's programs run; needed for steps of which RunsProgram (programs.h) is
+// true. What they leave is theirs alone: another run of the same program may leave something else.
 v1::TaskEnd Execute(const v1::TaskStart& start, TaskSink& sink, const StopToken& stop,
-                    const Clock& clock);
+                    const Clock& clock, ProgramHost* programs = nullptr);
 
 }  // namespace beamline::pipeline

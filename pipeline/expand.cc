@@ -51,6 +51,9 @@ void AddNeeds(const v1::PipelineDefinition& definition, const v1::Step& step, Pl
     for (const v1::Step& other : definition.steps()) {
       if (other.name() == evaluate.model()) AddTables(other.train().data(), task);
     }
+  } else if (step.has_command()) {
+    for (const std::string& input : step.command().inputs()) task->tables.push_back(input);
+    for (const std::string& model : step.command().models()) AddModel(model, task);
   } else if (step.has_publish()) {
     task->artifacts.push_back({step.publish().model(), "model"});
     for (const v1::Requirement& requirement : step.publish().requirements()) {

@@ -56,14 +56,6 @@ std::vector<Column> Join(const std::vector<Table>& folds, const std::vector<int6
   return columns;
 }
 
-std::string Quoted(std::string text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  for (size_t at = text.find('"'); at != std::string::npos; at = text.find('"', at + 2)) {
-    text.insert(at, 1, '"');
-  }
-  return absl::StrCat("\"", text, "\"");
-}
-
 }  // namespace
 
 Table HeldOut(const Said& said, const std::vector<int64_t>& rows, const v1::ModelCard& card) {
@@ -124,25 +116,6 @@ Table OutOfFold(const Table& table, const std::vector<Table>& folds) {
     columns.push_back(column.Renamed(std::move(name)));
   }
   return Table(std::move(columns));
-}
-
-std::string ToCsv(const Table& table) {
-  std::string csv;
-  const char* separator = "";
-  for (const Column& column : table.columns()) {
-    absl::StrAppend(&csv, separator, Quoted(column.name()));
-    separator = ",";
-  }
-  csv += "\n";
-  for (int64_t row = 0; row < table.rows(); ++row) {
-    separator = "";
-    for (const Column& column : table.columns()) {
-      absl::StrAppend(&csv, separator, Quoted(column.Text(row)));
-      separator = ",";
-    }
-    csv += "\n";
-  }
-  return csv;
 }
 
 }  // namespace beamline::pipeline

@@ -26,7 +26,4 @@ engine::data::Table HeldOut(const Said& said, const std::vector<int64_t>& rows,
 engine::data::Table OutOfFold(const engine::data::Table& table,
                               const std::vector<engine::data::Table>& folds);
 
-// RFC 4180, with a header.
-std::string ToCsv(const engine::data::Table& table);
-
 }  // namespace beamline::pipeline

@@ -14,6 +14,7 @@
 #include "pipeline/measure.h"
 #include "pipeline/model_file.h"
 #include "pipeline/node_pairs.h"
+#include "pipeline/program_learner.h"
 #include "pipeline/reconstruction.h"
 #include "pipeline/request_graph.h"
 #include "pipeline/request_rows.h"
@@ -221,6 +222,11 @@ Predictor::~Predictor() = default;
 const v1::ModelCard& Predictor::card() const { return state_->model.card; }
 
 absl::StatusOr<std::unique_ptr<Predictor>> Predictor::Load(std::string_view model_file) {
+  if (IsProgramModel(model_file)) {
+    return absl::UnimplementedError(
+        "the model's learner is a program, which a call cannot start: measure it with an evaluate "
+        "step, or download it and run it yourself");
+  }
   absl::StatusOr<ModelFile> model = DecodeModel(model_file);
   if (!model.ok()) return model.status();
   auto state = std::make_unique<State>();

@@ -40,7 +40,8 @@ struct PredictOptions {
 // A model, ready to answer. Thread-safe: calls run side by side.
 class Predictor {
  public:
-  // From the bytes of a model file. InvalidArgument if they are damaged or of a later version.
+  // From the bytes of a model file. InvalidArgument if they are damaged or of a later version;
+  // Unimplemented for one whose learner is a program.
   static absl::StatusOr<std::unique_ptr<Predictor>> Load(std::string_view model_file);
   ~Predictor();
 

@@ -274,6 +274,7 @@ Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs
       return BuildGraph(fitted, table, std::move(seen), data.graph());
     });
   }
+  if (train.has_command()) out.training_truth = truth;
   if (!split.validation.empty()) out.validation_truth = read_truth(split.validation);
   out.validation_rows = JudgedRows(split.validation, data);
   At(absl::StrCat(at, ".transforms"), [&] {

@@ -57,6 +57,8 @@ struct Training : Specification {
   // Complete but for parameter_count.
   v1::ModelCard card;
   std::unique_ptr<engine::BatchSource> training;
+  // Only of a learner that is a program: others read it from `training`.
+  std::optional<Truth> training_truth;
   // Null if there are no validation rows.
   std::unique_ptr<engine::BatchSource> validation;
   // The row of the table that the target of each is read from.

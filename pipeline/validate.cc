@@ -122,7 +122,7 @@ void CheckGpus(Context& context, const std::string& path, const v1::Step& step) 
                        absl::StrCat("is cpu, but gpus is ", resources.gpus(),
                                     ": leave gpus out, or set device to cuda or any"));
   }
-  if (wanted && FindLearnerKind(step.train()) != nullptr) {
+  if (wanted && FindLearnerKind(step.train()) != nullptr && !step.train().has_command()) {
     context.errors.Add(path,
                        absl::StrCat(LearnerField(step.train()),
                                     " computes on processor cores only: leave gpus and device "
@@ -190,7 +190,7 @@ void CheckStep(Context& context, const std::string& path, const v1::Step& step) 
       context.unimplemented.Add(path + ".scaling_study", "scaling studies are not built yet");
       break;
     case v1::Step::kCommand:
-      context.unimplemented.Add(path + ".command", "command steps are not built yet");
+      CheckCommand(context, path + ".command", step.command());
       break;
     case v1::Step::KIND_NOT_SET:
       context.errors.Add(path,
@@ -287,7 +287,8 @@ absl::Status Verdict::ToStatus() const {
 
 Verdict Validate(const v1::PipelineDefinition& definition, const ValidateOptions& options) {
   validation::Context context{
-      definition, Violations(options.positions), Violations(options.positions), {}, {}};
+      definition,     Violations(options.positions), Violations(options.positions), {}, {},
+      options.for_run};
   validation::CheckNames(context);
   validation::CheckInputs(context, options);
   for (int i = 0; i < definition.steps_size(); ++i) {

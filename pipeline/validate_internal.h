@@ -20,6 +20,8 @@ struct Context {
   std::map<std::string, const v1::Step*> steps;
   // Inputs by name; null where the schema is not known.
   std::map<std::string, const v1::Dataset*> inputs;
+  // As in ValidateOptions.
+  bool for_run = false;
 
   std::vector<std::string> StepNames() const;
   std::vector<std::string> InputNames() const;
@@ -160,6 +162,9 @@ void CheckCrossValidation(Context& context, const std::string& path, const v1::S
 // Whether the definition is right with each value of each search; only to be called if it is
 // without.
 void CheckSearchedValues(Context& context, const ValidateOptions& options);
+// The user's own program, in itself; a step that runs one.
+void CheckProgram(Context& context, const std::string& path, const v1::Program& program);
+void CheckCommand(Context& context, const std::string& path, const v1::CommandStep& command);
 void CheckPublish(Context& context, const std::string& path, const v1::PublishStep& publish);
 
 // Adds an error unless `low` <= value <= `high`, or value is 0 and stands for the default.

@@ -211,6 +211,9 @@ void CheckTrain(Context& context, const std::string& path, const v1::Step& step)
   }
   CheckInitialModel(context, path + ".initial_model", train);
   const MemoryLimit memory = LimitOf(step.resources());
+  if (train.has_command()) {
+    CheckProgram(context, path + ".command.program", train.command().program());
+  }
   if (other) return CheckOtherLearner(context, path, step, target, features, memory);
   if (train.has_adversarial()) {
     CheckAdversarial(context, path + ".adversarial", train, features);

@@ -7,8 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "pipeline/programs.h"
 #include "pipeline/trial.h"
 #include "pipeline/violation.h"
+#include "server/commands.h"
 #include "server/names.h"
 #include "store/identity.h"
 #include "store/pipelines.h"
@@ -114,6 +116,10 @@ absl::StatusOr<v1::Attempt> BuildAttempt(const store::View& view, const store::S
                                          const store::StoredTask& task,
                                          const scheduler::Assign& assign) {
   ASSIGN_OR_RETURN(const pipeline::PlannedTask plan, PlanOf(run.message.definition(), task));
+  const v1::Step* step = pipeline::FindStep(run.message.definition(), task.message.step());
+  if (step != nullptr && pipeline::RunsProgram(run.message.definition(), *step)) {
+    RETURN_IF_ERROR(CheckCommands(view, run.project, run.message.definition()));
+  }
   v1::Attempt attempt;
   attempt.set_task(task.message.name());
   attempt.set_number(assign.attempt);

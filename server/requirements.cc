@@ -8,6 +8,7 @@
 #include "base/status_macros.h"
 #include "pipeline/expand.h"
 #include "pipeline/violation.h"
+#include "server/commands.h"
 #include "server/errors.h"
 #include "server/names.h"
 #include "server/planning.h"
@@ -164,6 +165,7 @@ absl::Status CheckAcceptable(Transaction& transaction, const std::string& projec
                                    "for a larger max_queued_runs"),
                       kRetryQueueMs);
   }
+  RETURN_IF_ERROR(CheckCommands(view, project, run.definition()));
   for (const auto& [name, input] : run.definition().inputs()) {
     RETURN_IF_ERROR(store::GetDataset(view, project, store::IdOf(input.dataset())).status());
   }

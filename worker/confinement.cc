@@ -12,6 +12,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -33,6 +35,8 @@ constexpr int64_t kMemoryPerThread = 10 << 20;
 // What CUDA's libraries take of main memory for themselves, and the threads that they start.
 constexpr int64_t kMemoryOfCuda = int64_t{4} << 30;
 constexpr int kThreadsOfCuda = 32;
+// What interpreters and their libraries reserve, whether they use it or not.
+constexpr int64_t kMemoryOfPrograms = int64_t{1} << 30;
 
 bool WriteText(const char* path, const std::string& text) {
   const UniqueFd fd(open(path, O_WRONLY | O_CLOEXEC));
@@ -86,6 +90,21 @@ bool InOwnUserNamespace() {
   return words.size() == 3 && words[2] == "1";
 }
 
+// All that the kernel counts against RLIMIT_NPROC of a user.
+int ThreadsOfUser(uid_t user) {
+  int threads = 0;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+    struct stat info;
+    if (stat(entry.path().c_str(), &info) != 0 || info.st_uid != user) continue;
+    // Beside "." and "..", a folder has a link for each folder in it.
+    if (stat((entry.path() / "task").c_str(), &info) == 0) {
+      threads += static_cast<int>(info.st_nlink) - 2;
+    }
+  }
+  return threads;
+}
+
 void ApplyLimits(const ConfinementLimits& limits, bool own_users, ConfinementReport& report) {
   // Writing beyond the limit then fails with EFBIG, which says more than a signal.
   signal(SIGXFSZ, SIG_IGN);
@@ -93,13 +112,20 @@ void ApplyLimits(const ConfinementLimits& limits, bool own_users, ConfinementRep
               Limit(RLIMIT_CORE, 0);
   const int threads = limits.threads + (limits.gpus ? kThreadsOfCuda : 0);
   if (limits.memory_bytes > 0 && !kSanitized) {
-    const int64_t overhead = kMemoryOverhead + (limits.gpus ? kMemoryOfCuda : 0);
+    const int64_t overhead = kMemoryOverhead + (limits.gpus ? kMemoryOfCuda : 0) +
+                             (limits.program ? kMemoryOfPrograms : 0);
     good &= Limit(RLIMIT_DATA, limits.memory_bytes + overhead + threads * kMemoryPerThread);
   }
   report.push_back(good ? "limits" : absl::StrCat("not all limits: ", std::strerror(errno)));
   if (kSanitized) report.push_back("no memory limit: built with a sanitizer");
-  // Elsewhere this would count all processes of the user, the daemon's among them.
-  if (own_users && geteuid() != 0) Limit(RLIMIT_NPROC, threads);
+  // Elsewhere this counts all processes of the user, the daemon's among them: room is left for as
+  // many as there are. Root's are not counted at all.
+  if (geteuid() == 0) return;
+  if (own_users) {
+    Limit(RLIMIT_NPROC, threads);
+  } else if (limits.program) {
+    Limit(RLIMIT_NPROC, threads + ThreadsOfUser(geteuid()));
+  }
 }
 
 }  // namespace

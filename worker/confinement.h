@@ -32,6 +32,13 @@ struct ConfinementLimits {
   // Whether it may use the GPUs that its environment names: the driver's device files, more memory
   // and threads for the driver's library, names for its threads, local sockets that lead nowhere.
   bool gpus = false;
+  // Whether it is a program of the user's: it may start others, and its own files, and reads more
+  // of the system. What they send signals to is only ever their own.
+  bool program = false;
+  // Of a program: it has a namespace of processes, a /proc that shows only these, a /dev/shm.
+  bool own_processes = false;
+  bool own_proc = false;
+  bool own_shared_memory = false;
 };
 
 // What was applied and what was not, in words: "seccomp", "no network namespace: not permitted".

@@ -43,6 +43,25 @@ constexpr const char* kGpuSystemPaths[] = {"/proc/driver/nvidia", "/proc/driver/
                                            "/proc/sys/vm",        "/sys/bus/pci",
                                            "/sys/devices",        "/sys/module"};
 
+// What interpreters read besides. Not there: users, mail, keys, state of daemons, others' files.
+constexpr const char* kProgramPaths[] = {"/bin",
+                                         "/sbin",
+                                         "/opt",
+                                         "/etc/alternatives",
+                                         "/etc/ld.so.conf",
+                                         "/etc/mime.types",
+                                         "/etc/ld.so.conf.d",
+                                         "/etc/localtime",
+                                         "/etc/timezone",
+                                         "/etc/os-release",
+                                         "/etc/magic",
+                                         "/etc/fonts",
+                                         "/proc/loadavg",
+                                         "/proc/filesystems",
+                                         "/proc/version"};
+constexpr const char* kProgramPrefixes[] = {"python", "R", "java", "julia", "perl", "matplotlib"};
+constexpr const char* kProgramDevices[] = {"/dev/zero", "/dev/full", "/dev/random"};
+
 constexpr uint64_t kReadWrite = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE;
 
 void Allow(int ruleset, const std::string& path, uint64_t rights) {
@@ -81,6 +100,23 @@ void AllowGpus(int ruleset, uint64_t handled) {
   }
 }
 
+void AllowPrograms(int ruleset, const ConfinementLimits& limits, uint64_t in_folders) {
+  for (const char* path : kProgramPaths) {
+    Allow(ruleset, path, kRead | LANDLOCK_ACCESS_FS_EXECUTE);
+  }
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/etc", error)) {
+    const std::string name = entry.path().filename();
+    for (const char* prefix : kProgramPrefixes) {
+      if (name.starts_with(prefix)) Allow(ruleset, entry.path(), kRead);
+    }
+  }
+  for (const char* path : kProgramDevices) Allow(ruleset, path, kReadWrite);
+  // Both are mounted anew for it, so that they show nobody else's.
+  if (limits.own_proc) Allow(ruleset, "/proc", kRead);
+  if (limits.own_shared_memory) Allow(ruleset, "/dev/shm", in_folders);
+}
+
 }  // namespace
 
 void RestrictFiles(const ConfinementLimits& limits, ConfinementReport& report) {
@@ -109,7 +145,10 @@ void RestrictFiles(const ConfinementLimits& limits, ConfinementReport& report) {
   for (const std::string& path : limits.readable_files) {
     Allow(ruleset.get(), path, LANDLOCK_ACCESS_FS_READ_FILE);
   }
-  Allow(ruleset.get(), limits.work_folder, handled & ~kNotInWork);
+  const uint64_t in_folders = handled & ~kNotInWork;
+  if (limits.program) AllowPrograms(ruleset.get(), limits, in_folders);
+  Allow(ruleset.get(), limits.work_folder,
+        in_folders | (limits.program ? LANDLOCK_ACCESS_FS_EXECUTE : 0));
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   if (syscall(SYS_landlock_restrict_self, ruleset.get(), 0) == 0) {
     report.push_back("Landlock");

@@ -7,17 +7,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "worker/log_lines.h"
+#include "worker/signal_name.h"
 
 namespace beamline::worker {
 namespace {
-
-// "SIGSEGV (Segmentation fault)".
-std::string SignalName(int signal) {
-  const char* name = sigabbrev_np(signal);
-  const char* description = sigdescr_np(signal);
-  return absl::StrCat(name != nullptr ? absl::StrCat("SIG", name) : absl::StrCat("signal ", signal),
-                      description != nullptr ? absl::StrCat(" (", description, ")") : "");
-}
 
 bool LackedMemory(const ProcessExit& exit, int64_t memory_bytes, const std::string& last_words) {
   if (!WIFSIGNALED(exit.wait_status)) return false;

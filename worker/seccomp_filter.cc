@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <span>
 
 #include "absl/strings/str_cat.h"
 #include "worker/confinement.h"
@@ -17,11 +18,10 @@ namespace {
 // Denied with EPERM. A name that this kernel's architecture does not have is skipped.
 constexpr const char* kDenied[] = {
     // The network; the one socket that a task has was made for it. (FillSockets: how one is made.)
-    "socketpair", "bind", "listen", "accept", "accept4",
-    // Other programs and processes.
-    "fork", "vfork", "execve", "execveat", "ptrace", "process_vm_readv", "process_vm_writev",
-    "process_madvise", "pidfd_open", "pidfd_getfd", "pidfd_send_signal", "kcmp", "tkill",
-    "rt_sigqueueinfo",
+    "bind", "listen", "accept", "accept4",
+    // Other processes.
+    "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_open",
+    "pidfd_getfd", "pidfd_send_signal", "kcmp", "tkill", "rt_sigqueueinfo",
     // The shape of the file system.
     "mount", "umount2", "pivot_root", "chroot", "move_mount", "open_tree", "fsopen", "fsconfig",
     "fsmount", "fspick", "mount_setattr", "unshare", "setns", "name_to_handle_at",
@@ -34,6 +34,15 @@ constexpr const char* kDenied[] = {
     "setdomainname", "vhangup",
     // Memory shared by name.
     "shmget", "shmat", "semget", "msgget", "mq_open"};
+
+// Of the engine: other programs and processes, and pairs of sockets, which only they need.
+constexpr const char* kDeniedToEngine[] = {"fork", "vfork", "execve", "execveat", "socketpair"};
+// Of programs: what would take a process out of the group by which all are ended.
+constexpr const char* kDeniedToPrograms[] = {"setsid", "setpgid"};
+// Flags of clone that make namespaces; time (0x80) has none there.
+constexpr scmp_datum_t kNamespaceFlags[] = {CLONE_NEWNS,  CLONE_NEWCGROUP, CLONE_NEWUTS,
+                                            CLONE_NEWIPC, CLONE_NEWUSER,   CLONE_NEWPID,
+                                            CLONE_NEWNET};
 
 int Deny(scmp_filter_ctx filter, const char* name) {
   const int number = seccomp_syscall_resolve_name(name);
@@ -63,32 +72,51 @@ int FillSockets(scmp_filter_ctx filter, bool gpus) {
   return seccomp_rule_add(filter, SCMP_ACT_ERRNO(ECONNREFUSED), SCMP_SYS(connect), 0);
 }
 
-int Fill(scmp_filter_ctx filter, bool gpus) {
-  for (const char* name : kDenied) {
+int DenyAll(scmp_filter_ctx filter, std::span<const char* const> names) {
+  for (const char* name : names) {
     if (const int result = Deny(filter, name); result != 0) return result;
   }
-  if (const int result = FillSockets(filter, gpus); result != 0) return result;
-  const auto self = static_cast<scmp_datum_t>(getpid());
+  return 0;
+}
+
+// The C library falls back from clone3, whose flags a filter cannot see, to clone.
+int FillProcesses(scmp_filter_ctx filter, const ConfinementLimits& limits) {
   const auto eperm = SCMP_ACT_ERRNO(EPERM);
-  // Threads, but no processes; the C library falls back from clone3, whose flags a filter cannot
-  // see, to clone.
   int result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-  if (result == 0) {
+  if (result != 0) return result;
+  if (!limits.program) {
+    // Threads, but no processes.
     result = seccomp_rule_add(filter, eperm, SCMP_SYS(clone), 1,
                               SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+    return result != 0 ? result : DenyAll(filter, kDeniedToEngine);
   }
-  // Signals to itself only.
-  if (result == 0) {
-    result = seccomp_rule_add(filter, eperm, SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_NE, self));
+  for (const scmp_datum_t flag : kNamespaceFlags) {
+    if (result != 0) return result;
+    result = seccomp_rule_add(filter, eperm, SCMP_SYS(clone), 1,
+                              SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag));
   }
-  if (result == 0) {
-    result = seccomp_rule_add(filter, eperm, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_NE, self));
-  }
+  return result != 0 ? result : DenyAll(filter, kDeniedToPrograms);
+}
+
+// To itself only, unless there is nobody else that it could reach.
+int FillSignals(scmp_filter_ctx filter, const ConfinementLimits& limits) {
+  if (limits.own_processes) return 0;
+  const auto self = static_cast<scmp_datum_t>(getpid());
+  const auto eperm = SCMP_ACT_ERRNO(EPERM);
+  const int result = seccomp_rule_add(filter, eperm, SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_NE, self));
+  if (result != 0) return result;
+  return seccomp_rule_add(filter, eperm, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_NE, self));
+}
+
+int Fill(scmp_filter_ctx filter, const ConfinementLimits& limits) {
+  int result = DenyAll(filter, kDenied);
+  if (result == 0) result = FillSockets(filter, limits.gpus);
+  if (result == 0) result = FillProcesses(filter, limits);
+  if (result == 0) result = FillSignals(filter, limits);
+  if (result != 0) return result;
   // Its own limits only.
-  if (result == 0) {
-    result = seccomp_rule_add(filter, eperm, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0));
-  }
-  return result;
+  return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1,
+                          SCMP_A0(SCMP_CMP_NE, 0));
 }
 
 }  // namespace
@@ -102,7 +130,7 @@ void FilterSystemCalls(const ConfinementLimits& limits, ConfinementReport& repor
   }
   // A tree instead of a list: the cost of a permitted call is a few nanoseconds.
   seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);
-  int result = Fill(filter.get(), limits.gpus);
+  int result = Fill(filter.get(), limits);
   if (result == 0) result = seccomp_load(filter.get());
   report.push_back(result == 0 ? "seccomp" : absl::StrCat("no seccomp: ", std::strerror(-result)));
 }

@@ -1,8 +1,18 @@
 // beamline-task: the process of one attempt at a step. Links the engine and no gRPC, so that it
 // starts in milliseconds.
+#include <sys/wait.h>
+
+#include <memory>
+#include <optional>
+#include <utility>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "pipeline/executor.h"
+#include "pipeline/programs.h"
+#include "pipeline/trial.h"
+#include "worker/program_keeper.h"
+#include "worker/signal_name.h"
 #include "worker/task_program.h"
 
 namespace beamline::worker {
@@ -26,11 +36,58 @@ class Sink : public pipeline::TaskSink {
   TaskReporter& reporter_;
 };
 
+// The keeper's programs in the pipeline's terms.
+class Host : public pipeline::ProgramHost {
+ public:
+  Host(std::unique_ptr<ProgramKeeper> keeper, std::string folder)
+      : keeper_(std::move(keeper)), folder_(std::move(folder)) {}
+
+  const std::string& folder() const override { return folder_; }
+  void Start(const std::vector<std::string>& arguments) override {
+    lost_ = !keeper_->Run(arguments).ok();
+  }
+  void Terminate() override { keeper_->Send(ProgramSignal::kTerminate); }
+  void Kill() override { keeper_->Send(ProgramSignal::kKill); }
+  void Hold() override { keeper_->Send(ProgramSignal::kHold); }
+  void GoOn() override { keeper_->Send(ProgramSignal::kGoOn); }
+  std::optional<pipeline::ProgramOutcome> Wait(int64_t wait_ms) override {
+    pipeline::ProgramOutcome outcome;
+    outcome.kind = pipeline::ProgramOutcome::kLost;
+    if (lost_) return outcome;
+    const auto end = keeper_->Wait(wait_ms);
+    if (!end.ok()) return outcome;
+    if (!end->has_value()) return std::nullopt;
+    const int status = (*end)->wait_status;
+    outcome.last_words = (*end)->last_words;
+    outcome.kind = (*end)->cause == ProgramEnd::kMemory      ? pipeline::ProgramOutcome::kMemory
+                   : (*end)->cause == ProgramEnd::kProcesses ? pipeline::ProgramOutcome::kProcesses
+                   : WIFSIGNALED(status)                     ? pipeline::ProgramOutcome::kKilled
+                                                             : pipeline::ProgramOutcome::kExited;
+    if (WIFSIGNALED(status)) outcome.signal = SignalName(WTERMSIG(status));
+    if (WIFEXITED(status)) outcome.exit_code = WEXITSTATUS(status);
+    return outcome;
+  }
+
+ private:
+  const std::unique_ptr<ProgramKeeper> keeper_;
+  const std::string folder_;
+  bool lost_ = false;
+};
+
 class PipelineProgram : public TaskProgram {
  public:
+  bool RunsPrograms(const v1::TaskStart& start) const override {
+    const v1::PipelineDefinition& definition = start.attempt().definition();
+    const v1::Step* step = pipeline::FindStep(definition, start.attempt().step());
+    return step != nullptr && pipeline::RunsProgram(definition, *step);
+  }
+  void TakeKeeper(std::unique_ptr<ProgramKeeper> keeper) override { keeper_ = std::move(keeper); }
   v1::TaskEnd Execute(const v1::TaskStart& start, TaskReporter& reporter) override {
     Sink sink(reporter);
-    return pipeline::Execute(start, sink, stop_, SystemClock());
+    std::optional<Host> host;
+    if (keeper_ != nullptr) host.emplace(std::move(keeper_), start.work_folder() + kProgramFolder);
+    return pipeline::Execute(start, sink, stop_, SystemClock(),
+                             host.has_value() ? &*host : nullptr);
   }
   void Stop(bool checkpoint) override {
     stop_.Ask(checkpoint ? pipeline::StopToken::Request::kCheckpointAndStop
@@ -38,6 +95,7 @@ class PipelineProgram : public TaskProgram {
   }
 
  private:
+  std::unique_ptr<ProgramKeeper> keeper_;
   pipeline::StopToken stop_;
 };
 

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -13,6 +14,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/status_macros.h"
 #include "worker/confinement.h"
 #include "worker/frames.h"
 
@@ -68,6 +70,23 @@ ConfinementLimits LimitsOf(const v1::TaskStart& start) {
   return limits;
 }
 
+// Where programs of the user's work: beside what the task itself writes.
+absl::Status MakeKeeper(TaskProgram& program, const v1::TaskStart& start,
+                        ConfinementReport& report) {
+  if (!program.RunsPrograms(start)) return absl::OkStatus();
+  const ConfinementLimits own = LimitsOf(start);
+  const ProgramLimits limits{.folder = start.work_folder() + kProgramFolder,
+                             .memory_bytes = own.memory_bytes,
+                             .threads = start.threads(),
+                             .gpus = own.gpus};
+  if (mkdir(limits.folder.c_str(), 0700) != 0) {
+    return absl::InternalError("cannot make " + limits.folder + ": " + std::strerror(errno));
+  }
+  ASSIGN_OR_RETURN(auto keeper, ProgramKeeper::Start(limits, report));
+  program.TakeKeeper(std::move(keeper));
+  return absl::OkStatus();
+}
+
 // The process was started before its devices were known. CUDA reads this when it is initialised.
 void ShowGpus(const v1::TaskStart& start) {
   std::string uuids;
@@ -83,6 +102,8 @@ int PrintConfinement() {
   ConfinementLimits limits;
   limits.work_folder = "/";
   limits.memory_bytes = kDefaultMemoryBytes;
+  // It ends with this process.
+  const auto keeper = ProgramKeeper::Start({.folder = "/"}, report);
   const absl::Status status = ConfineToWork(limits, report);
   for (const std::string& line : report) std::printf("%s\n", line.c_str());
   return status.ok() ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -113,7 +134,8 @@ int RunTaskProgram(TaskProgram& program, int argc, char** argv) {
   ShowGpus(command.start());
   TaskReporter reporter;
   v1::TaskMessage last;
-  const absl::Status confined = ConfineToWork(LimitsOf(command.start()), report);
+  absl::Status confined = MakeKeeper(program, command.start(), report);
+  if (confined.ok()) confined = ConfineToWork(LimitsOf(command.start()), report);
   if (confined.ok()) {
     std::thread listener([&program] { Listen(program); });
     *last.mutable_end() = Execute(program, command.start(), reporter);

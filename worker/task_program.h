@@ -2,9 +2,11 @@
 // itself, and ends when the worker is gone.
 #pragma once
 
+#include <memory>
 #include <mutex>
 
 #include "beamline/v1/task.pb.h"
+#include "worker/program_keeper.h"
 
 namespace beamline::worker {
 
@@ -22,6 +24,9 @@ class TaskReporter {
 class TaskProgram {
  public:
   virtual ~TaskProgram() = default;
+  // Whether the attempt runs programs of the user's. It is given a keeper then, before Execute.
+  virtual bool RunsPrograms(const v1::TaskStart&) const { return false; }
+  virtual void TakeKeeper(std::unique_ptr<ProgramKeeper>) {}
   // Runs the attempt to its end, on the main thread, confined. std::bad_alloc becomes
   // OUT_OF_MEMORY, any other exception CRASH.
   virtual v1::TaskEnd Execute(const v1::TaskStart& start, TaskReporter& reporter) = 0;

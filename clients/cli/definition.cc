@@ -1,6 +1,7 @@
 #include "clients/cli/definition.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -26,7 +27,61 @@ absl::Status CheckUtf8(const std::string& path, const std::string& text) {
       "%s:%d:%d: the text is not UTF-8 from here on; save the file as UTF-8", path, line, column));
 }
 
+constexpr size_t kMaxProgramBytes = 1 << 20;
+
+absl::StatusOr<bool> TakeFiles(const std::filesystem::path& folder, const std::string& field,
+                               v1::Program* program) {
+  bool taken = false;
+  for (auto& [name, file] : *program->mutable_files()) {
+    if (!file.has_file()) continue;
+    const std::string path = (folder / file.file()).string();
+    const absl::StatusOr<std::string> text = ReadFile(path, kMaxProgramBytes);
+    if (!text.ok()) {
+      return UsageError(
+          absl::StrFormat("%s.files.%s: %s", field, name, S(text.status().message())));
+    }
+    RETURN_IF_ERROR(CheckUtf8(path, *text));
+    file.set_text(*text);
+    taken = true;
+  }
+  return taken;
+}
+
 }  // namespace
+
+absl::StatusOr<bool> TakeProgramFiles(const std::string& folder,
+                                      v1::PipelineDefinition* definition) {
+  bool any = false;
+  for (v1::Step& step : *definition->mutable_steps()) {
+    const std::string field = "steps." + step.name();
+    if (step.has_command()) {
+      ASSIGN_OR_RETURN(const bool taken, TakeFiles(folder, field + ".command.program",
+                                                   step.mutable_command()->mutable_program()));
+      any |= taken;
+    } else if (step.train().has_command()) {
+      ASSIGN_OR_RETURN(const bool taken,
+                       TakeFiles(folder, field + ".train.command.program",
+                                 step.mutable_train()->mutable_command()->mutable_program()));
+      any |= taken;
+    }
+  }
+  return any;
+}
+
+absl::StatusOr<v1::DefinitionSource> SourceOf(const CheckedDefinition& checked,
+                                              const std::string& path) {
+  v1::DefinitionSource source;
+  v1::PipelineDefinition definition = checked.definition;
+  ASSIGN_OR_RETURN(
+      const bool taken,
+      TakeProgramFiles(std::filesystem::path(path).parent_path().string(), &definition));
+  if (taken) {
+    *source.mutable_definition() = std::move(definition);
+  } else {
+    source.set_yaml(checked.yaml);
+  }
+  return source;
+}
 
 absl::Status DefinitionError(const std::string& path, const v1::ValidatePipelineResponse& answer) {
   std::string text = absl::StrFormat("%s has %d error%s", path, answer.violations_size(),

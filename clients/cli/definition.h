@@ -23,6 +23,17 @@ struct CheckedDefinition {
 // InvalidArgument, with every violation as "file:line:column: path: message": it has errors.
 absl::StatusOr<CheckedDefinition> CheckDefinition(Invocation& invocation, const std::string& path);
 
+// Puts the text of the files that programs name, relative to `folder`, into the definition, which
+// so says all that will run. InvalidArgument names the field: no such file, larger than 1 MiB, not
+// UTF-8. Returns whether there was any.
+absl::StatusOr<bool> TakeProgramFiles(const std::string& folder,
+                                      v1::PipelineDefinition* definition);
+
+// The definition as it is sent: the text, of which the server can say where errors stand; the
+// message if it had to take files in.
+absl::StatusOr<v1::DefinitionSource> SourceOf(const CheckedDefinition& checked,
+                                              const std::string& path);
+
 // The violations as one error.
 absl::Status DefinitionError(const std::string& path, const v1::ValidatePipelineResponse& answer);
 

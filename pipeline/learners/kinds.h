@@ -142,4 +142,11 @@ double BytesOf(const v1::LiquidStateLearner& fields, const LearnerFacts& facts);
 std::unique_ptr<engine::Learner> Make(const v1::LiquidStateLearner& fields,
                                       const LearnerSetting& setting);
 
+// command.cc
+void CheckFields(const v1::CommandLearner& fields, LearnerCheck& check);
+void CompleteFields(const LearnerFacts& facts, v1::CommandLearner* fields);
+double BytesOf(const v1::CommandLearner& fields, const LearnerFacts& facts);
+std::unique_ptr<engine::Learner> Make(const v1::CommandLearner& fields,
+                                      const LearnerSetting& setting);
+
 }  // namespace beamline::pipeline

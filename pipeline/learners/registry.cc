@@ -97,6 +97,7 @@ const std::vector<LearnerKind>& LearnerKinds() {
           {.classes = true, .numbers = true, .forecast = true, .windows = true, .sequences = true}),
       Kind<v1::LiquidStateLearner>(
           {.classes = true, .numbers = true, .forecast = true, .windows = true, .sequences = true}),
+      Kind<v1::CommandLearner>({.classes = true, .numbers = true, .codes = true}),
   };
   return kKinds;
 }

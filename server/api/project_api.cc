@@ -76,11 +76,14 @@ absl::Status Merge(const v1::UpdateProjectRequest& request, v1::Project& project
   if (request.update_mask().paths().empty()) {
     project.set_description(request.project().description());
     *project.mutable_quota() = request.project().quota();
+    project.set_commands_allowed(request.project().commands_allowed());
     return absl::OkStatus();
   }
   for (const std::string& path : request.update_mask().paths()) {
     if (path == "description") {
       project.set_description(request.project().description());
+    } else if (path == "commands_allowed") {
+      project.set_commands_allowed(request.project().commands_allowed());
     } else if (path == "quota") {
       *project.mutable_quota() = request.project().quota();
     } else if (path.starts_with("quota.")) {
@@ -99,8 +102,8 @@ absl::Status Merge(const v1::UpdateProjectRequest& request, v1::Project& project
       project.mutable_quota()->MergeFrom(only);
     } else {
       return BadField("update_mask", absl::StrCat("\"", path,
-                                                  "\" cannot be changed: name description, quota "
-                                                  "or a field of quota"));
+                                                  "\" cannot be changed: name description, quota, "
+                                                  "a field of quota or commands_allowed"));
     }
   }
   return absl::OkStatus();
@@ -120,6 +123,9 @@ void ProjectApi::CreateProject(const auth::Principal& caller,
   }
   if (request.project().has_quota() && !caller.is_operator) {
     errors.Add("project.quota", "may only be set by operators");
+  }
+  if (request.project().commands_allowed() && !caller.is_operator) {
+    errors.Add("project.commands_allowed", "may only be set by operators");
   }
   absl::Status bad = errors.ToStatus();
   bad.Update(CheckQuota(request.project().quota()));

@@ -17,6 +17,7 @@
 #include "pipeline/violation.h"
 #include "pipeline/yaml.h"
 #include "server/api/answer.h"
+#include "server/commands.h"
 #include "server/coordinator.h"
 #include "server/dataset_lookup.h"
 #include "server/errors.h"
@@ -120,7 +121,14 @@ absl::StatusOr<Accepted> Examine(const store::View& view, std::string_view proje
       if (name.project != project) {
         return absl::NotFoundError(absl::StrCat("model ", model, " does not exist"));
       }
-      RETURN_IF_ERROR(store::GetModel(view, name.project, name.id, name.version).status());
+      ASSIGN_OR_RETURN(const v1::Model found,
+                       store::GetModel(view, name.project, name.id, name.version));
+      if (found.card().learner().has_command()) {
+        return absl::UnimplementedError(
+            absl::StrCat("step \"", plan.step, "\" uses ", model,
+                         ", whose learner is a program: such models are measured in the pipeline "
+                         "that trains them only"));
+      }
     }
   }
   *accepted.run.mutable_parameters() = request.parameters();

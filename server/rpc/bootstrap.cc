@@ -67,6 +67,14 @@ absl::Status InitAdmin(AuthApi& auth, ProjectApi& projects, const std::string& t
   return absl::OkStatus();
 }
 
+absl::Status AllowPrograms(ProjectApi& projects) {
+  v1::UpdateProjectRequest request;
+  request.mutable_project()->set_name(absl::StrCat("projects/", kProject));
+  request.mutable_project()->set_commands_allowed(true);
+  request.mutable_update_mask()->add_paths("commands_allowed");
+  return Ask(projects, &ProjectApi::UpdateProject, request).status();
+}
+
 absl::Status WriteJoinToken(AuthApi& auth, const std::string& file) {
   v1::CreateJoinTokenRequest request;
   request.set_uses(kJoinTokenUses);

@@ -18,6 +18,9 @@ namespace beamline::server::rpc {
 // Whatever failed can be repeated. Waits for the APIs.
 absl::Status InitAdmin(AuthApi& auth, ProjectApi& projects, const std::string& token_file);
 
+// Lets the project "default" run programs of its members' own. Waits for the API.
+absl::Status AllowPrograms(ProjectApi& projects);
+
 // Writes a fresh join token that 100,000 workers can use within a day: one line, mode 0600,
 // atomically. Waits for the API.
 absl::Status WriteJoinToken(AuthApi& auth, const std::string& file);

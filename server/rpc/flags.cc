@@ -96,6 +96,10 @@ const std::vector<Flag>& Table() {
       Seconds("--preempt-after", "No task is asked sooner after its start.", &Flags::preempt_after),
       Text("--to", "DIR", "Of backup: where to; a folder that only backups use.", &Flags::to),
       Text("--from", "DIR", "Of restore: the backup.", &Flags::from),
+      Switch("--allow-programs",
+             "Let the project \"default\" run programs of its members' own (command steps): for a\n"
+             "server that one person runs on a machine of their own.",
+             &Flags::allow_programs),
       {"--log-level", "LEVEL", "debug, info, warning or error. Default: info", SetLevel},
       Switch("--help", "Print this.", &Flags::help),
       Switch("--version", "Print the version.", &Flags::version),

@@ -25,6 +25,7 @@ struct Flags {
   // Unit: seconds; 0 for `preempt_every`: never.
   int64_t preempt_every = 180;
   int64_t preempt_after = 780;
+  bool allow_programs = false;
   log::Level log_level = log::Level::kInfo;
   bool help = false;
   bool version = false;

@@ -111,6 +111,7 @@ absl::Status Run(const Flags& flags, const Clock& clock, Signals& signals) {
   if (!flags.init_admin.empty()) {
     RETURN_IF_ERROR(InitAdmin(server->auth(), server->projects(), flags.init_admin));
   }
+  if (flags.allow_programs) RETURN_IF_ERROR(AllowPrograms(server->projects()));
   if (!flags.print_join_token.empty()) {
     RETURN_IF_ERROR(WriteJoinToken(server->auth(), flags.print_join_token));
   }

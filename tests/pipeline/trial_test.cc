@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "engine/core/philox.h"
 #include "engine/data/columnar.h"
+#include "pipeline/csv_writer.h"
 #include "pipeline/expand.h"
 #include "pipeline/out_of_fold.h"
 #include "tests/pipeline/bench.h"

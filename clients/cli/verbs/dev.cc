@@ -120,7 +120,8 @@ class DevCluster {
                          "--print-join-token",
                          Path("join-token"),
                          "--init-admin",
-                         Path("admin-token")};
+                         Path("admin-token"),
+                         "--allow-programs"};
     ASSIGN_OR_RETURN(const google::protobuf::Struct ready, StartAndWait(server_));
     address_ = ready.fields().at("address").string_value();
     ca_ = ready.fields().at("ca").string_value();
@@ -201,6 +202,7 @@ class DevCluster {
                         "  worker   local (pid %d)\n"
                         "  state    %s (logs in %s)\n"
                         "  context  dev, in %s\n"
+                        "  project  default, whose pipelines may run programs of yours\n"
                         "Next, in another terminal:\n"
                         "  beamline%s status\n"
                         "  beamline%s run create examples/collisions/pipeline.yaml --watch\n",

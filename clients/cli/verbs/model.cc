@@ -130,7 +130,9 @@ absl::StatusOr<ExitCode> Show(Invocation& invocation) {
 
 absl::StatusOr<ExitCode> Download(Invocation& invocation) {
   ASSIGN_OR_RETURN(const v1::Model model, GetModel(invocation));
-  std::string default_path = ShortName(model.name()) + ".safetensors";
+  // Of a program the folder that it left.
+  std::string default_path =
+      ShortName(model.name()) + (model.card().learner().has_command() ? ".tar" : ".safetensors");
   std::ranges::replace(default_path, '/', '-');
   const std::string path = invocation.args().Get("output", default_path);
   ASSIGN_OR_RETURN(Connection* const server, invocation.Server());
@@ -342,9 +344,9 @@ std::vector<Command> ModelCommands() {
        .details = naming,
        .run = Show},
       {.path = "model download",
-       .summary = "Download the weights (safetensors)",
+       .summary = "Download the weights (safetensors; of a program its folder, tar)",
        .positionals = {model},
-       .flags = {{"output", "FILE", "Where to (default: NAME-VERSION.safetensors)",
+       .flags = {{"output", "FILE", "Where to (default: NAME-VERSION.safetensors or .tar)",
                   Completion::kFile}},
        .details = naming,
        .run = Download},

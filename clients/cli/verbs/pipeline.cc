@@ -33,7 +33,7 @@ absl::StatusOr<ExitCode> Create(Invocation& invocation) {
   v1::CreatePipelineRequest request;
   ASSIGN_OR_RETURN(const std::string project, invocation.Project());
   request.set_parent(project);
-  request.mutable_source()->set_yaml(checked.yaml);
+  ASSIGN_OR_RETURN(*request.mutable_source(), SourceOf(checked, invocation.args().Positional(0)));
   request.set_request_id(invocation.NewRequestId());
   ASSIGN_OR_RETURN(const v1::Pipeline pipeline, invocation.Call(kCreatePipeline, request));
   if (invocation.json()) {

@@ -96,7 +96,30 @@ absl::StatusOr<ExitCode> Show(Invocation& invocation) {
   table.Add({"guaranteed", absl::StrFormat("%g cores, %s, %d GPUs", quota.guaranteed_cpus(),
                                            HumanBytes(quota.guaranteed_memory_bytes()),
                                            quota.guaranteed_gpus())});
+  table.Add({"own programs", project.commands_allowed() ? "allowed" : "not allowed"});
   invocation.Print(table.Render(false));
+  return ExitCode::kOk;
+}
+
+absl::StatusOr<ExitCode> Set(Invocation& invocation) {
+  v1::UpdateProjectRequest request;
+  ASSIGN_OR_RETURN(const std::string name, ProjectArgument(invocation));
+  request.mutable_project()->set_name(name);
+  const std::string programs = invocation.args().Get("programs");
+  if (programs != "allow" && programs != "deny") {
+    return UsageError("give what to set: --programs allow, or --programs deny");
+  }
+  request.mutable_project()->set_commands_allowed(programs == "allow");
+  request.mutable_update_mask()->add_paths("commands_allowed");
+  request.set_request_id(invocation.NewRequestId());
+  ASSIGN_OR_RETURN(const v1::Project project, invocation.Call(kUpdateProject, request));
+  if (invocation.json()) {
+    invocation.PrintJson(project);
+  } else {
+    invocation.Note(absl::StrFormat("%s %s run programs of its members' own\n",
+                                    LastPart(project.name()),
+                                    project.commands_allowed() ? "may" : "may not"));
+  }
   return ExitCode::kOk;
 }
 
@@ -173,6 +196,13 @@ std::vector<Command> ProjectCommands() {
        .flags = {},
        .details = "",
        .run = Show},
+      {.path = "project set",
+       .summary = "Change what a project may (operators)",
+       .positionals = {{.name = "PROJECT", .optional = true}},
+       .flags = {{"programs", "allow|deny",
+                  "Whether its members may run programs of their own (command steps)"}},
+       .details = "What runs is not touched.",
+       .run = Set},
       {.path = "project members",
        .summary = "List the members of a project and their roles",
        .positionals = {{.name = "PROJECT", .optional = true}},

@@ -120,7 +120,7 @@ absl::Status FillInputs(Invocation& invocation, const fs::path& folder,
 absl::Status FillFromFile(Invocation& invocation, const std::string& path,
                           v1::CreateRunRequest& request) {
   ASSIGN_OR_RETURN(const CheckedDefinition checked, CheckDefinition(invocation, path));
-  request.mutable_source()->set_yaml(checked.yaml);
+  ASSIGN_OR_RETURN(*request.mutable_source(), SourceOf(checked, path));
   return FillInputs(invocation, fs::path(path).parent_path(), checked.definition, request);
 }
 
@@ -208,7 +208,8 @@ std::vector<Command> RunCreateCommands() {
                  {"name-only", "", "Print the run's name and nothing else"}},
        .details =
            "Local files that the definition names (inputs.*.file and files, relative to it) are "
-           "uploaded first,\nunless the project has them already.",
+           "uploaded first,\nunless the project has them already. The text of files of programs "
+           "becomes part of the definition.",
        .run = Create},
   };
 }

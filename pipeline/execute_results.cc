@@ -1,0 +1,78 @@
+#include "pipeline/execute_results.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/digest.h"
+#include "base/file.h"
+#include "pipeline/csv_writer.h"
+#include "pipeline/fitted.h"
+#include "pipeline/out_of_fold.h"
+#include "pipeline/trial.h"
+
+namespace beamline::pipeline::execution {
+namespace {
+
+std::vector<engine::data::ColumnStatistics> WriteTable(const Task& task,
+                                                       const engine::data::Table& table,
+                                                       const std::string& path) {
+  std::string bytes;
+  auto statistics = engine::data::WriteColumnar(
+      table, [&](std::string_view piece) { bytes.append(piece); }, task.threads());
+  Check(WriteFileAtomically(path, bytes));
+  return statistics;
+}
+
+}  // namespace
+
+void Check(const absl::Status& status) {
+  if (!status.ok()) {
+    throw TaskFailure(v1::FAILURE_KIND_INFRASTRUCTURE, std::string(status.message()));
+  }
+}
+
+void WriteHeldOut(Task& task, const Said& said, const std::vector<int64_t>& rows,
+                  const v1::ModelCard& card, v1::TaskEnd* end) {
+  const std::string path = task.work_folder() + "/predictions.table";
+  WriteTable(task, HeldOut(said, rows, card), path);
+  (*end->mutable_artifact_paths())["predictions"] = path;
+}
+
+void WriteOutOfFold(Task& task, v1::TaskEnd* end) {
+  std::vector<engine::data::Table> folds;
+  v1::Trial fold = task.attempt().trial();
+  for (int i = 1; i <= CountFolds(task.step().cross_validation()); ++i) {
+    fold.set_fold(i);
+    folds.push_back(task.OpenTable(TaskIdOf(task.step().name(), fold) + "/predictions").table);
+  }
+  const engine::data::Table table =
+      OutOfFold(task.OpenTable(task.step().train().data().input()).table, folds);
+  const std::string path = task.work_folder() + "/out_of_fold";
+  v1::Dataset& dataset = *end->mutable_result()->mutable_result()->mutable_out_of_fold();
+  DescribeTable(table, WriteTable(task, table, path + ".table"), &dataset);
+  Check(WriteFileAtomically(path + ".csv", ToCsv(table)));
+  (*end->mutable_artifact_paths())["out_of_fold"] = path + ".csv";
+  (*end->mutable_artifact_paths())["out_of_fold_table"] = path + ".table";
+}
+
+void FillLineage(const Task& task, const std::string& backend, int64_t started_ms,
+                 v1::Lineage* lineage) {
+  const std::string& name = task.attempt().task();
+  const v1::TrainingData& data = task.step().train().data();
+  lineage->set_run(name.substr(0, name.find("/tasks/")));
+  lineage->set_step(task.step().name());
+  lineage->set_pipeline(task.definition().name());
+  for (const auto& [input, source] : task.definition().inputs()) {
+    if (input != data.input() && input != data.graph().arcs()) continue;
+    // A dataset's id begins with the digest of the bytes as they were uploaded.
+    const std::vector<std::string> parts = absl::StrSplit(source.dataset(), '/');
+    const std::string digest = parts.back().substr(0, 64);
+    if (IsSha256Hex(digest)) (*lineage->mutable_data_digests())[input] = digest;
+  }
+  lineage->set_seed(task.definition().seed());
+  lineage->set_engine_version(kEngineVersion);
+  lineage->set_backend(backend);
+  lineage->set_hardware(task.Hardware());
+  lineage->set_training_seconds(static_cast<double>(task.Millis() - started_ms) / 1000);
+}
+
+}  // namespace beamline::pipeline::execution

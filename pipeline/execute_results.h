@@ -1,0 +1,28 @@
+// What train steps of all kinds leave. Only for the files execute*.cc.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "pipeline/execute_internal.h"
+#include "pipeline/measure.h"
+
+namespace beamline::pipeline::execution {
+
+// TaskFailure (INFRASTRUCTURE) unless OK.
+void Check(const absl::Status& status);
+
+// The predictions of a fold's rows, as the artifact "predictions". `rows`: that of the table for
+// each.
+void WriteHeldOut(Task& task, const Said& said, const std::vector<int64_t>& rows,
+                  const v1::ModelCard& card, v1::TaskEnd* end);
+
+// What the folds left, as a dataset.
+void WriteOutOfFold(Task& task, v1::TaskEnd* end);
+
+// Of a task that began at `started_ms` and trained with `backend`.
+void FillLineage(const Task& task, const std::string& backend, int64_t started_ms,
+                 v1::Lineage* lineage);
+
+}  // namespace beamline::pipeline::execution

@@ -1,0 +1,22 @@
+// Which steps run programs of the user's, and what is fixed about these.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "beamline/v1/pipeline.pb.h"
+
+namespace beamline::pipeline {
+
+// Bounds of Program, for validation.
+inline constexpr int kMaxProgramFiles = 100;
+inline constexpr int64_t kMaxProgramBytes = int64_t{1} << 20;
+inline constexpr int kMaxProgramArguments = 1000;
+
+// Whether an attempt at the step starts a program.
+bool RunsProgram(const v1::PipelineDefinition& definition, const v1::Step& step);
+
+// The first step that does; null if none does.
+const v1::Step* FindProgramStep(const v1::PipelineDefinition& definition);
+
+}  // namespace beamline::pipeline

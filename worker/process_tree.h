@@ -1,0 +1,19 @@
+// What a process and those below it use.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace beamline::worker {
+
+struct TreeUse {
+  int processes = 0;
+  // Memory that is theirs alone or was copied from a parent; not files, not shared memory.
+  int64_t memory_bytes = 0;
+};
+
+// Of all processes below `pid`, a name in /proc, without it. Stops counting above `most_processes`.
+// Those that end or start meanwhile may be left out.
+TreeUse UseBelow(const std::string& pid, int most_processes);
+
+}  // namespace beamline::worker

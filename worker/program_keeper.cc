@@ -1,0 +1,126 @@
+#include "worker/program_keeper.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "beamline/v1/learners.pb.h"
+#include "worker/frames.h"
+
+namespace beamline::worker {
+namespace {
+
+constexpr size_t kMaxWords = 8 << 10;
+
+// As fork, with namespaces of the child's own.
+pid_t Clone(unsigned long flags) {
+  return static_cast<pid_t>(syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0));
+}
+
+// In the keeper, which has a mount namespace of its own.
+void MountOwn(int64_t memory_bytes, ConfinementLimits& limits) {
+  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return;
+  constexpr unsigned long kFlags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+  limits.own_proc = mount("proc", "/proc", "proc", kFlags, nullptr) == 0;
+  const std::string size = absl::StrCat("mode=0700,size=", memory_bytes);
+  limits.own_shared_memory = mount("tmpfs", "/dev/shm", "tmpfs", kFlags, size.c_str()) == 0;
+  if (!limits.own_proc) return;
+  // Since Linux 6.14 a namespace has a bound of its own on processes and threads.
+  const UniqueFd most(open("/proc/sys/kernel/pid_max", O_WRONLY | O_CLOEXEC));
+  const std::string text = absl::StrCat(limits.threads);
+  if (most) [[maybe_unused]]
+    const ssize_t ignored = write(most.get(), text.data(), text.size());
+}
+
+bool ReadAll(int fd, void* bytes, size_t size) {
+  auto* at = static_cast<char*>(bytes);
+  while (size > 0) {
+    const ssize_t got = read(fd, at, size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    at += got;
+    size -= static_cast<size_t>(got);
+  }
+  return true;
+}
+
+absl::Status Gone() { return absl::UnavailableError("the process that keeps programs is gone"); }
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ProgramKeeper>> ProgramKeeper::Start(const ProgramLimits& programs,
+                                                                    ConfinementReport& report) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+    return absl::InternalError(absl::StrCat("cannot make a socket pair: ", std::strerror(errno)));
+  }
+  UniqueFd own(ends[0]);
+  UniqueFd keepers(ends[1]);
+  ConfinementLimits limits;
+  limits.work_folder = programs.folder;
+  limits.memory_bytes = programs.memory_bytes;
+  limits.file_bytes = int64_t{16} << 30;
+  limits.open_files = 1024;
+  limits.threads = programs.threads_in_all;
+  limits.gpus = programs.gpus;
+  limits.program = true;
+  pid_t pid = Clone(CLONE_NEWPID | CLONE_NEWNS);
+  limits.own_processes = pid >= 0;
+  report.push_back(pid >= 0
+                       ? "programs in a process namespace"
+                       : absl::StrCat("programs in no process namespace: ", std::strerror(errno)));
+  if (pid < 0) pid = fork();
+  if (pid < 0) {
+    return absl::InternalError(absl::StrCat("cannot make a process: ", std::strerror(errno)));
+  }
+  if (pid == 0) {
+    own.Reset();
+    if (limits.own_processes) MountOwn(programs.memory_bytes, limits);
+    KeepPrograms(std::move(keepers), programs, std::move(limits));
+  }
+  // One that is gone is found out by Wait.
+  signal(SIGPIPE, SIG_IGN);
+  return std::make_unique<ProgramKeeper>(Token(), std::move(own));
+}
+
+absl::Status ProgramKeeper::Run(const std::vector<std::string>& arguments) {
+  v1::Program order;
+  for (const std::string& argument : arguments) order.add_arguments(argument);
+  RETURN_IF_ERROR(WriteFully(control_.get(), {&kRunProgram, 1}));
+  return WriteFrame(control_.get(), order);
+}
+
+void ProgramKeeper::Send(ProgramSignal signal) {
+  const char command = static_cast<char>(signal);
+  // A keeper that is gone is found out by Wait.
+  WriteFully(control_.get(), {&command, 1}).IgnoreError();
+}
+
+absl::StatusOr<std::optional<ProgramEnd>> ProgramKeeper::Wait(int64_t wait_ms) {
+  pollfd ready{.fd = control_.get(), .events = POLLIN, .revents = 0};
+  if (poll(&ready, 1, static_cast<int>(wait_ms)) <= 0) return std::nullopt;
+  EndHeader header;
+  if (!ReadAll(control_.get(), &header, sizeof header)) return Gone();
+  ProgramEnd end;
+  end.wait_status = header.wait_status;
+  end.cause = static_cast<ProgramEnd::Cause>(header.cause);
+  if (header.words_bytes > kMaxWords) return Gone();
+  end.last_words.resize(header.words_bytes);
+  if (!ReadAll(control_.get(), end.last_words.data(), header.words_bytes)) return Gone();
+  return end;
+}
+
+}  // namespace beamline::worker
