@@ -10,6 +10,7 @@
 #include "pipeline/execute_internal.h"
 #include "pipeline/executor.h"
 #include "pipeline/training.h"
+#include "pipeline/trial.h"
 
 namespace beamline::pipeline {
 namespace execution {
@@ -93,7 +94,9 @@ const std::string& Task::InputPath(const std::string& key) const {
 }
 
 engine::data::Dataset Task::OpenTable(const std::string& input) const {
-  const std::string& path = InputPath(input);
+  const bool made =
+      !definition().inputs().contains(input) && FindStep(definition(), input) != nullptr;
+  const std::string& path = InputPath(made ? absl::StrCat(input, "/table") : input);
   try {
     return engine::data::OpenColumnar(path, {.verify = true, .threads = threads()});
   } catch (const engine::Error& error) {
@@ -130,6 +133,8 @@ v1::TaskEnd Failed(v1::FailureKind kind, const std::string& message, const std::
 
 void RunStep(Task& task, v1::TaskEnd* end) {
   switch (task.step().kind_case()) {
+    case v1::Step::kPrepare:
+      return RunPrepare(task, end);
     case v1::Step::kTrain:
       return RunTrain(task, end);
     case v1::Step::kEvaluate:
@@ -138,7 +143,8 @@ void RunStep(Task& task, v1::TaskEnd* end) {
       return RunPublish(task, end);
     default:
       throw TaskFailure(v1::FAILURE_KIND_UNIMPLEMENTED,
-                        "this version runs train, evaluate and publish steps only", task.path());
+                        "this version runs prepare, train, evaluate and publish steps only",
+                        task.path());
   }
 }
 

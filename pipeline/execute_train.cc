@@ -8,6 +8,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/strings.h"
+#include "pipeline/dependencies.h"
 #include "pipeline/execute_internal.h"
 #include "pipeline/fitted.h"
 #include "pipeline/initial_model.h"
@@ -352,8 +353,16 @@ class TrainRun {
     lineage->set_run(name.substr(0, name.find("/tasks/")));
     lineage->set_step(task_.step().name());
     lineage->set_pipeline(task_.definition().name());
-    for (const auto& [input, source] : task_.definition().inputs()) {
-      if (input != train_.data().input() && input != train_.data().graph().arcs()) continue;
+    const auto& inputs = task_.definition().inputs();
+    for (const std::string& input :
+         TablesBehind(task_.definition(), {train_.data().input(), train_.data().graph().arcs()})) {
+      const auto made = task_.attempt().inputs().find(absl::StrCat(input, "/table"));
+      if (made != task_.attempt().inputs().end()) {
+        (*lineage->mutable_data_digests())[input] = made->second.digest();
+      }
+      const auto found = inputs.find(input);
+      if (found == inputs.end()) continue;
+      const v1::Input& source = found->second;
       // A dataset's id begins with the digest of the bytes as they were uploaded.
       const std::vector<std::string> parts = absl::StrSplit(source.dataset(), '/');
       const std::string digest = parts.back().substr(0, 64);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "beamline/v1/model.pb.h"
+#include "beamline/v1/pipeline.pb.h"
 #include "engine/data/table.h"
 #include "engine/data/transform.h"
 #include "engine/learners/learner.h"
