@@ -39,11 +39,21 @@ std::vector<std::string> TablesRead(const v1::PipelineDefinition& definition,
   return {};
 }
 
+bool IsPrepared(const v1::PipelineDefinition& definition, const std::string& name) {
+  return std::any_of(
+      definition.steps().begin(), definition.steps().end(),
+      [&](const v1::Step& step) { return step.has_prepare() && step.name() == name; });
+}
+
 // Names that `step` waits for, known or not.
 std::set<std::string> NamesBefore(const v1::PipelineDefinition& definition, const v1::Step& step) {
   std::set<std::string> names(step.after().begin(), step.after().end());
   for (const std::string& table : TablesRead(definition, step)) {
-    if (!definition.inputs().contains(table)) names.insert(table);
+    const bool own = !step.has_evaluate() || !step.evaluate().input().empty();
+    // Where those of its model are made by no prepare step, the model's own step waits in vain.
+    if (!definition.inputs().contains(table) && (own || IsPrepared(definition, table))) {
+      names.insert(table);
+    }
   }
   switch (step.kind_case()) {
     case v1::Step::kTrain:

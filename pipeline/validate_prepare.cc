@@ -61,14 +61,19 @@ void CheckPrepareSteps(Context& context) {
     const auto found = schemas.find(name);
     return found == schemas.end() ? nullptr : &found->second;
   };
+  std::map<std::string, bool> good;
+  for (const v1::Step& step : context.definition.steps()) {
+    if (!step.has_prepare() || good.contains(step.name())) continue;
+    good[step.name()] =
+        CheckTables(context, absl::StrCat("steps.", step.name(), ".prepare"), step.prepare());
+  }
   for (const int i : TopologicalOrder(context.definition)) {
     const v1::Step& step = context.definition.steps(i);
     const auto known = context.steps.find(step.name());
     if (!step.has_prepare() || known == context.steps.end() || known->second != &step) continue;
     const std::string path = absl::StrCat("steps.", step.name(), ".prepare");
-    const bool good = CheckTables(context, path, step.prepare());
     std::optional<Schema> schema = PreparedSchema(step.prepare(), path, lookup, &context.errors);
-    if (!good || !schema.has_value()) continue;
+    if (!good[step.name()] || !schema.has_value()) continue;
     v1::Dataset& dataset = context.prepared[step.name()];
     dataset.mutable_columns()->Assign(schema->begin(), schema->end());
     // What rows alone tell is not known before the step ran.
