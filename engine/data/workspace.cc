@@ -24,7 +24,15 @@ struct Workspace::Use {
 
 namespace {
 
+// Large arrays begin where large pages do, and have such: touching memory for the first time takes
+// longer than computing what goes there.
+constexpr int64_t kLargeBytes = int64_t{2} << 20;
 constexpr std::align_val_t kAlignment{64};
+constexpr std::align_val_t kLargeAlignment{kLargeBytes};
+
+std::align_val_t AlignmentOf(int64_t bytes) {
+  return bytes >= 2 * kLargeBytes ? kLargeAlignment : kAlignment;
+}
 
 std::string Mebibytes(int64_t bytes) { return Cat(bytes >> 20, " MiB"); }
 
@@ -45,10 +53,13 @@ std::shared_ptr<void> Workspace::Allocate(int64_t size, size_t value_bytes) {
     Fail("a table needs ", Mebibytes(bytes), " more memory, and there is none: select fewer ",
          "columns or rows first");
   }
-  void* const data = ::operator new(static_cast<size_t>(bytes), kAlignment);
+  const std::align_val_t alignment = AlignmentOf(bytes);
+  void* const data = ::operator new(static_cast<size_t>(bytes), alignment);
+  // A hint: without it pages are small.
+  if (alignment == kLargeAlignment) madvise(data, static_cast<size_t>(bytes), MADV_HUGEPAGE);
   use_->memory += bytes;
   return {data, [use = use_, bytes](void* p) {
-            ::operator delete(p, kAlignment);
+            ::operator delete(p, AlignmentOf(bytes));
             use->memory -= bytes;
           }};
 }

@@ -41,6 +41,13 @@ template <size_t kSize>
 void CopyItems(const std::byte* from, std::span<const int64_t> rows, const std::byte* missing,
                std::byte* to, size_t size) {
   const size_t bytes = kSize == 0 ? size : kSize;
+  if (std::find(rows.begin(), rows.end(), kNoRow) == rows.end()) {
+    for (const int64_t row : rows) {
+      std::memcpy(to, from + static_cast<size_t>(row) * bytes, bytes);
+      to += bytes;
+    }
+    return;
+  }
   for (const int64_t row : rows) {
     if (row != kNoRow) {
       std::memcpy(to, from + static_cast<size_t>(row) * bytes, bytes);
