@@ -228,9 +228,9 @@ class Cluster:
 
     def wait_for_end(self, name, timeout=RUN_TIMEOUT):
         """The run when it has ended."""
-        run_pb2 = STUBS['run'][0]
-        terminal = (run_pb2.RUN_STATE_SUCCEEDED, run_pb2.RUN_STATE_FAILED,
-                    run_pb2.RUN_STATE_CANCELLED)
+        event_pb2 = STUBS['event'][0]
+        terminal = (event_pb2.RUN_STATE_SUCCEEDED, event_pb2.RUN_STATE_FAILED,
+                    event_pb2.RUN_STATE_CANCELLED)
         def ended():
             run = self.run(name)
             return run if run.state in terminal else None
@@ -241,7 +241,7 @@ class Cluster:
 
     def expect_success(self, name, timeout=RUN_TIMEOUT):
         run = self.wait_for_end(name, timeout)
-        if run.state != STUBS['run'][0].RUN_STATE_SUCCEEDED:
+        if run.state != STUBS['event'][0].RUN_STATE_SUCCEEDED:
             raise AssertionError(f'{name} did not succeed: {run.failure}\n{self.log_ends()}')
         return run
 

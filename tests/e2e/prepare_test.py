@@ -144,7 +144,7 @@ class PrepareTest(harness.ClusterTest):
 
     def test_mistakes_are_told_at_once(self):
         wrong = DEFINITION.replace('mean(pt)', 'mean(ptt)').replace(
-            'features: [px,', 'features: [pz,').replace('    target_kind: classification\n', '')
+            'features: [px,', 'features: [pz,')
         wrong = wrong.replace('        target_kind: classification\n', '')
         result = self.cluster.cli('run', 'create',
                                   self.cluster.write('wrong.yaml', wrong), check=None)
@@ -157,8 +157,7 @@ class PrepareTest(harness.ClusterTest):
         empty = DEFINITION.replace('pt > 5 and', 'pt < 0 and')
         name = self.cluster.create_run(self.cluster.write('empty.yaml', empty))
         run = self.cluster.wait_for_end(name)
-        self.assertEqual(run.state, RUN.Run.DESCRIPTOR.fields_by_name['state'].enum_type
-                         .values_by_name['RUN_STATE_FAILED'].number)
+        self.assertEqual(run.state, STUBS['event'][0].RUN_STATE_FAILED)
         self.assertIn('leaves no row of 2000', run.failure.message)
         self.assertIn('steps.clean.prepare.operations.0.filter', run.failure.field)
 
