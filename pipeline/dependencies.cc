@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
+#include "pipeline/prepare/schema.h"
 
 namespace beamline::pipeline {
 namespace {
@@ -17,14 +18,45 @@ std::map<std::string, int> IndexOfSteps(const v1::PipelineDefinition& definition
   return index;
 }
 
+// Tables that training and its splits read.
+std::vector<std::string> TablesOfData(const v1::TrainingData& data) {
+  std::vector<std::string> tables = {data.input()};
+  if (data.has_graph()) tables.push_back(data.graph().arcs());
+  if (data.split().has_input()) tables.push_back(data.split().input().test());
+  return tables;
+}
+
+// Tables that a step reads, of which those that are no inputs are made by steps.
+std::vector<std::string> TablesRead(const v1::PipelineDefinition& definition,
+                                    const v1::Step& step) {
+  if (step.has_prepare()) return TablesOf(step.prepare());
+  if (step.has_train()) return TablesOfData(step.train().data());
+  if (!step.has_evaluate()) return {};
+  if (!step.evaluate().input().empty()) return {step.evaluate().input()};
+  for (const v1::Step& other : definition.steps()) {
+    if (other.name() == step.evaluate().model()) return TablesOfData(other.train().data());
+  }
+  return {};
+}
+
+bool IsPrepared(const v1::PipelineDefinition& definition, const std::string& name) {
+  return std::any_of(
+      definition.steps().begin(), definition.steps().end(),
+      [&](const v1::Step& step) { return step.has_prepare() && step.name() == name; });
+}
+
 // Names that `step` waits for, known or not.
 std::set<std::string> NamesBefore(const v1::PipelineDefinition& definition, const v1::Step& step) {
   std::set<std::string> names(step.after().begin(), step.after().end());
+  for (const std::string& table : TablesRead(definition, step)) {
+    const bool own = !step.has_evaluate() || !step.evaluate().input().empty();
+    // Where those of its model are made by no prepare step, the model's own step waits in vain.
+    if (!definition.inputs().contains(table) && (own || IsPrepared(definition, table))) {
+      names.insert(table);
+    }
+  }
   switch (step.kind_case()) {
     case v1::Step::kTrain:
-      if (!definition.inputs().contains(step.train().data().input())) {
-        names.insert(step.train().data().input());
-      }
       if (!step.train().initial_model().empty()) names.insert(step.train().initial_model());
       break;
     case v1::Step::kEvaluate:
@@ -78,6 +110,20 @@ std::vector<std::string> DependenciesOf(const v1::PipelineDefinition& definition
     if (index.contains(name)) known.push_back(name);
   }
   return known;
+}
+
+std::vector<std::string> TablesBehind(const v1::PipelineDefinition& definition,
+                                      const std::vector<std::string>& names) {
+  std::set<std::string> found(names.begin(), names.end());
+  for (bool more = true; more;) {
+    const size_t before = found.size();
+    for (const v1::Step& step : definition.steps()) {
+      if (!step.has_prepare() || !found.contains(step.name())) continue;
+      for (const std::string& table : TablesOf(step.prepare())) found.insert(table);
+    }
+    more = found.size() > before;
+  }
+  return {found.begin(), found.end()};
 }
 
 std::vector<int> TopologicalOrder(const v1::PipelineDefinition& definition) {

@@ -13,6 +13,10 @@ namespace beamline::pipeline {
 std::vector<std::string> DependenciesOf(const v1::PipelineDefinition& definition,
                                         const v1::Step& step);
 
+// The tables of those names, and all tables that prepare steps make these of; ascending.
+std::vector<std::string> TablesBehind(const v1::PipelineDefinition& definition,
+                                      const std::vector<std::string>& names);
+
 // Names along one cycle, the first one again at the end: {"a", "b", "a"}; empty if there is none.
 std::vector<std::string> FindCycle(const v1::PipelineDefinition& definition);
 

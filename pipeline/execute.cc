@@ -11,6 +11,7 @@
 #include "pipeline/executor.h"
 #include "pipeline/program_learner.h"
 #include "pipeline/training.h"
+#include "pipeline/trial.h"
 
 namespace beamline::pipeline {
 namespace execution {
@@ -100,7 +101,9 @@ const std::string& Task::InputPath(const std::string& key) const {
 }
 
 engine::data::Dataset Task::OpenTable(const std::string& input) const {
-  const std::string& path = InputPath(input);
+  const bool made =
+      !definition().inputs().contains(input) && FindStep(definition(), input) != nullptr;
+  const std::string& path = InputPath(made ? absl::StrCat(input, "/table") : input);
   try {
     return engine::data::OpenColumnar(path, {.verify = true, .threads = threads()});
   } catch (const engine::Error& error) {
@@ -138,6 +141,8 @@ v1::TaskEnd Failed(v1::FailureKind kind, const std::string& message, const std::
 
 void RunStep(Task& task, v1::TaskEnd* end) {
   switch (task.step().kind_case()) {
+    case v1::Step::kPrepare:
+      return RunPrepare(task, end);
     case v1::Step::kTrain:
       return RunTrain(task, end);
     case v1::Step::kEvaluate:
@@ -147,9 +152,10 @@ void RunStep(Task& task, v1::TaskEnd* end) {
     case v1::Step::kCommand:
       return RunCommand(task, end);
     default:
-      throw TaskFailure(v1::FAILURE_KIND_UNIMPLEMENTED,
-                        "this version runs train, evaluate, publish and command steps only",
-                        task.path());
+      throw TaskFailure(
+          v1::FAILURE_KIND_UNIMPLEMENTED,
+          "this version runs prepare, train, evaluate, publish and command steps only",
+          task.path());
   }
 }
 

@@ -62,7 +62,8 @@ class Task {
 
   // The file of an input or artifact by its key. TaskFailure (INFRASTRUCTURE) if there is none.
   const std::string& InputPath(const std::string& key) const;
-  // Opens the table of an input. TaskFailure (INFRASTRUCTURE) if it is damaged.
+  // Opens the table of an input, or of a step before this one. TaskFailure (INFRASTRUCTURE) if it
+  // is damaged.
   engine::data::Dataset OpenTable(const std::string& input) const;
   // Reads the model under that key.
   ModelFile OpenModel(const std::string& key) const;
@@ -81,6 +82,7 @@ class Task {
 std::string ModelKey(const std::string& model);
 
 // Each runs a step to its end and fills in `end`. They throw TaskFailure and engine::Error.
+void RunPrepare(Task& task, v1::TaskEnd* end);
 void RunTrain(Task& task, v1::TaskEnd* end);
 void RunEvaluate(Task& task, v1::TaskEnd* end);
 void RunPublish(Task& task, v1::TaskEnd* end);

@@ -5,6 +5,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "pipeline/csv_writer.h"
+#include "pipeline/dependencies.h"
 #include "pipeline/fitted.h"
 #include "pipeline/out_of_fold.h"
 #include "pipeline/trial.h"
@@ -61,8 +62,16 @@ void FillLineage(const Task& task, const std::string& backend, int64_t started_m
   lineage->set_run(name.substr(0, name.find("/tasks/")));
   lineage->set_step(task.step().name());
   lineage->set_pipeline(task.definition().name());
-  for (const auto& [input, source] : task.definition().inputs()) {
-    if (input != data.input() && input != data.graph().arcs()) continue;
+  const auto& inputs = task.definition().inputs();
+  for (const std::string& input :
+       TablesBehind(task.definition(), {data.input(), data.graph().arcs()})) {
+    const auto made = task.attempt().inputs().find(absl::StrCat(input, "/table"));
+    if (made != task.attempt().inputs().end()) {
+      (*lineage->mutable_data_digests())[input] = made->second.digest();
+    }
+    const auto found = inputs.find(input);
+    if (found == inputs.end()) continue;
+    const v1::Input& source = found->second;
     // A dataset's id begins with the digest of the bytes as they were uploaded.
     const std::vector<std::string> parts = absl::StrSplit(source.dataset(), '/');
     const std::string digest = parts.back().substr(0, 64);

@@ -1,6 +1,7 @@
 #include "pipeline/expand.h"
 
 #include "pipeline/dependencies.h"
+#include "pipeline/prepare/schema.h"
 #include "pipeline/trial.h"
 
 namespace beamline::pipeline {
@@ -20,10 +21,21 @@ v1::Resources WithDefaults(v1::Resources resources) {
   return resources;
 }
 
-void AddTables(const v1::TrainingData& data, PlannedTask* task) {
-  task->tables.push_back(data.input());
-  if (data.has_graph()) task->tables.push_back(data.graph().arcs());
-  if (data.split().has_input()) task->tables.push_back(data.split().input().test());
+// An input of the pipeline, or what a step before this one made.
+void AddTable(const v1::PipelineDefinition& definition, const std::string& name,
+              PlannedTask* task) {
+  if (definition.inputs().contains(name)) {
+    task->tables.push_back(name);
+  } else {
+    task->artifacts.push_back({name, "table"});
+  }
+}
+
+void AddTables(const v1::PipelineDefinition& definition, const v1::TrainingData& data,
+               PlannedTask* task) {
+  AddTable(definition, data.input(), task);
+  if (data.has_graph()) AddTable(definition, data.graph().arcs(), task);
+  if (data.split().has_input()) AddTable(definition, data.split().input().test(), task);
 }
 
 void AddModel(const std::string& model, PlannedTask* task) {
@@ -35,21 +47,23 @@ void AddModel(const std::string& model, PlannedTask* task) {
 }
 
 void AddNeeds(const v1::PipelineDefinition& definition, const v1::Step& step, PlannedTask* task) {
-  if (step.has_train()) {
+  if (step.has_prepare()) {
+    for (const std::string& table : TablesOf(step.prepare())) AddTable(definition, table, task);
+  } else if (step.has_train()) {
     // Its test rows are of no use to training.
     const v1::TrainingData& data = step.train().data();
-    task->tables.push_back(data.input());
-    if (data.has_graph()) task->tables.push_back(data.graph().arcs());
+    AddTable(definition, data.input(), task);
+    if (data.has_graph()) AddTable(definition, data.graph().arcs(), task);
     if (!step.train().initial_model().empty()) AddModel(step.train().initial_model(), task);
   } else if (step.has_evaluate()) {
     const v1::EvaluateStep& evaluate = step.evaluate();
     AddModel(evaluate.model(), task);
     if (!evaluate.input().empty()) {
-      task->tables.push_back(evaluate.input());
+      AddTable(definition, evaluate.input(), task);
       return;
     }
     for (const v1::Step& other : definition.steps()) {
-      if (other.name() == evaluate.model()) AddTables(other.train().data(), task);
+      if (other.name() == evaluate.model()) AddTables(definition, other.train().data(), task);
     }
   } else if (step.has_command()) {
     for (const std::string& input : step.command().inputs()) task->tables.push_back(input);

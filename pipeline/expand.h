@@ -31,7 +31,8 @@ struct PlannedTask {
 
   // Inputs of the pipeline whose tables it reads: Attempt.inputs[name] is the dataset's table.
   std::vector<std::string> tables;
-  // Results of tasks before it: Attempt.inputs["train/model"] is artifact "model" of task "train".
+  // Results of tasks before it: Attempt.inputs["train/model"] is artifact "model" of task "train",
+  // Attempt.inputs["clean/table"] the table that prepare step "clean" made.
   struct Artifact {
     std::string task;
     std::string artifact;

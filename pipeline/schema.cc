@@ -18,6 +18,8 @@ std::vector<std::string> ColumnNames(const v1::Dataset& dataset) {
   return names;
 }
 
+bool IsMeasured(const v1::Dataset& dataset) { return dataset.row_count() > 0; }
+
 bool IsText(v1::ColumnType type) { return type == v1::COLUMN_TYPE_CATEGORICAL; }
 
 bool IsInteger(v1::ColumnType type) {
@@ -48,6 +50,10 @@ bool TargetIsClass(const v1::TrainingData& data, const v1::Loss& loss, v1::Colum
   }
   return IsText(type) || type == v1::COLUMN_TYPE_BOOL ||
          (IsInteger(type) && distinct <= kMaxInferredClasses);
+}
+
+bool CountDecidesKind(const v1::TrainingData& data, const v1::Loss& loss, v1::ColumnType type) {
+  return TargetIsClass(data, loss, type, 0) != TargetIsClass(data, loss, type, INT64_MAX);
 }
 
 bool Reconstructs(const v1::TrainingData& data) {

@@ -21,6 +21,10 @@ inline constexpr int64_t kMaxClasses = 10'000;
 const v1::Column* FindColumn(const v1::Dataset& dataset, std::string_view name);
 std::vector<std::string> ColumnNames(const v1::Dataset& dataset);
 
+// Whether more than names and types is known: rows and statistics. Not of a table that a step is
+// still to make.
+bool IsMeasured(const v1::Dataset& dataset);
+
 // Whether the column holds text; truth values count as the numbers 0 and 1 where they are features.
 bool IsText(v1::ColumnType type);
 bool IsInteger(v1::ColumnType type);
@@ -30,6 +34,9 @@ bool IsInteger(v1::ColumnType type);
 // The one place that decides, for validation and execution.
 bool TargetIsClass(const v1::TrainingData& data, const v1::Loss& loss, v1::ColumnType type,
                    int64_t distinct);
+
+// Whether TargetIsClass depends on the number of different values.
+bool CountDecidesKind(const v1::TrainingData& data, const v1::Loss& loss, v1::ColumnType type);
 
 // Whether the features are to be reconstructed, the rows behind a window or the token behind each
 // are to be predicted: then there is no target.

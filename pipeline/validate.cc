@@ -128,6 +128,10 @@ void CheckGpus(Context& context, const std::string& path, const v1::Step& step) 
                                     " computes on processor cores only: leave gpus and device "
                                     "out"));
   }
+  if (wanted && step.has_prepare()) {
+    context.errors.Add(path,
+                       "a prepare step computes on processor cores: leave gpus and device out");
+  }
   if (wanted && step.has_publish()) {
     context.errors.Add(path, "a publish step computes nothing: leave gpus and device out");
   }
@@ -182,10 +186,7 @@ void CheckStep(Context& context, const std::string& path, const v1::Step& step) 
       CheckPublish(context, path + ".publish", step.publish());
       break;
     case v1::Step::kPrepare:
-      context.unimplemented.Add(path + ".prepare",
-                                "prepare steps are not built yet: give the transforms in the "
-                                "train step's data");
-      break;
+      break;  // CheckPrepareSteps did.
     case v1::Step::kScalingStudy:
       context.unimplemented.Add(path + ".scaling_study", "scaling studies are not built yet");
       break;
@@ -286,11 +287,16 @@ absl::Status Verdict::ToStatus() const {
 }
 
 Verdict Validate(const v1::PipelineDefinition& definition, const ValidateOptions& options) {
-  validation::Context context{
-      definition,     Violations(options.positions), Violations(options.positions), {}, {},
-      options.for_run};
+  validation::Context context{definition,
+                              Violations(options.positions),
+                              Violations(options.positions),
+                              {},
+                              {},
+                              options.for_run,
+                              {}};
   validation::CheckNames(context);
   validation::CheckInputs(context, options);
+  validation::CheckPrepareSteps(context);
   for (int i = 0; i < definition.steps_size(); ++i) {
     validation::CheckStep(context, validation::StepPath(context, i), definition.steps(i));
   }

@@ -24,8 +24,8 @@ const v1::Dataset* CheckInput(Context& context, const std::string& path, const s
   const auto found = context.inputs.find(name);
   if (found != context.inputs.end()) return found->second;
   if (const auto step = context.steps.find(name); step != context.steps.end()) {
-    if (step->second->has_prepare()) return nullptr;  // Reported as not built at that step.
-    context.errors.Add(path, absl::StrCat("step \"", name, "\" makes no table: name an input"));
+    context.errors.Add(
+        path, absl::StrCat("step \"", name, "\" makes no table: name an input or a prepare step"));
   } else {
     context.errors.Add(
         path, absl::StrCat("there is no input \"", name, "\"", Hint(name, context.InputNames())));
@@ -43,6 +43,15 @@ void CheckTarget(Context& context, const std::string& path, const v1::TrainStep&
     context.errors.Add(path + ".target",
                        absl::StrCat("column \"", name, "\" has ", statistics.missing(),
                                     " missing values: remove these rows from the file"));
+  }
+  if (!IsMeasured(dataset) &&
+      CountDecidesKind(train.data(), train.network().loss(), column->type())) {
+    context.errors.Add(path + ".target_kind",
+                       absl::StrCat("is missing: column \"", name,
+                                    "\" of a table that is not made yet holds whole numbers, which "
+                                    "may be classes or not: set it to classification or "
+                                    "regression, or give a loss"));
+    return;
   }
   if (!target.is_class) {
     if (column->item_shape_size() > 0) {
@@ -180,6 +189,11 @@ TargetFacts FactsOfTarget(const Context& context, const v1::TrainStep& train) {
   if (input == context.inputs.end() || input->second == nullptr) return facts;
   const v1::Column* column = FindColumn(*input->second, train.data().target());
   if (column == nullptr) return facts;
+  // CheckTarget complains.
+  if (!IsMeasured(*input->second) &&
+      CountDecidesKind(train.data(), train.network().loss(), column->type())) {
+    return facts;
+  }
   facts.known = true;
   const v1::ColumnStatistics& statistics = column->statistics();
   facts.is_class = PredictsClasses(train, column->type(), statistics.distinct());
@@ -243,7 +257,8 @@ FeatureFacts CheckData(Context& context, const std::string& path, const v1::Trai
       CheckOtherInput(context, path + ".split.input.test", *other->second, data, *dataset);
     }
   }
-  return facts;
+  // Widths that depend on values are found when the step runs.
+  return facts.known ? facts : FeatureFacts();
 }
 
 namespace {

@@ -34,7 +34,8 @@ void CheckWindows(Context& context, const std::string& path, const v1::TrainingD
     context.errors.Add(path + ".train_on", "breaks rows that follow each other: remove it");
   }
   const int64_t span = ShapeOf(data).span;
-  if (dataset != nullptr && windows.steps() > 0 && dataset->row_count() < span) {
+  if (dataset != nullptr && IsMeasured(*dataset) && windows.steps() > 0 &&
+      dataset->row_count() < span) {
     context.errors.Add(at, absl::StrCat("cover ", span, " rows each, but the table has ",
                                         dataset->row_count(), ": use fewer steps"));
   }

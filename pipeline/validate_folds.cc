@@ -16,7 +16,7 @@ void CheckFolds(Context& context, const std::string& path, const v1::TrainStep& 
   CheckRange(context, path + ".repeats", repeats, 1, kMaxFolds);
   const auto input = context.inputs.find(train.data().input());
   if (input == context.inputs.end() || input->second == nullptr) return;
-  if (folds > input->second->row_count()) {
+  if (IsMeasured(*input->second) && folds > input->second->row_count()) {
     context.errors.Add(
         path + ".folds",
         absl::StrCat("is more than the ", input->second->row_count(), " rows of the data"));

@@ -18,10 +18,12 @@ struct Context {
   Violations unimplemented;
   // Steps by name, the first of each.
   std::map<std::string, const v1::Step*> steps;
-  // Inputs by name; null where the schema is not known.
+  // Inputs and prepare steps by name; null where the schema is not known.
   std::map<std::string, const v1::Dataset*> inputs;
   // As in ValidateOptions.
   bool for_run = false;
+  // What prepare steps make, by their names: inputs too.
+  std::map<std::string, v1::Dataset> prepared;
 
   std::vector<std::string> StepNames() const;
   std::vector<std::string> InputNames() const;
@@ -56,6 +58,8 @@ struct TargetFacts {
 
 // Numbers and codes that the network sees of a row of the table; 0 if not known.
 struct FeatureFacts {
+  // False: what a column is encoded to depends on values that are not known yet.
+  bool known = true;
   int64_t features = 0;
   int64_t code_columns = 0;
   // Categories of each code column, one for unknown ones included.
@@ -153,6 +157,9 @@ void CheckSteering(Context& context, const std::string& path, const v1::TrainSte
 void CheckMetric(Context& context, const std::string& path, const std::string& name,
                  const TargetFacts& target, bool allow_loss);
 
+// Adds the tables that prepare steps make to the inputs, as far as their columns are known, and
+// what is wrong with the steps.
+void CheckPrepareSteps(Context& context);
 void CheckTrain(Context& context, const std::string& path, const v1::Step& step);
 void CheckEvaluate(Context& context, const std::string& path, const v1::EvaluateStep& evaluate);
 // Search and cross-validation of a step, in themselves.

@@ -167,7 +167,7 @@ class NetworkCheck {
 
   // Width that loss and target need; 0 if not known.
   int64_t OutputsNeeded() const {
-    if (target_.outputs > 0) return target_.outputs;
+    if (target_.outputs > 0 || target_.generates) return target_.outputs;
     const int64_t rows = target_.forecasts ? shape_.horizon : std::max<int64_t>(shape_.steps, 1);
     if (target_.reconstructs || target_.forecasts) return features_.features * rows;
     if (target_.tokens) return features_.code_sizes.empty() ? 0 : features_.code_sizes[0];

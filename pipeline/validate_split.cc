@@ -79,6 +79,7 @@ void CheckColumnSplit(Context& context, const std::string& path, const v1::Colum
 // A fraction below 1, or a number of rows.
 void CheckOrdered(Context& context, const std::string& path, const v1::OrderedSplit& split,
                   const v1::Dataset* dataset) {
+  if (dataset != nullptr && !IsMeasured(*dataset)) dataset = nullptr;
   const auto rows = dataset == nullptr ? 1e15 : static_cast<double>(dataset->row_count());
   double taken = 0;
   const auto check = [&](const char* part, double amount) {
@@ -141,6 +142,7 @@ class TransformCheck {
                  const v1::Dataset* dataset)
       : context_(context), path_(std::move(path)), data_(data) {
     if (dataset == nullptr) return;
+    measured_ = IsMeasured(*dataset);
     for (const std::string& name : FeatureColumns(data, ColumnNames(*dataset))) {
       const v1::Column* column = FindColumn(*dataset, name);
       if (column != nullptr) columns_[name].column = column;
@@ -239,6 +241,7 @@ class TransformCheck {
                                               " missing values: add impute, or exclude it"));
     }
     const int64_t size = ItemSize(*progress.column);
+    if (progress.encoded && !measured_) facts->known = false;
     if (progress.code) {
       ++facts->code_columns;
       facts->code_sizes.push_back(statistics.distinct() + 1);
@@ -251,6 +254,7 @@ class TransformCheck {
   Context& context_;
   const std::string path_;
   const v1::TrainingData& data_;
+  bool measured_ = false;
   std::map<std::string, Progress> columns_;
 };
 

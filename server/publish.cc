@@ -43,6 +43,15 @@ absl::Status CompleteLineage(Transaction& transaction, const store::StoredRun& r
     (*lineage.mutable_data_digests())[name] =
         dataset.ok() ? dataset->source().digest() : std::string(id.substr(0, kDigestLength));
   }
+  for (const v1::Step& other : run.message.definition().steps()) {
+    if (!other.has_prepare()) continue;
+    ASSIGN_OR_RETURN(
+        const store::StoredTask made,
+        store::GetTask(transaction.store(), store::IdOf(run.message.name()), other.name()));
+    const auto table = made.message.result().artifacts().find("table");
+    if (table == made.message.result().artifacts().end()) continue;
+    (*lineage.mutable_data_digests())[other.name()] = table->second.digest();
+  }
   return absl::OkStatus();
 }
 

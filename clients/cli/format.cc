@@ -85,6 +85,11 @@ std::string HumanCount(double count) {
   return absl::StrFormat("%s %s", ThreeDigits(value), kUnits[unit]);
 }
 
+std::string TableSize(int64_t rows, int64_t columns) {
+  return absl::StrFormat("%s %s x %d %s", HumanCount(static_cast<double>(rows)),
+                         rows == 1 ? "row" : "rows", columns, columns == 1 ? "column" : "columns");
+}
+
 std::string HumanDuration(absl::Duration duration) {
   if (duration < absl::ZeroDuration()) duration = absl::ZeroDuration();
   if (duration == absl::InfiniteDuration()) return "-";

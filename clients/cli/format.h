@@ -16,6 +16,9 @@ std::string HumanBytes(int64_t bytes);
 // "950", "12.3 k", "1.20 M": decimal units.
 std::string HumanCount(double count);
 
+// "3.10 M rows x 12 columns".
+std::string TableSize(int64_t rows, int64_t columns);
+
 // "0.4 s", "12 s", "3 min 20 s", "2 h 5 min", "3 d 4 h".
 std::string HumanDuration(absl::Duration duration);
 

@@ -66,6 +66,12 @@ std::string RunSummary(const v1::Run& run, const std::vector<v1::Task>& tasks,
                     ", with predictions: dataset ", Printable(rows.display_name()), " (",
                     LastPart(rows.name()).substr(0, 12), ")\n");
   }
+  for (const v1::Task& task : tasks) {
+    if (!task.result().has_table()) continue;
+    const v1::Dataset& table = task.result().table();
+    absl::StrAppend(&text, "table of ", Printable(task.step()), ": ",
+                    TableSize(table.row_count(), table.columns_size()), "\n");
+  }
   Table metrics({{"STEP"}, {"METRIC"}, {"VALUE", Table::Align::kRight}, {"ON"}});
   for (const v1::Task& task : tasks) {
     const v1::Evaluation& evaluation = task.result().evaluation();

@@ -166,6 +166,11 @@ std::string RunView::ApplyTaskState(Step& step, const v1::Event& event) {
     if (event.attempt() > 1) absl::StrAppend(&text, ", attempt ", event.attempt());
   }
   if (IsEnd(change.state())) step.end_time = EventTime(event);
+  if (change.result().has_table()) {
+    const v1::Dataset& table = change.result().table();
+    step.made = TableSize(table.row_count(), table.columns_size());
+    absl::StrAppend(&text, ": ", step.made);
+  }
   if (!change.reason().empty()) absl::StrAppend(&text, ": ", change.reason());
   if (const std::string why = FailureText(change.failure()); !why.empty()) {
     step.reason = why;
@@ -186,6 +191,10 @@ void RunView::ApplyProgress(Step& step, const v1::Progress& progress, absl::Time
 
 std::string RunView::ProgressText(const Step& step) const {
   const v1::Progress& progress = step.progress;
+  // A step that does not train says what it does; its operations tell nothing of the time left.
+  if (progress.total_epochs() == 0 && progress.loss() == 0 && !progress.activity().empty()) {
+    return progress.activity();
+  }
   std::string text;
   if (progress.total_epochs() > 0) {
     absl::StrAppendFormat(&text, "epoch %d/%d  loss %s", progress.epoch(), progress.total_epochs(),
@@ -238,6 +247,7 @@ std::string RunView::Bar(const Step& step, size_t name_width) const {
   if (step.trains_once && !step.repetition->BestText().empty()) {
     absl::StrAppend(&line, "  ", Printable(step.repetition->BestText()));
   }
+  if (!step.made.empty()) absl::StrAppend(&line, "  ", step.made);
   if (!step.reason.empty()) absl::StrAppend(&line, "  ", Printable(step.reason));
   return line;
 }

@@ -46,6 +46,8 @@ class RunView {
     std::string worker;
     std::string reason;
     v1::Progress progress;
+    // Of a prepare step that has ended: the size of its table.
+    std::string made;
     // The validation metric that is shown: "validation_auc" and its newest value.
     std::string validation_name;
     double validation = 0;

@@ -1,7 +1,5 @@
 #include "engine/data/table.h"
 
-#include <algorithm>
-#include <numeric>
 #include <utility>
 
 #include "engine/core/error.h"
@@ -10,33 +8,11 @@
 namespace beamline::engine::data {
 namespace {
 
-// Levenshtein's distance.
-size_t Distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i + 1);
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t change = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({change, row[j] + 1, diagonal + 1});
-    }
-  }
-  return row.back();
-}
-
 // What the user may have meant, or what there is.
 std::string Hint(std::string_view name, const std::vector<Column>& columns) {
-  std::string_view best;
-  size_t least = name.size() / 3 + 2;
-  for (const Column& column : columns) {
-    if (column.name().size() > name.size() + least) continue;
-    const size_t distance = Distance(name, column.name());
-    if (distance < least) {
-      least = distance;
-      best = column.name();
-    }
-  }
+  std::vector<std::string> names;
+  for (const Column& column : columns) names.push_back(column.name());
+  const std::string_view best = Nearest(name, names);
   if (!best.empty()) return Cat("did you mean ", Quoted(best), "?");
   std::string all = "there are ";
   for (size_t c = 0; c < columns.size() && c < 10; ++c) {

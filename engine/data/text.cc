@@ -1,6 +1,9 @@
 #include "engine/data/text.h"
 
+#include <algorithm>
 #include <charconv>
+#include <numeric>
+#include <utility>
 
 namespace beamline::engine::data {
 namespace {
@@ -34,10 +37,39 @@ size_t SequenceLength(std::string_view text) {
   return 0;
 }
 
+// Levenshtein's distance.
+size_t Distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i + 1);
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t change = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({change, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
 }  // namespace
 
 std::string ShortestDecimal(double value) { return Shortest(value); }
 std::string ShortestDecimal(float value) { return Shortest(value); }
+
+std::string_view Nearest(std::string_view word, const std::vector<std::string>& words) {
+  std::string_view best;
+  size_t least = word.size() / 3 + 2;
+  for (const std::string& candidate : words) {
+    if (candidate.size() > word.size() + least) continue;
+    const size_t distance = Distance(word, candidate);
+    if (distance < least) {
+      least = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
 
 std::string Quoted(std::string_view text) {
   constexpr size_t kMost = 60;

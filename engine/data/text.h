@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace beamline::engine::data {
 
@@ -16,6 +17,9 @@ std::string ShortestDecimal(float value);
 std::string Quoted(std::string_view text);
 
 bool IsValidUtf8(std::string_view text);
+
+// The word of `words` that was probably meant; empty if none is near. Points into `words`.
+std::string_view Nearest(std::string_view word, const std::vector<std::string>& words);
 
 inline void AppendPiece(std::string& out, std::string_view piece) { out += piece; }
 inline void AppendPiece(std::string& out, std::integral auto number) {

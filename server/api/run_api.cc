@@ -17,7 +17,6 @@
 #include "pipeline/violation.h"
 #include "pipeline/yaml.h"
 #include "server/api/answer.h"
-#include "server/commands.h"
 #include "server/coordinator.h"
 #include "server/dataset_lookup.h"
 #include "server/errors.h"

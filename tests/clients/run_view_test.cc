@@ -164,6 +164,41 @@ TEST(RunSummary, ShowsMetricsCurveAndModel) {
   EXPECT_EQ(RocOf({task}).size(), 3u);
 }
 
+TEST(RunSummary, ShowsTheSizeOfTablesThatWereMade) {
+  v1::Task task;
+  task.set_step("clean");
+  task.mutable_result()->mutable_table()->set_row_count(3'100'000);
+  task.mutable_result()->mutable_table()->add_columns()->set_name("pt");
+  EXPECT_THAT(RunSummary({}, {task}, {}, {}, {}),
+              HasSubstr("table of clean: 3.10 M rows x 1 column\n"));
+}
+
+TEST(RunView, ShowsWhatAPrepareStepDoes) {
+  v1::PipelineDefinition definition;
+  definition.add_steps()->set_name("clean");
+  definition.mutable_steps(0)->mutable_prepare();
+  RunView view(definition, {});
+  v1::Event event;
+  event.set_sequence(1);
+  event.set_step("clean");
+  event.mutable_task_state()->set_state(v1::TASK_STATE_RUNNING);
+  view.Apply(event, false);
+  event.set_sequence(2);
+  event.mutable_progress()->set_step(1);
+  event.mutable_progress()->set_total_steps(4);
+  event.mutable_progress()->set_activity("filter: 3.1 M of 10 M rows");
+  view.Apply(event, false);
+  EXPECT_THAT(view.Bars()[0], AllOf(HasSubstr(" 25%"), HasSubstr("filter: 3.1 M of 10 M rows")));
+  event.set_sequence(3);
+  event.mutable_task_state()->set_state(v1::TASK_STATE_SUCCEEDED);
+  v1::Dataset& table = *event.mutable_task_state()->mutable_result()->mutable_table();
+  table.set_row_count(1200);
+  table.add_columns();
+  table.add_columns();
+  EXPECT_THAT(view.Apply(event, false)[0], HasSubstr("succeeded: 1.20 k rows x 2 columns"));
+  EXPECT_THAT(view.Bars()[0], HasSubstr("1.20 k rows x 2 columns"));
+}
+
 TEST(RunSummary, ShowsWhyARunFailed) {
   v1::Run run;
   run.set_name("projects/p/runs/r-1");
