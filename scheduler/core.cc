@@ -253,7 +253,7 @@ void Scheduler::Core::WakeTasks() {
 
 void Scheduler::Core::AssignWhatFits() {
   while (Task* task = queue_.First()) {
-    const std::vector<Seat> seats = workers_.FindSeats(task->spec.demand);
+    const std::vector<Seat> seats = workers_.FindSeats(task->spec.demand, task->spec.data);
     if (seats.empty()) {
       queue_.Close(*task->shape);
     } else {

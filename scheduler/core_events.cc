@@ -95,6 +95,8 @@ void Scheduler::Core::On(const WorkerSeen& event) {
   const bool same = worker.usable() && !event.draining && worker.capacity == event.capacity &&
                     worker.labels == labels;
   leases_.Extend(worker, now_ms_ + options_.lease_ms);
+  // Decides nothing but ties: nobody has to be told.
+  worker.data = std::set<DataId>(event.data.begin(), event.data.end());
   if (same) return;
   DropReservations(worker);
   workers_.Update(worker, [&](Worker& w) {

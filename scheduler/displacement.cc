@@ -268,7 +268,7 @@ Plan Preemption::PlanFor(Task& task) {
     const Demand& other = moved->spec.demand;
     const auto its_devices =
         static_cast<int32_t>(moved->held.devices() / std::max(other.min_workers, 1));
-    Worker* worker = workers_.FindWorker(other, its_devices, other.min_workers, seats);
+    Worker* worker = workers_.FindWorker(other, its_devices, other.min_workers, seats, {});
     if (worker == nullptr) worker = ClearOne(task, other, its_devices, other.min_workers, seats);
     if (worker == nullptr) return fail();
     const Seat seat{worker, other.min_workers, its_devices};

@@ -40,6 +40,8 @@ struct TaskQueued {
   // Service attained by former attempts and kept in a checkpoint. Unit: thousandths of a device (of
   // a core, for tasks without devices) times milliseconds.
   int64_t attained = 0;
+  // What it reads: of several workers that fit it alike it gets the one that has most of it.
+  std::vector<DataId> data;
 };
 
 // What a project is owed and may have at most. Projects of which nothing was said have weight 1,
@@ -76,6 +78,8 @@ struct WorkerSeen {
   // The pools it belongs to.
   std::vector<std::string> labels;
   bool draining = false;
+  // What it has of what tasks read.
+  std::vector<DataId> data;
 };
 
 // A sign of life. Extends the lease of all attempts there. A worker that had lost its lease is

@@ -29,6 +29,9 @@ using WorkerId = Id<struct WorkerTag>;
 // Unique on its worker, as the worker itself calls the device: "cuda:0", a GPU's or slice's UUID.
 using DeviceId = Id<struct DeviceTag>;
 
+// Bytes that tasks read and workers keep, by what they are: a digest.
+using DataId = Id<struct DataTag>;
+
 // For hash tables that are only looked up, never iterated.
 struct IdHash {
   template <class Tag>

@@ -65,11 +65,12 @@ class WorkerTable {
 
   // Seats on what is open now: on one worker, best fit (fewest devices, then cores, memory, id);
   // otherwise on whole workers and best fit for the remainder. A demand of kAny prefers devices.
-  // Empty: no room.
-  std::vector<Seat> FindSeats(const Demand& demand) const;
-  // The best fit for `processes` on one worker, not one of those in `taken`; nullptr: none.
+  // `data`: what the task reads; see FindWorker. Empty: no room.
+  std::vector<Seat> FindSeats(const Demand& demand, const std::vector<DataId>& data) const;
+  // The best fit for `processes` on one worker, not one of those in `taken`; nullptr: none. Of some
+  // that are the same but for their ids the one that has most of `data`.
   Worker* FindWorker(const Demand& demand, int32_t devices, int32_t processes,
-                     const std::vector<Seat>& taken) const;
+                     const std::vector<Seat>& taken, const std::vector<DataId>& data) const;
   std::vector<Worker*> WorkersOf(const std::vector<Placement>& placements);
   // Names the devices: the smallest that suffice.
   static Placement PlacementAt(const Demand& demand, const Seat& seat);
@@ -110,7 +111,8 @@ class WorkerTable {
   // Computes what is free from the capacity, the attempts and the reservations.
   static void Recount(Worker& worker);
   static void CountOpen(Worker& worker);
-  std::vector<Seat> FindSeats(const Demand& demand, int32_t devices) const;
+  std::vector<Seat> FindSeats(const Demand& demand, int32_t devices,
+                              const std::vector<DataId>& data) const;
 
   const bool gangs_;
   std::map<WorkerId, std::unique_ptr<Worker>> workers_;

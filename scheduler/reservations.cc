@@ -75,7 +75,7 @@ void Scheduler::Core::HasLeft(Task& task, bool keep) {
   const bool resumes = std::exchange(task.resumes_first, false);
   Wait(task);
   if (!resumes || task.shape == nullptr) return;
-  const std::vector<Seat> seats = workers_.FindSeats(task.spec.demand);
+  const std::vector<Seat> seats = workers_.FindSeats(task.spec.demand, task.spec.data);
   if (!seats.empty() && CapAllows(*task.project, task.shape->amounts)) StartAt(task, seats);
 }
 
@@ -116,7 +116,7 @@ void Scheduler::Core::ReleaseVictims(Task& task) {
     if (victim->state == TaskState::kPreempting) {
       victim->resumes_first = true;
     } else if (victim->state == TaskState::kPending && victim->shape != nullptr) {
-      const std::vector<Seat> seats = workers_.FindSeats(victim->spec.demand);
+      const std::vector<Seat> seats = workers_.FindSeats(victim->spec.demand, victim->spec.data);
       if (!seats.empty() && CapAllows(*victim->project, victim->shape->amounts)) {
         StartAt(*victim, seats);
       }

@@ -33,10 +33,24 @@ std::vector<DeviceId> ChooseDevices(const Demand& demand, const Worker& worker, 
   return ids;
 }
 
+// Workers that are alike and of which data decides.
+constexpr int32_t kMostAlike = 64;
+
+bool AlikeOpen(const Worker& a, const Worker& b) {
+  return a.open_cpu_millis() == b.open_cpu_millis() &&
+         a.open_memory_bytes() == b.open_memory_bytes();
+}
+
+int64_t CountHeld(const Worker& worker, const std::vector<DataId>& data) {
+  return std::count_if(data.begin(), data.end(),
+                       [&](const DataId& id) { return worker.data.contains(id); });
+}
+
 }  // namespace
 
 Worker* WorkerTable::FindWorker(const Demand& demand, int32_t devices, int32_t processes,
-                                const std::vector<Seat>& taken) const {
+                                const std::vector<Seat>& taken,
+                                const std::vector<DataId>& data) const {
   const auto pool = pools_.find(demand.pool);
   if (pool == pools_.end()) return nullptr;
   const Amounts least = ProcessAmounts(demand, devices) * processes;
@@ -48,17 +62,25 @@ Worker* WorkerTable::FindWorker(const Demand& demand, int32_t devices, int32_t p
        ++bucket) {
     const auto& workers = bucket->second;
     for (auto it = workers.lower_bound(&key); it != workers.end(); ++it) {
-      if (OpenFor(demand, devices, **it, processes) >= processes && !IsTaken(*it, taken)) {
-        return *it;
+      if (OpenFor(demand, devices, **it, processes) < processes || IsTaken(*it, taken)) continue;
+      if (data.empty()) return *it;
+      Worker* best = *it;
+      int32_t looked_at = 1;
+      for (++it; it != workers.end() && AlikeOpen(**it, *best) && looked_at < kMostAlike; ++it) {
+        ++looked_at;
+        if (IsTaken(*it, taken) || OpenFor(demand, devices, **it, processes) < processes) continue;
+        if (CountHeld(**it, data) > CountHeld(*best, data)) best = *it;
       }
+      return best;
     }
   }
   return nullptr;
 }
 
-std::vector<Seat> WorkerTable::FindSeats(const Demand& demand, int32_t devices) const {
+std::vector<Seat> WorkerTable::FindSeats(const Demand& demand, int32_t devices,
+                                         const std::vector<DataId>& data) const {
   const int32_t processes = demand.min_workers;
-  if (Worker* worker = FindWorker(demand, devices, processes, {})) {
+  if (Worker* worker = FindWorker(demand, devices, processes, {}, data)) {
     return {Seat{worker, processes, devices}};
   }
   const auto pool = pools_.find(demand.pool);
@@ -81,16 +103,17 @@ std::vector<Seat> WorkerTable::FindSeats(const Demand& demand, int32_t devices) 
     if (missing == 0) return seats;
   }
   if (seats.empty()) return {};
-  Worker* rest = FindWorker(demand, devices, missing, seats);
+  Worker* rest = FindWorker(demand, devices, missing, seats, data);
   if (rest == nullptr) return {};
   seats.push_back({rest, missing, devices});
   return seats;
 }
 
-std::vector<Seat> WorkerTable::FindSeats(const Demand& demand) const {
+std::vector<Seat> WorkerTable::FindSeats(const Demand& demand,
+                                         const std::vector<DataId>& data) const {
   if (!Placeable(demand)) return {};
-  std::vector<Seat> seats = FindSeats(demand, DeviceCount(demand));
-  if (seats.empty() && demand.device == DeviceKind::kAny) seats = FindSeats(demand, 0);
+  std::vector<Seat> seats = FindSeats(demand, DeviceCount(demand), data);
+  if (seats.empty() && demand.device == DeviceKind::kAny) seats = FindSeats(demand, 0, data);
   return seats;
 }
 

@@ -52,6 +52,8 @@ struct Worker {
   // One per device of `capacity`, in its order.
   std::vector<Slot> slots;
   std::set<Task*, ByTaskId> attempts;
+  // What it keeps of what tasks read.
+  std::set<DataId> data;
   // Tasks with a reserved place here.
   std::set<Task*, ByTaskId> reserved;
 

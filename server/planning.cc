@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "pipeline/learners/registry.h"
 #include "pipeline/programs.h"
 #include "pipeline/trial.h"
 #include "pipeline/violation.h"
@@ -61,6 +63,20 @@ absl::Status AddResults(const store::View& view, const store::StoredRun& run,
   return absl::OkStatus();
 }
 
+// Tables that the task reads, by digest: workers keep them.
+std::vector<scheduler::DataId> DataOf(const store::View& view, const store::StoredRun& run,
+                                      const pipeline::PlannedTask& plan) {
+  std::vector<scheduler::DataId> data;
+  for (const std::string& table : plan.tables) {
+    const auto found = run.message.definition().inputs().find(table);
+    if (found == run.message.definition().inputs().end()) continue;
+    const auto dataset = store::GetDataset(view, run.project, store::IdOf(found->second.dataset()));
+    // One that is gone is missed when the task starts.
+    if (dataset.ok()) data.emplace_back(dataset->table().digest());
+  }
+  return data;
+}
+
 }  // namespace
 
 scheduler::Demand DemandOf(const v1::Resources& resources) {
@@ -100,10 +116,12 @@ absl::StatusOr<scheduler::TaskQueued> QueuedEvent(const Transaction& transaction
   event.last_attempt = task.message.attempt();
   event.failures = task.failures;
   event.losses = task.losses;
+  event.data = DataOf(transaction.store(), run, plan);
   event.attained = task.attained;
-  // Other steps keep no checkpoints.
+  // What has no epochs keeps no checkpoints, and would begin anew.
   const v1::Step* step = pipeline::FindStep(run.message.definition(), task.message.step());
-  event.preemptible = step != nullptr && step->has_train();
+  event.preemptible =
+      step != nullptr && step->has_train() && !pipeline::EpochsField(step->train()).empty();
   event.queued_at_ms = absl::ToUnixMillis(task.queued_at);
   if (task.not_before > transaction.now()) {
     event.not_before_ms =

@@ -29,7 +29,8 @@ bool MayBeTaken(const v1::Step& step) {
 
 // The step without what never changes its result.
 v1::Step Essence(v1::Step step) {
-  step.clear_name();
+  // What a prepare step draws depends on its name.
+  if (!step.has_prepare()) step.clear_name();
   step.clear_after();
   step.clear_retry();
   step.clear_timeout_seconds();

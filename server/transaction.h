@@ -23,6 +23,7 @@ class Transaction {
  public:
   // Reads see what this and earlier commands of the batch have written.
   store::Writer& store() { return store_; }
+  const store::View& store() const { return store_; }
   // As the last command before this one left it: for questions only.
   const scheduler::Scheduler& scheduler() const { return scheduler_; }
   absl::Time now() const { return now_; }

@@ -108,8 +108,13 @@ absl::Status WorkerSessions::Take(Transaction& transaction, const std::string& w
   const bool draining = stored.draining || description.state() == v1::WORKER_STATE_DRAINING;
   std::vector<std::string> labels;
   if (!description.pool().empty()) labels.push_back(description.pool());
-  transaction.Schedule(scheduler::WorkerSeen{
-      .worker = id, .capacity = capacity, .labels = std::move(labels), .draining = draining});
+  std::vector<scheduler::DataId> data;
+  for (const std::string& digest : request.cached()) data.emplace_back(digest);
+  transaction.Schedule(scheduler::WorkerSeen{.worker = id,
+                                             .capacity = capacity,
+                                             .labels = std::move(labels),
+                                             .draining = draining,
+                                             .data = std::move(data)});
   // Only what is held is remembered: what has been dropped is of no interest any more.
   state.confirmed = held;
   state.last_seen = transaction.now();

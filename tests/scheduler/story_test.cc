@@ -241,5 +241,36 @@ TEST_F(SchedulerStory, TheQueueAndTheWorkersCanBeSeen) {
   EXPECT_EQ(scheduler.Why(TaskId("a")), std::nullopt);
 }
 
+TEST_F(SchedulerStory, OfEqualWorkersTheOneThatHasTheDataGoesFirst) {
+  const auto seen = [&](const char* name, int64_t cpu_millis, std::vector<DataId> data) {
+    WorkerSeen event;
+    event.worker = WorkerId(name);
+    event.capacity.cpu_millis = cpu_millis;
+    event.capacity.memory_bytes = int64_t{1} << 30;
+    event.data = std::move(data);
+    scheduler.Step(event, 0);
+  };
+  const auto place = [&](const char* name, std::vector<DataId> data) {
+    TaskQueued event;
+    event.task = TaskId(name);
+    event.project = ProjectId("p");
+    event.data = std::move(data);
+    scheduler.Step(event, 0);
+    return scheduler.LiveAttempt(TaskId(name)).value().placement.worker.value;
+  };
+  seen("w1", 4000, {});
+  seen("w2", 4000, {DataId("a")});
+  seen("w3", 4000, {DataId("a"), DataId("b")});
+  seen("w4", 8000, {DataId("a"), DataId("b"), DataId("c")});
+  EXPECT_EQ(place("none", {}), "w1");
+  // w1 is the fullest now: what fits best comes before what has the data.
+  EXPECT_EQ(place("fits", {DataId("a")}), "w1");
+  EXPECT_EQ(place("large", {}), "w1");
+  EXPECT_EQ(place("last", {}), "w1");
+  EXPECT_EQ(place("both", {DataId("a"), DataId("b"), DataId("c")}), "w3");
+  seen("w2", 3000, {DataId("c")});
+  EXPECT_EQ(place("other", {DataId("c")}), "w2");
+}
+
 }  // namespace
 }  // namespace beamline::scheduler
