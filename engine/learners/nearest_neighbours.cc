@@ -5,15 +5,14 @@
 #include <utility>
 #include <vector>
 
+#include "engine/backend/cpu/isa.h"
 #include "engine/core/error.h"
 #include "engine/learners/row_learner.h"
 
 namespace beamline::engine {
 namespace {
 
-// Rows that are compared at once: their features lie side by side, so that the loop over them
-// becomes vector instructions.
-constexpr int64_t kLanes = 16;
+constexpr int64_t kLanes = cpu::kDistanceLanes;
 
 struct Neighbour {
   double square = 0;  // of the distance
@@ -114,9 +113,16 @@ class NearestNeighboursLearner : public RowLearner {
   void PredictRows(const float* x, int64_t count, float* out) const override {
     std::vector<Nearest> nearest(static_cast<size_t>(count), Nearest(spec_.neighbours));
     // A block of training rows stays in the cache while all of the asked rows pass.
+    const cpu::SquaredDistancesFn distances = cpu::FindSquaredDistances();
+    std::vector<double> squares(static_cast<size_t>(count * kLanes));
     for (int64_t first = 0; first < rows_; first += kLanes) {
+      distances(x, count, features(), packed_.data() + first * features(), squares.data());
+      const int64_t end = std::min(kLanes, rows_ - first);
       for (int64_t i = 0; i < count; ++i) {
-        Compare(x + i * features(), first, &nearest[static_cast<size_t>(i)]);
+        Nearest& so_far = nearest[static_cast<size_t>(i)];
+        for (int64_t lane = 0; lane < end; ++lane) {
+          so_far.Offer({squares[static_cast<size_t>(i * kLanes + lane)], first + lane});
+        }
       }
     }
     for (int64_t i = 0; i < count; ++i) {
@@ -151,20 +157,6 @@ class NearestNeighboursLearner : public RowLearner {
         block[f * kLanes] = x_[static_cast<size_t>(row * features() + f)];
       }
     }
-  }
-
-  void Compare(const float* x, int64_t first, Nearest* nearest) const {
-    const float* block = packed_.data() + first * features();
-    double squares[kLanes] = {};
-    for (int64_t f = 0; f < features(); ++f, block += kLanes) {
-      const auto value = static_cast<double>(x[f]);
-      for (int64_t lane = 0; lane < kLanes; ++lane) {
-        const double difference = value - static_cast<double>(block[lane]);
-        squares[lane] += difference * difference;
-      }
-    }
-    const int64_t end = std::min(kLanes, rows_ - first);
-    for (int64_t lane = 0; lane < end; ++lane) nearest->Offer({squares[lane], first + lane});
   }
 
   void Vote(const std::vector<Neighbour>& nearest, float* out) const {

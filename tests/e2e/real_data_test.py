@@ -51,6 +51,17 @@ class RealDataTest(harness.ClusterTest):
         self.assertGreaterEqual(metrics['auc'], 0.9926)
         self.assertGreaterEqual(metrics['accuracy'], 0.956)
 
+    def test_optdigits_neighbours(self):
+        # scikit-learn: 0.9800.
+        self.assertGreaterEqual(self.evaluation('optdigits_neighbours', 'optdigits')['accuracy'],
+                                0.9799)
+
+    def test_magic_search(self):
+        # Hyperband over boosted trees. XGBoost without a search: 0.9396.
+        self.assertGreaterEqual(self.evaluation('magic_search', 'magic04')['auc'], 0.937)
+        trials = self.cluster.cli('run', 'trials', '--json', check=0).json()['trials']
+        self.assertGreater(len(trials), 10)
+
     def test_wdbc_search(self):
         metrics = self.evaluation('wdbc_search', 'wdbc')
         self.assertGreaterEqual(metrics['auc'], 0.99)

@@ -10,6 +10,7 @@
 #include "engine/core/philox.h"
 #include "pipeline/model_file.h"
 #include "pipeline/predict.h"
+#include "pipeline/reconstruction.h"
 #include "pipeline/validate.h"
 #include "pipeline/violation.h"
 #include "tests/pipeline/bench.h"
@@ -26,16 +27,20 @@ using testing::Bench;
 struct Line {
   const char* learner;
   const char* data;
-  const char* metric;
-  double at_least;  // of metrics that are to be small: minus at most
+  const char* metric = "";
+  double at_least = 0;  // of metrics that are to be small: minus at most
 };
 
-constexpr char kClasses[] = "target: kind, exclude: [size]";
-constexpr char kNumbers[] = "target: size, exclude: [kind]";
+constexpr char kClasses[] =
+    "target: kind, exclude: [size], split: {random: {validation: 0.2, test: 0.2}}";
+constexpr char kNumbers[] =
+    "target: size, exclude: [kind], split: {random: {validation: 0.2, test: 0.2}}";
 
-constexpr char kPlaces[] = "objective: reconstruct, features: [x, y]";
+constexpr char kPlaces[] =
+    "objective: reconstruct, features: [x, y], split: {random: {validation: 0.2, test: 0.2}}";
 constexpr char kShares[] =
-    "objective: reconstruct, features: [x, y], transforms: [{columns: [x, y], min_max_scale: {}}]";
+    "objective: reconstruct, features: [x, y], transforms: [{columns: [x, y], min_max_scale: {}}], "
+    "split: {random: {validation: 0.2, test: 0.2}}";
 constexpr char kTokens[] =
     "objective: next_token, features: [kind], windows: {steps: 12}, split: {ordered: {validation: "
     "0.2, test: 0.2}}";
@@ -65,7 +70,9 @@ constexpr Line kLines[] = {
     {"principal_components: {components: 2}", kPlaces, "mse", -1e-9},
     {"kohonen_map: {rows: 3, columns: 3, epochs: 6}", kPlaces, "mse", -0.5},
     {"markov_chain: {order: 2, smoothing: witten_bell}", kTokens, "accuracy", 0.99},
-    {"hopfield: {rule: pseudo_inverse}", "objective: reconstruct, features: [x, y], limit: 2",
+    {"hopfield: {rule: pseudo_inverse}",
+     "objective: reconstruct, features: [x, y], limit: 2, split: {random: {validation: 0.2, test: "
+     "0.2}}",
      "mse", -100},
     {"boltzmann: {hidden: 2, epochs: 2}", kShares, "mse", -0.3},
     {"restricted_boltzmann: {hidden: 8, epochs: 2}", kShares, "mse", -0.2},
@@ -94,11 +101,7 @@ steps:
   - name: train
     train:
       data: {input: points, )") +
-         line.data +
-         (std::string(line.data).find("split:") != std::string::npos
-              ? ""
-              : ", split: {random: {validation: 0.2, test: 0.2}}") +
-         "}\n      " + line.learner + "\n      checkpoint: {every_steps: 1}" + step +
+         line.data + "}\n      " + line.learner + "\n      checkpoint: {every_steps: 1}" + step +
          R"(
   - name: evaluate
     evaluate: {model: train}
@@ -242,6 +245,107 @@ TEST(LearnersTable, IsInTheOrderOfFieldsOfTwoMessagesThatAgree) {
     const auto* field = v1::TrainStep::descriptor()->FindFieldByNumber(kind.field);
     ASSERT_NE(field, nullptr);
     EXPECT_EQ(field->name(), kind.name);
+  }
+}
+
+// A learner that only predicts, and says of a row with the feature x: the code (x, 2 x), the
+// cluster x, and as a reconstruction x + 1, or in place of one the score 3 x.
+class Told : public engine::Learner {
+ public:
+  explicit Told(bool scores) : scores_(scores) {}
+  engine::Predictions Predict(const engine::BatchSource& source,
+                              std::span<const int64_t> rows) override {
+    std::vector<float> x(rows.size()), codes, scores;
+    std::vector<int64_t> clusters;
+    source.Gather(rows, {.features = x.data()});
+    for (float& value : x) {
+      codes.insert(codes.end(), {value, 2 * value});
+      clusters.push_back(static_cast<int64_t>(value));
+      scores.push_back(3 * value);
+      value += 1;
+    }
+    using engine::Tensor;
+    const auto count = static_cast<int64_t>(rows.size());
+    engine::Predictions said;
+    if (scores_) x.clear();
+    said.outputs = Tensor::From<float>({count, scores_ ? 0 : 1}, x);
+    said.probabilities = said.outputs.Clone();
+    said.row_losses = Tensor::From<float>({count}, scores);
+    said.codes = Tensor::From<float>({count, 2}, codes);
+    said.clusters = Tensor::From<int64_t>({count}, clusters);
+    return said;
+  }
+  bool Step(engine::StepReport*) override { return false; }
+  bool done() const override { return true; }
+  int64_t step() const override { return 0; }
+  int64_t total_steps() const override { return 0; }
+  bool ReportMetric(std::string_view, double) override { return false; }
+  engine::Evaluation Evaluate(const engine::BatchSource&) override { return {}; }
+  void Save(std::string*) const override {}
+  void Load(std::string_view) override {}
+  std::vector<engine::NamedTensor> Weights() const override { return {}; }
+  void SetWeights(const std::vector<engine::NamedTensor>&) override {}
+  int64_t PeakBytes() const override { return 0; }
+
+ private:
+  bool scores_;
+};
+
+TEST(LearnersTable, CodesClustersAndScoresReachTheUser) {
+  engine::MemoryBatch batch;
+  batch.layout.features = 1;
+  batch.features = {0, 2, 5};
+  batch.rows = 3;
+  const engine::MemoryBatchSource source(batch);
+  engine::data::FittedTransforms transforms;
+  transforms.columns.emplace_back().column = "x";
+  Told clusters(false);
+  const auto said = PredictReconstruction(clusters, source, transforms, true);
+  ASSERT_EQ(said.size(), 3);
+  EXPECT_EQ(said[1].reconstruction_error(), 1);
+  EXPECT_EQ(said[1].reconstruction(0), 3);
+  EXPECT_EQ(said[1].label(), "2");
+  ASSERT_EQ(said[1].embedding_size(), 2);
+  EXPECT_EQ(said[1].embedding(1), 4);
+  EXPECT_EQ(MeasureErrors(ErrorsOf(clusters, source), {}, {}, {}).at("mse"), 1);
+
+  Told scores(true);
+  EXPECT_EQ(PredictReconstruction(scores, source, transforms, true)[2].reconstruction_error(), 15);
+  // There is no reconstruction that an error could be the mean of.
+  const std::vector<int32_t> anomalies = {0, 0, 1};
+  const auto metrics = MeasureErrors(ErrorsOf(scores, source), anomalies, {}, {});
+  EXPECT_FALSE(metrics.contains("mse"));
+  EXPECT_FALSE(metrics.contains("mae"));
+  EXPECT_EQ(metrics.at("auc"), 1);
+}
+
+// Two waves: what follows is a linear function of what was.
+TEST(LearnersTable, ForecastsAreMadeFromWindows) {
+  std::vector<double> fast, slow;
+  for (int i = 0; i < 400; ++i) {
+    fast.push_back(std::sin(0.9 * i));
+    slow.push_back(100 + 30 * std::sin(0.31 * i + 1));
+  }
+  for (const auto& [learner, most] :
+       {std::pair("linear: {}", 1e-6), std::pair("nearest_neighbours: {neighbours: 2}", 0.1)}) {
+    Bench bench(Definition({.learner = learner,
+                            .data = "objective: forecast, windows: {steps: 16, horizon: 3}, split: "
+                                    "{ordered: {validation: 0.1, test: 0.2}}"}));
+    bench.AddTable("points", Table({Column::Of("fast", fast), Column::Of("slow", slow)}));
+    const v1::TaskEnd trained = bench.Run("train");
+    ASSERT_EQ(trained.result().failure().message(), "");
+    EXPECT_LT(testing::Metric(bench.Run("evaluate"), "mse"), most) << learner;
+    const auto predictor = Predictor::Load(bench.ModelBytes("train")).value();
+    std::string past = "[";
+    for (int i = 0; i < 16; ++i) past += (i > 0 ? "," : "") + std::to_string(fast[100 + i]);
+    std::string other = "[";
+    for (int i = 0; i < 16; ++i) other += (i > 0 ? "," : "") + std::to_string(slow[100 + i]);
+    const auto said = predictor->Predict(
+        testing::Rows(R"([{"fast": )" + past + R"(], "slow": )" + other + "]}]"));
+    ASSERT_TRUE(said.ok()) << said.status();
+    ASSERT_EQ((*said)[0].forecast_size(), 6);
+    EXPECT_NEAR((*said)[0].forecast(0), fast[116], 3 * most);
+    EXPECT_NEAR((*said)[0].forecast(5), slow[118], 80 * most);
   }
 }
 

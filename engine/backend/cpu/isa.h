@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/backend/backend.h"
+#include "engine/backend/cpu/distances.h"
 
 namespace beamline::engine::cpu {
 
@@ -15,9 +16,13 @@ struct Isa {
   bool (*Runs)();
   const KernelTable& (*Table)();
   Scratch (*ScratchOf)(OpKind op, const KernelCall& call);
+  SquaredDistancesFn SquaredDistances;
 };
 
 // Widest first; the last runs everywhere.
 const std::vector<Isa>& Isas();
+
+// Of the widest that runs here.
+SquaredDistancesFn FindSquaredDistances();
 
 }  // namespace beamline::engine::cpu

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "engine/backend/cpu/isa.h"
 #include "engine/core/error.h"
+#include "engine/core/philox.h"
 #include "engine/learners/naive_bayes.h"
 #include "engine/learners/nearest_neighbours.h"
 #include "tests/engine/classics/fixture.h"
@@ -85,6 +87,35 @@ TEST(NearestNeighbours, TakeTheFirstOfRowsThatAreEquallyNear) {
     StepReport report;
     learner->Step(&report);
     EXPECT_EQ(Said(*learner, probe), std::vector<double>{mean}) << neighbours;
+  }
+}
+
+TEST(NearestNeighbours, DistancesAreTheSameForEveryInstructionSet) {
+  constexpr int64_t kCount = 7, kFeatures = 37;
+  const Philox random(1, 2);
+  std::vector<float> x, block;
+  for (uint64_t i = 0; i < kCount * kFeatures; ++i) x.push_back(random.Normal(i));
+  for (uint64_t i = 0; i < cpu::kDistanceLanes * kFeatures; ++i) {
+    block.push_back(random.Normal(1000 + i));
+  }
+  std::vector<double> expected(kCount * cpu::kDistanceLanes);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    for (int64_t f = 0; f < kFeatures; ++f) {
+      const auto row = static_cast<int64_t>(i) / cpu::kDistanceLanes;
+      const auto lane = static_cast<int64_t>(i) % cpu::kDistanceLanes;
+      const double difference =
+          static_cast<double>(x[static_cast<size_t>(row * kFeatures + f)]) -
+          static_cast<double>(block[static_cast<size_t>(f * cpu::kDistanceLanes + lane)]);
+      // Not fused with the sum.
+      const volatile double square = difference * difference;
+      expected[i] += square;
+    }
+  }
+  for (const cpu::Isa& isa : cpu::Isas()) {
+    if (!isa.Runs()) continue;
+    std::vector<double> squares(expected.size());
+    isa.SquaredDistances(x.data(), kCount, kFeatures, block.data(), squares.data());
+    EXPECT_EQ(squares, expected) << isa.name;
   }
 }
 

@@ -137,6 +137,31 @@ TEST(Trees, DrawBySeed) {
   EXPECT_EQ(said(1, 0.6), said(1, 0.6));
 }
 
+// Events that are subtracted, as generators of collisions make them.
+TEST(Trees, TakeNegativeWeights) {
+  MemoryBatch batch;
+  batch.layout.features = 1;
+  batch.layout.classes = 2;
+  batch.layout.has_weights = true;
+  for (int i = 0; i < 90; ++i) {
+    batch.features.push_back(static_cast<float>(i % 2));
+    // On each side two events of one class, and one of the other which is taken away.
+    batch.labels.push_back((i % 2 + (i % 3 == 0 ? 1 : 0)) % 2);
+    batch.weights.push_back(i % 3 == 0 ? -0.5F : 1.0F);
+  }
+  batch.rows = 90;
+  const MemoryBatchSource rows(batch);
+  BoostedTreesSpec spec;
+  spec.trees = 30;
+  spec.max_depth = 1;
+  spec.min_child_weight = 0;
+  const auto learner =
+      Trained(MakeBoostedTrees(spec, {.layout = rows.layout(), .training = &rows}));
+  const std::vector<double> said = Said(*learner, rows);
+  EXPECT_GT(said[0], 0.95);  // the first row: x = 0
+  EXPECT_GT(said[3], 0.95);  // the second: x = 1
+}
+
 TEST(Trees, StopAndKeepTheBestRound) {
   const Case& recorded = FixtureCase("boosted_2");
   const MemoryBatchSource rows = RowsOf(recorded, true);

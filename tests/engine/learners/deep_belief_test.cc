@@ -63,6 +63,25 @@ TEST(DeepBeliefTest, CountsStepsOfMachinesAndNetworkAndEpochsOfTheNetwork) {
   EXPECT_EQ(reports.back().examples_seen, 70 * 7);
 }
 
+// What the machines learned is what the network begins with.
+TEST(DeepBeliefTest, MachinesBecomeLayers) {
+  const MemoryBatchSource data(Shares(70, true));
+  DeepBeliefSpec spec;
+  spec.hidden = {9, 5};
+  spec.pretraining_epochs = 2;
+  const auto learner = MakeDeepBelief(spec, {data.layout(), &data});
+  const std::vector<NamedTensor> before = learner->Weights();
+  StepReport report;
+  for (int i = 0; i < 12; ++i) ASSERT_TRUE(learner->Step(&report));
+  const std::vector<NamedTensor> after = learner->Weights();
+  for (size_t i = 0; i < after.size(); ++i) {
+    const std::span<const float> a = before[i].tensor.values<float>();
+    const std::span<const float> b = after[i].tensor.values<float>();
+    const bool same = std::equal(a.begin(), a.end(), b.begin());
+    EXPECT_EQ(same, after[i].name.starts_with("output")) << after[i].name;
+  }
+}
+
 // Every fifth row of semeion is held back; three hidden layers of sigmoid units learn little in so
 // few passes, but not if they begin as machines.
 TEST(DeepBeliefTest, BeatsTheSameNetworkFromRandomWeights) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/learners/cluster.h"
 #include "tests/engine/learners/classic.h"
 
 namespace beamline::engine {
@@ -95,6 +96,24 @@ TEST(KMeansTest, TheBestOfManyStartsCounts) {
     EXPECT_LE(loss(6, seed), loss(1, seed) * (1 + 1e-6));
   }
   EXPECT_GT(most, least * 1.05);  // starts differ, or else this shows nothing
+}
+
+TEST(KMeansTest, DrawsFarRowsAndNoneWithoutWeight) {
+  MemoryBatch batch;
+  batch.rows = 300;
+  batch.layout.features = 1;
+  batch.layout.has_weights = true;
+  for (int i = 0; i < 300; ++i) {  // three heaps, one of which weighs nothing
+    batch.features.push_back(static_cast<float>(1000 * (i % 3) + i / 300.0));
+    batch.weights.push_back(i % 3 == 2 ? 0.0f : 1.0f);
+  }
+  const MemoryBatchSource data(batch);
+  ThreadPool pool(2);
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    const Matrix centres = DrawCentres(data, 2, seed, 0, &pool);
+    EXPECT_NEAR(std::abs(centres.At(0, 0) - centres.At(1, 0)), 1000, 2) << "seed " << seed;
+    EXPECT_LT(std::max(centres.At(0, 0), centres.At(1, 0)), 1500) << "seed " << seed;
+  }
 }
 
 TEST(KMeansTest, ManyCopiesOfFewRowsLeaveNoCentreWithoutNumbers) {

@@ -262,6 +262,38 @@ TEST(ReadoutTest, ClassesSumToOneAndAreFound) {
   EXPECT_GE(right, 290);
 }
 
+TEST(ReadoutTest, WeightsOfTwoAreRowsTwice) {
+  MemoryBatch batch = WithTarget(testing::Waves(60, 3, 0.3));
+  MemoryBatch twice = batch;
+  batch.layout.has_weights = true;
+  for (size_t row = 0; row < 60; ++row) {
+    batch.weights.push_back(row % 3 == 0 ? 2.0f : row % 3 == 1 ? 1.0f : 0.0f);
+  }
+  twice.rows = 40;
+  twice.features.clear();
+  twice.targets.clear();
+  for (size_t row = 0; row < 60; ++row) {
+    for (int times = 0; times < static_cast<int>(batch.weights[row]); ++times) {
+      const auto from = batch.features.begin() + static_cast<int64_t>(3 * row);
+      twice.features.insert(twice.features.end(), from, from + 3);
+      twice.targets.push_back(batch.targets[row]);
+    }
+  }
+  twice.rows = static_cast<int64_t>(twice.targets.size());
+  const MemoryBatchSource weighted(batch), repeated(twice);
+  const auto coefficients = [](const BatchSource& data) {
+    const auto learner = MakeExtremeLearningMachine({.hidden = 10}, {data.layout(), &data});
+    testing::TrainFully(learner.get());
+    const std::vector<NamedTensor> weights = learner->Weights();
+    EXPECT_EQ(weights[4].name, "readout");
+    const std::span<const float> values = weights[4].tensor.values<float>();
+    return std::vector<double>(values.begin(), values.end());
+  };
+  const std::vector<double> a = coefficients(weighted), b = coefficients(repeated);
+  ASSERT_EQ(a.size(), 10);
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i] / b[i], 1, 1e-5);
+}
+
 TEST(ReadoutTest, KeepPromises) {
   for (const bool weights : {false, true}) {
     MemoryBatch batch = WithClasses(testing::Blobs(700, 6, 3, 2), weights);

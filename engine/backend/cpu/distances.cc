@@ -1,0 +1,58 @@
+#include "engine/backend/cpu/distances.h"
+
+#include <cstring>
+
+namespace beamline::engine::cpu::BEAMLINE_ISA {
+
+void SquaredDistances(const float* x, int64_t count, int64_t features, const float* block,
+                      double* squares);
+
+namespace {
+
+// Half of the lanes; of which an instruction set does as many at once as it can.
+constexpr int64_t kHalf = kDistanceLanes / 2;
+using Doubles __attribute__((vector_size(kHalf * sizeof(double)))) = double;
+using Floats __attribute__((vector_size(kHalf * sizeof(float)))) = float;
+
+// Rows that share what was loaded of the block.
+constexpr int64_t kRows = 4;
+
+// By reference: how vectors are returned differs between instruction sets.
+inline void Load(const float* from, Doubles* to) {
+  Floats values;
+  std::memcpy(&values, from, sizeof(values));
+  *to = __builtin_convertvector(values, Doubles);
+}
+
+template <int64_t rows>
+void Tile(const float* x, int64_t features, const float* block, double* squares) {
+  Doubles low[rows] = {}, high[rows] = {};
+  for (int64_t f = 0; f < features; ++f, block += kDistanceLanes) {
+    Doubles first, second;
+    Load(block, &first);
+    Load(block + kHalf, &second);
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < rows; ++i) {
+      const auto value = static_cast<double>(x[i * features + f]);
+      low[i] += (value - first) * (value - first);
+      high[i] += (value - second) * (value - second);
+    }
+  }
+  for (int64_t i = 0; i < rows; ++i, squares += kDistanceLanes) {
+    std::memcpy(squares, &low[i], sizeof(Doubles));
+    std::memcpy(squares + kHalf, &high[i], sizeof(Doubles));
+  }
+}
+
+}  // namespace
+
+void SquaredDistances(const float* x, int64_t count, int64_t features, const float* block,
+                      double* squares) {
+  int64_t i = 0;
+  for (; i + kRows <= count; i += kRows) {
+    Tile<kRows>(x + i * features, features, block, squares + i * kDistanceLanes);
+  }
+  for (; i < count; ++i) Tile<1>(x + i * features, features, block, squares + i * kDistanceLanes);
+}
+
+}  // namespace beamline::engine::cpu::BEAMLINE_ISA
