@@ -37,17 +37,18 @@ std::string Line(const Requeue& action) {
   return "requeue " + Name(action.task, action.attempt) + " " + std::string(ToString(action.code)) +
          " failures=" + std::to_string(action.failures) +
          " losses=" + std::to_string(action.losses) +
-         " not_before=" + std::to_string(action.not_before_ms);
+         " not_before=" + std::to_string(action.not_before_ms) +
+         " attained=" + std::to_string(action.attained);
 }
 
 std::string Line(const EndTask& action) {
   return "end " + Name(action.task, action.attempt) + " " + std::string(ToString(action.state)) +
-         " " + std::string(ToString(action.code));
+         " " + std::string(ToString(action.code)) + " attained=" + std::to_string(action.attained);
 }
 
 std::string Line(const Park& action) {
   return "park " + action.task.value + " " + std::string(ToString(action.reason.code)) + ": " +
-         action.reason.text;
+         Sentence(action.reason);
 }
 
 std::string Line(const SetTimer& action) { return "timer " + std::to_string(action.at_ms); }

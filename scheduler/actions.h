@@ -57,6 +57,8 @@ struct Requeue {
   int32_t losses = 0;
   // Unit: milliseconds of the caller's clock.
   int64_t not_before_ms = 0;
+  // Service that counts, for TaskQueued::attained.
+  int64_t attained = 0;
 };
 
 // The task has its one terminal state, and the scheduler has forgotten it.
@@ -66,6 +68,8 @@ struct EndTask {
   int32_t attempt = 0;
   EndState state = EndState::kSucceeded;
   EndCode code = EndCode::kSucceeded;
+  // Service that counts, should the task be queued once more. For TaskQueued::attained.
+  int64_t attained = 0;
 };
 
 // The task is due but cannot run on the cluster as it is. It stays pending, and runs when that

@@ -177,7 +177,7 @@ void Scheduler::Core::Retry(Task& task, RequeueCode code) {
     return;
   }
   actions_.push_back(Requeue{task.spec.task, task.spec.last_attempt, code, task.spec.failures,
-                             task.spec.losses, task.spec.not_before_ms});
+                             task.spec.losses, task.spec.not_before_ms, task.attained});
   Wait(task);
 }
 
@@ -200,7 +200,7 @@ void Scheduler::Core::LoseAttempts(Worker& worker, StopCode code) {
 }
 
 void Scheduler::Core::End(Task& task, EndState state, EndCode code) {
-  actions_.push_back(EndTask{task.spec.task, task.spec.last_attempt, state, code});
+  actions_.push_back(EndTask{task.spec.task, task.spec.last_attempt, state, code, task.attained});
   queue_.Discharge(task);
   maybe_ready_.erase(&task);
   tasks_.erase(TaskId(task.spec.task));

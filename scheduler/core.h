@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -29,6 +30,9 @@ class Scheduler::Core {
   // See the methods of Scheduler.
   std::vector<Action> Step(const Event& event, int64_t now_ms);
   std::optional<PendingReason> Why(const TaskId& id) const;
+  std::optional<int64_t> Ahead(const TaskId& id) const;
+  std::optional<int64_t> EarliestFit(const TaskId& id,
+                                     const std::map<TaskId, int64_t>& ends_ms) const;
   std::vector<QueueEntry> Queue(size_t limit) const;
   std::vector<WorkerEntry> Workers() const;
   std::vector<ShareEntry> Shares() const;
@@ -52,6 +56,8 @@ class Scheduler::Core {
 
   // Of a pending task.
   PendingReason Explain(const Task& task) const;
+  void FindEntitlements() const;
+  bool HasRivals(const Project& project) const;
   bool StartsBefore(const Task& a, const Task& b) const;
 
   // What follows from an event, in this order.

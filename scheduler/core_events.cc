@@ -26,6 +26,7 @@ std::string CheckTask(const TaskQueued& event) {
 std::string CheckPlacements(const AttemptRestored& event) {
   if (event.task.last_attempt < 1) return "a restored attempt has a number of at least 1";
   if (event.placements.empty()) return "a restored attempt has a worker";
+  if (event.ran_ms < 0 || event.ran_ms > kMaxAmount) return "ran_ms must be from 0 to 2^50";
   for (const Placement& placement : event.placements) {
     if (placement.worker.empty()) return "the worker has no id";
     Demand demand;
@@ -164,14 +165,15 @@ void Scheduler::Core::On(const AttemptRestored& event) {
         StopAttempt{spec.task, spec.last_attempt, placement.worker, StopCode::kCancelled});
   }
   task.placements = event.placements;
-  task.started_ms = now_ms_;
+  // Times count from 1: 0 means "not".
+  task.started_ms = std::max<int64_t>(now_ms_ - event.ran_ms, 1);
   for (const Placement& placement : event.placements) {
     task.workers.push_back(&workers_.FindOrAdd(placement.worker));
     task.held = task.held + PlacementAmounts(placement, spec.demand);
   }
   Charge(task);
   workers_.Book(task);
-  crossings_.Begin(options_, task, now_ms_);
+  crossings_.Begin(options_, task, task.started_ms);
   for (Worker* worker : task.workers) Opened(*worker);
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "scheduler/core.h"
+#include "scheduler/entitlement.h"
 
 namespace beamline::scheduler {
 namespace {
@@ -18,17 +19,25 @@ PendingReason BackOffReason(const Task& task) {
            std::to_string(task.spec.losses) +
            (task.spec.losses == 1 ? " lost worker" : " lost workers");
   }
-  return {PendingCode::kBackOff, std::move(text), until_ms};
+  return {PendingCode::kBackOff, std::move(text), "", until_ms};
 }
 
 PendingReason ReservedReason(const Task& task) {
   return {PendingCode::kReserved,
           "has a place on " + task.placements.front().worker.value +
               (task.placements.size() > 1 ? " and others" : "") + ", which other tasks are leaving",
-          0};
+          ""};
 }
 
 }  // namespace
+
+// Whether others hold or want anything.
+bool Scheduler::Core::HasRivals(const Project& project) const {
+  const auto& all = queue_.projects().all();
+  return std::any_of(all.begin(), all.end(), [&](const auto& other) {
+    return other.second.get() != &project && other.second->demand_share > 0;
+  });
+}
 
 PendingReason Scheduler::Core::Explain(const Task& task) const {
   if (task.state == TaskState::kReserved) return ReservedReason(task);
@@ -37,14 +46,11 @@ PendingReason Scheduler::Core::Explain(const Task& task) const {
   if (reason.code != PendingCode::kWaitingForCapacity) return reason;
   const Project& project = *task.project;
   if (!CapAllows(project, task.shape->amounts)) {
-    return {PendingCode::kQuota,
-            "project " + project.id.value +
-                " holds all that its cap allows: starts when one of its tasks ends, or raise the "
-                "cap",
-            0};
+    return {PendingCode::kQuota, "project " + project.id.value + " holds all that its quota allows",
+            "wait for one of its tasks to end, or ask an operator for a larger quota"};
   }
   if (options_.policy == Policy::kStrictFifo) {
-    return {PendingCode::kBehindOthers, "older tasks go first: starts after they have started", 0};
+    return {PendingCode::kBehindOthers, "older tasks go first: starts after they have started", ""};
   }
   Amounts open;
   for (const auto& [id, worker] : workers_.all()) {
@@ -60,7 +66,8 @@ PendingReason Scheduler::Core::Explain(const Task& task) const {
     reason.text =
         "enough is free in all, but not together on one worker: starts when a large "
         "enough place is free";
-  } else if (options_.preemption && project.held_share >= project.entitled) {
+    reason.remedy = "ask for less to start sooner";
+  } else if (options_.preemption && project.held_share >= project.entitled && HasRivals(project)) {
     reason.code = PendingCode::kFairShare;
     reason.text = "project " + project.id.value +
                   " holds what it is owed: starts when one of its tasks ends or others need less";
@@ -71,7 +78,26 @@ PendingReason Scheduler::Core::Explain(const Task& task) const {
 std::optional<PendingReason> Scheduler::Core::Why(const TaskId& id) const {
   const Task* task = Find(id);
   if (task == nullptr || task->live()) return std::nullopt;
+  FindEntitlements();
   return Explain(*task);
+}
+
+std::optional<int64_t> Scheduler::Core::Ahead(const TaskId& id) const {
+  const Task* task = Find(id);
+  if (task == nullptr || task->shape == nullptr) return std::nullopt;
+  const std::vector<const Task*> all = queue_.All();
+  return std::count_if(all.begin(), all.end(), [&](const Task* other) {
+    return other->project == task->project && other != task && StartsBefore(*other, *task);
+  });
+}
+
+// Rounds find them out for themselves: what is owed now is for those who ask.
+void Scheduler::Core::FindEntitlements() const {
+  std::vector<Project*> top;
+  for (const auto& [id, project] : queue_.projects().all()) {
+    if (project->parent == nullptr) top.push_back(project.get());
+  }
+  ComputeEntitlements(queue_, top);
 }
 
 bool Scheduler::Core::StartsBefore(const Task& a, const Task& b) const {
@@ -87,6 +113,7 @@ bool Scheduler::Core::StartsBefore(const Task& a, const Task& b) const {
 }
 
 std::vector<QueueEntry> Scheduler::Core::Queue(size_t limit) const {
+  FindEntitlements();
   std::vector<const Task*> tasks = queue_.All();
   std::vector<const Task*> reserved;
   for (const auto& [id, worker] : workers_.all()) {
@@ -124,6 +151,7 @@ std::vector<QueueEntry> Scheduler::Core::Queue(size_t limit) const {
 }
 
 std::vector<ShareEntry> Scheduler::Core::Shares() const {
+  FindEntitlements();
   std::vector<ShareEntry> entries;
   for (const auto& [id, project] : queue_.projects().all()) {
     ShareEntry entry;
@@ -134,6 +162,12 @@ std::vector<ShareEntry> Scheduler::Core::Shares() const {
     entry.entitled = project->entitled;
     entry.express_bucket = project->bucket;
     entry.waiting = static_cast<size_t>(project->waiting);
+    for (const auto& [band, sums] : project->bands) {
+      entry.running += static_cast<int64_t>(sums.running.size());
+      entry.cpu_millis += sums.running_amounts.cpu_millis();
+      entry.memory_bytes += sums.running_amounts.memory_bytes();
+      entry.devices += sums.running_amounts.devices();
+    }
     entries.push_back(std::move(entry));
   }
   return entries;

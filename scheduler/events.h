@@ -99,6 +99,8 @@ struct WorkerGone {
 struct AttemptRestored {
   TaskQueued task;
   std::vector<Placement> placements;
+  // For how long the attempt has run. Unit: milliseconds.
+  int64_t ran_ms = 0;
   // The task was cancelled before the restart, and its worker may not know yet.
   bool cancelling = false;
 };

@@ -46,27 +46,26 @@ std::string ExplainTooLarge(const Demand& demand, const std::vector<const Worker
   }
   const std::string where =
       demand.pool.empty() ? "the largest worker" : "the largest worker of pool " + demand.pool;
-  const std::string advice = ": ask for less, or add a larger worker";
   if (demand.cpu_millis > cpu_millis) {
     return "needs " + Cores(demand.cpu_millis) + " on one worker but " + where + " has " +
-           Cores(cpu_millis) + advice;
+           Cores(cpu_millis);
   }
   if (demand.memory_bytes > memory_bytes) {
     return "needs " + Mebibytes(demand.memory_bytes) + " of memory on one worker but " + where +
-           " has " + Mebibytes(memory_bytes) + advice;
+           " has " + Mebibytes(memory_bytes);
   }
   if (const int32_t least = LeastDevices(demand); least > devices) {
     return "needs " + Devices(least, demand.gpu_memory_bytes) + " on one worker but " + where +
-           " has " + std::to_string(devices) + advice;
+           " has " + std::to_string(devices);
   }
   if (demand.min_workers > 1) {
     return "needs " + std::to_string(demand.min_workers) + " places at once but " +
            (demand.pool.empty() ? "all workers" : "all workers of pool " + demand.pool) +
-           " together have fewer" + ": ask for fewer, or add workers";
+           " together have fewer";
   }
   return "no single worker has all of " + Cores(demand.cpu_millis) + ", " +
          Mebibytes(demand.memory_bytes) + " and " +
-         Devices(LeastDevices(demand), demand.gpu_memory_bytes) + advice;
+         Devices(LeastDevices(demand), demand.gpu_memory_bytes);
 }
 
 }  // namespace
@@ -75,7 +74,8 @@ PendingReason WorkerTable::Explain(const Demand& demand) const {
   if (!Placeable(demand)) {
     return {PendingCode::kGangsUnsupported,
             "asks for at least " + std::to_string(demand.min_workers) +
-                " workers at once, which this server does not start: set workers.min to 1"};
+                " workers at once, which this server does not start",
+            "set workers.min to 1"};
   }
   bool connected = false;
   bool usable = false;
@@ -88,26 +88,33 @@ PendingReason WorkerTable::Explain(const Demand& demand) const {
     workers.push_back(worker.get());
     missing -= IdleFor(demand, LeastDevices(demand), *worker, demand.min_workers);
   }
-  if (!connected) return {PendingCode::kNoWorkers, "no worker is connected: start one"};
+  if (!connected) return {PendingCode::kNoWorkers, "no worker is connected", "start one"};
   if (!usable) {
-    return {PendingCode::kAllWorkersDraining, "every connected worker is draining: start another"};
+    return {PendingCode::kAllWorkersDraining, "every connected worker is draining",
+            "start another"};
   }
   if (workers.empty()) {
-    return {PendingCode::kNoWorkerInPool, "no usable worker has the label " + demand.pool +
-                                              ": give it to one, or ask for another pool"};
+    return {PendingCode::kNoWorkerInPool, "no usable worker is in pool " + demand.pool,
+            "start one there, or ask for another pool"};
   }
-  if (missing > 0) return {PendingCode::kTooLarge, ExplainTooLarge(demand, workers)};
+  if (missing > 0) {
+    return {PendingCode::kTooLarge, ExplainTooLarge(demand, workers),
+            demand.min_workers > 1 ? "ask for fewer, or add workers"
+                                   : "ask for less, or add a larger worker"};
+  }
   if (demand.min_workers > 1) {
     return {PendingCode::kWaitingForCapacity,
             "the workers are large enough together, but busy: starts when " +
-                std::to_string(demand.min_workers) + " places are free on whole workers"};
+                std::to_string(demand.min_workers) + " places are free on whole workers",
+            ""};
   }
   const int64_t large_enough = std::count_if(
       workers.begin(), workers.end(),
       [&](const Worker* worker) { return IdleFor(demand, LeastDevices(demand), *worker, 1) > 0; });
   return {PendingCode::kWaitingForCapacity,
           std::to_string(large_enough) + (large_enough == 1 ? " worker is" : " workers are") +
-              " large enough, but busy: starts when enough is free"};
+              " large enough, but busy: starts when enough is free",
+          ""};
 }
 
 }  // namespace beamline::scheduler

@@ -2,6 +2,10 @@
 
 namespace beamline::scheduler {
 
+std::string Sentence(const PendingReason& reason) {
+  return reason.remedy.empty() ? reason.text : reason.text + ": " + reason.remedy;
+}
+
 std::string_view ToString(PendingCode code) {
   switch (code) {
     case PendingCode::kWaitingForCapacity:

@@ -25,11 +25,15 @@ enum class PendingCode {
 
 struct PendingReason {
   PendingCode code = PendingCode::kWaitingForCapacity;
-  // One sentence that says what is missing and what would help.
+  // What is missing, and what would help; empty: nothing but time. No full stop.
   std::string text;
+  std::string remedy;
   // When the wait ends by itself. Unit: milliseconds of the caller's clock; 0: unknown.
   int64_t until_ms = 0;
 };
+
+// Text and remedy together.
+std::string Sentence(const PendingReason& reason);
 
 // How an attempt ended, as its worker reports it.
 enum class Outcome {

@@ -62,7 +62,7 @@ void Scheduler::Core::HasLeft(Task& task, bool keep) {
   task.charged = charged;
   task.spec.not_before_ms = now_ms_;
   actions_.push_back(Requeue{task.spec.task, task.spec.last_attempt, RequeueCode::kPreempted,
-                             task.spec.failures, task.spec.losses, now_ms_});
+                             task.spec.failures, task.spec.losses, now_ms_, task.attained});
   task.waits_since_ms = now_ms_;
   if (goes_on) {
     task.state = TaskState::kReserved;

@@ -14,6 +14,13 @@ std::vector<Action> Scheduler::Step(const Event& event, int64_t now_ms) {
 
 std::optional<PendingReason> Scheduler::Why(const TaskId& task) const { return core_->Why(task); }
 
+std::optional<int64_t> Scheduler::Ahead(const TaskId& task) const { return core_->Ahead(task); }
+
+std::optional<int64_t> Scheduler::EarliestFit(const TaskId& task,
+                                              const std::map<TaskId, int64_t>& ends_ms) const {
+  return core_->EarliestFit(task, ends_ms);
+}
+
 std::optional<TaskState> Scheduler::StateOf(const TaskId& task) const {
   const Task* found = core_->Find(task);
   if (found == nullptr) return std::nullopt;

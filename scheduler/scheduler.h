@@ -16,6 +16,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -127,6 +128,11 @@ struct ShareEntry {
   // Short tasks go first while this is above 0. Unit: parts of 10^9 times milliseconds.
   int64_t express_bucket = 0;
   size_t waiting = 0;
+  // Tasks that hold something, and what; those that were asked to leave are not counted.
+  int64_t running = 0;
+  int64_t cpu_millis = 0;
+  int64_t memory_bytes = 0;
+  int64_t devices = 0;
 };
 
 // One worker and what it holds.
@@ -162,6 +168,16 @@ class Scheduler {
 
   // Why `task` waits; nullopt if it is not pending. Looks at every worker: for people, not loops.
   std::optional<PendingReason> Why(const TaskId& task) const;
+
+  // How many waiting tasks of its project would go before `task`; nullopt if it does not wait in
+  // the queue. Looks at the whole queue: for people, not loops.
+  std::optional<int64_t> Ahead(const TaskId& task) const;
+
+  // When `task`, which waits for one worker, would fit on one if nothing else started, and each of
+  // `ends_ms` ended at its time and all others never; nullopt: never. Not before the last Step.
+  // Unit: milliseconds of the caller's clock. Looks at every worker.
+  std::optional<int64_t> EarliestFit(const TaskId& task,
+                                     const std::map<TaskId, int64_t>& ends_ms) const;
 
   // nullopt: unknown or ended.
   std::optional<TaskState> StateOf(const TaskId& task) const;

@@ -100,6 +100,10 @@ absl::StatusOr<scheduler::TaskQueued> QueuedEvent(const Transaction& transaction
   event.last_attempt = task.message.attempt();
   event.failures = task.failures;
   event.losses = task.losses;
+  event.attained = task.attained;
+  // Other steps keep no checkpoints.
+  const v1::Step* step = pipeline::FindStep(run.message.definition(), task.message.step());
+  event.preemptible = step != nullptr && step->has_train();
   event.queued_at_ms = absl::ToUnixMillis(task.queued_at);
   if (task.not_before > transaction.now()) {
     event.not_before_ms =

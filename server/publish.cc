@@ -18,6 +18,8 @@
 namespace beamline::server {
 namespace {
 
+constexpr size_t kDigestLength = 64;
+
 // What the server knows about the model's origin, over what the worker has said.
 absl::Status CompleteLineage(Transaction& transaction, const store::StoredRun& run,
                              std::string_view step, v1::Lineage& lineage) {
@@ -34,9 +36,12 @@ absl::Status CompleteLineage(Transaction& transaction, const store::StoredRun& r
   lineage.set_pipeline_digest(pipeline.digest());
   lineage.clear_data_digests();
   for (const auto& [name, input] : run.message.definition().inputs()) {
-    ASSIGN_OR_RETURN(const v1::Dataset dataset, store::GetDataset(transaction.store(), run.project,
-                                                                  store::IdOf(input.dataset())));
-    (*lineage.mutable_data_digests())[name] = dataset.source().digest();
+    const std::string_view id = store::IdOf(input.dataset());
+    const auto dataset = store::GetDataset(transaction.store(), run.project, id);
+    // Of an earlier run it may be gone; its id begins with the digest.
+    if (!absl::IsNotFound(dataset.status())) RETURN_IF_ERROR(dataset.status());
+    (*lineage.mutable_data_digests())[name] =
+        dataset.ok() ? dataset->source().digest() : std::string(id.substr(0, kDigestLength));
   }
   return absl::OkStatus();
 }
@@ -54,7 +59,7 @@ absl::Status PublishIfAsked(Transaction& transaction, const store::StoredRun& ru
   const auto file = artifacts.find("model");
   ASSIGN_OR_RETURN(
       const store::StoredAttempt attempt,
-      store::GetAttempt(transaction.store(), task.run, trained.id(), trained.message.attempt()));
+      store::GetAttempt(transaction.store(), trained.run, trained.id(), trained.message.attempt()));
   if (file == artifacts.end() || !attempt.result.has_value()) {
     return absl::FailedPreconditionError(
         absl::StrCat("step \"", publish.model(), "\" left no model to publish"));
@@ -64,7 +69,10 @@ absl::Status PublishIfAsked(Transaction& transaction, const store::StoredRun& ru
   *model.mutable_file() = file->second;
   *model.mutable_card() = attempt.result->card();
   *model.mutable_lineage() = attempt.result->lineage();
-  RETURN_IF_ERROR(CompleteLineage(transaction, run, publish.model(), *model.mutable_lineage()));
+  // The step may have been taken from an earlier run: that one trained it.
+  ASSIGN_OR_RETURN(const store::StoredRun origin, store::GetRun(transaction.store(), trained.run));
+  RETURN_IF_ERROR(
+      CompleteLineage(transaction, origin, trained.message.step(), *model.mutable_lineage()));
   *model.mutable_lineage()->mutable_trial_values() = trained.message.trial().parameters();
   ASSIGN_OR_RETURN(const auto tasks, store::ListStepTasks(transaction.store(), task.run));
   for (const store::StoredTask& other : tasks) {

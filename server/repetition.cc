@@ -354,8 +354,13 @@ absl::Status AddFoldStatistics(const store::View& view, const store::StoredRun& 
 absl::StatusOr<store::StoredTask> TrainedTask(const store::View& view, std::string_view run,
                                               std::string_view step) {
   ASSIGN_OR_RETURN(store::StoredTask task, store::GetTask(view, run, step));
+  if (const std::string& from = task.message.result().taken_from(); !from.empty()) {
+    ASSIGN_OR_RETURN(const TaskName origin, ParseTaskName("taken_from", from));
+    ASSIGN_OR_RETURN(task, store::GetTask(view, origin.run, origin.task));
+  }
   if (task.message.attempt() > 0) return task;
-  return store::GetTask(view, run, pipeline::TaskIdOf(step, task.message.trial()));
+  return store::GetTask(view, task.run,
+                        pipeline::TaskIdOf(task.message.step(), task.message.trial()));
 }
 
 }  // namespace beamline::server

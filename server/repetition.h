@@ -46,7 +46,8 @@ absl::Status KeepRepetition(Transaction& transaction, const store::StoredRun& ru
 absl::Status AddFoldStatistics(const store::View& view, const store::StoredRun& run,
                                const store::StoredTask& task, v1::TaskResult& result);
 
-// The task that trained the model of a step: its own, or that of the trial whose result it took.
+// The task that trained the model of a step: its own, or that of the trial whose result it took;
+// of an earlier run if the step's result is.
 absl::StatusOr<store::StoredTask> TrainedTask(const store::View& view, std::string_view run,
                                               std::string_view step);
 

@@ -37,14 +37,15 @@ bool IsReportable(const v1::Event& event) {
   }
 }
 
-scheduler::Outcome OutcomeOf(const v1::AttemptResult& result) {
+scheduler::Outcome OutcomeOf(const v1::AttemptResult& result, store::Stopping stopping) {
   switch (result.outcome()) {
     case v1::AttemptResult::OUTCOME_SUCCEEDED:
       return scheduler::Outcome::kSucceeded;
     case v1::AttemptResult::OUTCOME_CANCELLED:
       return scheduler::Outcome::kCancelled;
     case v1::AttemptResult::OUTCOME_RELEASED:
-      return scheduler::Outcome::kReleased;
+      return stopping == store::Stopping::kMakesRoom ? scheduler::Outcome::kPreempted
+                                                     : scheduler::Outcome::kReleased;
     default:
       break;
   }
@@ -66,7 +67,7 @@ scheduler::Outcome OutcomeOf(const v1::AttemptResult& result) {
 absl::Status TakeResult(Transaction& transaction, const store::StoredRun& run,
                         store::StoredTask& task, store::StoredAttempt& attempt,
                         const v1::AttemptResult& result) {
-  scheduler::Outcome outcome = OutcomeOf(result);
+  scheduler::Outcome outcome = OutcomeOf(result, task.stopping);
   attempt.result = result;
   task.message.clear_failure();
   if (outcome == scheduler::Outcome::kSucceeded) {
@@ -107,6 +108,8 @@ absl::Status TakeCheckpoint(Transaction& transaction, const store::StoredRun& ru
   RETURN_IF_ERROR(store::DropBlobReferences(transaction.store(), run.project, owner));
   RETURN_IF_ERROR(store::AddBlobReference(transaction.store(), run.project, blob, owner));
   *task.message.mutable_checkpoint() = blob;
+  transaction.Schedule(scheduler::AttemptCheckpointed{
+      .task = scheduler::TaskId(task.message.name()), .attempt = task.message.attempt()});
   return absl::OkStatus();
 }
 

@@ -1,5 +1,6 @@
 #include "server/run_actions.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <variant>
@@ -10,6 +11,7 @@
 #include "base/strings.h"
 #include "server/names.h"
 #include "server/planning.h"
+#include "server/quota.h"
 #include "server/run_progress.h"
 #include "server/states.h"
 #include "store/identity.h"
@@ -63,6 +65,7 @@ absl::Status Apply(Transaction& transaction, const scheduler::Assign& assign) {
   stored.worker = std::string(store::IdOf(placement.worker.value));
   stored.cpu_millis = placement.cpu_millis;
   stored.memory_bytes = placement.memory_bytes;
+  stored.start_time = transaction.now();
   stored.message = *std::move(attempt);
   RETURN_IF_ERROR(store::InsertAttempt(transaction.store(), stored));
   if (run.message.state() == v1::RUN_STATE_QUEUED) {
@@ -81,22 +84,45 @@ absl::Status Apply(Transaction& transaction, const scheduler::StopAttempt& stop)
   transaction.Wake(stop.worker.value);
   if (stop.code != scheduler::StopCode::kCancelled) return absl::OkStatus();
   ASSIGN_OR_RETURN(store::StoredTask task, LoadTask(transaction, stop.task));
-  task.cancelling = true;
+  // Said once more after a restart; the run may go on already.
+  if (task.stopping == store::Stopping::kPaused) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const store::StoredRun run, store::GetRun(transaction.store(), task.run));
+  task.stopping = run.message.state() == v1::RUN_STATE_PAUSED ? store::Stopping::kPaused
+                                                              : store::Stopping::kCancelled;
   return store::UpdateTask(transaction.store(), task);
 }
 
-absl::Status Apply(Transaction&, const scheduler::Preempt& preempt) {
-  return absl::InternalError(
-      absl::StrCat("the scheduler runs with preemption, which no worker can do yet: ",
-                   scheduler::ToString(preempt)));
+// Who gets the place is nobody's business but the operators': it may be another project.
+const char* Reason(scheduler::PreemptCode code) {
+  switch (code) {
+    case scheduler::PreemptCode::kFairShare:
+      return "makes room at a checkpoint: its project holds more than its share";
+    case scheduler::PreemptCode::kLevel:
+      return "makes room at a checkpoint for a task of its project that has run for less time";
+    case scheduler::PreemptCode::kExpress:
+      return "makes room at a checkpoint for a short task";
+    case scheduler::PreemptCode::kDisplaced:
+      return "moves at a checkpoint, so that a task that needs a whole worker can start";
+  }
+  return "";
+}
+
+absl::Status Apply(Transaction& transaction, const scheduler::Preempt& preempt) {
+  ASSIGN_OR_RETURN(store::StoredTask task, LoadTask(transaction, preempt.task));
+  task.stopping = store::Stopping::kMakesRoom;
+  RETURN_IF_ERROR(store::UpdateTask(transaction.store(), task));
+  for (const scheduler::WorkerId& worker : preempt.workers) transaction.Wake(worker.value);
+  return transaction.Append(task.run, TaskEvent(task, preempt.attempt, Reason(preempt.code)));
 }
 
 absl::Status Apply(Transaction& transaction, const scheduler::Requeue& requeue) {
   ASSIGN_OR_RETURN(store::StoredTask task, LoadTask(transaction, requeue.task));
   RETURN_IF_ERROR(EndAttempt(transaction, task, requeue.attempt));
   task.message.set_state(v1::TASK_STATE_QUEUED);
+  task.stopping = store::Stopping::kNo;
   task.failures = requeue.failures;
   task.losses = requeue.losses;
+  task.attained = requeue.attained;
   const int64_t wait_ms = requeue.not_before_ms - transaction.now_ms();
   task.not_before =
       wait_ms > 0 ? transaction.now() + absl::Milliseconds(wait_ms) : absl::InfinitePast();
@@ -116,7 +142,10 @@ absl::Status Apply(Transaction& transaction, const scheduler::Requeue& requeue) 
       task.message.clear_failure();
       break;
     case scheduler::RequeueCode::kPreempted:
-      return absl::InternalError("the scheduler runs with preemption, which no worker can do yet");
+      reason =
+          absl::StrCat("attempt ", requeue.attempt, " made room and goes on when it is its turn");
+      task.message.clear_failure();
+      break;
   }
   v1::Event event = TaskEvent(task, requeue.attempt, reason);
   task.message.clear_failure();
@@ -127,7 +156,16 @@ absl::Status Apply(Transaction& transaction, const scheduler::Requeue& requeue) 
 absl::Status Apply(Transaction& transaction, const scheduler::EndTask& end) {
   ASSIGN_OR_RETURN(store::StoredTask task, LoadTask(transaction, end.task));
   RETURN_IF_ERROR(EndAttempt(transaction, task, end.attempt));
-  task.cancelling = false;
+  const store::Stopping why = std::exchange(task.stopping, store::Stopping::kNo);
+  if (end.state == scheduler::EndState::kCancelled && why != store::Stopping::kCancelled) {
+    ASSIGN_OR_RETURN(const store::StoredRun run, store::GetRun(transaction.store(), task.run));
+    if (why == store::Stopping::kPaused || run.message.state() == v1::RUN_STATE_PAUSED) {
+      task.attained = end.attained;
+      task.message.clear_failure();
+      // The run may have been resumed meanwhile.
+      return QueueTask(transaction, run, task);
+    }
+  }
   *task.message.mutable_end_time() = store::ToProto(transaction.now());
   v1::Failure& failure = *task.message.mutable_failure();
   switch (end.state) {
@@ -158,7 +196,7 @@ absl::Status Apply(Transaction& transaction, const scheduler::EndTask& end) {
 
 absl::Status Apply(Transaction& transaction, const scheduler::Park& park) {
   ASSIGN_OR_RETURN(const store::StoredTask task, LoadTask(transaction, park.task));
-  return transaction.Append(task.run, TaskEvent(task, 0, park.reason.text));
+  return transaction.Append(task.run, TaskEvent(task, 0, scheduler::Sentence(park.reason)));
 }
 
 // The coordinator has taken it.
@@ -180,6 +218,7 @@ absl::Status ApplyAction(Transaction& transaction, const scheduler::Action& acti
 }
 
 absl::Status RestoreScheduler(Transaction& transaction) {
+  RETURN_IF_ERROR(RestoreQuotas(transaction));
   ASSIGN_OR_RETURN(const auto attempts, store::ListLiveAttempts(transaction.store(), ""));
   for (const store::StoredAttempt& attempt : attempts) {
     ASSIGN_OR_RETURN(
@@ -195,7 +234,12 @@ absl::Status RestoreScheduler(Transaction& transaction) {
     for (const std::string& device : attempt.message.devices()) {
       if (device != "cpu") placement.devices.emplace_back(device);
     }
-    restored.cancelling = task.cancelling;
+    if (attempt.start_time != absl::InfinitePast()) {
+      restored.ran_ms =
+          std::max<int64_t>(absl::ToInt64Milliseconds(transaction.now() - attempt.start_time), 0);
+    }
+    restored.cancelling =
+        task.stopping == store::Stopping::kCancelled || task.stopping == store::Stopping::kPaused;
     transaction.Schedule(std::move(restored));
   }
   ASSIGN_OR_RETURN(const auto tasks,

@@ -14,6 +14,7 @@
 #include "server/planning.h"
 #include "server/repetition.h"
 #include "server/states.h"
+#include "server/step_cache.h"
 #include "store/datasets.h"
 #include "store/identity.h"
 #include "store/time.h"
@@ -60,11 +61,19 @@ absl::Status StopTasks(Transaction& transaction, std::string_view run) {
         RETURN_IF_ERROR(EndUnscheduled(transaction, task, v1::TASK_STATE_FAILED));
         failed.insert(task.message.step());
         break;
+      case v1::TASK_STATE_PAUSED:
+        RETURN_IF_ERROR(EndUnscheduled(transaction, task, v1::TASK_STATE_CANCELLED));
+        break;
       case v1::TASK_STATE_QUEUED:
       case v1::TASK_STATE_RUNNING:
         if (IsRepeating(task)) {
           RETURN_IF_ERROR(EndUnscheduled(transaction, task, v1::TASK_STATE_CANCELLED));
           break;
+        }
+        // One that was to stop at a checkpoint need not take one any more.
+        if (task.stopping == store::Stopping::kPaused) {
+          task.stopping = store::Stopping::kCancelled;
+          RETURN_IF_ERROR(store::UpdateTask(transaction.store(), task));
         }
         transaction.Schedule(
             scheduler::TaskCancelled{.task = scheduler::TaskId(task.message.name())});
@@ -90,19 +99,38 @@ absl::Status Follow(Transaction& transaction, const store::StoredRun& run, Repet
   return absl::OkStatus();
 }
 
-absl::Status QueueUnblocked(Transaction& transaction, const store::StoredRun& run) {
-  ASSIGN_OR_RETURN(auto tasks,
-                   store::ListStepTasks(transaction.store(), store::IdOf(run.message.name())));
+// The tasks of the steps whose turn has come.
+absl::StatusOr<std::vector<store::StoredTask>> Unblocked(const store::View& view,
+                                                         std::string_view run) {
+  ASSIGN_OR_RETURN(auto tasks, store::ListStepTasks(view, run));
   std::set<std::string> succeeded;
   for (const store::StoredTask& task : tasks) {
     if (task.message.state() == v1::TASK_STATE_SUCCEEDED) succeeded.insert(task.message.step());
   }
-  for (store::StoredTask& task : tasks) {
-    if (task.message.state() != v1::TASK_STATE_BLOCKED) continue;
+  std::erase_if(tasks, [&](const store::StoredTask& task) {
     const auto& needs = task.message.dependencies();
-    const bool ready = std::all_of(needs.begin(), needs.end(),
-                                   [&](const auto& step) { return succeeded.contains(step); });
-    if (!ready) continue;
+    return task.message.state() != v1::TASK_STATE_BLOCKED ||
+           !std::all_of(needs.begin(), needs.end(),
+                        [&](const auto& step) { return succeeded.contains(step); });
+  });
+  return tasks;
+}
+
+absl::Status QueueUnblocked(Transaction& transaction, const store::StoredRun& run) {
+  const std::string id(store::IdOf(run.message.name()));
+  ASSIGN_OR_RETURN(auto tasks, Unblocked(transaction.store(), id));
+  // A result that is taken from an earlier run may unblock more.
+  for (bool taken = true; taken;) {
+    taken = false;
+    for (store::StoredTask& task : tasks) {
+      ASSIGN_OR_RETURN(const bool known, TakeEarlierResult(transaction, run, task));
+      taken = taken || known;
+    }
+    if (taken) {
+      ASSIGN_OR_RETURN(tasks, Unblocked(transaction.store(), id));
+    }
+  }
+  for (store::StoredTask& task : tasks) {
     const v1::Step* step = pipeline::FindStep(run.message.definition(), task.message.step());
     if (step == nullptr || !pipeline::IsRepeated(*step)) {
       RETURN_IF_ERROR(QueueTask(transaction, run, task));
@@ -133,6 +161,7 @@ absl::Status MaybeFinish(Transaction& transaction, store::StoredRun& run) {
     run.message.set_state(v1::RUN_STATE_CANCELLED);
   }
   *run.message.mutable_end_time() = store::ToProto(transaction.now());
+  if (!run.message.has_start_time()) *run.message.mutable_start_time() = run.message.end_time();
   RETURN_IF_ERROR(store::UpdateRun(transaction.store(), run.message));
   for (const store::StoredTask& task : tasks) {
     RETURN_IF_ERROR(store::DropBlobReferences(
@@ -165,8 +194,11 @@ absl::Status StartRun(Transaction& transaction, std::string_view project, v1::Ru
     RETURN_IF_ERROR(store::InsertTask(transaction.store(), task));
   }
   RETURN_IF_ERROR(QueueUnblocked(transaction, {.project = std::string(project), .message = run}));
-  ASSIGN_OR_RETURN(const store::StoredRun stored, store::GetRun(transaction.store(), id));
-  run.set_last_sequence(stored.message.last_sequence());
+  ASSIGN_OR_RETURN(store::StoredRun stored, store::GetRun(transaction.store(), id));
+  // All may have been taken from earlier runs.
+  RETURN_IF_ERROR(MaybeFinish(transaction, stored));
+  ASSIGN_OR_RETURN(stored, store::GetRun(transaction.store(), id));
+  run = std::move(stored.message);
   return absl::OkStatus();
 }
 
@@ -208,6 +240,7 @@ absl::Status AfterTask(Transaction& transaction, const store::StoredTask& task) 
       run.message.add_models(task.message.result().model());
       RETURN_IF_ERROR(store::UpdateRun(transaction.store(), run.message));
     }
+    RETURN_IF_ERROR(KeepResult(transaction, run, task));
     if (!stopping) RETURN_IF_ERROR(QueueUnblocked(transaction, run));
   } else if (!stopping) {
     v1::Failure& failure = *run.message.mutable_failure();
@@ -224,8 +257,48 @@ absl::Status AfterTask(Transaction& transaction, const store::StoredTask& task) 
   return MaybeFinish(transaction, run);
 }
 
+absl::Status PauseRun(Transaction& transaction, store::StoredRun& run) {
+  const std::string id(store::IdOf(run.message.name()));
+  run.message.set_state(v1::RUN_STATE_PAUSED);
+  RETURN_IF_ERROR(store::UpdateRun(transaction.store(), run.message));
+  RETURN_IF_ERROR(transaction.Append(id, RunEvent(run.message)));
+  ASSIGN_OR_RETURN(const auto tasks, store::ListTasks(transaction.store(), id));
+  for (const store::StoredTask& task : tasks) {
+    const v1::TaskState state = task.message.state();
+    if (state != v1::TASK_STATE_QUEUED && state != v1::TASK_STATE_RUNNING) continue;
+    if (IsRepeating(task)) continue;
+    transaction.Schedule(scheduler::TaskCancelled{.task = scheduler::TaskId(task.message.name())});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ResumeRun(Transaction& transaction, store::StoredRun& run) {
+  const std::string id(store::IdOf(run.message.name()));
+  run.message.set_state(run.message.has_start_time() ? v1::RUN_STATE_RUNNING
+                                                     : v1::RUN_STATE_QUEUED);
+  RETURN_IF_ERROR(store::UpdateRun(transaction.store(), run.message));
+  RETURN_IF_ERROR(transaction.Append(id, RunEvent(run.message)));
+  ASSIGN_OR_RETURN(auto tasks, store::ListTasks(transaction.store(), id));
+  for (store::StoredTask& task : tasks) {
+    if (task.message.state() == v1::TASK_STATE_PAUSED) {
+      RETURN_IF_ERROR(QueueTask(transaction, run, task));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status HoldTask(Transaction& transaction, store::StoredTask& task) {
+  task.message.set_state(v1::TASK_STATE_PAUSED);
+  task.message.clear_failure();
+  task.message.clear_result();
+  task.not_before = absl::InfinitePast();
+  RETURN_IF_ERROR(store::UpdateTask(transaction.store(), task));
+  return transaction.Append(task.run, TaskEvent(task, task.message.attempt(), ""));
+}
+
 absl::Status QueueTask(Transaction& transaction, const store::StoredRun& run,
                        store::StoredTask& task) {
+  if (run.message.state() == v1::RUN_STATE_PAUSED) return HoldTask(transaction, task);
   task.message.set_state(v1::TASK_STATE_QUEUED);
   RETURN_IF_ERROR(store::UpdateTask(transaction.store(), task));
   v1::Event event = TaskEvent(task, 0, "");

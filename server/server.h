@@ -35,7 +35,7 @@ struct ServerOptions {
   // Names and addresses under which clients reach the server, besides those of this machine.
   std::vector<std::string> server_names;
   Limits limits;
-  scheduler::Options scheduler;
+  scheduler::Options scheduler = {.preemption = true};
   // Threads for reading data sets and predicting. Default 2.
   int heavy_threads = 2;
   // Called once, on any thread, when the database has failed: nothing is acknowledged from then

@@ -37,6 +37,11 @@ absl::StatusOr<bool> HasReportedItsEnd(const store::View& view, std::string_view
   return attempt->worker == store::IdOf(worker) && attempt->result.has_value();
 }
 
+// It does not go on elsewhere: what was not delivered need not be.
+bool EndsHere(store::Stopping stopping) {
+  return stopping == store::Stopping::kCancelled || stopping == store::Stopping::kPaused;
+}
+
 template <class Held>
 std::set<std::pair<std::string, int32_t>> KeysOf(const Held& held) {
   std::set<std::pair<std::string, int32_t>> keys;
@@ -122,12 +127,12 @@ absl::Status WorkerSessions::FindLost(Transaction& transaction, const std::strin
         const store::StoredTask task,
         store::GetTask(transaction.store(), attempt.run, store::IdOf(attempt.message.task())));
     const bool delivered = attempt.acknowledged > 0 || state.confirmed.contains(key);
-    if (!delivered && !task.cancelling) continue;
-    transaction.Schedule(
-        scheduler::AttemptFinished{.task = scheduler::TaskId(key.first),
-                                   .attempt = key.second,
-                                   .outcome = task.cancelling ? scheduler::Outcome::kCancelled
-                                                              : scheduler::Outcome::kReleased});
+    const bool ends = EndsHere(task.stopping);
+    if (!delivered && !ends) continue;
+    transaction.Schedule(scheduler::AttemptFinished{
+        .task = scheduler::TaskId(key.first),
+        .attempt = key.second,
+        .outcome = ends ? scheduler::Outcome::kCancelled : scheduler::Outcome::kReleased});
   }
   return absl::OkStatus();
 }
@@ -150,23 +155,19 @@ absl::StatusOr<v1::SynchronizeResponse> WorkerSessions::Difference(const std::st
   response.set_lease_ms(lease_ms_);
   const std::set<AttemptKey> held = KeysOf(state.request.held());
   ASSIGN_OR_RETURN(const auto attempts, store::ListLiveAttempts(view, store::IdOf(worker)));
-  std::set<AttemptKey> live;
-  std::set<AttemptKey> cancelling;
+  std::map<AttemptKey, store::Stopping> live;
   for (const store::StoredAttempt& attempt : attempts) {
     const AttemptKey key(attempt.message.task(), attempt.message.number());
-    live.insert(key);
     ASSIGN_OR_RETURN(const store::StoredTask task,
                      store::GetTask(view, attempt.run, store::IdOf(attempt.message.task())));
-    if (task.cancelling) {
-      cancelling.insert(key);
-    } else if (!held.contains(key)) {
-      *response.add_start() = attempt.message;
-    }
+    live.emplace(key, task.stopping);
+    if (!EndsHere(task.stopping) && !held.contains(key)) *response.add_start() = attempt.message;
   }
   for (const auto& one : state.request.held()) {
     const AttemptKey key(one.task(), one.number());
-    const bool forget = !live.contains(key);
-    if (!forget && (!cancelling.contains(key) || one.stopping())) continue;
+    const auto found = live.find(key);
+    const bool forget = found == live.end();
+    if (!forget && (found->second == store::Stopping::kNo || one.stopping())) continue;
     if (forget) {
       ASSIGN_OR_RETURN(const bool told, HasReportedItsEnd(view, worker, one.task(), one.number()));
       if (told) continue;
@@ -175,6 +176,7 @@ absl::StatusOr<v1::SynchronizeResponse> WorkerSessions::Difference(const std::st
     stop.set_task(one.task());
     stop.set_number(one.number());
     stop.set_forget(forget);
+    stop.set_checkpoint(!forget && found->second != store::Stopping::kCancelled);
   }
   ASSIGN_OR_RETURN(const store::StoredWorker stored, store::GetWorker(view, store::IdOf(worker)));
   response.set_drain(stored.draining);

@@ -67,4 +67,14 @@ absl::StatusOr<std::vector<v1::Event>> ListEvents(const View& view, std::string_
   return events;
 }
 
+absl::StatusOr<std::vector<v1::Event>> LastEvents(const View& view, std::string_view run,
+                                                  const EventFilter& filter, int64_t limit) {
+  return Many<v1::Event>(
+      view,
+      "SELECT message FROM events WHERE run = ?1 AND kind = ?2 AND (?3 = '' OR step = ?3) AND "
+      "(?4 = '' OR name = ?4) ORDER BY sequence DESC LIMIT ?5",
+      ReadMessage<v1::Event>, run, static_cast<int64_t>(filter.kind), filter.task, filter.name,
+      limit);
+}
+
 }  // namespace beamline::store

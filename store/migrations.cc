@@ -7,11 +7,12 @@
 #include "store/schema_v1.h"
 #include "store/schema_v2.h"
 #include "store/schema_v3.h"
+#include "store/schema_v4.h"
 
 namespace beamline::store {
 namespace {
 
-constexpr Migration kMigrations[] = {{kSchemaV1}, {kSchemaV2}, {kSchemaV3}};
+constexpr Migration kMigrations[] = {{kSchemaV1}, {kSchemaV2}, {kSchemaV3}, {kSchemaV4}};
 
 absl::StatusOr<int64_t> Pragma(Connection& connection, const char* name) {
   int64_t value = 0;

@@ -39,7 +39,8 @@ std::string WithoutDefinition(const v1::Run& run) {
 }
 
 constexpr char kTaskColumns[] =
-    "run, position, failures, losses, not_before, queued_at, cancelling, message, id, state";
+    "run, position, failures, losses, not_before, queued_at, stopping, attained, message, id, "
+    "state";
 
 absl::StatusOr<StoredTask> ReadTask(const Row& row) {
   StoredTask task{
@@ -49,14 +50,16 @@ absl::StatusOr<StoredTask> ReadTask(const Row& row) {
       .losses = static_cast<int32_t>(row.Int(3)),
       .not_before = row.IsNull(4) ? absl::InfinitePast() : absl::FromUnixMicros(row.Int(4)),
       .queued_at = absl::FromUnixMicros(row.Int(5)),
-      .cancelling = row.Int(6) != 0,
+      .stopping = static_cast<Stopping>(row.Int(6)),
+      .attained = row.Int(7),
       .message = {}};
-  RETURN_IF_ERROR(ParseMessage(row.Text(7), task.message));
+  RETURN_IF_ERROR(ParseMessage(row.Text(8), task.message));
   return task;
 }
 
 constexpr char kAttemptColumns[] =
-    "run, worker, live, acknowledged, cpu_millis, memory_bytes, message, result, task, number";
+    "run, worker, live, acknowledged, cpu_millis, memory_bytes, start_time, message, result, task, "
+    "number";
 
 absl::StatusOr<StoredAttempt> ReadAttempt(const Row& row) {
   StoredAttempt attempt{.run = std::string(row.Text(0)),
@@ -66,8 +69,9 @@ absl::StatusOr<StoredAttempt> ReadAttempt(const Row& row) {
                         .cpu_millis = row.Int(4),
                         .memory_bytes = row.Int(5),
                         .message = {}};
-  RETURN_IF_ERROR(ParseMessage(row.Text(6), attempt.message));
-  if (!row.IsNull(7)) RETURN_IF_ERROR(ParseMessage(row.Text(7), attempt.result.emplace()));
+  if (row.Int(6) != 0) attempt.start_time = absl::FromUnixMicros(row.Int(6));
+  RETURN_IF_ERROR(ParseMessage(row.Text(7), attempt.message));
+  if (!row.IsNull(8)) RETURN_IF_ERROR(ParseMessage(row.Text(8), attempt.result.emplace()));
   return attempt;
 }
 
@@ -177,16 +181,16 @@ absl::StatusOr<std::vector<Listed<StoredTask>>> ListRepetitions(const View& view
                    "ORDER BY rowid LIMIT ?5"),
       [](const Row& row) -> absl::StatusOr<Listed<StoredTask>> {
         ASSIGN_OR_RETURN(StoredTask task, ReadTask(row));
-        return Listed<StoredTask>(row.Int(10), std::move(task));
+        return Listed<StoredTask>(row.Int(11), std::move(task));
       },
       run, absl::StrCat(A(step), "."), absl::StrCat(A(step), "/"), after, limit);
 }
 
 absl::StatusOr<int64_t> CountLiveTasks(const View& view, std::string_view run) {
   return One<int64_t>(
-      view, "count", "SELECT count(*) FROM tasks WHERE run = ?1 AND state < ?2",
+      view, "count", "SELECT count(*) FROM tasks WHERE run = ?1 AND (state < ?2 OR state = ?3)",
       [](const Row& row) { return row.Int(0); }, run,
-      static_cast<int64_t>(v1::TASK_STATE_SUCCEEDED));
+      static_cast<int64_t>(v1::TASK_STATE_SUCCEEDED), static_cast<int64_t>(v1::TASK_STATE_PAUSED));
 }
 
 absl::StatusOr<std::vector<StoredTask>> ListTasksInState(const View& view, v1::TaskState state) {
@@ -200,10 +204,10 @@ absl::StatusOr<std::vector<StoredTask>> ListTasksInState(const View& view, v1::T
 absl::Status InsertTask(Writer& writer, const StoredTask& task) {
   return writer.connection()
       .Execute(absl::StrCat("INSERT INTO tasks (", kTaskColumns,
-                            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"),
+                            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"),
                task.run, task.position, task.failures, task.losses, ToMicros(task.not_before),
-               absl::ToUnixMicros(task.queued_at), task.cancelling,
-               Bytes{task.message.SerializeAsString()}, task.id(),
+               absl::ToUnixMicros(task.queued_at), static_cast<int64_t>(task.stopping),
+               task.attained, Bytes{task.message.SerializeAsString()}, task.id(),
                static_cast<int64_t>(task.message.state()))
       .status();
 }
@@ -211,10 +215,11 @@ absl::Status InsertTask(Writer& writer, const StoredTask& task) {
 absl::Status UpdateTask(Writer& writer, const StoredTask& task) {
   return Changed(writer, task.message.name(),
                  "UPDATE tasks SET failures = ?3, losses = ?4, not_before = ?5, queued_at = ?6, "
-                 "cancelling = ?7, message = ?8, state = ?9 WHERE run = ?1 AND id = ?2",
+                 "stopping = ?7, attained = ?8, message = ?9, state = ?10 "
+                 "WHERE run = ?1 AND id = ?2",
                  task.run, task.id(), task.failures, task.losses, ToMicros(task.not_before),
-                 absl::ToUnixMicros(task.queued_at), task.cancelling,
-                 Bytes{task.message.SerializeAsString()},
+                 absl::ToUnixMicros(task.queued_at), static_cast<int64_t>(task.stopping),
+                 task.attained, Bytes{task.message.SerializeAsString()},
                  static_cast<int64_t>(task.message.state()));
 }
 
@@ -245,11 +250,14 @@ absl::StatusOr<std::vector<StoredAttempt>> ListLiveAttempts(const View& view,
 absl::Status InsertAttempt(Writer& writer, const StoredAttempt& attempt) {
   const std::optional<std::string> result = ResultBytes(attempt);
   return writer.connection()
-      .Execute(absl::StrCat("INSERT INTO attempts (", kAttemptColumns,
-                            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"),
-               attempt.run, attempt.worker, attempt.live, attempt.acknowledged, attempt.cpu_millis,
-               attempt.memory_bytes, Bytes{attempt.message.SerializeAsString()},
-               OptionalBytes(result), IdOf(attempt.message.task()), attempt.message.number())
+      .Execute(
+          absl::StrCat("INSERT INTO attempts (", kAttemptColumns,
+                       ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"),
+          attempt.run, attempt.worker, attempt.live, attempt.acknowledged, attempt.cpu_millis,
+          attempt.memory_bytes,
+          attempt.start_time == absl::InfinitePast() ? 0 : absl::ToUnixMicros(attempt.start_time),
+          Bytes{attempt.message.SerializeAsString()}, OptionalBytes(result),
+          IdOf(attempt.message.task()), attempt.message.number())
       .status();
 }
 

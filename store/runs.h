@@ -31,6 +31,14 @@ struct RunFilter {
   std::string pipeline;
 };
 
+// Why a task that runs is to stop. The numbers are those of the database.
+enum class Stopping {
+  kNo = 0,
+  kCancelled = 1,
+  kMakesRoom = 2,  // at a checkpoint; it goes on later
+  kPaused = 3,     // at a checkpoint; it goes on when its run does
+};
+
 // A task, and what the scheduler has to be told about it again after a restart.
 struct StoredTask {
   std::string run;
@@ -42,7 +50,9 @@ struct StoredTask {
   absl::Time not_before = absl::InfinitePast();
   absl::Time queued_at;
   // It was told to stop and has not ended yet.
-  bool cancelling = false;
+  Stopping stopping = Stopping::kNo;
+  // See scheduler::TaskQueued.
+  int64_t attained = 0;
   v1::Task message;
 
   // "T" of "projects/P/runs/R/tasks/T"; unique in the run.
@@ -59,6 +69,8 @@ struct StoredAttempt {
   int64_t acknowledged = 0;
   int64_t cpu_millis = 0;
   int64_t memory_bytes = 0;
+  // InfinitePast: unknown.
+  absl::Time start_time = absl::InfinitePast();
   v1::Attempt message;
   // How it ended, if it has said so.
   std::optional<v1::AttemptResult> result = std::nullopt;

@@ -173,7 +173,7 @@ void WorkerLoop::WarnOfLease() {
 bool WorkerLoop::Apply(v1::SynchronizeResponse& response) {
   bool changed = false;
   for (const v1::SynchronizeResponse::Stop& stop : response.stop()) {
-    changed |= StopOne({stop.task(), stop.number()}, stop.forget());
+    changed |= StopOne({stop.task(), stop.number()}, stop.forget(), stop.checkpoint());
   }
   for (v1::Attempt& attempt : *response.mutable_start()) {
     changed |= Assign(std::move(attempt));
@@ -214,7 +214,7 @@ void WorkerLoop::Release(Attempt& attempt) {
   attempt.spool.AddResult(std::move(result));
 }
 
-bool WorkerLoop::StopOne(const AttemptId& id, bool forget) {
+bool WorkerLoop::StopOne(const AttemptId& id, bool forget, bool checkpoint) {
   const auto found = attempts_.find(id);
   if (found == attempts_.end()) return false;
   if (forget) {
@@ -222,7 +222,12 @@ bool WorkerLoop::StopOne(const AttemptId& id, bool forget) {
     return true;
   }
   Attempt& attempt = *found->second;
-  if (std::exchange(attempt.stopping, true) || attempt.execution == nullptr) return false;
+  if (attempt.stopping || attempt.execution == nullptr) return false;
+  if (checkpoint) {
+    Release(attempt);
+    return true;
+  }
+  attempt.stopping = true;
   attempt.execution->Stop(Execution::StopReason::kCancel);
   return true;
 }

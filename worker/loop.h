@@ -92,7 +92,7 @@ class WorkerLoop {
   bool Apply(v1::SynchronizeResponse& response);
   bool Assign(v1::Attempt message);
   void Release(Attempt& attempt);
-  bool StopOne(const AttemptId& id, bool forget);
+  bool StopOne(const AttemptId& id, bool forget, bool checkpoint);
   void WarnOfLease();
   void Restate();
   void BeginDrain();

@@ -64,6 +64,9 @@ BEAMLINE_RPC(RunService, ListTrials, ListTrialsRequest, v1::ListTrialsResponse);
 BEAMLINE_RPC(RunService, ListTasks, ListTasksRequest, v1::ListTasksResponse);
 BEAMLINE_RPC(RunService, WatchRun, WatchRunRequest, v1::Event);
 BEAMLINE_RPC(RunService, CancelRun, CancelRunRequest, v1::Run);
+BEAMLINE_RPC(RunService, PauseRun, PauseRunRequest, v1::Run);
+BEAMLINE_RPC(RunService, ResumeRun, ResumeRunRequest, v1::Run);
+BEAMLINE_RPC(RunService, RetryRun, RetryRunRequest, v1::Run);
 BEAMLINE_RPC(RunService, ListLogs, ListLogsRequest, v1::ListLogsResponse);
 BEAMLINE_RPC(RunService, ListMetrics, ListMetricsRequest, v1::ListMetricsResponse);
 BEAMLINE_RPC(RunService, ExplainRun, ExplainRunRequest, v1::ExplainRunResponse);
@@ -77,6 +80,7 @@ BEAMLINE_RPC(ClusterService, GetServerInfo, GetServerInfoRequest, v1::GetServerI
 BEAMLINE_RPC(ClusterService, ListWorkers, ListWorkersRequest, v1::ListWorkersResponse);
 BEAMLINE_RPC(ClusterService, DrainWorker, DrainWorkerRequest, v1::Worker);
 BEAMLINE_RPC(ClusterService, ListQueue, ListQueueRequest, v1::ListQueueResponse);
+BEAMLINE_RPC(ClusterService, ListShares, ListSharesRequest, v1::ListSharesResponse);
 
 #undef BEAMLINE_RPC
 

@@ -12,6 +12,7 @@
 #include "server/idempotency.h"
 #include "server/names.h"
 #include "server/paging.h"
+#include "server/shares.h"
 #include "server/worker_sessions.h"
 #include "store/identity.h"
 #include "store/runs.h"
@@ -20,9 +21,6 @@
 
 namespace beamline::server {
 namespace {
-
-// Waiting tasks among which those that the caller may see are looked for.
-constexpr size_t kMaxQueueSearched = 1'000;
 
 // The worker as stored, with what scheduler and sessions know about it now.
 v1::Worker Describe(const store::StoredWorker& stored, const WorkerSessions& sessions,
@@ -59,47 +57,6 @@ const scheduler::WorkerEntry* FindEntry(const std::vector<scheduler::WorkerEntry
     if (entry.worker.value == name) return &entry;
   }
   return nullptr;
-}
-
-bool MaySee(const auth::Principal& caller, std::string_view task) {
-  if (caller.is_operator) return true;
-  const auto name = ParseTaskName("task", task);
-  return name.ok() && caller.roles.contains(name->project);
-}
-
-absl::StatusOr<v1::ListQueueResponse> ListQueueNow(Transaction& transaction,
-                                                   const auth::Principal& caller, int64_t size) {
-  v1::ListQueueResponse response;
-  const scheduler::Scheduler& scheduler = transaction.scheduler();
-  response.set_queued_tasks(static_cast<int64_t>(scheduler.PendingCount()));
-  response.set_running_tasks(static_cast<int64_t>(scheduler.LiveCount()));
-  const auto add = [&](const std::string& task) -> v1::ListQueueResponse::Entry* {
-    if (response.entries_size() >= size || !MaySee(caller, task)) return nullptr;
-    auto& entry = *response.add_entries();
-    entry.set_task(task);
-    return &entry;
-  };
-  for (const scheduler::WorkerEntry& worker : scheduler.Workers()) {
-    for (const scheduler::AttemptEntry& attempt : worker.attempts) {
-      auto* entry = add(attempt.task.value);
-      if (entry == nullptr) continue;
-      entry->set_running(true);
-      entry->set_worker(worker.worker.value);
-    }
-  }
-  for (const scheduler::QueueEntry& waiting : scheduler.Queue(kMaxQueueSearched)) {
-    auto* entry = add(waiting.task.value);
-    if (entry == nullptr) continue;
-    entry->set_priority(waiting.priority);
-    entry->mutable_wait()->set_text(waiting.reason.text);
-  }
-  for (auto& entry : *response.mutable_entries()) {
-    ASSIGN_OR_RETURN(const TaskName name, ParseTaskName("task", entry.task()));
-    ASSIGN_OR_RETURN(const store::StoredTask task,
-                     store::GetTask(transaction.store(), name.run, name.task));
-    *entry.mutable_resources() = task.message.resources();
-  }
-  return response;
 }
 
 }  // namespace
@@ -163,9 +120,27 @@ void ClusterApi::ListQueue(const auth::Principal& caller, const v1::ListQueueReq
                            Done<v1::ListQueueResponse> done) {
   const auto size = PageSize(request.page_size(), 100, 1000);
   if (!size.ok()) return done(size.status());
+  std::string project;
+  if (!request.project().empty()) {
+    const auto name = ParseProjectName("project", request.project());
+    if (!name.ok()) return done(name.status());
+    // As for any other call: projects of others are not there.
+    if (!caller.is_operator && !caller.roles.contains(*name)) {
+      return done(absl::NotFoundError(absl::StrCat("project ", *name, " does not exist")));
+    }
+    project = *name;
+  }
   context_.coordinator.Call<v1::ListQueueResponse>(
-      [caller, size = *size](Transaction& tx) { return ListQueueNow(tx, caller, size); },
+      [caller, project, size = *size](Transaction& tx) {
+        return server::ListQueue(tx, caller, project, size);
+      },
       std::move(done));
+}
+
+void ClusterApi::ListShares(const auth::Principal& caller, const v1::ListSharesRequest&,
+                            Done<v1::ListSharesResponse> done) {
+  context_.coordinator.Call<v1::ListSharesResponse>(
+      [caller](Transaction& tx) { return server::ListShares(tx, caller); }, std::move(done));
 }
 
 }  // namespace beamline::server

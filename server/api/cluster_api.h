@@ -23,6 +23,8 @@ class ClusterApi {
                    Done<v1::Worker> done);
   void ListQueue(const auth::Principal& caller, const v1::ListQueueRequest& request,
                  Done<v1::ListQueueResponse> done);
+  void ListShares(const auth::Principal& caller, const v1::ListSharesRequest& request,
+                  Done<v1::ListSharesResponse> done);
 
  private:
   const absl::Time start_time_;

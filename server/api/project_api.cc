@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "auth/authenticator.h"
 #include "base/ids.h"
 #include "base/status_macros.h"
@@ -14,6 +15,7 @@
 #include "server/idempotency.h"
 #include "server/names.h"
 #include "server/paging.h"
+#include "server/quota.h"
 #include "store/identity.h"
 #include "store/time.h"
 
@@ -22,18 +24,38 @@ namespace {
 
 constexpr size_t kMaxDescriptionLength = 4'000;
 
+// Far more than any machine has, and small enough for sums.
+constexpr double kMostCpus = 1e6;
+constexpr double kMostBytes = 1e15;
+constexpr double kMostWeightMilli = 1e9;
+
 absl::Status CheckQuota(const v1::Quota& quota) {
   FieldErrors errors;
-  const auto check = [&](const char* field, double value) {
-    if (!(value >= 0)) errors.Add(field, "must not be negative");
+  const auto check = [&](const char* field, double value, double most) {
+    if (!(value >= 0 && value <= most)) {
+      errors.Add(absl::StrCat("project.quota.", field),
+                 absl::StrFormat("must be from 0 to %.0f", most));
+    }
   };
-  check("project.quota.weight_milli", static_cast<double>(quota.weight_milli()));
-  check("project.quota.max_queued_runs", quota.max_queued_runs());
-  check("project.quota.max_storage_bytes", static_cast<double>(quota.max_storage_bytes()));
-  check("project.quota.max_cpus", quota.max_cpus());
-  check("project.quota.max_gpus", quota.max_gpus());
-  check("project.quota.guaranteed_cpus", quota.guaranteed_cpus());
-  check("project.quota.guaranteed_gpus", quota.guaranteed_gpus());
+  check("weight_milli", static_cast<double>(quota.weight_milli()), kMostWeightMilli);
+  check("max_queued_runs", quota.max_queued_runs(), kMostCpus);
+  check("max_storage_bytes", static_cast<double>(quota.max_storage_bytes()), INT64_MAX);
+  check("max_cpus", quota.max_cpus(), kMostCpus);
+  check("max_gpus", quota.max_gpus(), kMostCpus);
+  check("max_memory_bytes", static_cast<double>(quota.max_memory_bytes()), kMostBytes);
+  check("guaranteed_cpus", quota.guaranteed_cpus(), kMostCpus);
+  check("guaranteed_gpus", quota.guaranteed_gpus(), kMostCpus);
+  check("guaranteed_memory_bytes", static_cast<double>(quota.guaranteed_memory_bytes()),
+        kMostBytes);
+  const auto order = [&](const char* least, double guaranteed, const char* most, double bound) {
+    if (bound > 0 && guaranteed > bound) {
+      errors.Add(absl::StrCat("project.quota.", least), absl::StrCat("must be at most ", most));
+    }
+  };
+  order("guaranteed_cpus", quota.guaranteed_cpus(), "max_cpus", quota.max_cpus());
+  order("guaranteed_gpus", quota.guaranteed_gpus(), "max_gpus", quota.max_gpus());
+  order("guaranteed_memory_bytes", static_cast<double>(quota.guaranteed_memory_bytes()),
+        "max_memory_bytes", static_cast<double>(quota.max_memory_bytes()));
   return errors.ToStatus();
 }
 
@@ -127,6 +149,7 @@ void ProjectApi::CreateProject(const auth::Principal& caller,
           RETURN_IF_ERROR(inserted);
           RETURN_IF_ERROR(store::PutMember(tx.store(), request.project_id(),
                                            store::IdOf(caller.name), v1::ROLE_ADMIN));
+          if (project.has_quota()) tx.Schedule(QuotaEvent(project));
           return store::GetProject(tx.store(), request.project_id());
         });
       },
@@ -175,7 +198,9 @@ void ProjectApi::UpdateProject(const auth::Principal& caller,
         return Once<v1::Project>(tx, mutation, [&]() -> absl::StatusOr<v1::Project> {
           ASSIGN_OR_RETURN(v1::Project project, store::GetProject(tx.store(), project_id));
           RETURN_IF_ERROR(Merge(request, project));
+          RETURN_IF_ERROR(CheckQuota(project.quota()));
           RETURN_IF_ERROR(store::UpdateProject(tx.store(), project));
+          tx.Schedule(QuotaEvent(project));
           return project;
         });
       },

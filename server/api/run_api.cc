@@ -17,7 +17,6 @@
 #include "pipeline/violation.h"
 #include "pipeline/yaml.h"
 #include "server/api/answer.h"
-#include "server/commands.h"
 #include "server/coordinator.h"
 #include "server/dataset_lookup.h"
 #include "server/errors.h"
@@ -25,8 +24,10 @@
 #include "server/names.h"
 #include "server/paging.h"
 #include "server/publish.h"
+#include "server/requirements.h"
 #include "server/run_progress.h"
 #include "server/trials.h"
+#include "server/waits.h"
 #include "store/events.h"
 #include "store/identity.h"
 #include "store/pipelines.h"
@@ -36,8 +37,6 @@ namespace beamline::server {
 namespace {
 
 constexpr int32_t kMaxPriority = 100;
-constexpr size_t kMaxReasonLength = 1'000;
-constexpr int64_t kRetryQueueMs = 5'000;
 
 // A run that may be accepted.
 struct Accepted {
@@ -133,29 +132,8 @@ absl::StatusOr<Accepted> Examine(const store::View& view, std::string_view proje
   }
   *accepted.run.mutable_parameters() = request.parameters();
   accepted.run.set_priority(request.priority());
+  accepted.run.set_fresh(request.fresh());
   return accepted;
-}
-
-// What can only be known while nobody else changes anything.
-absl::Status CheckAgain(Transaction& transaction, const std::string& project, const v1::Run& run,
-                        const Limits& limits) {
-  ASSIGN_OR_RETURN(const v1::Project stored, store::GetProject(transaction.store(), project));
-  const int64_t most = stored.quota().max_queued_runs() > 0 ? stored.quota().max_queued_runs()
-                                                            : limits.max_queued_runs;
-  ASSIGN_OR_RETURN(const int64_t queued,
-                   store::CountRuns(transaction.store(), project, v1::RUN_STATE_QUEUED));
-  if (queued >= most) {
-    return Overloaded(absl::StrCat("the project has ", queued,
-                                   " runs waiting already: wait for them, or ask an operator "
-                                   "for a larger max_queued_runs"),
-                      kRetryQueueMs);
-  }
-  RETURN_IF_ERROR(CheckCommands(transaction.store(), project, run.definition()));
-  for (const auto& [name, input] : run.definition().inputs()) {
-    RETURN_IF_ERROR(
-        store::GetDataset(transaction.store(), project, store::IdOf(input.dataset())).status());
-  }
-  return absl::OkStatus();
 }
 
 // The step of that name, or the only one that is repeated.
@@ -207,7 +185,7 @@ void RunApi::CreateRun(const auth::Principal& caller, const v1::CreateRunRequest
         return Once<v1::Run>(tx, mutation, [&]() -> absl::StatusOr<v1::Run> {
           RETURN_IF_ERROR(examined.status());
           v1::Run& run = examined->run;
-          RETURN_IF_ERROR(CheckAgain(tx, project, run, limits));
+          RETURN_IF_ERROR(CheckAcceptable(tx, project, run, limits));
           run.set_name(RunName(project, id));
           run.set_creator(caller.name);
           if (examined->written.has_value()) {
@@ -289,43 +267,6 @@ void RunApi::ListTrials(const auth::Principal&, const v1::ListTrialsRequest& req
   }());
 }
 
-void RunApi::CancelRun(const auth::Principal& caller, const v1::CancelRunRequest& request,
-                       Done<v1::Run> done) {
-  const auto name = ParseRunName("name", request.name());
-  absl::Status bad = name.status();
-  if (request.reason().size() > kMaxReasonLength) {
-    bad.Update(BadField("reason", "must have at most 1000 characters"));
-  }
-  if (!bad.ok()) return done(std::move(bad));
-  context_.coordinator.Call<v1::Run>(
-      [caller, request, name = *name](Transaction& tx) -> absl::StatusOr<v1::Run> {
-        const Mutation mutation{.caller = caller,
-                                .method = "RunService.CancelRun",
-                                .resource = request.name(),
-                                .request_id = request.request_id(),
-                                .request = request};
-        return Once<v1::Run>(tx, mutation, [&]() -> absl::StatusOr<v1::Run> {
-          ASSIGN_OR_RETURN(store::StoredRun run, store::GetRun(tx.store(), name.project, name.id));
-          RETURN_IF_ERROR(server::CancelRun(tx, run, request.reason()));
-          ASSIGN_OR_RETURN(run, store::GetRun(tx.store(), name.project, name.id));
-          return std::move(run.message);
-        });
-      },
-      std::move(done));
-}
-
-void RunApi::PauseRun(const auth::Principal&, const v1::PauseRunRequest&, Done<v1::Run> done) {
-  done(NotBuiltYet("pausing a run", "cancel it and create it anew"));
-}
-
-void RunApi::ResumeRun(const auth::Principal&, const v1::ResumeRunRequest&, Done<v1::Run> done) {
-  done(NotBuiltYet("resuming a run", "create it anew"));
-}
-
-void RunApi::RetryRun(const auth::Principal&, const v1::RetryRunRequest&, Done<v1::Run> done) {
-  done(NotBuiltYet("retrying a run", "create it anew: the same definition gives the same result"));
-}
-
 void RunApi::ListLogs(const auth::Principal&, const v1::ListLogsRequest& request,
                       Done<v1::ListLogsResponse> done) {
   done([&]() -> absl::StatusOr<v1::ListLogsResponse> {
@@ -352,26 +293,7 @@ void RunApi::ExplainRun(const auth::Principal&, const v1::ExplainRunRequest& req
   const auto name = ParseRunName("name", request.name());
   if (!name.ok()) return done(name.status());
   context_.coordinator.Call<v1::ExplainRunResponse>(
-      [name = *name](Transaction& tx) -> absl::StatusOr<v1::ExplainRunResponse> {
-        RETURN_IF_ERROR(store::GetRun(tx.store(), name.project, name.id).status());
-        ASSIGN_OR_RETURN(const auto tasks, store::ListTasks(tx.store(), name.id));
-        v1::ExplainRunResponse response;
-        for (const store::StoredTask& task : tasks) {
-          auto& waiting = *response.add_tasks();
-          waiting.set_task(task.message.name());
-          waiting.set_step(task.id());
-          waiting.set_state(task.message.state());
-          if (task.message.state() == v1::TASK_STATE_BLOCKED) {
-            waiting.mutable_wait()->set_reason(v1::WAIT_REASON_STEPS);
-            waiting.mutable_wait()->set_text(
-                absl::StrCat("waits for: ", absl::StrJoin(task.message.dependencies(), ", ")));
-          } else if (const auto why = tx.scheduler().Why(scheduler::TaskId(task.message.name()))) {
-            waiting.mutable_wait()->set_text(why->text);
-          }
-        }
-        return response;
-      },
-      std::move(done));
+      [name = *name](Transaction& tx) { return server::ExplainRun(tx, name); }, std::move(done));
 }
 
 absl::StatusOr<std::shared_ptr<RunWatcher>> RunApi::WatchRun(const auth::Principal&,

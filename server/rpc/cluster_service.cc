@@ -14,6 +14,7 @@ class ClusterService : public v1::ClusterService::CallbackService {
   BEAMLINE_UNARY(ClusterService, ListWorkers, v1::ListWorkersRequest, v1::ListWorkersResponse)
   BEAMLINE_UNARY(ClusterService, DrainWorker, v1::DrainWorkerRequest, v1::Worker)
   BEAMLINE_UNARY(ClusterService, ListQueue, v1::ListQueueRequest, v1::ListQueueResponse)
+  BEAMLINE_UNARY(ClusterService, ListShares, v1::ListSharesRequest, v1::ListSharesResponse)
 
  private:
   Gate& gate_;

@@ -3,6 +3,7 @@
 #include <functional>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/edit_distance.h"
@@ -53,6 +54,18 @@ Flag Switch(std::string name, std::string help, bool Flags::*field) {
           }};
 }
 
+Flag Seconds(std::string name, const std::string& help, int64_t Flags::*field) {
+  const auto set = [name, field](const std::string& text, Flags& flags) {
+    constexpr int64_t kMost = 30 * 86'400;
+    if (!absl::SimpleAtoi(text, &(flags.*field)) || flags.*field < 0 || flags.*field > kMost) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, " is a whole number of seconds, at most 30 days, not \"", text, "\""));
+    }
+    return absl::OkStatus();
+  };
+  return {std::move(name), "SECONDS", absl::StrCat(help, " Default: ", Flags().*field), set};
+}
+
 const std::vector<Flag>& Table() {
   static const std::vector<Flag> kTable = {
       Text("--state", "DIR",
@@ -80,6 +93,11 @@ const std::vector<Flag>& Table() {
              "Let the project \"default\" run programs of its members' own (command steps): for a\n"
              "server that one person runs on a machine of their own.",
              &Flags::allow_programs),
+      Seconds("--preempt-every",
+              "How often running tasks of projects that hold more than their share may be asked\n"
+              "to make room at a checkpoint; 0: never.",
+              &Flags::preempt_every),
+      Seconds("--preempt-after", "No task is asked sooner after its start.", &Flags::preempt_after),
       {"--log-level", "LEVEL", "debug, info, warning or error. Default: info", SetLevel},
       Switch("--help", "Print this.", &Flags::help),
       Switch("--version", "Print the version.", &Flags::version),

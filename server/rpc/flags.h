@@ -18,6 +18,9 @@ struct Flags {
   std::string init_admin;
   std::string print_join_token;
   bool allow_programs = false;
+  // Unit: seconds; 0 for `preempt_every`: never.
+  int64_t preempt_every = 180;
+  int64_t preempt_after = 780;
   log::Level log_level = log::Level::kInfo;
   bool help = false;
   bool version = false;

@@ -97,6 +97,9 @@ absl::Status Run(const Flags& flags, const Clock& clock, Signals& signals) {
   ServerOptions options;
   options.state_folder = flags.state;
   options.server_names = flags.names;
+  options.scheduler.preemption = flags.preempt_every > 0;
+  if (flags.preempt_every > 0) options.scheduler.round_ms = flags.preempt_every * 1000;
+  options.scheduler.min_run_ms = flags.preempt_after * 1000;
   options.on_fatal = [&](const absl::Status& why) {
     log::Error("the server must stop: %s", why.ToString());
     failed = true;

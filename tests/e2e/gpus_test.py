@@ -63,7 +63,7 @@ class GpusTest(unittest.TestCase):
         third = self.create('third', '{cpus: 1}')
         wait_for(lambda: self.task(third).state == EVENT.TASK_STATE_RUNNING, 'the third step runs')
         self.assertEqual(self.task(second).state, EVENT.TASK_STATE_QUEUED)
-        self.assertIn('busy', self.cluster.cli('run', 'why', second, check=0).out)
+        self.assertIn('busy', self.cluster.cli('why', second, check=0).out)
 
         # The worker goes, and its tasks with it: what waited gets its turn elsewhere.
         worker.kill()

@@ -134,14 +134,14 @@ class Cluster:
     def path(self, *parts):
         return os.path.join(self.folder, *parts)
 
-    def start_server(self):
+    def start_server(self, *flags):
         ready = self.path('server-ready.json')
         with contextlib.suppress(FileNotFoundError):
             os.remove(ready)
         self.server = Process(
             [program('beamlined'), '--state', self.path('server'), '--listen', self.address,
              '--ready-file', ready, '--init-admin', self.path('admin-token'),
-             '--print-join-token', self.path('join-token')], self.path('server.log'))
+             '--print-join-token', self.path('join-token'), *flags], self.path('server.log'))
         info = self.read_ready(self.server, ready)
         self.address = info['address']
         self.ca = info['ca']
@@ -220,7 +220,8 @@ class Cluster:
         return path
 
     def create_run(self, path, *flags):
-        return self.cli('run', 'create', path, '--name-only', *flags, check=0).out.strip()
+        """Does everything, even what an earlier test has done alike."""
+        return self.cli('run', 'create', path, '--name-only', '--fresh', *flags, check=0).out.strip()
 
     def run(self, name):
         run_pb2 = STUBS['run'][0]

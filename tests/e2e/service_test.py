@@ -207,7 +207,7 @@ class ServiceTest(harness.ClusterTest):
         result = self.cluster.cli('run', 'create', path, '--name-only')
         if result.code == 0:
             name = result.out.strip()
-            why = self.cluster.cli('run', 'why', name, check=0).out
+            why = self.cluster.cli('why', name, check=0).out
             self.assertIn('train', why)
             self.cluster.cli('run', 'cancel', name, check=0)
             self.cluster.wait_for_end(name, 30)

@@ -12,7 +12,7 @@ using testing::HasSubstr;
 class SchedulerStory : public testing::Test, protected Story {
  protected:
   PendingCode CodeOf(const char* task) { return scheduler.Why(TaskId(task)).value().code; }
-  std::string TextOf(const char* task) { return scheduler.Why(TaskId(task)).value().text; }
+  std::string TextOf(const char* task) { return Sentence(scheduler.Why(TaskId(task)).value()); }
 };
 
 TEST_F(SchedulerStory, ATaskRunsAndEnds) {

@@ -160,7 +160,7 @@ TEST_F(ApiTest, EveryViolationOfADefinitionIsTold) {
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_FALSE(answer->violations().empty());
   validate.mutable_source()->set_yaml(std::string(kPipeline) +
-                                      "  - name: own\n    command: {arguments: [ls]}\n");
+                                      "  - name: own\n    scaling_study: {step: fit}\n");
   EXPECT_EQ(Call(server_->pipelines(), &PipelineApi::ValidatePipeline, User("ada"), validate)
                 ->violations_size(),
             1);
@@ -225,9 +225,6 @@ TEST_F(ApiTest, OneServerPerFolder) {
 }
 
 TEST_F(ApiTest, WhatIsNotBuiltSaysSo) {
-  v1::PauseRunRequest pause;
-  EXPECT_TRUE(
-      absl::IsUnimplemented(Call(server_->runs(), &RunApi::PauseRun, User("ada"), pause).status()));
   EXPECT_TRUE(absl::IsUnimplemented(
       Call(server_->pipelines(), &PipelineApi::PlanPipeline, User("ada"), v1::PlanPipelineRequest())
           .status()));

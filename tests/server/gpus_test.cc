@@ -43,7 +43,7 @@ class GpusTest : public ServerTest {
     request.set_name(run);
     const auto reasons = Call(server_->runs(), &RunApi::ExplainRun, User("ada"), request);
     EXPECT_TRUE(reasons.ok()) << reasons.status();
-    return reasons.ok() ? reasons->reasons(0).ShortDebugString() : "";
+    return reasons.ok() ? reasons->tasks(0).ShortDebugString() : "";
   }
 
   v1::SynchronizeResponse work_;
@@ -76,13 +76,22 @@ TEST_F(GpusTest, ATaskGetsTheSmallestGpuThatIsLargeEnoughAndNobodyElseDoes) {
   EXPECT_EQ(GetTask(waiting, "fit").state(), v1::TASK_STATE_RUNNING);
 }
 
-TEST_F(GpusTest, ATaskThatNoGpuCanHoldWaitsAndSaysWhatItNeeds) {
+TEST_F(GpusTest, ATaskThatNoGpuCanHoldIsRefusedWithTheLargestThereIs) {
   FakeWorker worker(*server_);
+  const std::string before = Run("{gpus: 1, gpu_memory_bytes: 100 GiB}");
   worker.AddGpu("gpu0", 80 * kGiB);
   worker.Synchronize(*server_);
-  const std::string run = Run("{gpus: 1, gpu_memory_bytes: 100 GiB}");
   EXPECT_THAT(Started(worker), IsEmpty());
-  EXPECT_THAT(Why(run), HasSubstr("needs 1 GPU"));
+  EXPECT_THAT(Why(before), HasSubstr("needs 1 GPU"));
+  v1::CreateRunRequest request = RunRequest();
+  request.mutable_source()->set_yaml(absl::StrReplaceAll(
+      kPipeline,
+      {{"name: fit", "name: fit\n    resources: {gpus: 1, gpu_memory_bytes: 100 GiB}"}}));
+  const absl::Status refused =
+      Call(server_->runs(), &RunApi::CreateRun, User("ada"), request).status();
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr("steps.fit.resources.gpu_memory_bytes: is 102400 MiB, and the largest "
+                        "worker has 81920 MiB: ask for at most that"));
 }
 
 TEST_F(GpusTest, ARestartOfTheServerKeepsAGpuWithItsTask) {

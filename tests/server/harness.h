@@ -81,6 +81,13 @@ inline auth::Principal User(const std::string& name) {
           .peer = "test"};
 }
 
+// The same with a role in one project: as the gate would know her.
+inline auth::Principal Member(const std::string& name, const std::string& project) {
+  auth::Principal principal = User(name);
+  principal.roles[project] = v1::ROLE_EDITOR;
+  return principal;
+}
+
 inline constexpr char kCsv[] = "x,y\n1,0\n2,1\n3,0\n4,1\n5,0\n6,1\n7,0\n8,1\n9,0\n10,1\n";
 
 // train -> publish.
@@ -173,11 +180,12 @@ class ServerTest : public ::testing::Test {
     return dataset.ok() ? dataset->name() : "";
   }
 
-  v1::CreateRunRequest RunRequest(const std::string& request_id = "") {
+  v1::CreateRunRequest RunRequest(const std::string& request_id = "",
+                                  const std::string& project = "optics") {
     v1::CreateRunRequest request;
-    request.set_parent("projects/optics");
+    request.set_parent("projects/" + project);
     request.mutable_source()->set_yaml(kPipeline);
-    (*request.mutable_inputs())["points"] = Upload("optics", kCsv);
+    (*request.mutable_inputs())["points"] = Upload(project, kCsv);
     request.set_request_id(request_id);
     return request;
   }
@@ -326,6 +334,21 @@ class FakeWorker {
     report.mutable_event()->mutable_metric()->set_value(value);
     return report;
   }
+  // A checkpoint with these bytes, and that the attempt was given back with it.
+  void Release(Server& server, const v1::Attempt& attempt, const std::string& bytes) {
+    const auto blob = WriteBlob(server, attempt, bytes);
+    ASSERT_TRUE(blob.ok()) << blob.status();
+    v1::AttemptReport checkpoint;
+    checkpoint.set_number(1);
+    *checkpoint.mutable_event()->mutable_checkpoint()->mutable_blob() = *blob;
+    v1::AttemptReport released;
+    released.set_number(2);
+    released.mutable_result()->set_outcome(v1::AttemptResult::OUTCOME_RELEASED);
+    const auto reported = Report(server, attempt, {checkpoint, released});
+    ASSERT_TRUE(reported.ok()) << reported.status();
+    Drop(attempt.task());
+  }
+
   static v1::AttemptReport Success(int64_t number) {
     v1::AttemptReport report;
     report.set_number(number);

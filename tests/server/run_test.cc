@@ -354,9 +354,9 @@ TEST_F(RunTest, ADrainingWorkerGetsNothingNewAndGivesBack) {
   explain.set_name(run->name());
   const auto reasons = Call(server_->runs(), &RunApi::ExplainRun, User("ada"), explain);
   ASSERT_TRUE(reasons.ok()) << reasons.status();
-  ASSERT_EQ(reasons->reasons_size(), 2);
-  EXPECT_FALSE(reasons->reasons(0).code().empty());
-  EXPECT_EQ(reasons->reasons(1).code(), "WAITING_FOR_STEP");
+  ASSERT_EQ(reasons->tasks_size(), 2);
+  EXPECT_EQ(reasons->tasks(0).wait().reason(), v1::WAIT_REASON_DRAINING);
+  EXPECT_EQ(reasons->tasks(1).wait().reason(), v1::WAIT_REASON_STEPS);
 }
 
 TEST_F(RunTest, MetricsAreListedInPages) {

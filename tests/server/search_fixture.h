@@ -59,6 +59,8 @@ class SearchTest : public ServerTest {
   v1::Run Create(const std::string& repetition) {
     v1::CreateRunRequest request;
     request.set_parent("projects/optics");
+    // Played anew each time.
+    request.set_fresh(true);
     request.mutable_source()->set_yaml(absl::StrCat(kHead, repetition, kTail));
     (*request.mutable_inputs())["points"] = Upload("optics", kCsv);
     const auto run = Call(server_->runs(), &RunApi::CreateRun, User("ada"), request);

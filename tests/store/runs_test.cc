@@ -213,8 +213,9 @@ TEST_F(RunsTest, TasksKeepWhatTheSchedulerNeeds) {
   ASSERT_TRUE(task.ok());
   task->failures = 2;
   task->losses = 3;
+  task->attained = 5;
   task->not_before = kNow + absl::Seconds(4);
-  task->cancelling = true;
+  task->stopping = Stopping::kMakesRoom;
   ASSERT_TRUE(Write([&](Writer& w) { return UpdateTask(w, *task); }).ok());
   Reopen();
   const auto queued = ListTasksInState(Read(), v1::TASK_STATE_QUEUED);
@@ -222,7 +223,8 @@ TEST_F(RunsTest, TasksKeepWhatTheSchedulerNeeds) {
   EXPECT_EQ(queued->front().failures, 2);
   EXPECT_EQ(queued->front().losses, 3);
   EXPECT_EQ(queued->front().not_before, kNow + absl::Seconds(4));
-  EXPECT_TRUE(queued->front().cancelling);
+  EXPECT_EQ(queued->front().stopping, Stopping::kMakesRoom);
+  EXPECT_EQ(queued->front().attained, 5);
 }
 
 TEST_F(RunsTest, AModelVersionIsNeverGivenTwice) {

@@ -103,38 +103,6 @@ absl::StatusOr<ExitCode> CreateJoinToken(Invocation& invocation) {
   return ExitCode::kOk;
 }
 
-std::string QueueTable(Invocation& invocation, const v1::ListQueueResponse& queue) {
-  Table table({{"TASK"},
-               {"STATE"},
-               {"WORKER"},
-               {"CORES", Table::Align::kRight},
-               {"MEMORY", Table::Align::kRight},
-               {"PRIORITY", Table::Align::kRight},
-               {"WHY"}});
-  for (const auto& entry : queue.entries()) {
-    table.Add({entry.task(), entry.running() ? "running" : "queued", LastPart(entry.worker()),
-               absl::StrFormat("%g", entry.resources().cpus()),
-               HumanBytes(entry.resources().memory_bytes()), absl::StrCat(entry.priority()),
-               entry.wait().text()});
-  }
-  return table.empty() ? "" : table.Render(!invocation.quiet());
-}
-
-absl::StatusOr<ExitCode> ListQueue(Invocation& invocation) {
-  v1::ListQueueRequest request;
-  ASSIGN_OR_RETURN(const int64_t limit, invocation.args().Integer("limit", 100, 1, 1000));
-  request.set_page_size(static_cast<int32_t>(limit));
-  ASSIGN_OR_RETURN(const v1::ListQueueResponse queue, invocation.Call(kListQueue, request));
-  if (invocation.json()) {
-    invocation.PrintJson(queue);
-    return ExitCode::kOk;
-  }
-  invocation.Print(QueueTable(invocation, queue));
-  invocation.Note(
-      absl::StrFormat("%d queued, %d running\n", queue.queued_tasks(), queue.running_tasks()));
-  return ExitCode::kOk;
-}
-
 absl::StatusOr<ExitCode> Status(Invocation& invocation) {
   ASSIGN_OR_RETURN(const Context context, invocation.CurrentContext());
   ASSIGN_OR_RETURN(const v1::GetServerInfoResponse info, invocation.Call(kGetServerInfo, {}));
@@ -173,12 +141,6 @@ std::vector<Command> ClusterCommands() {
        .flags = {},
        .details = "With --json three lines: server, workers, queue.",
        .run = Status},
-      {.path = "queue",
-       .summary = "List the tasks that run or wait, and why",
-       .positionals = {},
-       .flags = {{"limit", "N", "At most so many (default 100)"}},
-       .details = "",
-       .run = ListQueue},
       {.path = "worker list",
        .summary = "List workers and what they have",
        .positionals = {},

@@ -83,7 +83,19 @@ absl::StatusOr<ExitCode> Show(Invocation& invocation) {
   table.Add(
       {"most queued runs", limit(quota.max_queued_runs(), absl::StrCat(quota.max_queued_runs()))});
   table.Add({"most storage", limit(storage, HumanBytes(quota.max_storage_bytes()))});
-  table.Add({"most cores", limit(quota.max_cpus(), HumanNumber(quota.max_cpus()))});
+  const auto any = [](double value, const std::string& text) {
+    return value == 0 ? std::string("any") : text;
+  };
+  const auto memory = static_cast<double>(quota.max_memory_bytes());
+  table.Add({"weight", HumanNumber(quota.weight_milli() == 0
+                                       ? 1
+                                       : static_cast<double>(quota.weight_milli()) / 1000)});
+  table.Add({"most cores", any(quota.max_cpus(), HumanNumber(quota.max_cpus()))});
+  table.Add({"most memory", any(memory, HumanBytes(quota.max_memory_bytes()))});
+  table.Add({"most GPUs", any(quota.max_gpus(), absl::StrCat(quota.max_gpus()))});
+  table.Add({"guaranteed", absl::StrFormat("%g cores, %s, %d GPUs", quota.guaranteed_cpus(),
+                                           HumanBytes(quota.guaranteed_memory_bytes()),
+                                           quota.guaranteed_gpus())});
   table.Add({"own programs", project.commands_allowed() ? "allowed" : "not allowed"});
   invocation.Print(table.Render(false));
   return ExitCode::kOk;

@@ -109,22 +109,6 @@ absl::StatusOr<ExitCode> Show(Invocation& invocation) {
   return ExitCode::kOk;
 }
 
-absl::StatusOr<ExitCode> Cancel(Invocation& invocation) {
-  v1::CancelRunRequest request;
-  const std::string id = invocation.args().Positional(0);
-  ASSIGN_OR_RETURN(const std::string name, ResolveRun(invocation, id));
-  request.set_name(name);
-  request.set_reason(invocation.args().Get("reason"));
-  request.set_request_id(invocation.NewRequestId());
-  ASSIGN_OR_RETURN(const v1::Run run, invocation.Call(kCancelRun, request));
-  if (invocation.json()) {
-    invocation.PrintJson(run);
-  } else {
-    invocation.Print(absl::StrFormat("%s is %s\n", LastPart(run.name()), StateWord(run.state())));
-  }
-  return ExitCode::kOk;
-}
-
 absl::StatusOr<ExitCode> Logs(Invocation& invocation) {
   ASSIGN_OR_RETURN(const std::string name, ResolveRun(invocation, invocation.args().Positional(0)));
   if (invocation.args().Has("follow")) {
@@ -200,30 +184,6 @@ absl::StatusOr<ExitCode> Metrics(Invocation& invocation) {
   return ExitCode::kOk;
 }
 
-absl::StatusOr<ExitCode> Why(Invocation& invocation) {
-  v1::ExplainRunRequest request;
-  ASSIGN_OR_RETURN(const std::string name, ResolveRun(invocation, invocation.args().Positional(0)));
-  request.set_name(name);
-  ASSIGN_OR_RETURN(const v1::ExplainRunResponse response, invocation.Call(kExplainRun, request));
-  if (invocation.json()) {
-    invocation.PrintJson(response);
-    return ExitCode::kOk;
-  }
-  Table table({{"TASK"}, {"STATE"}, {"REASON"}, {"MEANING"}});
-  for (const auto& waiting : response.tasks()) {
-    if (!waiting.has_wait()) continue;
-    table.Add({waiting.step(), EnumWord(v1::TaskState_Name(waiting.state()), "TASK_STATE_"),
-               EnumWord(v1::WaitReason_Name(waiting.wait().reason()), "WAIT_REASON_"),
-               waiting.wait().text()});
-  }
-  if (table.empty()) {
-    invocation.Note("nothing waits\n");
-  } else {
-    invocation.Print(table.Render(!invocation.quiet()));
-  }
-  return ExitCode::kOk;
-}
-
 }  // namespace
 
 std::vector<Command> RunCommands() {
@@ -246,12 +206,6 @@ std::vector<Command> RunCommands() {
        .flags = {},
        .details = naming,
        .run = Show},
-      {.path = "run cancel",
-       .summary = "Stop a run",
-       .positionals = {{.name = "RUN"}},
-       .flags = {{"reason", "TEXT", "Kept with the run"}},
-       .details = "RUN is a run's id, or \"latest\".",
-       .run = Cancel},
       {.path = "run logs",
        .summary = "Print what the steps of a run wrote",
        .positionals = {run},
@@ -264,12 +218,6 @@ std::vector<Command> RunCommands() {
        .flags = {step, {"metric", "NAME", "Only this one: loss, validation_auc, ..."}},
        .details = naming,
        .run = Metrics},
-      {.path = "run why",
-       .summary = "Say why each task of a run waits",
-       .positionals = {run},
-       .flags = {},
-       .details = naming,
-       .run = Why},
   };
 }
 

@@ -162,6 +162,7 @@ absl::StatusOr<ExitCode> Create(Invocation& invocation) {
   for (const auto& [path, text] : parameters) (*request.mutable_parameters())[path] = ValueOf(text);
   ASSIGN_OR_RETURN(const int64_t priority, invocation.args().Integer("priority", 0, -100, 100));
   request.set_priority(static_cast<int32_t>(priority));
+  request.set_fresh(invocation.args().Has("fresh"));
   request.set_request_id(invocation.args().Get("request-id", invocation.NewRequestId()));
   const bool is_path = IsFile(pipeline) || pipeline.ends_with(".yaml") ||
                        pipeline.ends_with(".yml") || pipeline.ends_with(".json");
@@ -201,6 +202,7 @@ std::vector<Command> RunCreateCommands() {
                  {"priority", "N", "From -100 to 100; higher goes first (default 0)"},
                  {"version", "N", "Of a stored pipeline (default: the latest)"},
                  {"request-id", "ID", "The same id again gives the same run, not another"},
+                 {"fresh", "", "Do every step, also what an earlier run has done in the same way"},
                  {"svg", "FILE", "With --watch: write the ROC curve as a picture",
                   Completion::kFile},
                  {"name-only", "", "Print the run's name and nothing else"}},

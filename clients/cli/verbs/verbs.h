@@ -10,14 +10,17 @@ namespace beamline::cli {
 std::vector<Command> DevCommands();
 std::vector<Command> AccountCommands();
 std::vector<Command> ProjectCommands();
+std::vector<Command> ProjectQuotaCommands();
 std::vector<Command> DatasetCommands();
 std::vector<Command> PipelineCommands();
 std::vector<Command> RunCreateCommands();
 std::vector<Command> RunWatchCommands();
 std::vector<Command> RunCommands();
+std::vector<Command> RunControlCommands();
 std::vector<Command> RunTrialsCommands();
 std::vector<Command> ModelCommands();
 std::vector<Command> ClusterCommands();
+std::vector<Command> QueueCommands();
 std::vector<Command> SelfCommands();
 
 // All of them, in the order of the help.

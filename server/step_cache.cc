@@ -1,0 +1,151 @@
+#include "server/step_cache.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/digest.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "pipeline/expand.h"
+#include "pipeline/programs.h"
+#include "pipeline/trial.h"
+#include "server/names.h"
+#include "server/publish.h"
+#include "server/run_progress.h"
+#include "store/datasets.h"
+#include "store/identity.h"
+#include "store/pipelines.h"
+#include "store/step_results.h"
+#include "store/time.h"
+
+namespace beamline::server {
+namespace {
+
+bool MayBeTaken(const v1::Step& step) {
+  return step.has_train() || step.has_evaluate() || step.has_prepare();
+}
+
+// The step without what never changes its result.
+v1::Step Essence(v1::Step step) {
+  step.clear_name();
+  step.clear_after();
+  step.clear_retry();
+  step.clear_timeout_seconds();
+  v1::Resources device;
+  device.set_gpus(step.resources().gpus());
+  device.set_device(step.resources().device());
+  *step.mutable_resources() = device;
+  step.mutable_search()->clear_max_parallel();
+  if (step.has_train()) step.mutable_train()->clear_checkpoint();
+  return step;
+}
+
+// The same bytes for equal messages: maps in the order of their keys.
+std::string Bytes(const google::protobuf::Message& message) {
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  message.SerializeToCodedStream(&coded);
+  coded.Trim();
+  return bytes;
+}
+
+// Digests of all that the step reads, by the names that it uses. nullopt: something is not there.
+absl::StatusOr<std::optional<std::string>> Inputs(const store::View& view,
+                                                  const store::StoredRun& run,
+                                                  const pipeline::PlannedTask& plan) {
+  std::string inputs;
+  const auto add = [&](const std::string& name, const v1::Blob& blob) {
+    absl::StrAppend(&inputs, name, "\n", blob.digest(), "\n");
+  };
+  const v1::PipelineDefinition& definition = run.message.definition();
+  for (const std::string& table : plan.tables) {
+    const auto found = definition.inputs().find(table);
+    if (found == definition.inputs().end()) return std::nullopt;
+    ASSIGN_OR_RETURN(const v1::Dataset dataset,
+                     store::GetDataset(view, run.project, store::IdOf(found->second.dataset())));
+    add(table, dataset.table());
+  }
+  for (const auto& artifact : plan.artifacts) {
+    // What its own trials and folds leave follows from the rest.
+    if (artifact.task.substr(0, artifact.task.find('.')) == plan.step) continue;
+    ASSIGN_OR_RETURN(const store::StoredTask before,
+                     store::GetTask(view, store::IdOf(run.message.name()), artifact.task));
+    const auto& artifacts = before.message.result().artifacts();
+    const auto found = artifacts.find(artifact.artifact);
+    if (found == artifacts.end()) return std::nullopt;
+    add(artifact.key(), found->second);
+  }
+  for (const std::string& name : plan.models) {
+    ASSIGN_OR_RETURN(const ModelName model, ParseModelName("model", name));
+    if (model.project != run.project) return std::nullopt;
+    ASSIGN_OR_RETURN(const v1::Model stored,
+                     store::GetModel(view, model.project, model.id, model.version));
+    add(name, stored.file());
+  }
+  return inputs;
+}
+
+// nullopt: nothing may be taken.
+absl::StatusOr<std::optional<std::string>> KeyOf(const store::View& view,
+                                                 const store::StoredRun& run,
+                                                 const store::StoredTask& task) {
+  const v1::PipelineDefinition& definition = run.message.definition();
+  const v1::Step* step = pipeline::FindStep(definition, task.message.step());
+  if (step == nullptr || !MayBeTaken(*step)) return std::nullopt;
+  // What a program does depends on the worker's machine too.
+  if (pipeline::RunsProgram(definition, *step)) return std::nullopt;
+  const pipeline::PlannedTask plan = pipeline::PlanTask(definition, *step, v1::Trial());
+  auto inputs = Inputs(view, run, plan);
+  // It says so itself when it starts.
+  if (absl::IsNotFound(inputs.status())) return std::nullopt;
+  RETURN_IF_ERROR(inputs.status());
+  if (!inputs->has_value()) return std::nullopt;
+  return Sha256Hex(
+      absl::StrCat(kCodeDigest, "\n", definition.seed(), "\n", **inputs, Bytes(Essence(*step))));
+}
+
+}  // namespace
+
+absl::StatusOr<bool> TakeEarlierResult(Transaction& transaction, const store::StoredRun& run,
+                                       store::StoredTask& task) {
+  if (run.message.fresh()) return false;
+  ASSIGN_OR_RETURN(const auto key, KeyOf(transaction.store(), run, task));
+  if (!key.has_value()) return false;
+  const auto found = store::FindStepResult(transaction.store(), run.project, *key);
+  if (absl::IsNotFound(found.status())) return false;
+  RETURN_IF_ERROR(found.status());
+  ASSIGN_OR_RETURN(const store::StoredTask earlier,
+                   store::GetTask(transaction.store(), found->run, found->task));
+  v1::TaskResult& result = *task.message.mutable_result();
+  result = earlier.message.result();
+  result.set_taken_from(earlier.message.name());
+  if (earlier.message.has_trial()) *task.message.mutable_trial() = earlier.message.trial();
+  const std::string owner = absl::StrCat("runs/", task.run);
+  for (const auto& [name, blob] : result.artifacts()) {
+    RETURN_IF_ERROR(store::AddBlobReference(transaction.store(), run.project, blob, owner));
+  }
+  RETURN_IF_ERROR(KeepOutOfFold(transaction, run, task));
+  task.message.set_state(v1::TASK_STATE_SUCCEEDED);
+  *task.message.mutable_start_time() = store::ToProto(transaction.now());
+  *task.message.mutable_end_time() = store::ToProto(transaction.now());
+  RETURN_IF_ERROR(store::UpdateTask(transaction.store(), task));
+  RETURN_IF_ERROR(transaction.Append(
+      task.run, TaskEvent(task, 0, absl::StrCat("taken from ", earlier.message.name()))));
+  return true;
+}
+
+absl::Status KeepResult(Transaction& transaction, const store::StoredRun& run,
+                        const store::StoredTask& task) {
+  if (!task.message.result().taken_from().empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const auto key, KeyOf(transaction.store(), run, task));
+  if (!key.has_value()) return absl::OkStatus();
+  return store::KeepStepResult(transaction.store(), run.project, *key,
+                               {.run = task.run, .task = task.id()});
+}
+
+}  // namespace beamline::server
