@@ -5,7 +5,9 @@
 #include "base/digest.h"
 #include "pipeline/archive.h"
 #include "pipeline/execute_internal.h"
+#include "pipeline/execute_results.h"
 #include "pipeline/program_folder.h"
+#include "pipeline/program_learner.h"
 #include "pipeline/program_run.h"
 #include "pipeline/training.h"
 
@@ -44,10 +46,15 @@ void RunCommand(Task& task, v1::TaskEnd* end) {
     WriteParameters(command.program(), ProgramFacts(task), run.folder());
     task.Log(absl::StrCat("runs ", command.program().arguments(0), "; ", task.Hardware()));
     if (!run.Run({}, end)) return;
+    v1::ModelCard& card = *end->mutable_result()->mutable_card();
+    card.set_format(1);
+    card.set_seed(task.definition().seed());
+    *card.mutable_learner()->mutable_command()->mutable_program() = command.program();
     const std::string archive = task.work_folder() + "/model.tar";
-    if (PackFolder(run.folder() + "/model", "model", archive, {}) > 0) {
+    if (PackFolder(run.folder() + "/model", "model", archive, {}, kCardName, CardText(card)) > 0) {
       (*end->mutable_artifact_paths())["model"] = archive;
     }
+    FillLineage(task, "program", started_ms, end->mutable_result()->mutable_lineage());
     v1::TaskResult& result = *end->mutable_result()->mutable_result();
     result.mutable_metrics()->insert(run.metrics().begin(), run.metrics().end());
     result.set_seconds(static_cast<double>(task.Millis() - started_ms) / 1000);

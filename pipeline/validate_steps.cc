@@ -230,12 +230,14 @@ void CheckTrain(Context& context, const std::string& path, const v1::Step& step)
 
 void CheckPublish(Context& context, const std::string& path, const v1::PublishStep& publish) {
   const v1::TrainStep* train = context.FindTrain(publish.model());
-  if (train == nullptr) {
+  const auto step = context.steps.find(publish.model());
+  const bool command = step != context.steps.end() && step->second->has_command();
+  if (train == nullptr && !command) {
     context.errors.Add(path + ".model",
                        publish.model().empty()
                            ? "is missing: name a train step"
                            : absl::StrCat("\"", publish.model(),
-                                          "\" is no train step of this "
+                                          "\" is no train step and no command step of this "
                                           "pipeline",
                                           Hint(publish.model(), context.StepNames())));
   }

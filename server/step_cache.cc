@@ -10,6 +10,7 @@
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "pipeline/expand.h"
+#include "pipeline/programs.h"
 #include "pipeline/trial.h"
 #include "server/names.h"
 #include "server/publish.h"
@@ -97,6 +98,8 @@ absl::StatusOr<std::optional<std::string>> KeyOf(const store::View& view,
   const v1::PipelineDefinition& definition = run.message.definition();
   const v1::Step* step = pipeline::FindStep(definition, task.message.step());
   if (step == nullptr || !MayBeTaken(*step)) return std::nullopt;
+  // What a program does depends on the worker's machine too.
+  if (pipeline::RunsProgram(definition, *step)) return std::nullopt;
   const pipeline::PlannedTask plan = pipeline::PlanTask(definition, *step, v1::Trial());
   auto inputs = Inputs(view, run, plan);
   // It says so itself when it starts.

@@ -112,9 +112,17 @@ steps:
             card = json.load(archive.extractfile('beamline.card.json'))
         self.assertEqual(sorted(models), ['no', 'yes'])
         self.assertEqual(card['features'], ['x', 'y', 'z'])
-        refused = self.cluster.cli('model', 'predict', 'learner', '--rows',
-                                   self.cluster.write('rows.json', '[{"x": 1, "y": 0, "z": 0}]'))
-        self.assertNotEqual(refused.code, 0)
+        refused = self.cluster.cli('model', 'predict', 'learner', '--row', '{"x": 1, "y": 0, "z": 0}')
+        self.assertIn("the model's learner is a program", refused.err)
+        registered = self.cluster.write('registered.yaml', f'''
+name: registered
+inputs: {{points: {{file: points.csv}}}}
+steps:
+  - name: evaluate
+    evaluate: {{model: {run.models[0]}, input: points}}
+''')
+        refused = self.cluster.cli('run', 'create', registered)
+        self.assertIn('whose learner is a program', refused.err)
 
     def test_search_with_folds(self):
         path = self.write_training(BAYES, more='''

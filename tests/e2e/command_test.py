@@ -64,8 +64,25 @@ class ContractTest(ProgramTest):
                    for name in names if blob.endswith(name) or name == blob]
         with tarfile.open(path) as archive:
             self.assertEqual([(member.name, member.mode) for member in archive],
-                             [('model/deep/weights', 0o644), ('model/tool', 0o755)])
+                             [('beamline.card.json', 0o644), ('model/deep/weights', 0o644),
+                              ('model/tool', 0o755)])
             self.assertEqual(archive.extractfile('model/deep/weights').read(), b'numbers')
+
+    def test_what_it_leaves_can_be_published_and_read_by_others(self):
+        program = {'arguments': ['python3', 'main.py'], 'numbers': {'x': 0.5}}
+        write = {**program, 'files': {'main.py': {'text': 'open("model/x", "w").write("made")'}}}
+        definition = {'name': 'made', 'steps': [
+            {'name': 'make', 'command': {'program': write}},
+            {'name': 'publish', 'publish': {'model': 'make', 'name': 'made'}}]}
+        path = self.cluster.write('made.json', json.dumps(definition))
+        self.cluster.expect_success(self.cluster.create_run(path))
+        output = self.cluster.path('made.tar')
+        self.cluster.cli('model', 'download', 'made', '--output', output, check=0)
+        with tarfile.open(output) as archive:
+            self.assertEqual(archive.extractfile('model/x').read(), b'made')
+        self.cluster.cli('model', 'show', 'made', check=0)
+        refused = self.cluster.cli('model', 'predict', 'made', '--row', '{"x": 1}')
+        self.assertIn('program', refused.err)
 
     def test_what_it_says_is_heard_while_it_runs(self):
         name = self.start('''

@@ -117,9 +117,9 @@ TEST_F(Archive, LeadsNowhereElse) {
   };
   fs::create_directory(Path("out"));
   EXPECT_EQ(rename("fedcba"), "");
-  EXPECT_THAT(rename("../up\0"), HasSubstr("outside of its folder"));
+  EXPECT_THAT(rename("../upx"), HasSubstr("outside of its folder"));
   EXPECT_THAT(rename("a/../b"), HasSubstr("outside of its folder"));
-  EXPECT_FALSE(fs::exists(Path("up")));
+  EXPECT_FALSE(fs::exists(Path("upx")));
   // Damaged anywhere, or cut off.
   for (const size_t at : {0U, 124U, 150U, 257U}) {
     std::string damaged = bytes;
@@ -204,7 +204,9 @@ TEST_F(Input, ReadsBackAsItWas) {
   ASSERT_EQ(back.rows(), 5);
   for (int64_t row = 0; row < 5; ++row) {
     const auto i = static_cast<size_t>(row);
-    if (i != 2) EXPECT_EQ(back.Get("x").Number(row), numbers[i]);
+    if (i != 2) {
+      EXPECT_EQ(back.Get("x").Number(row), numbers[i]);
+    }
     EXPECT_EQ(back.Get("t, u").Text(row), texts[i]);
   }
   EXPECT_TRUE(back.Get("x").IsMissing(2));

@@ -101,8 +101,8 @@ TEST_F(ValidateTest, ALearnerNeedsMemory) {
 }
 
 TEST_F(ValidateTest, LearnersThatAreNotBuiltSaySo) {
-  EXPECT_EQ(Check("steps.train.train.command: {}"), "");
-  EXPECT_EQ(unimplemented_, "steps.train.train.command: this learner is not built yet\n");
+  EXPECT_EQ(Check("steps.train.train.boltzmann: {}"), "");
+  EXPECT_EQ(unimplemented_, "steps.train.train.boltzmann: this learner is not built yet\n");
 }
 
 }  // namespace

@@ -55,8 +55,10 @@ constexpr Case kDefinitionCases[] = {
      "steps.train.resources.memory_bytes: must be from 16 MiB to 64 TiB\n"},
     {"parameters: [{name: rate, path: steps.train.train.rate}]",
      "parameters.0.path: \"steps.train.train\" has no field \"rate\": it has data, checkpoint, "
-     "metrics, network, adversarial, "
-     "initial_model\n"},
+     "metrics, network, adversarial, linear, nearest_neighbours, naive_bayes, support_vectors, "
+     "boosted_trees, random_forest, isolation_forest, k_means, principal_components, kohonen_map, "
+     "markov_chain, hopfield, boltzmann, restricted_boltzmann, deep_belief, radial_basis, "
+     "extreme_learning_machine, echo_state, liquid_state, command, initial_model\n"},
     {"steps.evaluate.evaluate: null",
      "steps.evaluate: does not say what it does: give one of prepare, train, evaluate, publish, "
      "scaling_study, command\n"
@@ -328,7 +330,8 @@ TEST_F(ValidateTest, ChecksGpus) {
 TEST_F(ValidateTest, TellsWhatIsNotBuiltFromWhatIsWrong) {
   const Case cases[] = {
       {"steps.train.resources.gpus: 2", "steps.train.resources.gpus: training on several"},
-      {"steps.evaluate: {name: evaluate, command: {arguments: [ls]}}", "steps.evaluate.command: "},
+      {"steps.evaluate: {name: evaluate, scaling_study: {step: train}}",
+       "steps.evaluate.scaling_study: "},
       {"steps.train.resources.workers: {min: 2, max: 4}", "steps.train.resources.workers: "},
   };
   for (const Case& test : cases) {
