@@ -206,11 +206,12 @@ TEST_F(PrepareValidateTest, KnowsWhatIsNotKnown) {
                   kPrepared),
             "");
   // Nor how many categories: a network may have to give so many numbers back.
-  EXPECT_EQ(Check("{steps.train.train.data: {input: clean, objective: reconstruct, features: [length, "
-                  "color], split: {random: {test: 0.2}}}, steps.train.train.network.loss: null, "
-                  "steps.train.train.network.layers: [{dense: {units: 7}}]}",
-                  kPrepared),
-            "");
+  EXPECT_EQ(
+      Check("{steps.train.train.data: {input: clean, objective: reconstruct, features: [length, "
+            "color], split: {random: {test: 0.2}}}, steps.train.train.network.loss: null, "
+            "steps.train.train.network.layers: [{dense: {units: 7}}]}",
+            kPrepared),
+      "");
   // Widths that are known are checked.
   EXPECT_EQ(
       Check("{steps.train.train.data.features: [length, ratio], steps.train.train.data.target: "
@@ -225,15 +226,16 @@ TEST_F(PrepareValidateTest, KnowsWhatIsNotKnown) {
 
 TEST_F(PrepareValidateTest, ReadsExpressionsOfFilesThatAreNotUploaded) {
   options_.for_run = false;
-  EXPECT_EQ(Check("{inputs: {table: {file: a.csv}, other: {file: b.csv}}, "
-                  "steps.clean.prepare.operations: [{filter: {where: 'a >'}}, {derive: {columns: {b: "
-                  "'sqrt(c', d: e}}}, {join: {with: third, on: [a]}}]}",
-                  kPrepared),
-            "steps.clean.prepare.operations.2.join.with: there is no input or prepare step \"third\"\n"
-            "steps.clean.prepare.operations.0.filter.where: column 4: there should be a value here, not "
-            "the end\n"
-            "steps.clean.prepare.operations.1.derive.columns.b: column 7: there should be \")\" to close "
-            "the call of sqrt, not the end\n");
+  EXPECT_EQ(
+      Check("{inputs: {table: {file: a.csv}, other: {file: b.csv}}, "
+            "steps.clean.prepare.operations: [{filter: {where: 'a >'}}, {derive: {columns: {b: "
+            "'sqrt(c', d: e}}}, {join: {with: third, on: [a]}}]}",
+            kPrepared),
+      "steps.clean.prepare.operations.2.join.with: there is no input or prepare step \"third\"\n"
+      "steps.clean.prepare.operations.0.filter.where: column 4: there should be a value here, not "
+      "the end\n"
+      "steps.clean.prepare.operations.1.derive.columns.b: column 7: there should be \")\" to close "
+      "the call of sqrt, not the end\n");
 }
 
 TEST_F(PrepareValidateTest, RefusesNamesAndCyclesAndGpus) {
