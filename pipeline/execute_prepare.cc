@@ -127,7 +127,6 @@ class PrepareRun {
   }
 
   void Report(const std::string& what, int64_t done, int64_t rows) {
-    if (task_.stop() != StopToken::Request::kNone) throw Stopped();
     last_progress_ms_ = task_.Millis();
     v1::Event event;
     v1::Progress& progress = *event.mutable_progress();

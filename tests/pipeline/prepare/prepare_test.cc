@@ -97,6 +97,7 @@ const char* const kEach[] = {
     "[{derive: {columns: {a: 'pt + 1', b: 'text(hits)', c: good, d: 'is_missing(kind)'}}}]",
     "[{join: {with: runs, on: [run], how: left}}]",
     "[{append: {tables: [more], source_column: s}}]",
+    "[{derive: {columns: {pt: 'integer(pt)'}}}, {append: {tables: [more]}}]",
     "[{sample: {share: 0.4}}]",
     "[{sample: {rows: 17, by: kind}}]",
     "[{balance: {column: good}}]",

@@ -42,9 +42,9 @@ TEST(Prepare, DrawsBySeedWithoutPuttingBack) {
   EXPECT_EQ(std::set<int64_t>(rows.begin(), rows.end()).size(), 20);
   EXPECT_EQ(rows, Rows(Make(draw).table()));
   EXPECT_NE(rows, Rows(Make(draw, 4).table()));
-  // A second draw is another one.
+  // A second draw is another one, if the table is the same.
   const std::vector<int64_t> twice = Rows(
-      Make(absl::StrCat("[", number, ", {sample: {rows: 40}}, {sample: {rows: 20}}]")).table());
+      Make(absl::StrCat("[", number, ", {sample: {rows: 60}}, {sample: {rows: 20}}]")).table());
   EXPECT_EQ(twice.size(), 20);
   EXPECT_NE(twice, rows);
   // Each row is as likely as any other: of 400 draws of a third, each is in some 133.
