@@ -25,6 +25,8 @@ namespace {
 using engine::data::Table;
 
 constexpr int64_t kProgressMillis = 200;
+// Results of tables with more columns have no statistics of them.
+constexpr int kMaxDescribed = 500;
 // Of the step's memory, for tables; beyond it they lie in files of the work folder, together at
 // most so many times the step's memory.
 constexpr int64_t kMemoryShare = 2;
@@ -125,7 +127,6 @@ class PrepareRun {
   }
 
   void Report(const std::string& what, int64_t done, int64_t rows) {
-    if (task_.stop() != StopToken::Request::kNone) throw Stopped();
     last_progress_ms_ = task_.Millis();
     v1::Event event;
     v1::Progress& progress = *event.mutable_progress();
@@ -152,7 +153,12 @@ class PrepareRun {
         },
         task_.threads());
     if (fsync(fd.get()) != 0) Fail(absl::StrCat("cannot write ", path, ": ", std::strerror(errno)));
-    DescribeTable(table, statistics, end->mutable_result()->mutable_result()->mutable_table());
+    v1::Dataset& described = *end->mutable_result()->mutable_result()->mutable_table();
+    DescribeTable(table, statistics, &described);
+    // They go through every event and answer that has the result.
+    for (v1::Column& column : *described.mutable_columns()) {
+      if (described.columns_size() > kMaxDescribed) column.clear_statistics();
+    }
     (*end->mutable_artifact_paths())["table"] = path;
   }
 

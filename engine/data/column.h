@@ -94,6 +94,10 @@ class Column {
 
   // The categories, in ascending byte order; empty for other types.
   const std::vector<std::string>& categories() const;
+  // The same for a column that shares them; null for other types.
+  const std::shared_ptr<const std::vector<std::string>>& shared_categories() const {
+    return parts_.categories;
+  }
 
   // Value `k` of row `row` as a number, NaN if it is missing; a categorical column gives its
   // code. Unchecked: row < rows(), k < item_size(). Integers beyond 2^53 are rounded.

@@ -14,8 +14,9 @@ void AppendCharacter(std::string& text, char32_t character);
 // Characters in a text of UTF-8.
 size_t CountCharacters(std::string_view text);
 
-// One character for one, as Unicode's simple mappings have it: Greek, Cyrillic and Armenian letters,
-// and the Latin ones of European languages and Vietnamese; others stay (no "SS" of a sharp s).
+// One character for one, as Unicode's simple mappings have it: Greek, Cyrillic and Armenian
+// letters, and the Latin ones of European languages and Vietnamese; others stay (no "SS" of a sharp
+// s).
 char32_t ToLower(char32_t character);
 char32_t ToUpper(char32_t character);
 

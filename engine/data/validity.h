@@ -53,19 +53,17 @@ Column MakeColumn(const Column& model, std::string name, int64_t rows, const Arr
   struct Owner {
     std::shared_ptr<void> values;
     std::shared_ptr<void> bits;
-    std::shared_ptr<const std::vector<std::string>> categories;
   };
   const bool bitmap = validity.exists() && validity.AnyMissing();
-  auto categories = std::make_shared<const std::vector<std::string>>(model.categories());
-  auto owner = std::make_shared<Owner>(
-      Owner{values.owner, bitmap ? validity.bits().owner : nullptr, categories});
+  auto owner =
+      std::make_shared<Owner>(Owner{values.owner, bitmap ? validity.bits().owner : nullptr});
   return Column({.name = std::move(name),
                  .type = model.type(),
                  .rows = rows,
                  .item_shape = model.item_shape(),
                  .values = values.owner.get(),
                  .validity = bitmap ? validity.bits().data : nullptr,
-                 .categories = std::move(categories),
+                 .categories = model.shared_categories(),
                  .owner = std::move(owner)});
 }
 

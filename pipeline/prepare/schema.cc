@@ -1,6 +1,7 @@
 #include "pipeline/prepare/schema.h"
 
 #include <algorithm>
+#include <map>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -21,6 +22,26 @@ constexpr int kMaxOperations = 1000;
 bool KeepsColumns(const v1::TableOperation& operation) {
   return operation.has_filter() || operation.has_sample() || operation.has_sort() ||
          operation.has_distinct() || operation.has_fill();
+}
+
+// What is wrong with the expressions of an operation whatever the columns are.
+void CheckSyntax(const v1::TableOperation& operation, const std::string& path,
+                 Violations* violations) {
+  const auto check = [&](const std::string& field, const std::string& text) {
+    for (const Problem& problem : engine::expression::Parse(text).problems) {
+      violations->Add(absl::StrCat(path, ".", field),
+                      engine::data::Cat("column ", problem.column, ": ", problem.message));
+    }
+  };
+  if (operation.has_filter()) check("filter.where", operation.filter().where());
+  const std::map<std::string, std::string> derived(operation.derive().columns().begin(),
+                                                   operation.derive().columns().end());
+  for (const auto& [name, text] : derived) check(absl::StrCat("derive.columns.", name), text);
+  const std::map<std::string, std::string> aggregates(operation.group().aggregates().begin(),
+                                                      operation.group().aggregates().end());
+  for (const auto& [name, text] : aggregates) {
+    check(absl::StrCat("group.aggregates.", name), text);
+  }
 }
 
 }  // namespace
@@ -173,8 +194,12 @@ std::optional<Schema> PreparedSchema(const v1::PrepareStep& step, const std::str
     return std::nullopt;
   }
   bool good = true;
-  // What follows columns that are not known cannot be judged.
-  for (int i = 0; i < step.operations_size() && schema.has_value(); ++i) {
+  for (int i = 0; i < step.operations_size(); ++i) {
+    // What follows columns that are not known can be read, but not judged.
+    if (!schema.has_value()) {
+      CheckSyntax(step.operations(i), absl::StrCat(path, ".operations.", i), violations);
+      continue;
+    }
     std::optional<Schema> after = SchemaAfter(
         step.operations(i), *schema, absl::StrCat(path, ".operations.", i), lookup, violations);
     good = good && after.has_value();

@@ -50,6 +50,17 @@ steps:
         layers: [dense: {units: 8, activation: relu}, dense: {}]
         optimizer: {adam: {learning_rate: 0.02}}
         epochs: 10
+  - name: tuned
+    search:
+      random: {trials: 2}
+      space: {train.network.optimizer.adam.learning_rate: {choice: [0.01, 0.02]}}
+    cross_validation: {stratified: {folds: 3}}
+    train:
+      data: {input: clean, target: label, target_kind: classification, features: [px, py]}
+      network:
+        layers: [dense: {units: 4, activation: relu}, dense: {}]
+        optimizer: {adam: {}}
+        epochs: 2
   - name: evaluate
     evaluate: {model: train}
   - name: again
@@ -116,6 +127,9 @@ class PrepareTest(harness.ClusterTest):
         self.assertEqual(tasks['evaluate'].result.evaluation.rows_of, 'testing')
         self.assertEqual(tasks['evaluate'].result.evaluation.row_count, len(kept[::4]))
         self.assertEqual(tasks['again'].result.evaluation.row_count, len(kept))
+        held_out = tasks['tuned'].result.out_of_fold
+        self.assertEqual(held_out.row_count, len(kept))
+        self.assertIn('forward', [column.name for column in held_out.columns])
         self.assertGreater(tasks['evaluate'].result.evaluation.metrics['auc'], 0.9)
 
         lineage = self.cluster.stubs['model'].GetModel(
@@ -141,6 +155,32 @@ class PrepareTest(harness.ClusterTest):
             self.cluster.create_run(self.cluster.write('other.yaml', other)))
         self.assertEqual(self.tasks(run.name)['measure'].result.evaluation.metrics['auc'],
                          tasks['again'].result.evaluation.metrics['auc'])
+
+    def test_tables_larger_than_memory_go_to_the_disk(self):
+        # A million pairs of events in 16 MiB, and in the process's confinement.
+        pairs = '''
+name: pairs
+inputs: {events: {file: events.csv}}
+steps:
+  - name: pairs
+    resources: {memory_bytes: 16 MiB}
+    prepare:
+      input: events
+      operations:
+        - join: {with: events, on: [period]}
+        - sort: {by: [-pt, pt_2]}
+        - group: {by: [period], aggregates: {n: count(), first: first(pt), last: last(pt)}}
+        - sort: {by: [period]}
+'''
+        run = self.cluster.expect_success(
+            self.cluster.create_run(self.cluster.write('pairs.yaml', pairs)))
+        columns = {column.name: column.statistics
+                   for column in self.tasks(run.name)['pairs'].result.table.columns}
+        sizes = [sum(event['period'] == period for event in self.events) for period in 'ABCD']
+        self.assertEqual(columns['n'].min, min(sizes)**2)
+        self.assertAlmostEqual(columns['n'].mean, sum(size**2 for size in sizes) / 4)
+        self.assertEqual(columns['first'].max, max(event['pt'] for event in self.events))
+        self.assertEqual(columns['last'].min, min(event['pt'] for event in self.events))
 
     def test_mistakes_are_told_at_once(self):
         wrong = DEFINITION.replace('mean(pt)', 'mean(ptt)').replace(

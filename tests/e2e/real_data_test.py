@@ -79,6 +79,14 @@ class RealDataTest(harness.ClusterTest):
         self.assertLessEqual(metrics['rmse'], 53_000)
         self.assertGreaterEqual(metrics['r2'], 0.785)
 
+    def test_california_prepared(self):
+        # The same from a table that two prepare steps make.
+        self.assertLessEqual(self.evaluation('california_prepared', 'california_housing')['rmse'],
+                             48_000)
+        shown = self.cluster.cli('run', 'show', check=0).out
+        self.assertIn('table of coasts: 5 rows x 4 columns', shown)
+        self.assertIn('table of clean: 19.7 k rows x 16 columns', shown)
+
     def test_mnist(self):
         # Two files each for training and test. scikit-learn's MLP(300) has 0.981.
         self.assertGreaterEqual(self.evaluation('mnist_mlp', 'mnist')['accuracy'], 0.98)

@@ -48,6 +48,13 @@ class PrepareValidateTest : public ValidateTest {
     }
     return own;
   }
+  template <size_t kCases>
+  void CheckAll(const Case (&cases)[kCases]) {
+    for (const Case& each : cases) {
+      // What the train step misses then is no matter here.
+      EXPECT_EQ(Of("steps.clean", CheckOperations(each.changes)), each.errors) << each.changes;
+    }
+  }
   std::string CheckOperations(const std::string& operations) {
     return Check("{steps.clean.prepare.operations: " + operations + "}", kPrepared);
   }
@@ -96,6 +103,12 @@ TEST_F(PrepareValidateTest, FindsErrorsOfOperations) {
        "steps.clean.prepare.operations.0.balance.weight: there is a column \"weight\" already: "
        "take "
        "another name\n"},
+  };
+  CheckAll(cases);
+}
+
+TEST_F(PrepareValidateTest, FindsErrorsOfGroupsArraysAndOtherTables) {
+  const Case cases[] = {
       {"[{group: {by: [species], aggregates: {m: 'mean(color)', n: 'meen(length)', o: 'length'}}}]",
        "steps.clean.prepare.operations.0.group.aggregates.m: column 6: mean takes numbers, but "
        "this is "
@@ -140,11 +153,7 @@ TEST_F(PrepareValidateTest, FindsErrorsOfOperations) {
        "here: "
        "select or derive\n"},
   };
-  for (const Case& each : cases) {
-    // What the train step misses then is no matter here.
-    const std::string own = Of("steps.clean", CheckOperations(each.changes));
-    EXPECT_EQ(own, each.errors) << each.changes;
-  }
+  CheckAll(cases);
 }
 
 TEST_F(PrepareValidateTest, ChecksLaterStepsByTheColumns) {
@@ -196,6 +205,13 @@ TEST_F(PrepareValidateTest, KnowsWhatIsNotKnown) {
                   "steps.train.train.data.transforms: [{standardize: {}}]}",
                   kPrepared),
             "");
+  // Nor how many categories: a network may have to give so many numbers back.
+  EXPECT_EQ(
+      Check("{steps.train.train.data: {input: clean, objective: reconstruct, features: [length, "
+            "color], split: {random: {test: 0.2}}}, steps.train.train.network.loss: null, "
+            "steps.train.train.network.layers: [{dense: {units: 7}}]}",
+            kPrepared),
+      "");
   // Widths that are known are checked.
   EXPECT_EQ(
       Check("{steps.train.train.data.features: [length, ratio], steps.train.train.data.target: "
@@ -206,6 +222,20 @@ TEST_F(PrepareValidateTest, KnowsWhatIsNotKnown) {
       "steps.train.train.network.layers.0.dense.units: the last layer gives 3 numbers but the "
       "target has one number: set units to 1 or leave it out\n"
       "steps.evaluate.evaluate.input: lacks columns of input \"clean\": ratio\n");
+}
+
+TEST_F(PrepareValidateTest, ReadsExpressionsOfFilesThatAreNotUploaded) {
+  options_.for_run = false;
+  EXPECT_EQ(
+      Check("{inputs: {table: {file: a.csv}, other: {file: b.csv}}, "
+            "steps.clean.prepare.operations: [{filter: {where: 'a >'}}, {derive: {columns: {b: "
+            "'sqrt(c', d: e}}}, {join: {with: third, on: [a]}}]}",
+            kPrepared),
+      "steps.clean.prepare.operations.2.join.with: there is no input or prepare step \"third\"\n"
+      "steps.clean.prepare.operations.0.filter.where: column 4: there should be a value here, not "
+      "the end\n"
+      "steps.clean.prepare.operations.1.derive.columns.b: column 7: there should be \")\" to close "
+      "the call of sqrt, not the end\n");
 }
 
 TEST_F(PrepareValidateTest, RefusesNamesAndCyclesAndGpus) {
@@ -233,7 +263,9 @@ name: graph
 inputs: {a: {dataset: x}, b: {dataset: y}}
 steps:
   - name: train
-    train: {data: {input: one, target: t, split: {input: {test: two}}}, network: {layers: [dense: {}]}}
+    train:
+      data: {input: one, target: t, split: {input: {test: two}}}
+      network: {layers: [dense: {}]}
   - name: two
     prepare: {input: b, operations: [{append: {tables: [a, three]}}]}
   - name: one
@@ -242,6 +274,10 @@ steps:
     prepare: {input: b, operations: [{distinct: {}}]}
   - name: evaluate
     evaluate: {model: train}
+  - name: nodes
+    train:
+      data: {input: a, target: t, graph: {arcs: three}}
+      network: {layers: [graph_conv: {}]}
 )")
                                                 .definition;
   const auto before = [&](int i) { return DependenciesOf(definition, definition.steps(i)); };
@@ -250,6 +286,7 @@ steps:
   EXPECT_EQ(before(1), (Names{"three"}));
   EXPECT_EQ(before(2), (Names{"two"}));
   EXPECT_EQ(before(4), (Names{"one", "train", "two"}));
+  EXPECT_EQ(before(5), (Names{"three"}));
   EXPECT_EQ(TablesBehind(definition, {"one"}), (Names{"a", "b", "one", "three", "two"}));
   std::map<std::string, std::string> needs;
   for (const PlannedTask& task : Expand(definition)) {
@@ -260,6 +297,7 @@ steps:
   EXPECT_EQ(needs["two"], "b a three/table ");
   EXPECT_EQ(needs["one"], "a two/table ");
   EXPECT_EQ(needs["train"], "one/table ");
+  EXPECT_EQ(needs["nodes"], "a three/table ");
   EXPECT_EQ(needs["evaluate"], "train/model one/table two/table ");
 }
 
