@@ -92,12 +92,16 @@ DeepBelief::DeepBelief(const DeepBeliefSpec& spec, const LearnerData& data)
 
 std::unique_ptr<Learner> DeepBelief::MakeNetwork() const {
   NetworkSpec network;
-  network.layers.resize(spec_.hidden.size() + 1);
-  for (size_t i = 0; i < spec_.hidden.size(); ++i) {
-    network.layers[i].name = "hidden" + std::to_string(i);
-    network.layers[i].units = spec_.hidden[i];
-    network.layers[i].activation = Activation::kSigmoid;
+  if (layout_.steps > 0) {  // the steps of a window side by side
+    network.layers.emplace_back().kind = LayerKind::kReshape;
   }
+  for (size_t i = 0; i < spec_.hidden.size(); ++i) {
+    LayerSpec& layer = network.layers.emplace_back();
+    layer.name = "hidden" + std::to_string(i);
+    layer.units = spec_.hidden[i];
+    layer.activation = Activation::kSigmoid;
+  }
+  network.layers.emplace_back();
   network.layers.back().name = "output";
   network.loss.kind = layout_.classes > 0 ? LossKind::kCrossEntropy : LossKind::kMeanSquaredError;
   network.optimizer.kind = OptimizerKind::kAdam;

@@ -53,6 +53,10 @@ constexpr char kWindowNumbers[] =
     "target: size, exclude: [kind], windows: {steps: 3}, split: {ordered: {validation: 0.2, test: "
     "0.2}}";
 
+constexpr char kForecasts[] =
+    "objective: forecast, features: [x, y], windows: {steps: 3, horizon: 1}, split: {ordered: "
+    "{validation: 0.2, test: 0.2}}";
+
 constexpr Line kLines[] = {
     {"linear: {}", kClasses, "accuracy", 0.95},
     {"linear: {penalty: 0.1}", kNumbers, "r2", 0.9},
@@ -88,6 +92,13 @@ constexpr Line kLines[] = {
     {"extreme_learning_machine: {hidden: 60, activation: sigmoid}", kNumbers, "r2", 0.85},
     {"echo_state: {reservoir: 40}", kWindowClasses, "accuracy", 0.95},
     {"echo_state: {reservoir: 40}", kWindowNumbers, "r2", 0.7},
+    {"deep_belief: {hidden: [12], visible: gaussian, pretraining_epochs: 1, epochs: 12, "
+     "learning_rate: 0.05}",
+     kForecasts, "mse", -0.35},
+    {"radial_basis: {centres: 30}", kForecasts, "mse", -0.35},
+    {"extreme_learning_machine: {hidden: 30, penalty: 1}", kForecasts, "mse", -0.35},
+    {"echo_state: {reservoir: 40, penalty: 1}", kForecasts, "mse", -0.35},
+    {"liquid_state: {cells: 60, penalty: 1}", kForecasts, "mse", -0.6},
     {"liquid_state: {cells: 60}", kWindowClasses, "accuracy", 0.8},
     {"liquid_state: {cells: 60}", kWindowNumbers, "r2", 0.2},
 };
@@ -139,6 +150,9 @@ std::string TwoRows(const Line& line) {
     return R"([{"x": [0, 0, 4], "y": [4, 0, 0], "color": ["red", "red", "red"]},
                {"x": [0, 4, 0], "y": [0, 0, 4], "color": ["red", "blue", "blue"]}])";
   }
+  if (line.data == kForecasts) {
+    return R"([{"x": [0, 4, 0], "y": [0, 0, 4]}, {"x": [4, 0, 0], "y": [0, 4, 0]}])";
+  }
   if (IsClasses(line) || IsNumbers(line)) {
     return R"([{"x": 4, "y": 0, "color": "red"}, {"x": 0, "y": 4, "color": "blue"}])";
   }
@@ -168,7 +182,11 @@ TEST_P(Learners, TrainAreMeasuredPublishedAndPredict) {
   const auto said = (*predictor)->Predict(testing::Rows(TwoRows(GetParam())));
   ASSERT_TRUE(said.ok()) << said.status();
   ASSERT_EQ(said->size(), 2);
-  if (IsClasses(GetParam())) {
+  if (GetParam().data == kForecasts) {
+    ASSERT_EQ((*said)[1].forecast_size(), 2);
+    EXPECT_NEAR((*said)[1].forecast(0), 4, 2);  // x behind "a"
+    EXPECT_NEAR((*said)[0].forecast(0), 0, 2);
+  } else if (IsClasses(GetParam())) {
     EXPECT_EQ((*said)[0].label(), "b");
     EXPECT_EQ((*said)[1].label(), "c");
     EXPECT_EQ((*said)[1].probabilities_size(), 3);

@@ -30,7 +30,9 @@ MemoryBatch Shares(int64_t rows, bool classes) {
 
 TEST(DeepBeliefTest, KeepsItsPromises) {
   for (const bool classes : {true, false}) {
-    const MemoryBatchSource data(Shares(70, classes));
+    MemoryBatch batch = Shares(70, classes);
+    batch.layout.steps = classes ? 0 : 3;
+    const MemoryBatchSource data(batch);
     testing::ExpectToHold(
         [](const LearnerData& on, int threads) {
           DeepBeliefSpec spec;
