@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -30,6 +31,16 @@ pid_t Clone(unsigned long flags) {
   return static_cast<pid_t>(syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0));
 }
 
+// Whether each namespace of processes has a bound of its own on these: since Linux 6.14.
+bool BoundsNamespaces() {
+  utsname system;
+  int major = 0;
+  int minor = 0;
+  if (uname(&system) != 0 || std::sscanf(system.release, "%d.%d", &major, &minor) != 2)
+    return false;
+  return major > 6 || (major == 6 && minor >= 14);
+}
+
 // In the keeper, which has a mount namespace of its own.
 void MountOwn(int64_t memory_bytes, ConfinementLimits& limits) {
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return;
@@ -37,12 +48,11 @@ void MountOwn(int64_t memory_bytes, ConfinementLimits& limits) {
   limits.own_proc = mount("proc", "/proc", "proc", kFlags, nullptr) == 0;
   const std::string size = absl::StrCat("mode=0700,size=", memory_bytes);
   limits.own_shared_memory = mount("tmpfs", "/dev/shm", "tmpfs", kFlags, size.c_str()) == 0;
-  if (!limits.own_proc) return;
-  // Since Linux 6.14 a namespace has a bound of its own on processes and threads.
+  // Before, this would be the bound of the whole machine.
+  if (!limits.own_proc || !BoundsNamespaces()) return;
   const UniqueFd most(open("/proc/sys/kernel/pid_max", O_WRONLY | O_CLOEXEC));
   const std::string text = absl::StrCat(limits.threads);
-  if (most) [[maybe_unused]]
-    const ssize_t ignored = write(most.get(), text.data(), text.size());
+  [[maybe_unused]] const ssize_t ignored = write(most.get(), text.data(), text.size());
 }
 
 bool ReadAll(int fd, void* bytes, size_t size) {

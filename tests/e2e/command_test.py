@@ -206,6 +206,17 @@ class BreakOutTest(ProgramTest):
             door('parent', lambda: os.kill(os.getppid(), 9) if os.getppid() > 1 else os.kill({self.cluster.workers["w1"].pid}, 0))
             door('worker', lambda: os.kill({self.cluster.workers["w1"].pid}, 9))
             door('session', os.setsid)
+            def child_leaves():
+                pid = os.fork()
+                if pid == 0:
+                    try:
+                        os.setpgid(0, 0)
+                    except OSError:
+                        os._exit(1)
+                    os._exit(0)
+                if os.waitpid(pid, 0)[1] != 0:
+                    raise OSError('refused')
+            door('group', child_leaves)
             door('root', lambda: os.chroot('.'))
             door('device', lambda: os.mknod('disk', 0o60600, os.makedev(254, 0)))
             libc = ctypes.CDLL(None, use_errno=True)
