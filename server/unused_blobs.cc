@@ -17,13 +17,13 @@ namespace {
 constexpr size_t kAtOnce = 200;
 
 // On the coordinator's thread after a commit: nobody can refer to one of them meanwhile.
-void Remove(const ApiContext& context, const std::vector<std::string>& digests) {
+void Remove(const ApiContext& context, const std::vector<std::string>& digests, absl::Time before) {
   int64_t count = 0;
   int64_t bytes = 0;
   for (const std::string& digest : digests) {
     const auto referenced = store::IsBlobReferenced(context.store.writer(), digest);
     if (!referenced.ok() || *referenced) continue;
-    const auto removed = context.blobs.RemoveOld(digest, context.limits.blob_lifetime);
+    const auto removed = context.blobs.RemoveOld(digest, before);
     if (!removed.ok()) {
       log::Warning("cannot remove blob %s: %s", digest, removed.status().ToString());
       continue;
@@ -37,7 +37,8 @@ void Remove(const ApiContext& context, const std::vector<std::string>& digests) 
 }  // namespace
 
 void RemoveUnusedBlobs(const ApiContext& context) {
-  const auto old = context.blobs.ListOld(context.limits.blob_lifetime);
+  const absl::Time before = context.clock.Now() - context.limits.blob_lifetime;
+  const auto old = context.blobs.ListOld(before);
   if (!old.ok()) {
     log::Warning("cannot look for unused blobs: %s", old.status().ToString());
     return;

@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 
@@ -64,9 +63,8 @@ absl::Status CheckDigest(std::string_view actual, std::string_view expected) {
                                           A(expected), ": they were damaged on the way"));
 }
 
-// By the file system's clock.
-bool IsOld(const struct stat& info, absl::Duration age) {
-  return absl::Now() - absl::TimeFromTimespec(info.st_mtim) >= age;
+bool IsOld(const struct stat& info, absl::Time before) {
+  return absl::TimeFromTimespec(info.st_mtim) < before;
 }
 
 v1::Blob MakeBlob(std::string digest, int64_t size_bytes) {
@@ -140,14 +138,14 @@ absl::StatusOr<v1::Blob> BlobStore::Renew(std::string_view digest) const {
   return Stat(digest);
 }
 
-absl::StatusOr<std::vector<std::string>> BlobStore::ListOld(absl::Duration age) const {
+absl::StatusOr<std::vector<std::string>> BlobStore::ListOld(absl::Time before) const {
   std::vector<std::string> digests;
   std::error_code error;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_, error)) {
     const std::string name = entry.path().filename().string();
     struct stat info;
     if (!IsSha256Hex(name) || stat(entry.path().c_str(), &info) != 0) continue;
-    if (IsOld(info, age)) digests.push_back(name);
+    if (IsOld(info, before)) digests.push_back(name);
   }
   if (error) {
     return absl::InternalError(absl::StrCat("cannot list ", folder_, ": ", error.message()));
@@ -155,7 +153,7 @@ absl::StatusOr<std::vector<std::string>> BlobStore::ListOld(absl::Duration age) 
   return digests;
 }
 
-absl::StatusOr<int64_t> BlobStore::RemoveOld(std::string_view digest, absl::Duration age) const {
+absl::StatusOr<int64_t> BlobStore::RemoveOld(std::string_view digest, absl::Time before) const {
   ASSIGN_OR_RETURN(const std::string path, FinalPath(folder_, digest));
   // Out of sight first: whoever wants to renew it from now on finds nothing, and writes it anew.
   const std::string aside = TemporaryPath();
@@ -164,7 +162,7 @@ absl::StatusOr<int64_t> BlobStore::RemoveOld(std::string_view digest, absl::Dura
   }
   struct stat info;
   if (stat(aside.c_str(), &info) != 0) return ErrnoStatus("find", aside);
-  if (!IsOld(info, age)) {
+  if (!IsOld(info, before)) {
     if (rename(aside.c_str(), path.c_str()) != 0) return ErrnoStatus("rename to", path);
     return 0;
   }

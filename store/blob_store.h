@@ -82,10 +82,10 @@ class BlobStore {
   // empty); the file then stays where it is.
   absl::StatusOr<v1::Blob> Adopt(const std::string& path, std::string_view expected_digest) const;
 
-  // Blobs that were written or renewed at least `age` ago, in no order.
-  absl::StatusOr<std::vector<std::string>> ListOld(absl::Duration age) const;
-  // Removes the blob, unless it was renewed meanwhile: its size then. 0: it is gone or renewed.
-  absl::StatusOr<int64_t> RemoveOld(std::string_view digest, absl::Duration age) const;
+  // Blobs that were written or renewed before, by the file system's clock, in no order.
+  absl::StatusOr<std::vector<std::string>> ListOld(absl::Time before) const;
+  // Removes the blob, unless it was renewed since: its size then. 0: it is gone or renewed.
+  absl::StatusOr<int64_t> RemoveOld(std::string_view digest, absl::Time before) const;
 
   // A name inside the store for a file that is to be adopted. Gone after a restart.
   std::string TemporaryPath() const;

@@ -272,30 +272,68 @@ TEST_F(AuthorizationTest, EveryCallOfEverybodyIsAnsweredAsDeclared) {
   }
 }
 
-// Of a child that another project has, and of one that nobody has, the same is said.
-TEST_F(AuthorizationTest, ChildrenOfOtherProjectsAreNotThere) {
-  NewProject("one");
-  NewProject("two");
-  const std::string mine = NewUser("mine");
-  SetRole("one", "mine", v1::ROLE_ADMIN);
-  const std::string dataset = Upload("two", kCsv, admin_);
-  v1::Run run;
-  {
+// Projects "one", of the user "mine", and "two", which has a dataset, a pipeline and a run.
+class LeakTest : public AuthorizationTest {
+ protected:
+  LeakTest() {
+    NewProject("one");
+    NewProject("two");
+    SetRole("one", "mine", v1::ROLE_ADMIN);
+    dataset_ = Upload("two", kCsv, admin_);
     Call call(admin_);
     v1::CreateRunRequest request;
     request.set_parent("projects/two");
     request.mutable_source()->set_yaml(kPipeline);
-    (*request.mutable_inputs())["points"] = dataset;
+    (*request.mutable_inputs())["points"] = dataset_;
+    v1::Run run;
     const grpc::Status status = v1::RunService::NewStub(channel_)->CreateRun(&call, request, &run);
-    ASSERT_TRUE(status.ok()) << status.error_message();
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    run_id_ = run.name().substr(run.name().rfind('/') + 1);
+    dataset_id_ = dataset_.substr(dataset_.rfind('/') + 1);
+    no_run_ = "r-" + std::string(run_id_.size() - 2, 'x');
+    no_dataset_ = std::string(dataset_id_.size(), '0');
   }
-  const std::string run_id = run.name().substr(run.name().rfind('/') + 1);
-  const std::string dataset_id = dataset.substr(dataset.rfind('/') + 1);
-  const std::string no_run(run_id.size(), 'x');
-  const std::string no_dataset(dataset_id.size(), '0');
+
+  // `message` with what nobody has in place of what project two has.
+  std::string Disguised(std::string message) const {
+    for (const auto& [id, other] : std::map<std::string, std::string>{
+             {run_id_, no_run_}, {dataset_id_, no_dataset_}, {"tiny", "none"}}) {
+      for (size_t at = 0; (at = message.find(id, at)) != std::string::npos;) {
+        message.replace(at, id.size(), other);
+      }
+    }
+    return message;
+  }
+  // How a run of project one is answered.
+  StatusCode Create(const std::function<void(v1::CreateRunRequest&)>& change) {
+    Call call(mine_);
+    v1::CreateRunRequest request;
+    request.set_parent("projects/one");
+    request.mutable_source()->set_yaml(kPipeline);
+    change(request);
+    v1::Run ignored;
+    return v1::RunService::NewStub(channel_)->CreateRun(&call, request, &ignored).error_code();
+  }
+  StatusCode Use(const std::string& dataset) {
+    return Create(
+        [&](v1::CreateRunRequest& request) { (*request.mutable_inputs())["points"] = dataset; });
+  }
+  StatusCode UseStored(const std::string& pipeline) {
+    return Create([&](v1::CreateRunRequest& request) { request.set_pipeline_name(pipeline); });
+  }
+
+  const std::string mine_ = NewUser("mine");
+  std::string dataset_;
+  std::string run_id_;
+  std::string dataset_id_;
+  std::string no_run_;
+  std::string no_dataset_;
+};
+
+TEST_F(LeakTest, OfWhatAnotherProjectHasTheSameIsSaidAsOfWhatNobodyHas) {
   const std::vector<std::pair<std::string, std::string>> children = {
-      {"projects/one/runs/" + run_id, "projects/one/runs/r-" + no_run.substr(2)},
-      {"projects/one/datasets/" + dataset_id, "projects/one/datasets/" + no_dataset},
+      {"projects/one/runs/" + run_id_, "projects/one/runs/" + no_run_},
+      {"projects/one/datasets/" + dataset_id_, "projects/one/datasets/" + no_dataset_},
       {"projects/one/pipelines/tiny", "projects/one/pipelines/none"},
   };
   int compared = 0;
@@ -308,50 +346,28 @@ TEST_F(AuthorizationTest, ChildrenOfOtherProjectsAreNotThere) {
       }
       const std::string path = "/" + service->full_name() + "/" + method.name();
       for (const auto& [there, nowhere] : children) {
-        const grpc::Status first = RawCall(channel_, path, RequestFor(method, there), mine);
-        const grpc::Status second = RawCall(channel_, path, RequestFor(method, nowhere), mine);
+        const grpc::Status first = RawCall(channel_, path, RequestFor(method, there), mine_);
+        const grpc::Status second = RawCall(channel_, path, RequestFor(method, nowhere), mine_);
         EXPECT_EQ(first.error_code(), second.error_code()) << path << " of " << there;
         EXPECT_FALSE(first.ok()) << path << " of " << there;
-        std::string message = first.error_message();
-        for (const auto& [id, other] : std::map<std::string, std::string>{
-                 {run_id, "r-" + no_run.substr(2)}, {dataset_id, no_dataset}, {"tiny", "none"}}) {
-          for (size_t at = 0; (at = message.find(id, at)) != std::string::npos;) {
-            message.replace(at, id.size(), other);
-          }
-        }
-        EXPECT_EQ(message, second.error_message()) << path << " of " << there;
+        EXPECT_EQ(Disguised(first.error_message()), second.error_message()) << path;
         ++compared;
       }
     }
   }
   EXPECT_GT(compared, 60);
+}
 
-  // Neither can its things be used, nor does their digest tell that anybody has them.
-  const auto refused = [&](const std::function<void(v1::CreateRunRequest&)>& change) {
-    Call call(mine);
-    v1::CreateRunRequest request;
-    request.set_parent("projects/one");
-    request.mutable_source()->set_yaml(kPipeline);
-    change(request);
-    v1::Run ignored;
-    return v1::RunService::NewStub(channel_)->CreateRun(&call, request, &ignored).error_code();
-  };
-  const auto use = [&](const std::string& name) {
-    return refused(
-        [&](v1::CreateRunRequest& request) { (*request.mutable_inputs())["points"] = name; });
-  };
-  EXPECT_NE(use(dataset), StatusCode::OK);
-  EXPECT_EQ(use(dataset), use("projects/two/datasets/" + no_dataset));
-  EXPECT_EQ(use(dataset_id), use(no_dataset));
-  const auto stored = [&](const std::string& name) {
-    return refused([&](v1::CreateRunRequest& request) { request.set_pipeline_name(name); });
-  };
-  EXPECT_EQ(stored("projects/two/pipelines/tiny"), StatusCode::NOT_FOUND);
-  EXPECT_EQ(stored("projects/two/pipelines/none"), StatusCode::NOT_FOUND);
-  const v1::BeginUploadResponse begun = Begin("one", kCsv, mine);
+TEST_F(LeakTest, ThingsOfAnotherProjectCannotBeUsedAndTheirDigestTellsNothing) {
+  EXPECT_NE(Use(dataset_), StatusCode::OK);
+  EXPECT_EQ(Use(dataset_), Use("projects/two/datasets/" + no_dataset_));
+  EXPECT_EQ(Use(dataset_id_), Use(no_dataset_));
+  EXPECT_EQ(UseStored("projects/two/pipelines/tiny"), StatusCode::NOT_FOUND);
+  EXPECT_EQ(UseStored("projects/two/pipelines/none"), StatusCode::NOT_FOUND);
+  const v1::BeginUploadResponse begun = Begin("one", kCsv, mine_);
   EXPECT_FALSE(begun.has_dataset());
   EXPECT_EQ(begun.upload().committed_size_bytes(), 0);
-  EXPECT_EQ(Upload("one", kCsv, mine), "projects/one/datasets/" + dataset_id)
+  EXPECT_EQ(Upload("one", kCsv, mine_), "projects/one/datasets/" + dataset_id_)
       << "a dataset of two projects is two datasets";
 }
 
