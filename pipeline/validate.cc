@@ -122,7 +122,12 @@ void CheckGpus(Context& context, const std::string& path, const v1::Step& step) 
                        absl::StrCat("is cpu, but gpus is ", resources.gpus(),
                                     ": leave gpus out, or set device to cuda or any"));
   }
-  if (wanted && FindLearnerKind(step.train()) != nullptr && !step.train().has_command()) {
+  if (wanted && (step.has_command() || step.train().has_command())) {
+    // A program could use those that it was not given: no sandbox of ours tells them apart.
+    context.unimplemented.Add(path,
+                              "programs on graphics processors are not built yet: leave gpus "
+                              "and device out");
+  } else if (wanted && FindLearnerKind(step.train()) != nullptr) {
     context.errors.Add(path,
                        absl::StrCat(LearnerField(step.train()),
                                     " computes on processor cores only: leave gpus and device "

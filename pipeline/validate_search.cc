@@ -209,6 +209,13 @@ void TryValues(Context& context, const std::string& path, const v1::Step& step,
       context.errors.Add(path, with + violation.description());
     }
     if (!found.empty()) return;
+    const v1::Step* changed = FindStep(variant, step.name());
+    if (changed->kind_case() != step.kind_case() ||
+        changed->train().learner_case() != step.train().learner_case()) {
+      context.errors.Add(path, with + "another learner takes the step's place: search below " +
+                                   LearnerField(step.train()));
+      return;
+    }
     for (v1::Step& other : *variant.mutable_steps()) other.clear_search();
     ValidateOptions quiet = options;
     quiet.positions = nullptr;

@@ -69,8 +69,10 @@ absl::Status CopyTls(const std::string& from, const std::string& to) {
   std::error_code error;
   fs::create_directories(to + "/tls", error);
   fs::permissions(to + "/tls", fs::perms::owner_all, error);
-  for (const fs::directory_entry& entry : fs::directory_iterator(from + "/tls", error)) {
-    if (!entry.is_regular_file()) continue;
+  fs::directory_iterator listed(from + "/tls", error);
+  for (const fs::directory_iterator end; !error && listed != end; listed.increment(error)) {
+    const fs::directory_entry& entry = *listed;
+    if (!entry.is_regular_file(error)) continue;
     ASSIGN_OR_RETURN(const std::string bytes, ReadFile(entry.path().string(), kMaxKeyBytes));
     const auto mode = static_cast<int>(entry.status().permissions() & fs::perms::mask);
     RETURN_IF_ERROR(WriteFileAtomically(absl::StrCat(to, "/tls/", entry.path().filename().string()),
@@ -93,12 +95,12 @@ void RemoveUnfinished(const std::string& folder) {
 absl::Status PutInPlace(const std::string& folder) {
   const std::string from = folder + kUnfinished;
   const std::string to = folder + kDatabase;
-  if (std::rename(from.c_str(), to.c_str()) != 0) {
-    return absl::InternalError(absl::StrCat("cannot rename ", from, ": ", std::strerror(errno)));
-  }
   // Of those who have read the one before.
   std::error_code ignored;
   for (const char* end : {"-wal", "-shm"}) fs::remove(to + end, ignored);
+  if (std::rename(from.c_str(), to.c_str()) != 0) {
+    return absl::InternalError(absl::StrCat("cannot rename ", from, ": ", std::strerror(errno)));
+  }
   return SyncDirectory(folder);
 }
 

@@ -117,13 +117,14 @@ void Coordinator::Turn(std::vector<Command> batch) {
   std::vector<absl::Status> results(batch.size());
   if (failure_.ok() && (tick || !batch.empty())) {
     if (absl::Status begun = transaction.store().BeginBatch(); !begun.ok()) Fail(std::move(begun));
+    for (size_t i = 0; failure_.ok() && i < batch.size(); ++i) {
+      results[i] = Apply(transaction, batch[i]);
+    }
+    // After what has come in: signs of life that waited count before leases are looked at.
     if (failure_.ok() && tick) {
       timer_ms_ = kNever;
       transaction.Schedule(scheduler::Tick());
       if (absl::Status ticked = Settle(transaction); !ticked.ok()) Fail(std::move(ticked));
-    }
-    for (size_t i = 0; failure_.ok() && i < batch.size(); ++i) {
-      results[i] = Apply(transaction, batch[i]);
     }
     if (failure_.ok()) {
       if (absl::Status status = transaction.store().Commit(); !status.ok()) Fail(std::move(status));

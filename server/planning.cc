@@ -134,10 +134,6 @@ absl::StatusOr<v1::Attempt> BuildAttempt(const store::View& view, const store::S
                                          const store::StoredTask& task,
                                          const scheduler::Assign& assign) {
   ASSIGN_OR_RETURN(const pipeline::PlannedTask plan, PlanOf(run.message.definition(), task));
-  const v1::Step* step = pipeline::FindStep(run.message.definition(), task.message.step());
-  if (step != nullptr && pipeline::RunsProgram(run.message.definition(), *step)) {
-    RETURN_IF_ERROR(CheckCommands(view, run.project, run.message.definition()));
-  }
   v1::Attempt attempt;
   attempt.set_task(task.message.name());
   attempt.set_number(assign.attempt);
@@ -147,6 +143,11 @@ absl::StatusOr<v1::Attempt> BuildAttempt(const store::View& view, const store::S
     const auto wrong =
         pipeline::ApplyTrial(task.message.step(), attempt.trial(), attempt.mutable_definition());
     RETURN_IF_ERROR(pipeline::ToInvalidArgument(wrong));
+  }
+  // Of what is sent: the values of a trial are in it.
+  const v1::Step* step = pipeline::FindStep(attempt.definition(), task.message.step());
+  if (step != nullptr && pipeline::RunsProgram(attempt.definition(), *step)) {
+    RETURN_IF_ERROR(CheckCommands(view, run.project, attempt.definition()));
   }
   attempt.set_step(task.message.step());
   *attempt.mutable_resources() = plan.resources;

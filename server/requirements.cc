@@ -158,12 +158,17 @@ absl::Status CheckAcceptable(Transaction& transaction, const std::string& projec
   ASSIGN_OR_RETURN(const v1::Project stored, store::GetProject(view, project));
   const int64_t most = stored.quota().max_queued_runs() > 0 ? stored.quota().max_queued_runs()
                                                             : limits.max_queued_runs;
-  ASSIGN_OR_RETURN(const int64_t queued, store::CountRuns(view, project, v1::RUN_STATE_QUEUED));
+  int64_t queued = 0;
+  for (const v1::RunState state : {v1::RUN_STATE_QUEUED, v1::RUN_STATE_PAUSED}) {
+    ASSIGN_OR_RETURN(const int64_t count, store::CountRuns(view, project, state));
+    queued += count;
+  }
   if (queued >= most) {
-    return Overloaded(absl::StrCat("the project has ", queued,
-                                   " runs waiting already: wait for them, or ask an operator "
-                                   "for a larger max_queued_runs"),
-                      kRetryQueueMs);
+    return Overloaded(
+        absl::StrCat("the project has ", queued,
+                     " runs waiting or paused already: wait for them, or ask an operator "
+                     "for a larger max_queued_runs"),
+        kRetryQueueMs);
   }
   RETURN_IF_ERROR(CheckCommands(view, project, run.definition()));
   for (const auto& [name, input] : run.definition().inputs()) {

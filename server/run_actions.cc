@@ -85,7 +85,9 @@ absl::Status Apply(Transaction& transaction, const scheduler::StopAttempt& stop)
   if (stop.code != scheduler::StopCode::kCancelled) return absl::OkStatus();
   ASSIGN_OR_RETURN(store::StoredTask task, LoadTask(transaction, stop.task));
   // Said once more after a restart; the run may go on already.
-  if (task.stopping == store::Stopping::kPaused) return absl::OkStatus();
+  if (task.stopping == store::Stopping::kPaused || task.stopping == store::Stopping::kCancelled) {
+    return absl::OkStatus();
+  }
   ASSIGN_OR_RETURN(const store::StoredRun run, store::GetRun(transaction.store(), task.run));
   task.stopping = run.message.state() == v1::RUN_STATE_PAUSED ? store::Stopping::kPaused
                                                               : store::Stopping::kCancelled;
@@ -159,7 +161,9 @@ absl::Status Apply(Transaction& transaction, const scheduler::EndTask& end) {
   const store::Stopping why = std::exchange(task.stopping, store::Stopping::kNo);
   if (end.state == scheduler::EndState::kCancelled && why != store::Stopping::kCancelled) {
     ASSIGN_OR_RETURN(const store::StoredRun run, store::GetRun(transaction.store(), task.run));
-    if (why == store::Stopping::kPaused || run.message.state() == v1::RUN_STATE_PAUSED) {
+    const bool paused =
+        why == store::Stopping::kPaused || run.message.state() == v1::RUN_STATE_PAUSED;
+    if (paused && !run.message.has_failure()) {
       task.attained = end.attained;
       task.message.clear_failure();
       // The run may have been resumed meanwhile.

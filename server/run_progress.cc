@@ -61,9 +61,13 @@ absl::Status StopTasks(Transaction& transaction, std::string_view run) {
         RETURN_IF_ERROR(EndUnscheduled(transaction, task, v1::TASK_STATE_FAILED));
         failed.insert(task.message.step());
         break;
-      case v1::TASK_STATE_PAUSED:
+      case v1::TASK_STATE_PAUSED: {
         RETURN_IF_ERROR(EndUnscheduled(transaction, task, v1::TASK_STATE_CANCELLED));
+        if (!IsRepetition(task)) break;
+        ASSIGN_OR_RETURN(const store::StoredRun stored, store::GetRun(transaction.store(), run));
+        RETURN_IF_ERROR(KeepRepetition(transaction, stored, task));
         break;
+      }
       case v1::TASK_STATE_QUEUED:
       case v1::TASK_STATE_RUNNING:
         if (IsRepeating(task)) {
@@ -119,10 +123,12 @@ absl::StatusOr<std::vector<store::StoredTask>> Unblocked(const store::View& view
 absl::Status QueueUnblocked(Transaction& transaction, const store::StoredRun& run) {
   const std::string id(store::IdOf(run.message.name()));
   ASSIGN_OR_RETURN(auto tasks, Unblocked(transaction.store(), id));
-  // A result that is taken from an earlier run may unblock more.
+  // A result that is taken from an earlier run may unblock more. Each step is looked for once.
+  std::set<std::string> asked;
   for (bool taken = true; taken;) {
     taken = false;
     for (store::StoredTask& task : tasks) {
+      if (!asked.insert(task.id()).second) continue;
       ASSIGN_OR_RETURN(const bool known, TakeEarlierResult(transaction, run, task));
       taken = taken || known;
     }

@@ -1,5 +1,8 @@
 #include "server/shares.h"
 
+#include <map>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "base/status_macros.h"
@@ -61,12 +64,25 @@ class QueueList {
     return absl::OkStatus();
   }
 
-  absl::Status AddWaiting(const scheduler::QueueEntry& waiting, const Forecast& forecast) {
+  // `ahead`: how many of its project go first.
+  absl::Status AddWaiting(const scheduler::QueueEntry& waiting, const Forecast& forecast,
+                          int64_t ahead) {
     ASSIGN_OR_RETURN(auto* entry, Add(waiting.task));
     if (entry == nullptr) return absl::OkStatus();
     entry->set_priority(waiting.priority);
     v1::Wait& wait = *entry->mutable_wait();
-    wait = WaitOf(transaction_, forecast, waiting.task, waiting.reason);
+    wait = WaitOf(transaction_, waiting.reason);
+    wait.set_ahead(ahead);
+    // Of tasks that ask for the same the answer is the same.
+    const std::string alike = entry->resources().SerializeAsString();
+    const auto [known, is_new] = earliest_.try_emplace(alike);
+    if (is_new) {
+      AddEarliestStart(transaction_, forecast, waiting.task, waiting.reason, known->second);
+    }
+    if (known->second.has_earliest_start_time() && !wait.has_earliest_start_time() &&
+        wait.reason() != v1::WAIT_REASON_QUOTA) {
+      *wait.mutable_earliest_start_time() = known->second.earliest_start_time();
+    }
     *wait.mutable_since_time() = store::ToProto(absl::FromUnixMillis(waiting.queued_at_ms));
     return absl::OkStatus();
   }
@@ -79,6 +95,8 @@ class QueueList {
   const std::string& project_;
   const int64_t size_;
   v1::ListQueueResponse response_;
+  // Only the earliest start of these is set.
+  std::map<std::string, v1::Wait> earliest_;
 };
 
 v1::ListSharesResponse::Share ShareOf(const scheduler::ShareEntry& entry,
@@ -112,9 +130,10 @@ absl::StatusOr<v1::ListQueueResponse> ListQueue(Transaction& transaction,
     }
   }
   ASSIGN_OR_RETURN(const Forecast forecast, Forecast::Make(transaction, transaction.store()));
+  std::map<scheduler::ProjectId, int64_t> ahead;
   for (const scheduler::QueueEntry& waiting : scheduler.Queue(kMaxQueueSearched)) {
     if (list.full()) break;
-    RETURN_IF_ERROR(list.AddWaiting(waiting, forecast));
+    RETURN_IF_ERROR(list.AddWaiting(waiting, forecast, ahead[waiting.project]++));
   }
   v1::ListQueueResponse response = list.Take();
   response.set_queued_tasks(static_cast<int64_t>(scheduler.PendingCount()));

@@ -24,8 +24,21 @@
 namespace beamline::server {
 namespace {
 
+// Not what an effect or time has a part in, nor where it came to run.
 bool MayBeTaken(const v1::Step& step) {
+  if (step.search().max_seconds() > 0) return false;
+  if (step.resources().device() == v1::DEVICE_KIND_ANY && step.resources().gpus() > 0) return false;
   return step.has_train() || step.has_evaluate() || step.has_prepare();
+}
+
+// Where the keys of a search lead that are short names of the definition's.
+std::string ShortNames(const v1::PipelineDefinition& definition, const v1::Step& step) {
+  std::string names;
+  for (const v1::Parameter& parameter : definition.parameters()) {
+    if (!step.search().space().contains(parameter.name())) continue;
+    absl::StrAppend(&names, parameter.name(), "\n", parameter.path(), "\n");
+  }
+  return names;
 }
 
 // The step without what never changes its result.
@@ -106,8 +119,8 @@ absl::StatusOr<std::optional<std::string>> KeyOf(const store::View& view,
   if (absl::IsNotFound(inputs.status())) return std::nullopt;
   RETURN_IF_ERROR(inputs.status());
   if (!inputs->has_value()) return std::nullopt;
-  return Sha256Hex(
-      absl::StrCat(kCodeDigest, "\n", definition.seed(), "\n", **inputs, Bytes(Essence(*step))));
+  return Sha256Hex(absl::StrCat(kCodeDigest, "\n", definition.seed(), "\n", **inputs, "\n",
+                                ShortNames(definition, *step), "\n", Bytes(Essence(*step))));
 }
 
 }  // namespace
@@ -146,7 +159,7 @@ absl::Status KeepResult(Transaction& transaction, const store::StoredRun& run,
   ASSIGN_OR_RETURN(const auto key, KeyOf(transaction.store(), run, task));
   if (!key.has_value()) return absl::OkStatus();
   return store::KeepStepResult(transaction.store(), run.project, *key,
-                               {.run = task.run, .task = task.id()});
+                               {.run = task.run, .task = task.id()}, run.message.fresh());
 }
 
 }  // namespace beamline::server

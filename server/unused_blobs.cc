@@ -14,7 +14,7 @@ namespace beamline::server {
 namespace {
 
 // Removed between two commits: bounds how long others wait.
-constexpr size_t kAtOnce = 200;
+constexpr size_t kAtOnce = 20;
 
 // On the coordinator's thread after a commit: nobody can refer to one of them meanwhile.
 void Remove(const ApiContext& context, const std::vector<std::string>& digests, absl::Time before) {
@@ -54,11 +54,12 @@ void RemoveUnusedBlobs(const ApiContext& context) {
     std::vector<std::string> some(
         unused.begin() + static_cast<std::ptrdiff_t>(i),
         unused.begin() + static_cast<std::ptrdiff_t>(std::min(i + kAtOnce, unused.size())));
-    context.coordinator.Submit({.apply = [](Transaction&) { return absl::OkStatus(); },
-                                .done =
-                                    [&context, some = std::move(some)](const absl::Status& status) {
-                                      if (status.ok()) Remove(context, some);
-                                    }});
+    context.coordinator.Submit(
+        {.apply = [](Transaction&) { return absl::OkStatus(); },
+         .done =
+             [&context, before, some = std::move(some)](const absl::Status& status) {
+               if (status.ok()) Remove(context, some, before);
+             }});
   }
 }
 

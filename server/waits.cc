@@ -81,31 +81,64 @@ v1::Wait Simple(v1::WaitReason reason, std::string text, std::string remedy) {
   return wait;
 }
 
-// nullopt: it does not wait.
-std::optional<v1::Wait> WaitOf(const Transaction& transaction, const Forecast& forecast,
-                               const store::StoredTask& task) {
-  switch (task.message.state()) {
-    case v1::TASK_STATE_BLOCKED:
-      return Simple(v1::WAIT_REASON_STEPS,
-                    absl::StrCat("waits for ", absl::StrJoin(task.message.dependencies(), ", ")),
-                    "");
-    case v1::TASK_STATE_PAUSED:
-      return Simple(v1::WAIT_REASON_PAUSED, "its run is paused", "beamline run resume");
-    case v1::TASK_STATE_RUNNING:
-      if (!IsRepeating(task)) return std::nullopt;
-      return Simple(v1::WAIT_REASON_TRIALS, "its trials or folds are under way", "");
-    case v1::TASK_STATE_QUEUED:
-      break;
-    default:
-      return std::nullopt;
-  }
-  const scheduler::TaskId id(task.message.name());
-  const auto why = transaction.scheduler().Why(id);
-  if (!why.has_value()) return std::nullopt;
-  v1::Wait wait = WaitOf(transaction, forecast, id, *why);
-  *wait.mutable_since_time() = store::ToProto(task.queued_at);
-  return wait;
+void SetEarliest(const Transaction& transaction, int64_t at_ms, v1::Wait& wait) {
+  const int64_t wait_ms = std::max<int64_t>(at_ms - transaction.now_ms(), 0);
+  *wait.mutable_earliest_start_time() =
+      store::ToProto(transaction.now() + absl::Milliseconds(wait_ms));
 }
+
+// Explains the tasks of one run. What costs a look at everything is found out once for all tasks
+// that ask for the same.
+class Explainer {
+ public:
+  Explainer(const Transaction& transaction, const Forecast& forecast)
+      : transaction_(transaction), forecast_(forecast) {}
+
+  // nullopt: it does not wait.
+  std::optional<v1::Wait> WaitOf(const store::StoredTask& task) {
+    switch (task.message.state()) {
+      case v1::TASK_STATE_BLOCKED:
+        return Simple(v1::WAIT_REASON_STEPS,
+                      absl::StrCat("waits for ", absl::StrJoin(task.message.dependencies(), ", ")),
+                      "");
+      case v1::TASK_STATE_PAUSED:
+        return Simple(v1::WAIT_REASON_PAUSED, "its run is paused", "beamline run resume");
+      case v1::TASK_STATE_RUNNING:
+        if (!IsRepeating(task)) return std::nullopt;
+        return Simple(v1::WAIT_REASON_TRIALS, "its trials or folds are under way", "");
+      case v1::TASK_STATE_QUEUED:
+        return Queued(task);
+      default:
+        return std::nullopt;
+    }
+  }
+
+ private:
+  std::optional<v1::Wait> Queued(const store::StoredTask& task) {
+    const bool backs_off = task.not_before > transaction_.now();
+    const std::string alike =
+        absl::StrCat(backs_off ? task.id() : "", "|", task.message.resources().SerializeAsString());
+    v1::Wait wait;
+    if (const auto known = known_.find(alike); known != known_.end()) {
+      wait = known->second;
+      wait.clear_ahead();
+    } else {
+      const scheduler::TaskId id(task.message.name());
+      const auto why = transaction_.scheduler().Why(id);
+      if (!why.has_value()) return std::nullopt;
+      wait = server::WaitOf(transaction_, *why);
+      AddEarliestStart(transaction_, forecast_, id, *why, wait);
+      if (const auto ahead = transaction_.scheduler().Ahead(id)) wait.set_ahead(*ahead);
+      known_[alike] = wait;
+    }
+    *wait.mutable_since_time() = store::ToProto(task.queued_at);
+    return wait;
+  }
+
+  const Transaction& transaction_;
+  const Forecast& forecast_;
+  std::map<std::string, v1::Wait> known_;
+};
 
 }  // namespace
 
@@ -129,23 +162,19 @@ absl::StatusOr<Forecast> Forecast::Make(const Transaction& transaction, store::V
   return forecast;
 }
 
-v1::Wait WaitOf(const Transaction& transaction, const Forecast& forecast,
-                const scheduler::TaskId& task, const scheduler::PendingReason& reason) {
+v1::Wait WaitOf(const Transaction& transaction, const scheduler::PendingReason& reason) {
   v1::Wait wait = Simple(ReasonOf(reason.code), reason.text, reason.remedy);
-  const scheduler::Scheduler& scheduler = transaction.scheduler();
-  if (const auto ahead = scheduler.Ahead(task)) wait.set_ahead(*ahead);
-  std::optional<int64_t> at_ms;
-  if (reason.until_ms > 0) {
-    at_ms = reason.until_ms;
-  } else if (reason.code != scheduler::PendingCode::kQuota) {
-    at_ms = scheduler.EarliestFit(task, forecast.ends_ms());
-  }
-  if (at_ms.has_value()) {
-    *wait.mutable_earliest_start_time() =
-        store::ToProto(transaction.now() +
-                       absl::Milliseconds(std::max<int64_t>(*at_ms - transaction.now_ms(), 0)));
-  }
+  if (reason.until_ms > 0) SetEarliest(transaction, reason.until_ms, wait);
   return wait;
+}
+
+void AddEarliestStart(const Transaction& transaction, const Forecast& forecast,
+                      const scheduler::TaskId& task, const scheduler::PendingReason& reason,
+                      v1::Wait& wait) {
+  // The end of a quota is no matter of room.
+  if (reason.until_ms > 0 || reason.code == scheduler::PendingCode::kQuota) return;
+  const auto at_ms = transaction.scheduler().EarliestFit(task, forecast.ends_ms());
+  if (at_ms.has_value()) SetEarliest(transaction, *at_ms, wait);
 }
 
 absl::StatusOr<v1::ExplainRunResponse> ExplainRun(Transaction& transaction, const ChildName& run) {
@@ -155,11 +184,13 @@ absl::StatusOr<v1::ExplainRunResponse> ExplainRun(Transaction& transaction, cons
   ASSIGN_OR_RETURN(const Forecast forecast, Forecast::Make(transaction, view));
   v1::ExplainRunResponse response;
   int64_t running = 0;
+  Explainer explainer(transaction, forecast);
   for (const store::StoredTask& task : tasks) {
-    const std::optional<v1::Wait> wait = WaitOf(transaction, forecast, task);
+    if (response.tasks_size() >= kMaxWaiting) break;
+    const std::optional<v1::Wait> wait = explainer.WaitOf(task);
     if (!wait.has_value()) {
       running += IsTerminal(task.message.state()) ? 0 : 1;
-    } else if (response.tasks_size() < kMaxWaiting) {
+    } else {
       auto& waiting = *response.add_tasks();
       waiting.set_task(task.message.name());
       waiting.set_step(task.message.step());

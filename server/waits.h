@@ -28,9 +28,13 @@ class Forecast {
   std::map<scheduler::TaskId, int64_t> ends_ms_;
 };
 
-// Why `task`, which is pending in the scheduler, waits.
-v1::Wait WaitOf(const Transaction& transaction, const Forecast& forecast,
-                const scheduler::TaskId& task, const scheduler::PendingReason& reason);
+// The reason as users read it, without what costs a look at the whole queue or all workers.
+v1::Wait WaitOf(const Transaction& transaction, const scheduler::PendingReason& reason);
+
+// Adds the earliest start of `task`, which waits for that reason, as far as it can be foretold.
+void AddEarliestStart(const Transaction& transaction, const Forecast& forecast,
+                      const scheduler::TaskId& task, const scheduler::PendingReason& reason,
+                      v1::Wait& wait);
 
 // NotFound if there is no such run.
 absl::StatusOr<v1::ExplainRunResponse> ExplainRun(Transaction& transaction, const ChildName& run);

@@ -141,10 +141,13 @@ absl::StatusOr<v1::Blob> BlobStore::Renew(std::string_view digest) const {
 absl::StatusOr<std::vector<std::string>> BlobStore::ListOld(absl::Time before) const {
   std::vector<std::string> digests;
   std::error_code error;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_, error)) {
-    const std::string name = entry.path().filename().string();
+  using std::filesystem::recursive_directory_iterator;
+  recursive_directory_iterator entry(
+      folder_, std::filesystem::directory_options::skip_permission_denied, error);
+  for (const recursive_directory_iterator end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
     struct stat info;
-    if (!IsSha256Hex(name) || stat(entry.path().c_str(), &info) != 0) continue;
+    if (!IsSha256Hex(name) || stat(entry->path().c_str(), &info) != 0) continue;
     if (IsOld(info, before)) digests.push_back(name);
   }
   if (error) {
@@ -155,6 +158,8 @@ absl::StatusOr<std::vector<std::string>> BlobStore::ListOld(absl::Time before) c
 
 absl::StatusOr<int64_t> BlobStore::RemoveOld(std::string_view digest, absl::Time before) const {
   ASSIGN_OR_RETURN(const std::string path, FinalPath(folder_, digest));
+  struct stat seen;
+  if (stat(path.c_str(), &seen) != 0 || !IsOld(seen, before)) return 0;
   // Out of sight first: whoever wants to renew it from now on finds nothing, and writes it anew.
   const std::string aside = TemporaryPath();
   if (rename(path.c_str(), aside.c_str()) != 0) {
@@ -202,6 +207,8 @@ absl::StatusOr<v1::Blob> BlobStore::Adopt(const std::string& path,
   struct stat info;
   if (fstat(fd.get(), &info) != 0) return ErrnoStatus("stat", path);
   if (fchmod(fd.get(), 0444) != 0) return ErrnoStatus("protect", path);
+  // New from now on, however long it took to arrive.
+  if (futimens(fd.get(), nullptr) != 0) return ErrnoStatus("touch", path);
   RETURN_IF_ERROR(MoveIn(folder_, path, fd.get(), digest));
   return MakeBlob(std::move(digest), info.st_size);
 }

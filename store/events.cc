@@ -10,6 +10,8 @@ namespace {
 
 // A page of events is cut behind the event with which it reaches this size.
 constexpr size_t kPageBytes = 1 << 20;
+// Among so many LastEvents looks: bounds what one question costs.
+constexpr int64_t kLastEventsSearched = 5'000;
 
 }  // namespace
 
@@ -72,9 +74,11 @@ absl::StatusOr<std::vector<v1::Event>> LastEvents(const View& view, std::string_
   return Many<v1::Event>(
       view,
       "SELECT message FROM events WHERE run = ?1 AND kind = ?2 AND (?3 = '' OR step = ?3) AND "
-      "(?4 = '' OR name = ?4) ORDER BY sequence DESC LIMIT ?5",
+      "(?4 = '' OR name = ?4) AND "
+      "sequence > (SELECT last_sequence FROM runs WHERE id = ?1) - ?6 "
+      "ORDER BY sequence DESC LIMIT ?5",
       ReadMessage<v1::Event>, run, static_cast<int64_t>(filter.kind), filter.task, filter.name,
-      limit);
+      limit, kLastEventsSearched);
 }
 
 }  // namespace beamline::store

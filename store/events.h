@@ -36,7 +36,8 @@ absl::StatusOr<std::vector<v1::Event>> ListEvents(const View& view, std::string_
                                                   int64_t after, int64_t limit,
                                                   const EventFilter& filter = {});
 
-// The newest `limit` that pass the filter, whose kind must be set; the newest first.
+// The newest `limit` that pass the filter, whose kind must be set, among the run's last some
+// thousand events; the newest first.
 absl::StatusOr<std::vector<v1::Event>> LastEvents(const View& view, std::string_view run,
                                                   const EventFilter& filter, int64_t limit);
 

@@ -15,11 +15,13 @@ absl::StatusOr<StepResult> FindStepResult(const View& view, std::string_view pro
 }
 
 absl::Status KeepStepResult(Writer& writer, std::string_view project, std::string_view key,
-                            const StepResult& result) {
+                            const StepResult& result, bool replace) {
   return writer.connection()
       .Execute(
-          "INSERT OR IGNORE INTO step_results (project, key, run, task) VALUES (?1, ?2, ?3, ?4)",
-          project, key, result.run, result.task)
+          "INSERT INTO step_results (project, key, run, task) VALUES (?1, ?2, ?3, ?4) "
+          "ON CONFLICT (project, key) DO UPDATE SET run = excluded.run, task = excluded.task "
+          "WHERE ?5",
+          project, key, result.run, result.task, replace)
       .status();
 }
 

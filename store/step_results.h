@@ -19,8 +19,8 @@ struct StepResult {
 // NotFound if the project has none under that key.
 absl::StatusOr<StepResult> FindStepResult(const View& view, std::string_view project,
                                           std::string_view key);
-// The first one stays.
+// The first one stays, unless this one is to `replace` it.
 absl::Status KeepStepResult(Writer& writer, std::string_view project, std::string_view key,
-                            const StepResult& result);
+                            const StepResult& result, bool replace);
 
 }  // namespace beamline::store

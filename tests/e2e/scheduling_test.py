@@ -10,8 +10,8 @@ from harness import STUBS, wait_for
 EVENT = STUBS['event'][0]
 RUN = STUBS['run'][0]
 PROJECT = STUBS['project'][0]
-# Some six seconds of one core.
-EPOCHS = 150
+# Some seconds of one core.
+EPOCHS = 400
 
 
 class SchedulingTest(unittest.TestCase):

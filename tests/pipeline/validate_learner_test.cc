@@ -100,10 +100,5 @@ TEST_F(ValidateTest, ALearnerNeedsMemory) {
       "1 GiB: raise resources.memory_bytes\n");
 }
 
-TEST_F(ValidateTest, LearnersThatAreNotBuiltSaySo) {
-  EXPECT_EQ(Check("steps.train.train.boltzmann: {}"), "");
-  EXPECT_EQ(unimplemented_, "steps.train.train.boltzmann: this learner is not built yet\n");
-}
-
 }  // namespace
 }  // namespace beamline::pipeline

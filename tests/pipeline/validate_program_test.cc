@@ -1,4 +1,5 @@
 // Programs of the user's, as steps and as learners.
+#include "gmock/gmock.h"
 #include "pipeline/expand.h"
 #include "pipeline/programs.h"
 #include "tests/pipeline/validate_fixture.h"
@@ -60,6 +61,7 @@ TEST_F(ProgramsTest, ALearnerIsOneToo) {
   EXPECT_EQ(Check("{steps.train.train.command: {program: {arguments: [ls]}}, "
                   "steps.train.resources: {gpus: 1}}"),
             "");
+  EXPECT_THAT(unimplemented_, ::testing::HasSubstr("programs on graphics processors"));
   EXPECT_NE(Check("{steps.train.train.command: {program: {arguments: [ls]}}, "
                   "steps.train.train.data.windows: {steps: 3}}"),
             "");

@@ -26,6 +26,15 @@ absl::StatusOr<double> ParseAmount(const std::string& flag, const std::string& t
       absl::StrFormat("--%s is a number that is not negative, not \"%s\"", flag, text));
 }
 
+// The same, whole.
+absl::StatusOr<double> ParseCount(const std::string& flag, const std::string& text) {
+  ASSIGN_OR_RETURN(const double value, ParseAmount(flag, text));
+  constexpr double kMost = 1e6;
+  if (value == std::floor(value) && value <= kMost) return value;
+  return UsageError(
+      absl::StrFormat("--%s is a whole number up to a million, not \"%s\"", flag, text));
+}
+
 // "20 GiB", "512MiB", "1000".
 absl::StatusOr<double> ParseSize(const std::string& flag, const std::string& text) {
   const size_t end = text.find_first_not_of("0123456789.");
@@ -67,7 +76,7 @@ const std::vector<Bound>& Bounds() {
          quota.set_max_memory_bytes(static_cast<int64_t>(value));
        },
        "SIZE", "Main memory, such as 64GiB; 0: any"},
-      {"max-gpus", "max_gpus", ParseAmount,
+      {"max-gpus", "max_gpus", ParseCount,
        [](v1::Quota& quota, double value) { quota.set_max_gpus(static_cast<int32_t>(value)); }, "N",
        "GPUs; 0: any number"},
       {"guaranteed-cores", "guaranteed_cpus", ParseAmount,
@@ -78,12 +87,12 @@ const std::vector<Bound>& Bounds() {
          quota.set_guaranteed_memory_bytes(static_cast<int64_t>(value));
        },
        "SIZE", "Main memory likewise"},
-      {"guaranteed-gpus", "guaranteed_gpus", ParseAmount,
+      {"guaranteed-gpus", "guaranteed_gpus", ParseCount,
        [](v1::Quota& quota, double value) {
          quota.set_guaranteed_gpus(static_cast<int32_t>(value));
        },
        "N", "GPUs likewise"},
-      {"max-queued-runs", "max_queued_runs", ParseAmount,
+      {"max-queued-runs", "max_queued_runs", ParseCount,
        [](v1::Quota& quota, double value) {
          quota.set_max_queued_runs(static_cast<int32_t>(value));
        },
