@@ -18,11 +18,14 @@
 #include "absl/strings/str_split.h"
 #include "base/file.h"
 #include "engine/core/error.h"
+#include "engine/data/text.h"
 
 namespace beamline::pipeline {
 namespace {
 
 namespace fs = std::filesystem;
+
+using engine::data::Quoted;
 
 constexpr int64_t kBlock = 512;
 constexpr size_t kNameBytes = 100;
@@ -62,7 +65,7 @@ Header MakeHeader(const std::string& path, int64_t size, bool executable) {
   const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
   const std::string prefix = slash == std::string::npos ? "" : path.substr(0, slash);
   if (name.size() > kNameBytes || prefix.size() > kPrefixBytes) {
-    engine::Fail("\"", path, "\" is too long a name: at most ", kNameBytes,
+    engine::Fail(Quoted(path), " is too long a name: at most ", kNameBytes,
                  " bytes, in folders of ", kPrefixBytes);
   }
   Put(header, kName, name);
@@ -102,9 +105,9 @@ class Writer {
   // All that is in the folder `fd`, called `name`.
   void AddFolder(UniqueFd fd, const std::string& name, int depth) {
     if (depth > kMaxDepth)
-      engine::Fail("\"", name, "\" lies too deep: at most ", kMaxDepth, " folders");
+      engine::Fail(Quoted(name), " lies too deep: at most ", kMaxDepth, " folders");
     const std::unique_ptr<DIR, int (*)(DIR*)> folder(fdopendir(fd.get()), closedir);
-    if (folder == nullptr) FailAt(name, "read");
+    if (folder == nullptr) FailAt(Quoted(name), "read");
     const int at = fd.Release();  // closedir's
     std::vector<std::string> names;
     while (const dirent* entry = readdir(folder.get())) {
@@ -128,11 +131,11 @@ class Writer {
     UniqueFd fd(openat(folder, child.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     struct stat info;
     if (!fd && errno == ELOOP)
-      engine::Fail("\"", name, "\" is a link: leave files and folders only");
-    if (!fd || fstat(fd.get(), &info) != 0) FailAt(name, "read");
+      engine::Fail(Quoted(name), " is a link: leave files and folders only");
+    if (!fd || fstat(fd.get(), &info) != 0) FailAt(Quoted(name), "read");
     if (S_ISDIR(info.st_mode)) return AddFolder(std::move(fd), name, depth + 1);
     if (!S_ISREG(info.st_mode)) {
-      engine::Fail("\"", name, "\" is neither file nor folder: remove it");
+      engine::Fail(Quoted(name), " is neither file nor folder: remove it");
     }
     if (++files_ > limits_.files) {
       engine::Fail("there are more than ", limits_.files, " files: leave fewer");
@@ -153,8 +156,8 @@ class Writer {
       const ssize_t got =
           read(fd, buffer.data(), std::min<size_t>(buffer.size(), static_cast<size_t>(size)));
       if (got < 0 && errno == EINTR) continue;
-      if (got < 0) FailAt(name, "read");
-      if (got == 0) engine::Fail("\"", name, "\" became shorter while it was read");
+      if (got < 0) FailAt(Quoted(name), "read");
+      if (got == 0) engine::Fail(Quoted(name), " became shorter while it was read");
       Write({buffer.data(), static_cast<size_t>(got)});
       size -= got;
     }
@@ -245,7 +248,8 @@ fs::path PlaceOf(const fs::path& folder, const std::string& name) {
   fs::path place = folder;
   for (const std::string& part : std::vector<std::string>(absl::StrSplit(name, '/'))) {
     if (part.empty() || part == "." || part == "..") {
-      engine::Fail("an archive has a file \"", name, "\", which would lie outside of its folder");
+      engine::Fail("an archive has a file ", Quoted(name),
+                   ", which would lie outside of its folder");
     }
     place /= part;
   }
@@ -276,7 +280,7 @@ void UnpackFolder(const std::string& path, const std::string& name, const std::s
     fs::create_directories(place.parent_path(), error);
     const UniqueFd out(open(place.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
                             reader.executable() ? 0700 : 0600));
-    if (!out) FailAt(place, "write");
+    if (!out) FailAt(Quoted(reader.name()), "write");
     for (int64_t at = 0; at < reader.size();) {
       const std::string_view bytes = reader.Read(at, buffer);
       const absl::Status status = WriteFully(out.get(), bytes);

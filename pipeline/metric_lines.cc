@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/core/error.h"
+#include "pipeline/utf8.h"
 
 namespace beamline::pipeline {
 namespace {
@@ -26,6 +27,12 @@ ProgramWord Wrong(std::string why) {
   ProgramWord word;
   word.why = std::move(why);
   return word;
+}
+
+// The beginning of a text that is no longer than a name, whole characters only.
+std::string Shortened(const std::string& text) {
+  std::string start = text.substr(0, kMaxNameBytes);
+  return start.substr(0, FirstInvalidUtf8(start));
 }
 
 // A number among the fields of a line, from `low` to `high`; false if it is something else. Absent
@@ -45,7 +52,8 @@ ProgramWord ParseMetric(const google::protobuf::Struct& line, const Value& name)
   double step = 0;
   double epoch = 0;
   if (name.kind_case() != Value::kStringValue || name.string_value().empty() ||
-      name.string_value().size() > kMaxNameBytes) {
+      name.string_value().size() > kMaxNameBytes ||
+      FirstInvalidUtf8(name.string_value()) != std::string_view::npos) {
     return Wrong("\"metric\" is a name of 1 to 100 bytes");
   }
   if (!TakeNumber(line, "value", -HUGE_VAL, HUGE_VAL, &value) || std::isnan(value)) {
@@ -82,7 +90,7 @@ ProgramWord ParseMetricLine(std::string_view text) {
       return Wrong("\"progress\" is a number from 0 to 1");
     }
     if (const auto found = fields.find("activity"); found != fields.end()) {
-      word.activity = found->second.string_value().substr(0, kMaxNameBytes);
+      word.activity = Shortened(found->second.string_value());
     }
     word.kind = ProgramWord::kProgress;
     return word;
@@ -105,14 +113,18 @@ MetricFile::MetricFile(const std::string& path)
 
 std::vector<ProgramWord> MetricFile::Read(int64_t most_bytes, bool last) {
   std::vector<ProgramWord> words;
-  std::string bytes(static_cast<size_t>(std::clamp<int64_t>(kMaxBytes - offset_, 0, most_bytes)),
+  std::string bytes(static_cast<size_t>(std::clamp<int64_t>(kMaxBytes - read_, 0, most_bytes)),
                     '\0');
   struct stat info;
   // One that was opened anew to be written begins again.
-  if (fstat(fd_.get(), &info) == 0 && info.st_size < offset_) offset_ = 0;
+  if (fstat(fd_.get(), &info) == 0 && info.st_size < offset_) {
+    offset_ = 0;
+    partial_.clear();
+  }
   const ssize_t got = pread(fd_.get(), bytes.data(), bytes.size(), offset_);
   if (got > 0) {
     offset_ += got;
+    read_ += got;
     partial_.append(bytes, 0, static_cast<size_t>(got));
   }
   size_t begin = 0;
@@ -128,7 +140,7 @@ std::vector<ProgramWord> MetricFile::Read(int64_t most_bytes, bool last) {
 
 bool MetricFile::TooLong() const {
   struct stat info;
-  return fstat(fd_.get(), &info) == 0 && info.st_size > kMaxBytes;
+  return fstat(fd_.get(), &info) == 0 && info.st_size - offset_ > kMaxBytes - read_;
 }
 
 }  // namespace beamline::pipeline

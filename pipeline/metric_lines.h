@@ -29,7 +29,7 @@ ProgramWord ParseMetricLine(std::string_view line);
 // Follows the file as it grows. Not thread-safe.
 class MetricFile {
  public:
-  // No more of it is read. Unit: bytes.
+  // No more is read of all that it ever held. Unit: bytes.
   static constexpr int64_t kMaxBytes = int64_t{8} << 20;
 
   // Makes the file, empty. Throws engine::Error if that is not possible.
@@ -37,12 +37,13 @@ class MetricFile {
   // What was appended since the last time, up to `most_bytes`, as whole lines. `last`: no more will
   // come, so a line without its end counts too.
   std::vector<ProgramWord> Read(int64_t most_bytes, bool last);
-  // Whether the file has more than is read of it.
+  // Whether the file has more than will be read of it.
   bool TooLong() const;
 
  private:
   UniqueFd fd_;
   int64_t offset_ = 0;
+  int64_t read_ = 0;
   std::string partial_;
 };
 

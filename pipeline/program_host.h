@@ -12,10 +12,11 @@ namespace beamline::pipeline {
 struct ProgramOutcome {
   enum Kind {
     kExited,
-    kKilled,     // by a signal that nobody here sent
-    kMemory,     // it took more memory than the step may
-    kProcesses,  // it made too many processes
-    kLost,       // what runs programs is gone
+    kKilled,      // by a signal that nobody here sent
+    kMemory,      // it took more memory than the step may
+    kProcesses,   // it made too many processes or threads
+    kUnconfined,  // it was not started: this machine cannot confine it, last_words say why
+    kLost,        // what runs programs is gone
   };
   Kind kind = kExited;
   int exit_code = 0;

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <google/protobuf/util/json_util.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -84,7 +86,11 @@ std::string ReadWhole(const std::string& path) {
         "the program left no predictions.csv: with \"predict\" it writes one row for each "
         "of rows.csv");
   }
-  if (!fd) engine::Fail("predictions.csv cannot be read: ", std::strerror(errno));
+  struct stat info;
+  if (!fd || fstat(fd.get(), &info) != 0) {
+    engine::Fail("predictions.csv cannot be read: ", std::strerror(errno));
+  }
+  if (!S_ISREG(info.st_mode)) engine::Fail("predictions.csv is no file: write one with the rows");
   auto bytes = ReadFile("/proc/self/fd/" + std::to_string(fd.get()), kMaxPredictionBytes);
   if (!bytes.ok()) engine::Fail("predictions.csv cannot be read, or is larger than 1 GiB");
   return *std::move(bytes);
@@ -101,8 +107,9 @@ double Finite(const Column& column, int64_t row) {
 
 void WriteExamples(const engine::BatchSource& source, const v1::ModelCard& card, const Truth* truth,
                    const std::string& path) {
-  const UniqueFd fd(
-      open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  // Whatever the program left there instead.
+  unlink(path.c_str());
+  const UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) engine::Fail("cannot write ", path, ": ", std::strerror(errno));
   for (int64_t begin = 0; begin < source.rows(); begin += kRowsAtOnce) {
     const int64_t end = std::min(begin + kRowsAtOnce, source.rows());

@@ -14,9 +14,9 @@
 namespace beamline::pipeline {
 
 // PATH: a row for each of `source`, with the features and codes as learners see them under their
-// names in the card; with `truth` also the target (the class's name, or the number as the table has
-// it) and the weight, under the names of their columns. Throws engine::Error if it cannot be
-// written.
+// names in the card, in place of a file that is there; with `truth` also the target (the class's
+// name, or the number as the table has it) and the weight, under the names of their columns. Throws
+// engine::Error if it cannot be written.
 void WriteExamples(const engine::BatchSource& source, const v1::ModelCard& card, const Truth* truth,
                    const std::string& path);
 

@@ -121,9 +121,8 @@ void ProgramRun::Obey(const ProgramWord& word) {
   v1::Event event;
   switch (word.kind) {
     case ProgramWord::kMetric:
-      if (metrics_.size() < kMaxMetrics || metrics_.contains(word.metric.name())) {
-        metrics_[word.metric.name()] = word.metric.value();
-      }
+      if (metrics_.size() >= kMaxMetrics && !metrics_.contains(word.metric.name())) return;
+      metrics_[word.metric.name()] = word.metric.value();
       *event.mutable_metric() = word.metric;
       task_.Emit(std::move(event));
       return;
@@ -163,6 +162,10 @@ void ProgramRun::Checkpoint(int64_t step) {
 }
 
 void ProgramRun::Fail(const ProgramOutcome& outcome) const {
+  // A worker that cannot confine is not to blame on the program: another one may.
+  if (outcome.kind == ProgramOutcome::kUnconfined) {
+    throw TaskFailure(v1::FAILURE_KIND_INFRASTRUCTURE, outcome.last_words);
+  }
   if (LackedMemory(outcome)) {
     throw TaskFailure(v1::FAILURE_KIND_OUT_OF_MEMORY,
                       absl::StrCat("the program needed more memory than the ",
@@ -173,17 +176,12 @@ void ProgramRun::Fail(const ProgramOutcome& outcome) const {
   if (outcome.kind == ProgramOutcome::kLost) {
     throw TaskFailure(v1::FAILURE_KIND_CRASH, "what runs the program is gone");
   }
-  // A worker that cannot confine is not to blame on the program: another one may.
-  constexpr int kNotStarted = 127;
-  if (outcome.exit_code == kNotStarted &&
-      absl::StrContains(outcome.last_words, "this worker cannot confine programs")) {
-    throw TaskFailure(v1::FAILURE_KIND_INFRASTRUCTURE, outcome.last_words);
-  }
   const std::string words =
       outcome.last_words.empty() ? "" : absl::StrCat("; it last wrote: ", outcome.last_words);
   if (outcome.kind == ProgramOutcome::kProcesses) {
     throw TaskFailure(v1::FAILURE_KIND_USER,
-                      absl::StrCat("the program made more processes than it may", words), path_);
+                      absl::StrCat("the program made more processes or threads than it may", words),
+                      path_);
   }
   throw TaskFailure(
       v1::FAILURE_KIND_USER,

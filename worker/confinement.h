@@ -39,6 +39,9 @@ struct ConfinementLimits {
   bool own_processes = false;
   bool own_proc = false;
   bool own_shared_memory = false;
+  // Of a program: all but its own folder is mounted read-only. Else changing modes, owners, times
+  // and attributes of files by path, which Landlock does not know of, is denied everywhere.
+  bool read_only_system = false;
 };
 
 // What was applied and what was not, in words: "seccomp", "no network namespace: not permitted".
@@ -52,6 +55,9 @@ ConfinementReport EnterSandbox();
 // denies sockets, new processes, tracing, mounting, keys, modules and the like with EPERM. Threads
 // made afterwards inherit it all. Internal if the work folder cannot be entered.
 absl::Status ConfineToWork(const ConfinementLimits& limits, ConfinementReport& report);
+
+// The version of Landlock that the kernel has; below 1 if none.
+long LandlockVersion();
 
 // The parts of ConfineToWork; each appends one line to the report.
 void RestrictFiles(const ConfinementLimits& limits, ConfinementReport& report);  // Landlock

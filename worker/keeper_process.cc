@@ -67,24 +67,37 @@ std::vector<std::string> Environment(const ProgramLimits& programs) {
   _exit(kNotStarted);
 }
 
+// Where the process that becomes a program says that it cannot be confined; closed once it is one.
+constexpr int kUnconfinedFd = 3;
+
+[[noreturn]] void CannotConfine(const std::string& why) {
+  WriteFully(kUnconfinedFd, "!").IgnoreError();
+  CannotStart(why);
+}
+
 // A machine that lacks one of these runs no programs of users.
 void RequireConfinement(const ConfinementReport& report) {
   for (const char* part : {"no capabilities", "limits", "Landlock", "seccomp"}) {
     if (std::find(report.begin(), report.end(), part) != report.end()) continue;
     std::string all;
     for (const std::string& line : report) absl::StrAppend(&all, all.empty() ? "" : ", ", line);
-    CannotStart(absl::StrCat("this worker cannot confine programs (", all, ")"));
+    CannotConfine(absl::StrCat("this worker cannot confine programs (", all, ")"));
   }
 }
 
 // In the process that becomes the program.
-[[noreturn]] void BecomeProgram(std::vector<std::string> arguments, int error_fd,
+[[noreturn]] void BecomeProgram(std::vector<std::string> arguments, int error_fd, int unconfined_fd,
                                 const ProgramLimits& programs, const ConfinementLimits& limits) {
   // A session of its own, so that the kernel, where it shares processors by sessions, does not let
   // many processes crowd out those that watch them. No process can leave it.
   setsid();
   dup2(error_fd, STDERR_FILENO);
-  close_range(3, ~0U, 0);
+  // Opened anew, by way of the mounts that programs see.
+  if (const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC); nothing >= 0) {
+    dup2(nothing, STDIN_FILENO);
+  }
+  dup3(unconfined_fd, kUnconfinedFd, O_CLOEXEC);
+  close_range(kUnconfinedFd + 1, ~0U, 0);
   for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);
@@ -176,13 +189,16 @@ class Keeper {
   void StartOne() {
     v1::Program order;
     int ends[2];
+    int unconfined_ends[2];
     if (!ReadFrame(control_.get(), order).ok() || program_ > 0 || order.arguments().empty() ||
-        pipe2(ends, O_CLOEXEC) != 0) {
+        pipe2(ends, O_CLOEXEC) != 0 || pipe2(unconfined_ends, O_CLOEXEC | O_NONBLOCK) != 0) {
       End();
     }
     words_ = UniqueFd(ends[0]);
     const UniqueFd write_end(ends[1]);
     fcntl(words_.get(), F_SETFL, O_NONBLOCK);
+    unconfined_ = UniqueFd(unconfined_ends[0]);
+    const UniqueFd unconfined_write_end(unconfined_ends[1]);
     splitter_ = LineSplitter();
     last_words_ = LastLines();
     cause_ = ProgramEnd::kItself;
@@ -191,7 +207,7 @@ class Keeper {
     if (program_ == 0) {
       prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
       BecomeProgram({order.arguments().begin(), order.arguments().end()}, write_end.get(),
-                    programs_, limits_);
+                    unconfined_write_end.get(), programs_, limits_);
     }
   }
 
@@ -212,15 +228,18 @@ class Keeper {
   }
 
   void Watch() {
-    const TreeUse use = UseBelow(self_, programs_.processes);
-    int64_t memory_bytes = use.memory_bytes;
+    const TreeUse use = UseBelow(self_, programs_.processes, programs_.most_threads);
+    // What lies in files there may be mapped as well: it is counted once.
+    int64_t shared_bytes = use.shared_bytes;
     struct statvfs shared;
     if (limits_.own_shared_memory && statvfs("/dev/shm", &shared) == 0) {
-      memory_bytes += static_cast<int64_t>((shared.f_blocks - shared.f_bfree) * shared.f_frsize);
+      shared_bytes = std::max(
+          shared_bytes, static_cast<int64_t>((shared.f_blocks - shared.f_bfree) * shared.f_frsize));
     }
-    if (use.processes > programs_.processes) {
+    if (use.processes > programs_.processes || use.threads > programs_.most_threads) {
       Exceeds(ProgramEnd::kProcesses);
-    } else if (programs_.memory_bytes > 0 && memory_bytes > programs_.memory_bytes) {
+    } else if (programs_.memory_bytes > 0 &&
+               use.memory_bytes + shared_bytes > programs_.memory_bytes) {
       Exceeds(ProgramEnd::kMemory);
     }
   }
@@ -253,6 +272,9 @@ class Keeper {
     while (ready.fd >= 0 && poll(&ready, 1, kDrainMillis) > 0 && ReadWords()) {
     }
     words_.Reset();
+    char said = 0;
+    if (read(unconfined_.get(), &said, 1) == 1) cause_ = ProgramEnd::kUnconfined;
+    unconfined_.Reset();
     Tell(status);
   }
 
@@ -272,6 +294,7 @@ class Keeper {
   // Of the program that runs, if one does. Its process group holds all that it has started.
   pid_t program_ = -1;
   UniqueFd words_;
+  UniqueFd unconfined_;
   LineSplitter splitter_;
   LastLines last_words_;
   ProgramEnd::Cause cause_ = ProgramEnd::kItself;

@@ -119,9 +119,12 @@ void AllowPrograms(int ruleset, const ConfinementLimits& limits, uint64_t in_fol
 
 }  // namespace
 
+long LandlockVersion() {
+  return syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+}
+
 void RestrictFiles(const ConfinementLimits& limits, ConfinementReport& report) {
-  const long version =
-      syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+  const long version = LandlockVersion();
   if (version < 1) {
     report.push_back(absl::StrCat("no Landlock: ", std::strerror(errno)));
     return;

@@ -15,8 +15,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/digest.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "google/protobuf/timestamp.pb.h"
+#include "worker/remove_tree.h"
 
 namespace beamline::worker {
 namespace {
@@ -87,8 +89,10 @@ void ProcessExecution::Run() {
   v1::AttemptResult result = Work();
   process_.reset();
   inputs_.clear();
-  std::error_code ignored;
-  if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
+  if (!folder_.empty()) {
+    const absl::Status removed = RemoveTree(folder_);
+    if (!removed.ok()) log::Warning("%s", std::string(removed.message()));
+  }
   listener_->OnEnd(std::move(result));
 }
 

@@ -1,15 +1,19 @@
 #include "worker/process_executor.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
-#include <filesystem>
-#include <system_error>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "base/log.h"
 #include "worker/process_execution.h"
+#include "worker/remove_tree.h"
 
 namespace beamline::worker {
 
@@ -22,11 +26,15 @@ ProcessExecutor::ProcessExecutor(ProcessExecutorOptions options, TaskStarter& st
       clock_(clock) {}
 
 absl::Status ProcessExecutor::Prepare() {
-  std::error_code error;
-  std::filesystem::remove_all(options_.work_folder, error);
-  if (error) {
-    return absl::InternalError(
-        absl::StrCat("cannot clear ", options_.work_folder, ": ", error.message()));
+  if (const absl::Status removed = RemoveTree(options_.work_folder); !removed.ok()) {
+    const std::string aside = absl::StrCat(options_.work_folder, ".unremoved-", getpid(), "-",
+                                           absl::ToUnixSeconds(clock_.Now()));
+    if (rename(options_.work_folder.c_str(), aside.c_str()) != 0) {
+      return absl::InternalError(absl::StrCat(std::string(removed.message()),
+                                              "; nor can it become ", aside, ": ",
+                                              std::strerror(errno)));
+    }
+    log::Warning("%s; it is %s now, remove that by hand", std::string(removed.message()), aside);
   }
   if (mkdir(options_.work_folder.c_str(), 0700) != 0) {
     return absl::InternalError(

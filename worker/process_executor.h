@@ -35,7 +35,8 @@ class ProcessExecutor : public Executor {
  public:
   ProcessExecutor(ProcessExecutorOptions options, TaskStarter& starter, BlobCache& cache,
                   BlobLink& blobs, const Clock& clock);
-  // Makes the folder for work and removes what an earlier daemon left in it.
+  // Makes the folder for work and removes what an earlier daemon left in it. What cannot be removed
+  // is moved aside, and logged.
   absl::Status Prepare();
 
   std::unique_ptr<Execution> Start(std::shared_ptr<const v1::Attempt> attempt,

@@ -13,6 +13,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -41,6 +42,29 @@ bool BoundsNamespaces() {
   return major > 6 || (major == 6 && minor >= 14);
 }
 
+bool SetReadOnly(const std::string& path, bool read_only, unsigned flags) {
+  mount_attr attributes{};
+  (read_only ? attributes.attr_set : attributes.attr_clr) = MOUNT_ATTR_RDONLY;
+  return mount_setattr(AT_FDCWD, path.c_str(), flags, &attributes, sizeof attributes) == 0;
+}
+
+// All mounts become read-only, but what programs are to write to. Nothing changes if the kernel
+// does not let that (mount_setattr: Linux 5.12).
+void MakeReadOnly(ConfinementLimits& limits) {
+  const std::string& folder = limits.work_folder;
+  if (mount(folder.c_str(), folder.c_str(), nullptr, MS_BIND | MS_REC, nullptr) != 0) return;
+  // What cannot be taken back is found out before it matters.
+  if (!SetReadOnly(folder, true, 0) || !SetReadOnly(folder, false, 0) ||
+      !SetReadOnly("/", true, AT_RECURSIVE)) {
+    umount2(folder.c_str(), MNT_DETACH);
+    return;
+  }
+  limits.read_only_system = SetReadOnly(folder, false, 0);
+  if (limits.own_shared_memory) SetReadOnly("/dev/shm", false, 0);
+  // CUDA names its threads there.
+  if (limits.own_proc && limits.gpus) SetReadOnly("/proc", false, 0);
+}
+
 // In the keeper, which has a mount namespace of its own.
 void MountOwn(int64_t memory_bytes, ConfinementLimits& limits) {
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return;
@@ -49,10 +73,12 @@ void MountOwn(int64_t memory_bytes, ConfinementLimits& limits) {
   const std::string size = absl::StrCat("mode=0700,size=", memory_bytes);
   limits.own_shared_memory = mount("tmpfs", "/dev/shm", "tmpfs", kFlags, size.c_str()) == 0;
   // Before, this would be the bound of the whole machine.
-  if (!limits.own_proc || !BoundsNamespaces()) return;
-  const UniqueFd most(open("/proc/sys/kernel/pid_max", O_WRONLY | O_CLOEXEC));
-  const std::string text = absl::StrCat(limits.threads);
-  [[maybe_unused]] const ssize_t ignored = write(most.get(), text.data(), text.size());
+  if (limits.own_proc && BoundsNamespaces()) {
+    const UniqueFd most(open("/proc/sys/kernel/pid_max", O_WRONLY | O_CLOEXEC));
+    const std::string text = absl::StrCat(limits.threads);
+    [[maybe_unused]] const ssize_t ignored = write(most.get(), text.data(), text.size());
+  }
+  MakeReadOnly(limits);
 }
 
 bool ReadAll(int fd, void* bytes, size_t size) {
@@ -99,8 +125,15 @@ absl::StatusOr<std::unique_ptr<ProgramKeeper>> ProgramKeeper::Start(const Progra
   if (pid == 0) {
     own.Reset();
     if (limits.own_processes) MountOwn(programs.memory_bytes, limits);
+    const char told = limits.read_only_system ? 1 : 0;
+    if (!WriteFully(keepers.get(), {&told, 1}).ok()) _exit(EXIT_FAILURE);
     KeepPrograms(std::move(keepers), programs, std::move(limits));
   }
+  keepers.Reset();
+  char read_only = 0;
+  if (!ReadAll(own.get(), &read_only, 1)) return Gone();
+  report.push_back(read_only != 0 ? "programs in a read-only system"
+                                  : "programs in no read-only system");
   // One that is gone is found out by Wait.
   signal(SIGPIPE, SIG_IGN);
   return std::make_unique<ProgramKeeper>(Token(), std::move(own));

@@ -32,6 +32,8 @@ struct ProgramLimits {
   int processes = 256;
   // Of all processes, where the kernel can bound that; the margin is for numeric libraries.
   int threads_in_all = 1024;
+  // Of all processes, watched everywhere.
+  int most_threads = 4096;
   // That they are told to compute with.
   int threads = 1;
   bool gpus = false;
@@ -49,9 +51,11 @@ struct ProgramEnd {
   enum Cause : int32_t {
     kItself = 0,
     // It was killed because all its processes together took more than memory_bytes, or were more
-    // than `processes`.
+    // than `processes` or had more than `most_threads`.
     kMemory = 1,
     kProcesses = 2,
+    // It was not started: this machine cannot confine it. The last words say what it lacks.
+    kUnconfined = 3,
   };
   // What waitpid says.
   int32_t wait_status = 0;
@@ -70,7 +74,8 @@ class ProgramKeeper {
   // For Start only.
   ProgramKeeper(Token, UniqueFd control) : control_(std::move(control)) {}
   // Makes the keeper; to be called after EnterSandbox, before ConfineToWork and any thread.
-  // Appends to `report` what it could separate. Internal if no process can be made.
+  // Appends to `report` what it could separate. Internal if no process can be made, Unavailable if
+  // it ended at once.
   static absl::StatusOr<std::unique_ptr<ProgramKeeper>> Start(const ProgramLimits& limits,
                                                               ConfinementReport& report);
   // Kills what runs.

@@ -59,16 +59,28 @@ class Host : public pipeline::ProgramHost {
     if (!end->has_value()) return std::nullopt;
     const int status = (*end)->wait_status;
     outcome.last_words = (*end)->last_words;
-    outcome.kind = (*end)->cause == ProgramEnd::kMemory      ? pipeline::ProgramOutcome::kMemory
-                   : (*end)->cause == ProgramEnd::kProcesses ? pipeline::ProgramOutcome::kProcesses
-                   : WIFSIGNALED(status)                     ? pipeline::ProgramOutcome::kKilled
-                                                             : pipeline::ProgramOutcome::kExited;
+    outcome.kind = KindOf(**end);
     if (WIFSIGNALED(status)) outcome.signal = SignalName(WTERMSIG(status));
     if (WIFEXITED(status)) outcome.exit_code = WEXITSTATUS(status);
     return outcome;
   }
 
  private:
+  static pipeline::ProgramOutcome::Kind KindOf(const ProgramEnd& end) {
+    switch (end.cause) {
+      case ProgramEnd::kMemory:
+        return pipeline::ProgramOutcome::kMemory;
+      case ProgramEnd::kProcesses:
+        return pipeline::ProgramOutcome::kProcesses;
+      case ProgramEnd::kUnconfined:
+        return pipeline::ProgramOutcome::kUnconfined;
+      case ProgramEnd::kItself:
+        break;
+    }
+    return WIFSIGNALED(end.wait_status) ? pipeline::ProgramOutcome::kKilled
+                                        : pipeline::ProgramOutcome::kExited;
+  }
+
   const std::unique_ptr<ProgramKeeper> keeper_;
   const std::string folder_;
   bool lost_ = false;

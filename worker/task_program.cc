@@ -102,8 +102,8 @@ int PrintConfinement() {
   ConfinementLimits limits;
   limits.work_folder = "/";
   limits.memory_bytes = kDefaultMemoryBytes;
-  // It ends with this process.
-  const auto keeper = ProgramKeeper::Start({.folder = "/"}, report);
+  // It ends with this process. Nothing is written to the folder.
+  const auto keeper = ProgramKeeper::Start({.folder = "/tmp"}, report);
   const absl::Status status = ConfineToWork(limits, report);
   for (const std::string& line : report) std::printf("%s\n", line.c_str());
   return status.ok() ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -29,12 +30,30 @@ absl::Status CheckUtf8(const std::string& path, const std::string& text) {
 
 constexpr size_t kMaxProgramBytes = 1 << 20;
 
+// A definition by somebody else must not take what lies elsewhere on this machine. Links count as
+// what they lead to.
+bool LiesBelow(const std::filesystem::path& folder, const std::filesystem::path& path) {
+  std::error_code error;
+  const auto top = std::filesystem::weakly_canonical(
+      std::filesystem::absolute(folder.empty() ? "." : folder), error);
+  if (error) return false;
+  const auto place = std::filesystem::weakly_canonical(std::filesystem::absolute(path), error);
+  if (error) return false;
+  const auto [top_end, below] = std::mismatch(top.begin(), top.end(), place.begin(), place.end());
+  return top_end == top.end() && below != place.end();
+}
+
 absl::StatusOr<bool> TakeFiles(const std::filesystem::path& folder, const std::string& field,
                                v1::Program* program) {
   bool taken = false;
   for (auto& [name, file] : *program->mutable_files()) {
     if (!file.has_file()) continue;
     const std::string path = (folder / file.file()).string();
+    if (!LiesBelow(folder, path)) {
+      return UsageError(absl::StrFormat(
+          "%s.files.%s: %s lies outside of the definition's folder: put the program's files there",
+          field, name, file.file()));
+    }
     const absl::StatusOr<std::string> text = ReadFile(path, kMaxProgramBytes);
     if (!text.ok()) {
       return UsageError(

@@ -183,6 +183,7 @@ search:
                 ("file('no,yes\\n' + '1.5,-0.5\\n' * 60)", 'must not be negative'),
                 ("file('no,yes\\n' + 'a,b\\n' * 60)", '"no" is no number'),
                 ("__import__('os').symlink('/proc/self/environ', 'predictions.csv')", 'cannot be read'),
+                ("__import__('os').mkdir('predictions.csv')", 'is no file'),
                 ("__import__('sys').exit(4)", 'exit code 4')):
             path = self.write_training(f'''
 import sys
