@@ -97,6 +97,9 @@ absl::Status WorkerSessions::Take(Transaction& transaction, const std::string& w
   if (new_session) {
     state.confirmed.clear();
     transaction.Schedule(scheduler::WorkerGone{.worker = id});
+  } else {
+    // First of all: leases are looked at after each event.
+    transaction.Schedule(scheduler::WorkerHeartbeat{.worker = id});
   }
   const std::set<AttemptKey> held = KeysOf(request.held());
   for (const AttemptKey& key : held) {

@@ -222,9 +222,10 @@ void WorkerApi::ReportAttempt(const auth::Principal& caller,
       [worker = caller.name,
        request](Transaction& tx) -> absl::StatusOr<v1::ReportAttemptResponse> {
         v1::ReportAttemptResponse response;
+        // First of all: leases are looked at after each event.
+        tx.Schedule(scheduler::WorkerHeartbeat{.worker = scheduler::WorkerId(worker)});
         ASSIGN_OR_RETURN(const int64_t acknowledged, TakeReports(tx, worker, request));
         response.set_acknowledged(acknowledged);
-        tx.Schedule(scheduler::WorkerHeartbeat{.worker = scheduler::WorkerId(worker)});
         return response;
       },
       std::move(done));

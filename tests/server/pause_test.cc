@@ -168,6 +168,17 @@ TEST_F(PauseTest, AWorkerThatIsLostWhileItStopsLosesNothing) {
   EXPECT_EQ(GetRun(run).state(), v1::RUN_STATE_SUCCEEDED);
 }
 
+TEST_F(PauseTest, PausedRunsCountAgainstTheBoundOfThoseThatWait) {
+  v1::UpdateProjectRequest update;
+  update.mutable_project()->set_name("projects/optics");
+  update.mutable_project()->mutable_quota()->set_max_queued_runs(2);
+  update.mutable_update_mask()->add_paths("quota.max_queued_runs");
+  ASSERT_TRUE(Call(server_->projects(), &ProjectApi::UpdateProject, Operator(), update).ok());
+  Pause(CreateRun()->name());
+  Pause(CreateRun()->name());
+  EXPECT_TRUE(absl::IsResourceExhausted(CreateRun().status()));
+}
+
 TEST_F(PauseTest, ARetryIsANewRunThatKeepsWhatSucceeded) {
   FakeWorker worker(*server_);
   const v1::Attempt first = Begin(worker);

@@ -233,6 +233,22 @@ TEST_F(SchedulingTest, ReasonsSayWhenItMayStartAndHowManyGoFirst) {
   EXPECT_EQ(absl::FromUnixSeconds(wait.since_time().seconds()), clock_.Now() - absl::Seconds(10));
 }
 
+TEST_F(SchedulingTest, ASignOfLifeThatWaitedCountsBeforeLeasesAreLookedAt) {
+  FakeWorker worker(*server_);
+  worker.Synchronize(*server_);
+  const std::string run = Run("optics", "1");
+  const auto work = worker.Synchronize(*server_);
+  ASSERT_EQ(work.start_size(), 1);
+  // Nobody has looked at the clock for longer than a lease: the server was busy, not the worker.
+  clock_.AdvanceMillis(15'000);
+  EXPECT_EQ(worker.Synchronize(*server_).stop_size(), 0);
+  EXPECT_EQ(FitOf(run), v1::TASK_STATE_RUNNING);
+  clock_.AdvanceMillis(15'000);
+  EXPECT_TRUE(worker.Report(*server_, work.start(0), {FakeWorker::Metric(1, 0.5)}).ok());
+  EXPECT_EQ(FitOf(run), v1::TASK_STATE_RUNNING);
+  EXPECT_EQ(GetTask(run, "fit").attempt(), 1);
+}
+
 TEST_F(SchedulingTest, TheQueueShowsOnesOwnAndCountsTheOthers) {
   FakeWorker worker(*server_);
   worker.Synchronize(*server_);

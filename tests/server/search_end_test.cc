@@ -130,6 +130,31 @@ TEST_F(SearchTest, IsCancelledAsAWhole) {
   }
 }
 
+TEST_F(SearchTest, IsCancelledAsAWholeWhilePausedToo) {
+  const v1::Run run =
+      Create(absl::StrCat("    search: {random: {trials: 20}, space: ", kSpace, "}"));
+  ASSERT_FALSE(Take().empty());
+  End(held_.front(), Trained(held_.front()));
+  Take();
+  v1::PauseRunRequest pause;
+  pause.set_name(run.name());
+  ASSERT_TRUE(Call(server_->runs(), &RunApi::PauseRun, User("ada"), pause).ok());
+  while (!held_.empty()) {
+    v1::AttemptReport released = FakeWorker::Success(1);
+    released.mutable_result()->set_outcome(v1::AttemptResult::OUTCOME_RELEASED);
+    End(held_.front(), released);
+  }
+  v1::CancelRunRequest request;
+  request.set_name(run.name());
+  ASSERT_TRUE(Call(server_->runs(), &RunApi::CancelRun, User("ada"), request).ok());
+  EXPECT_EQ(GetRun(run.name()).state(), v1::RUN_STATE_CANCELLED);
+  const v1::ListTrialsResponse trials = Trials(run.name());
+  ASSERT_GT(trials.trials_size(), 1);
+  for (int i = 1; i < trials.trials_size(); ++i) {
+    EXPECT_EQ(trials.trials(i).state(), v1::TASK_STATE_CANCELLED) << i;
+  }
+}
+
 TEST_F(SearchTest, EndsWithTheBestSoFarWhenItsTimeIsUp) {
   const v1::Run run = Create(absl::StrCat(
       "    search: {random: {trials: 50}, max_parallel: 1, max_seconds: 30, space: ", kSpace, "}"));

@@ -140,6 +140,50 @@ TEST_F(StepCacheTest, WhatDoesNotChangeTheResultMatchesAll) {
   EXPECT_THAT(Work(), ElementsAre("release"));
 }
 
+TEST_F(StepCacheTest, WhereAShortNameLeadsIsPartOfWhatIsSearched) {
+  const std::string search = "name: fit\n    search: {grid: {}, space: {knob: {choice: [2]}}}\n";
+  const std::string head = "seed: 1\nparameters: [{name: knob, path: steps.fit.train.network.";
+  const auto request = [&](const std::string& path, const std::string& more = "") {
+    return Request(
+        {{"name: fit\n", more.empty() ? search : more},
+         {"name: tiny\ninputs", "name: tiny\n" + head + path + "}]\ninputs"},
+         {"split: {modulo: {divisor: 2}}", "split: {modulo: {divisor: 2, validation: 0.4}}"}});
+  };
+  const auto searched = [&](const v1::CreateRunRequest& what) {
+    Run(what);
+    const auto work = worker_->Synchronize(*server_);
+    for (const v1::Attempt& attempt : work.start()) {
+      v1::AttemptReport end = FakeWorker::Success(1);
+      auto& metrics = *end.mutable_result()->mutable_result()->mutable_metrics();
+      metrics["validation_auc"] = metrics["validation_loss"] = metrics["validation_accuracy"] = 0.5;
+      const auto blob = worker_->WriteBlob(*server_, attempt, "weights");
+      (*end.mutable_result()->mutable_result()->mutable_artifacts())["model"] = *blob;
+      EXPECT_TRUE(worker_->Report(*server_, attempt, {end}).ok());
+      worker_->Drop(attempt.task());
+    }
+    Work();
+    return work.start_size() > 0 && work.start(0).step() == "fit";
+  };
+  EXPECT_TRUE(searched(request("batch_size")));
+  EXPECT_FALSE(searched(request("batch_size")));
+  EXPECT_TRUE(searched(request("epochs"))) << "the same bytes of the step search something else";
+  // What a limit of time has cut off depends on the machines.
+  const std::string limited =
+      "name: fit\n    search: {grid: {}, max_seconds: 9, space: {knob: {choice: [2]}}}\n";
+  EXPECT_TRUE(searched(request("batch_size", limited)));
+  EXPECT_TRUE(searched(request("batch_size", limited)));
+}
+
+TEST_F(StepCacheTest, AFreshResultReplacesTheOneBefore) {
+  const std::string first = Run(Request());
+  Work();
+  v1::CreateRunRequest fresh = Request();
+  fresh.set_fresh(true);
+  const std::string second = Run(fresh);
+  Work();
+  EXPECT_EQ(GetTask(Run(Request()), "fit").result().taken_from(), second + "/tasks/fit");
+}
+
 TEST_F(StepCacheTest, OtherProjectsAndFailedStepsGiveNothing) {
   Run(Request());
   Work();
