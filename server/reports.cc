@@ -37,15 +37,15 @@ bool IsReportable(const v1::Event& event) {
   }
 }
 
-scheduler::Outcome OutcomeOf(const v1::AttemptResult& result, store::Stopping stopping) {
+// An attempt that was asked to make room gives itself back as any other: the scheduler knows why.
+scheduler::Outcome OutcomeOf(const v1::AttemptResult& result) {
   switch (result.outcome()) {
     case v1::AttemptResult::OUTCOME_SUCCEEDED:
       return scheduler::Outcome::kSucceeded;
     case v1::AttemptResult::OUTCOME_CANCELLED:
       return scheduler::Outcome::kCancelled;
     case v1::AttemptResult::OUTCOME_RELEASED:
-      return stopping == store::Stopping::kMakesRoom ? scheduler::Outcome::kPreempted
-                                                     : scheduler::Outcome::kReleased;
+      return scheduler::Outcome::kReleased;
     default:
       break;
   }
@@ -67,7 +67,7 @@ scheduler::Outcome OutcomeOf(const v1::AttemptResult& result, store::Stopping st
 absl::Status TakeResult(Transaction& transaction, const store::StoredRun& run,
                         store::StoredTask& task, store::StoredAttempt& attempt,
                         const v1::AttemptResult& result) {
-  scheduler::Outcome outcome = OutcomeOf(result, task.stopping);
+  scheduler::Outcome outcome = OutcomeOf(result);
   attempt.result = result;
   task.message.clear_failure();
   if (outcome == scheduler::Outcome::kSucceeded) {

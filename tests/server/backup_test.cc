@@ -4,6 +4,7 @@
 
 #include "gmock/gmock.h"
 #include "server/backup.h"
+#include "store/connection.h"
 #include "tests/server/harness.h"
 
 namespace beamline::server {
@@ -169,6 +170,22 @@ TEST_F(BackupTest, DamageIsFound) {
   }
   EXPECT_FALSE(RestoreTo(folder_.path() + "/r3").ok());
   EXPECT_FALSE(fs::exists(folder_.path() + "/r3/beamline.db"));
+}
+
+TEST_F(BackupTest, ADatabaseThatContradictsItselfIsNotRestored) {
+  ASSERT_TRUE(MakeBackup().ok());
+  {
+    const auto database =
+        store::Connection::Open(backup() + "/beamline.db", store::Connection::Mode::kReadWrite);
+    ASSERT_TRUE(database.ok());
+    ASSERT_TRUE((*database)
+                    ->Script("PRAGMA foreign_keys = OFF;"
+                             "INSERT INTO members VALUES ('nowhere', 'nobody', 1);")
+                    .ok());
+  }
+  const absl::Status refused = RestoreTo(folder_.path() + "/r4").status();
+  EXPECT_TRUE(absl::IsDataLoss(refused)) << refused;
+  EXPECT_FALSE(fs::exists(folder_.path() + "/r4/beamline.db"));
 }
 
 TEST_F(BackupTest, FoldersAreNotOverwritten) {

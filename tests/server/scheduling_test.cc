@@ -1,6 +1,11 @@
 // Who runs when, as users and operators see it: preemption, quotas, reasons, shares.
+#include <set>
+
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
+#include "server/names.h"
+#include "store/runs.h"
+#include "store/store.h"
 #include "tests/server/harness.h"
 
 namespace beamline::server {
@@ -146,6 +151,43 @@ TEST_F(SchedulingTest, APreemptionSurvivesARestartOfTheServer) {
   EXPECT_EQ(FitOf(victim.task().substr(0, victim.task().find("/tasks/"))), v1::TASK_STATE_QUEUED);
 }
 
+TEST_F(SchedulingTest, WhatATaskHasHadCountsAfterARestartOfTheServer) {
+  FakeWorker worker(*server_);
+  worker.Synchronize(*server_);
+  Run("optics", "1");
+  Run("optics", "1");
+  const auto work = worker.Synchronize(*server_);
+  Pass(worker, 20'000);
+  Restart();
+  worker.Synchronize(*server_);
+  Run("acoustics", "1");
+  // Both have run for longer than nobody is asked, although this server has not seen it.
+  const auto told = Pass(worker, 8'000);
+  ASSERT_EQ(told.stop_size(), 1);
+  v1::Attempt victim = work.start(0);
+  victim.set_task(told.stop(0).task());
+  worker.Release(*server_, victim, "half way");
+  server_.reset();
+  const auto store = store::Store::Open(folder_.path() + "/state/beamline.db");
+  ASSERT_TRUE(store.ok());
+  const auto name = ParseTaskName("task", victim.task());
+  const auto task = store::GetTask((*store)->writer(), name->run, name->task);
+  // One core for 20 seconds and more. Unit: thousandths of a core times milliseconds.
+  EXPECT_GE(task->attained, 20'000 * 1'000);
+}
+
+TEST_F(SchedulingTest, TheQueueCountsThoseAheadInOnesProject) {
+  Run("optics", "1");
+  Run("acoustics", "1");
+  Advance(1'000);
+  Run("optics", "1");
+  const auto queue =
+      Call(server_->cluster(), &ClusterApi::ListQueue, Operator(), v1::ListQueueRequest());
+  std::multiset<int64_t> ahead;
+  for (const auto& entry : queue->entries()) ahead.insert(entry.wait().ahead());
+  EXPECT_EQ(ahead, (std::multiset<int64_t>{0, 0, 1}));
+}
+
 TEST_F(SchedulingTest, AQuotaIsNeverExceededAndMayBeRaised) {
   v1::Quota quota;
   quota.set_max_cpus(1);
@@ -210,7 +252,7 @@ TEST_F(SchedulingTest, ReasonsSayWhenItMayStartAndHowManyGoFirst) {
   Pass(worker, 2'000);
   const std::string last = Run("optics", "2");
   EXPECT_FALSE(Why(last).has_earliest_start_time()) << "nothing is known of what runs";
-  // Both are half way after ten seconds, at the same pace.
+  // Ten seconds from one fifth to three fifths, at the same pace: ten more to the end.
   const auto progress = [](int64_t number, int64_t step) {
     v1::AttemptReport report;
     report.set_number(number);
@@ -219,11 +261,11 @@ TEST_F(SchedulingTest, ReasonsSayWhenItMayStartAndHowManyGoFirst) {
     return report;
   };
   for (const v1::Attempt& attempt : work.start()) {
-    ASSERT_TRUE(worker.Report(*server_, attempt, {progress(1, 0)}).ok());
+    ASSERT_TRUE(worker.Report(*server_, attempt, {progress(1, 20)}).ok());
   }
   Pass(worker, 10'000);
   for (const v1::Attempt& attempt : work.start()) {
-    ASSERT_TRUE(worker.Report(*server_, attempt, {progress(2, 50)}).ok());
+    ASSERT_TRUE(worker.Report(*server_, attempt, {progress(2, 60)}).ok());
   }
   const v1::Wait wait = Why(last);
   EXPECT_EQ(wait.reason(), v1::WAIT_REASON_CAPACITY);
@@ -267,6 +309,7 @@ TEST_F(SchedulingTest, TheQueueShowsOnesOwnAndCountsTheOthers) {
   ASSERT_EQ(mine->entries_size(), 1);
   EXPECT_EQ(mine->entries(0).priority(), 7);
   EXPECT_EQ(mine->entries(0).wait().reason(), v1::WAIT_REASON_CAPACITY);
+  EXPECT_EQ(mine->entries(0).wait().ahead(), 0);
   EXPECT_THAT(mine->entries(0).wait().ShortDebugString(), ::testing::Not(HasSubstr("optics")));
   const auto all = queue(Operator(), "");
   ASSERT_EQ(all->entries_size(), 2);
