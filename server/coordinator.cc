@@ -45,7 +45,8 @@ absl::Status Coordinator::Start(absl::AnyInvocable<absl::Status(Transaction&)> r
   RETURN_IF_ERROR(writer.Commit());
   const std::lock_guard lock(mutex_);
   accepting_ = true;
-  thread_ = std::thread([this] { Loop(); });
+  started_ = true;
+  if (options_.own_thread) thread_ = std::thread([this] { Loop(); });
   return absl::OkStatus();
 }
 
@@ -80,6 +81,40 @@ void Coordinator::Stop() {
     changed_.notify_one();
   }
   if (thread_.joinable()) thread_.join();
+  if (options_.own_thread || !std::exchange(started_, false)) return;
+  Finish();
+}
+
+bool Coordinator::RunOne() {
+  std::vector<Command> batch;
+  {
+    const std::lock_guard lock(mutex_);
+    batch = TakeBatch();
+  }
+  if (batch.empty() && NextDueMs() > clock_.MonotonicMillis()) return false;
+  Turn(std::move(batch));
+  return true;
+}
+
+void Coordinator::Finish() {
+  while (true) {
+    std::vector<Command> batch;
+    {
+      const std::lock_guard lock(mutex_);
+      batch = TakeBatch();
+    }
+    if (batch.empty()) break;
+    Turn(std::move(batch));
+  }
+  for (CoordinatorPart* part : parts_) part->OnStop();
+}
+
+std::vector<Coordinator::Command> Coordinator::TakeBatch() {
+  const auto count = static_cast<std::ptrdiff_t>(std::min(waiting_.size(), options_.max_batch));
+  std::vector<Command> batch(std::make_move_iterator(waiting_.begin()),
+                             std::make_move_iterator(waiting_.begin() + count));
+  waiting_.erase(waiting_.begin(), waiting_.begin() + count);
+  return batch;
 }
 
 int64_t Coordinator::NextDueMs() const {
@@ -99,15 +134,12 @@ void Coordinator::Loop() {
                           [this] { return !waiting_.empty() || stopping_ || poked_; });
       }
       poked_ = false;
-      if (stopping_ && waiting_.empty()) break;
-      const size_t count = std::min(waiting_.size(), options_.max_batch);
-      std::move(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(count),
-                std::back_inserter(batch));
-      waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(count));
+      if (stopping_) break;
+      batch = TakeBatch();
     }
     Turn(std::move(batch));
   }
-  for (CoordinatorPart* part : parts_) part->OnStop();
+  Finish();
 }
 
 void Coordinator::Turn(std::vector<Command> batch) {

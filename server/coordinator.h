@@ -57,6 +57,8 @@ class Coordinator {
     size_t max_batch = 512;
     // Called once when the store has failed.
     absl::AnyInvocable<void(absl::Status)> on_fatal;
+    // Off: nothing happens but in RunOne and Stop, on whatever thread calls them.
+    bool own_thread = true;
   };
 
   struct Command {
@@ -85,6 +87,9 @@ class Coordinator {
   template <class R>
   void Call(absl::AnyInvocable<absl::StatusOr<R>(Transaction&)> apply, Done<R> done);
 
+  // Without a thread of its own: one turn of what waits or is due. False if nothing does.
+  bool RunOne();
+
   // Time may have passed: look at the clock. Only a FakeClock makes this necessary.
   void Poke();
 
@@ -94,6 +99,10 @@ class Coordinator {
 
  private:
   void Loop();
+  // The last turns, and the end.
+  void Finish();
+  // What shares the next commit. Holds mutex_.
+  std::vector<Command> TakeBatch();
   // Applies and commits a batch, and does what follows from it.
   void Turn(std::vector<Command> batch);
   // Gives the scheduler the transaction's events and carries out what it decides.
@@ -120,6 +129,7 @@ class Coordinator {
   std::condition_variable changed_;
   // Guarded by mutex_.
   std::deque<Command> waiting_;
+  bool started_ = false;
   bool accepting_ = false;
   bool stopping_ = false;
   bool poked_ = false;

@@ -55,6 +55,12 @@ struct Server::Parts {
 
   // Tidies up until Shutdown.
   void KeepHouse();
+  // What is to be done in this round; they count from 0, one each kHousekeeping.
+  void KeepHouse(int round);
+  // Without a thread for it: a round, if it is time.
+  bool KeepHouseIfDue();
+  // What one of the threads would do next. False: nothing.
+  bool RunOne(size_t thread);
   void TidyUp();
   void Shutdown();
 
@@ -86,6 +92,9 @@ struct Server::Parts {
   // Guarded by mutex.
   bool stopping = false;
   std::thread housekeeper;
+  // Without a housekeeper: rounds so far, and when the next is due.
+  int rounds = 0;
+  int64_t next_round_ms = 0;
 };
 
 Server::Parts::Parts(ServerOptions& options, UniqueFd lock_fd, std::unique_ptr<store::Store> opened,
@@ -100,11 +109,13 @@ Server::Parts::Parts(ServerOptions& options, UniqueFd lock_fd, std::unique_ptr<s
       authority(std::move(certificate_authority)),
       directory(*store),
       authenticator(directory, clock),
-      pool(kShortThreads, kMaxWaitingWork),
-      heavy_pool(options.heavy_threads, kMaxWaitingHeavyWork),
+      pool(options.own_threads ? kShortThreads : 0, kMaxWaitingWork),
+      heavy_pool(options.own_threads ? options.heavy_threads : 0, kMaxWaitingHeavyWork),
       sessions(*store, clock, options.scheduler.lease_ms, options.limits.max_hold_ms),
       coordinator(*store, bus, clock, ApplyAction,
-                  {.scheduler = options.scheduler, .on_fatal = std::move(options.on_fatal)}),
+                  {.scheduler = options.scheduler,
+                   .on_fatal = std::move(options.on_fatal),
+                   .own_thread = options.own_threads}),
       context{.store = *store,
               .blobs = blobs,
               .uploads = uploads,
@@ -143,7 +154,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Open(ServerOptions options, cons
   auto parts = std::make_unique<Parts>(options, std::move(lock), std::move(store), std::move(blobs),
                                        std::move(uploads), std::move(authority), clock, random);
   RETURN_IF_ERROR(parts->coordinator.Start(RestoreScheduler));
-  parts->housekeeper = std::thread([&parts = *parts] { parts.KeepHouse(); });
+  if (options.own_threads) {
+    parts->housekeeper = std::thread([&parts = *parts] { parts.KeepHouse(); });
+  }
   return std::make_unique<Server>(Key(), std::move(parts));
 }
 
@@ -166,6 +179,28 @@ void Server::Shutdown() { parts_->Shutdown(); }
 
 void Server::OnClockMoved() { parts_->coordinator.Poke(); }
 
+bool Server::RunOne(absl::FunctionRef<size_t(size_t)> choose) {
+  constexpr size_t kThreads = 4;
+  const size_t first = choose(kThreads);
+  for (size_t i = 0; i < kThreads; ++i) {
+    if (parts_->RunOne((first + i) % kThreads)) return true;
+  }
+  return false;
+}
+
+bool Server::Parts::RunOne(size_t thread) {
+  switch (thread) {
+    case 0:
+      return coordinator.RunOne();
+    case 1:
+      return pool.RunOne();
+    case 2:
+      return heavy_pool.RunOne();
+    default:
+      return KeepHouseIfDue();
+  }
+}
+
 void Server::Parts::Shutdown() {
   {
     const std::lock_guard guard(mutex);
@@ -173,7 +208,7 @@ void Server::Parts::Shutdown() {
     stopping = true;
     changed.notify_all();
   }
-  housekeeper.join();
+  if (housekeeper.joinable()) housekeeper.join();
   bus.Stop();
   // What the pools still do may end with a command, so the coordinator goes after them.
   heavy_pool.Stop();
@@ -185,12 +220,23 @@ void Server::Parts::KeepHouse() {
   std::unique_lock guard(mutex);
   for (int round = 0; !stopping; ++round) {
     guard.unlock();
-    store->Checkpoint();
-    if (round % kRarely == 0) TidyUp();
-    if (round % kVeryRarely == 0) RemoveUnusedBlobs(context);
+    KeepHouse(round);
     guard.lock();
     changed.wait_for(guard, kHousekeeping, [this] { return stopping; });
   }
+}
+
+void Server::Parts::KeepHouse(int round) {
+  store->Checkpoint();
+  if (round % kRarely == 0) TidyUp();
+  if (round % kVeryRarely == 0) RemoveUnusedBlobs(context);
+}
+
+bool Server::Parts::KeepHouseIfDue() {
+  if (clock.MonotonicMillis() < next_round_ms) return false;
+  next_round_ms = clock.MonotonicMillis() + std::chrono::milliseconds(kHousekeeping).count();
+  KeepHouse(rounds++);
+  return true;
 }
 
 void Server::Parts::TidyUp() {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
@@ -38,6 +39,8 @@ struct ServerOptions {
   scheduler::Options scheduler = {.preemption = true};
   // Threads for reading data sets and predicting. Default 2.
   int heavy_threads = 2;
+  // Off, for the simulation: the server has no threads, and nothing happens but in RunOne.
+  bool own_threads = true;
   // Called once, on any thread, when the database has failed: nothing is acknowledged from then
   // on, and the process should end. Default: nothing.
   absl::AnyInvocable<void(absl::Status)> on_fatal;
@@ -81,6 +84,10 @@ class Server {
 
   // The clock has been moved: do what is due. Only needed with a FakeClock.
   void OnClockMoved();
+
+  // Of a server without threads: does one piece of what waits or is due. What threads would do side
+  // by side comes in the order that `choose` says: one of so many. False if there is nothing to do.
+  bool RunOne(absl::FunctionRef<size_t(size_t)> choose);
 
  private:
   std::unique_ptr<Parts> parts_;

@@ -27,19 +27,37 @@ void WorkPool::Stop() {
   }
   changed_.notify_all();
   for (std::thread& thread : threads) thread.join();
+  while (RunOne()) {
+  }
+}
+
+std::optional<WorkPool::Work> WorkPool::Take() {
+  if (waiting_.empty()) return std::nullopt;
+  Work work = std::move(waiting_.front());
+  waiting_.pop_front();
+  return work;
+}
+
+bool WorkPool::RunOne() {
+  std::optional<Work> work;
+  {
+    const std::lock_guard lock(mutex_);
+    work = Take();
+  }
+  if (work) (*work)();
+  return work.has_value();
 }
 
 void WorkPool::Loop() {
   while (true) {
-    Work work;
+    std::optional<Work> work;
     {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
-      if (waiting_.empty()) return;
-      work = std::move(waiting_.front());
-      waiting_.pop_front();
+      work = Take();
+      if (!work) return;
     }
-    work();
+    (*work)();
   }
 }
 

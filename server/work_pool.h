@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -16,7 +17,8 @@ class WorkPool {
  public:
   using Work = absl::AnyInvocable<void()>;
 
-  // `max_waiting`: work beyond this is refused.
+  // `max_waiting`: work beyond this is refused. Without threads nothing happens but in RunOne and
+  // Stop.
   WorkPool(int threads, size_t max_waiting);
   // Stops.
   ~WorkPool();
@@ -25,11 +27,15 @@ class WorkPool {
   // work is then dropped unrun, and the caller has to answer for it.
   [[nodiscard]] bool Run(Work work);
 
+  // Does the oldest work that waits, here. False if none does.
+  bool RunOne();
+
   // Finishes what was accepted, and ends the threads. Idempotent.
   void Stop();
 
  private:
   void Loop();
+  std::optional<Work> Take();
 
   const size_t max_waiting_;
   std::mutex mutex_;

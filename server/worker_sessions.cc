@@ -187,7 +187,10 @@ absl::StatusOr<v1::SynchronizeResponse> WorkerSessions::Difference(const std::st
     const AttemptKey key(one.task(), one.number());
     const auto found = live.find(key);
     const bool forget = found == live.end();
-    if (!forget && (found->second == store::Stopping::kNo || one.stopping())) continue;
+    const bool cancelled = !forget && found->second == store::Stopping::kCancelled;
+    // One that stops at a checkpoint need not take it when its run is cancelled meanwhile.
+    const bool knows = one.stopping() && !(cancelled && one.checkpoint());
+    if (!forget && (found->second == store::Stopping::kNo || knows)) continue;
     if (forget) {
       ASSIGN_OR_RETURN(const bool told, HasReportedItsEnd(view, worker, one.task(), one.number()));
       if (told) continue;
@@ -196,7 +199,7 @@ absl::StatusOr<v1::SynchronizeResponse> WorkerSessions::Difference(const std::st
     stop.set_task(one.task());
     stop.set_number(one.number());
     stop.set_forget(forget);
-    stop.set_checkpoint(!forget && found->second != store::Stopping::kCancelled);
+    stop.set_checkpoint(!forget && !cancelled);
   }
   ASSIGN_OR_RETURN(const store::StoredWorker stored, store::GetWorker(view, store::IdOf(worker)));
   response.set_drain(stored.draining);

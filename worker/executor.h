@@ -27,10 +27,10 @@ class Execution {
   virtual ~Execution() = default;
 
   enum class StopReason {
+    // It makes room, or the worker leaves: takes a checkpoint first, then ends as RELEASED.
+    kRelease,
     // The run was cancelled: ends as CANCELLED.
     kCancel,
-    // The worker leaves: takes a checkpoint first, then ends as RELEASED.
-    kRelease,
     // Nobody wants its reports any more: ends at once.
     kForget,
   };

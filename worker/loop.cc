@@ -21,6 +21,8 @@ struct WorkerLoop::Attempt {
   // A call is under way, or the pause after a failed one.
   bool reporting = false;
   bool stopping = false;
+  // It stops at a checkpoint, and may yet be told to stop without.
+  bool releasing = false;
   // Its result is in the spool.
   bool ended = false;
   bool paused = false;
@@ -89,6 +91,7 @@ v1::SynchronizeRequest WorkerLoop::Statement() const {
     held.set_task(id.task);
     held.set_number(id.number);
     held.set_stopping(attempt->stopping);
+    held.set_checkpoint(attempt->releasing);
   }
   for (std::string& digest : cached_()) {
     request.add_cached(std::move(digest));
@@ -205,6 +208,7 @@ bool WorkerLoop::Assign(v1::Attempt message) {
 
 void WorkerLoop::Release(Attempt& attempt) {
   attempt.stopping = true;
+  attempt.releasing = true;
   if (attempt.execution != nullptr) {
     attempt.execution->Stop(Execution::StopReason::kRelease);
     return;
@@ -222,12 +226,14 @@ bool WorkerLoop::StopOne(const AttemptId& id, bool forget, bool checkpoint) {
     return true;
   }
   Attempt& attempt = *found->second;
-  if (attempt.stopping || attempt.execution == nullptr) return false;
+  if (attempt.execution == nullptr) return false;
+  if (attempt.stopping && (checkpoint || !attempt.releasing)) return false;
   if (checkpoint) {
     Release(attempt);
     return true;
   }
   attempt.stopping = true;
+  attempt.releasing = false;
   attempt.execution->Stop(Execution::StopReason::kCancel);
   return true;
 }
