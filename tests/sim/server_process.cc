@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 
 namespace beamline::sim {
 namespace {
@@ -42,7 +43,8 @@ void ServerProcess::Start() {
                        .min_run_ms = 3'000,
                        .level_quantum_ms = 10'000};
   options.on_fatal = [this, incarnation](const absl::Status& status) {
-    world_.Note(absl::StrCat("the server gives up: ", status.ToString()));
+    world_.Note(absl::StrCat("the server gives up: ",
+                             absl::StrReplaceAll(status.ToString(), {{folder_, ""}})));
     world_.After(0, [this, incarnation] {
       if (incarnation == incarnation_) Kill(false);
     });
@@ -54,7 +56,9 @@ void ServerProcess::Start() {
     disk_.Thaw(power_goes_);
   }
   if (!opened.ok()) {
-    world_.Note(absl::StrCat("the server cannot start: ", opened.status().ToString()));
+    // Without what the folder happens to be called.
+    world_.Note(absl::StrCat("the server cannot start: ",
+                             absl::StrReplaceAll(opened.status().ToString(), {{folder_, ""}})));
     if (world_.healed()) world_.Fail("start", opened.status().ToString());
     world_.After(1'000, [this] { Start(); });
     return;
