@@ -300,6 +300,15 @@ void WorkerLoop::OnReported(const AttemptId& id,
     Forget(id);
     return;
   }
+  if (absl::IsFailedPrecondition(response.status()) || absl::IsInvalidArgument(response.status())) {
+    // Saying it again cannot help: a file that it names has been lost, for example. The server sees
+    // that the attempt is gone, and begins another.
+    log::Error("%s attempt %d is given up: its reports are refused: %s", id.task, id.number,
+               response.status().ToString());
+    Forget(id);
+    Restate();
+    return;
+  }
   if (!response.ok()) {
     const int64_t pause_ms = attempt.back_off.Next(options_);
     const bool away =

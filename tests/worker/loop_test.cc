@@ -123,12 +123,13 @@ class LoopTest : public ::testing::Test {
     attempt.set_timeout_seconds(timeout_seconds);
     ServerSays(response);
   }
-  void ServerStops(const std::string& task, int32_t number, bool forget) {
+  void ServerStops(const std::string& task, int32_t number, bool forget, bool checkpoint = false) {
     v1::SynchronizeResponse response;
     v1::SynchronizeResponse::Stop& stop = *response.add_stop();
     stop.set_task(task);
     stop.set_number(number);
     stop.set_forget(forget);
+    stop.set_checkpoint(checkpoint);
     ServerSays(response);
   }
   void ServerIsAway() {
@@ -287,6 +288,43 @@ TEST_F(LoopTest, ReportsThatNobodyWantsStopTheAttempt) {
   ServerSaysNothing();
   strand_.Advance(LoopOptions().idle_pause_ms);
   EXPECT_THAT(Held(), IsEmpty());
+}
+
+TEST_F(LoopTest, ReportsThatCanNeverBeTakenStopTheAttemptAndTheServerHearsAtOnce) {
+  for (const absl::Status& refusal :
+       {absl::FailedPreconditionError("blob is not there"), absl::InvalidArgumentError("number")}) {
+    SCOPED_TRACE(refusal.ToString());
+    Restart({});
+    executor_.started.clear();
+    Start();
+    ServerAssigns("t");
+    TaskSays(0, ProgressEvent(1));
+    const int before = link_.statements;
+    ServerRefusesReports(refusal);
+    EXPECT_THAT(executor_.started[0]->stops, ElementsAre(Execution::StopReason::kForget));
+    EXPECT_GT(link_.statements, before) << "without waiting for the end of the hold";
+    EXPECT_THAT(Held(), IsEmpty());
+    EXPECT_THAT(link_.reports, IsEmpty());
+    link_.AnswerSynchronize(absl::UnavailableError("end"));
+    strand_.Settle();
+  }
+}
+
+TEST_F(LoopTest, WhoStopsAtACheckpointMayStillBeToldToStopWithout) {
+  Start();
+  ServerAssigns("t");
+  ServerStops("t", 1, /*forget=*/false, /*checkpoint=*/true);
+  EXPECT_THAT(executor_.started[0]->stops, ElementsAre(Execution::StopReason::kRelease));
+  EXPECT_TRUE(link_.statement.held(0).stopping());
+  EXPECT_TRUE(link_.statement.held(0).checkpoint());
+  ServerStops("t", 1, /*forget=*/false, /*checkpoint=*/true);
+  EXPECT_EQ(executor_.started[0]->stops.size(), 1u) << "told once";
+  ServerStops("t", 1, /*forget=*/false);
+  EXPECT_THAT(executor_.started[0]->stops,
+              ElementsAre(Execution::StopReason::kRelease, Execution::StopReason::kCancel));
+  EXPECT_FALSE(link_.statement.held(0).checkpoint());
+  ServerStops("t", 1, /*forget=*/false, /*checkpoint=*/true);
+  EXPECT_EQ(executor_.started[0]->stops.size(), 2u) << "nothing is weaker afterwards";
 }
 
 TEST_F(LoopTest, ANewerAttemptOfTheSameTaskReplacesTheOlder) {
