@@ -124,8 +124,10 @@ absl::StatusOr<scheduler::TaskQueued> QueuedEvent(const Transaction& transaction
       step != nullptr && step->has_train() && !pipeline::EpochsField(step->train()).empty();
   event.queued_at_ms = absl::ToUnixMillis(task.queued_at);
   if (task.not_before > transaction.now()) {
-    event.not_before_ms =
-        transaction.now_ms() + absl::ToInt64Milliseconds(task.not_before - transaction.now());
+    // No longer than any back-off, should the wall clock have been set back since.
+    event.not_before_ms = transaction.now_ms() +
+                          std::min(absl::ToInt64Milliseconds(task.not_before - transaction.now()),
+                                   scheduler::Options().max_back_off_ms);
   }
   return event;
 }

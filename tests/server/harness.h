@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "base/x509.h"
 #include "gtest/gtest.h"
 #include "server/server.h"
+#include "tests/server/settable_clock.h"
 
 namespace beamline::server {
 
@@ -228,7 +230,7 @@ class ServerTest : public ::testing::Test {
     return events;
   }
 
-  FakeClock clock_;
+  SettableClock clock_;
   SystemRandom random_;
   TemporaryDirectory folder_;
   std::unique_ptr<Server> server_;
@@ -256,6 +258,8 @@ class FakeWorker {
   const auth::Principal& principal() const { return principal_; }
   void SetSession(const std::string& session) { session_ = session; }
   void Drain() { draining_ = true; }
+  // From now on it says that it stops the attempt at a checkpoint.
+  void StopAtCheckpoint(const std::string& task) { stopping_.insert(task); }
   void AddGpu(const std::string& id, int64_t memory_bytes) {
     v1::Device& gpu = gpus_.emplace_back();
     gpu.set_id(id);
@@ -279,6 +283,8 @@ class FakeWorker {
       auto& held = *request.add_held();
       held.set_task(attempt.task());
       held.set_number(attempt.number());
+      held.set_stopping(stopping_.contains(attempt.task()));
+      held.set_checkpoint(held.stopping());
     }
     return request;
   }
@@ -383,6 +389,7 @@ class FakeWorker {
   bool draining_ = false;
   std::vector<v1::Device> gpus_;
   std::vector<v1::Attempt> held_;
+  std::set<std::string> stopping_;
 };
 
 }  // namespace beamline::server

@@ -152,6 +152,21 @@ TEST_F(PauseTest, APausedRunCanBeCancelled) {
   EXPECT_EQ(GetRun(second->name()).state(), v1::RUN_STATE_CANCELLED);
 }
 
+TEST_F(PauseTest, CancelledWhileItStopsItNeedNotTakeTheCheckpoint) {
+  FakeWorker worker(*server_);
+  const v1::Attempt attempt = Begin(worker);
+  const std::string run = RunOf(attempt);
+  Pause(run);
+  ASSERT_EQ(worker.Synchronize(*server_).stop_size(), 1);
+  worker.StopAtCheckpoint(attempt.task());
+  EXPECT_EQ(worker.Synchronize(*server_).stop_size(), 0) << "it knows";
+  Cancel(run);
+  const auto told = worker.Synchronize(*server_);
+  ASSERT_EQ(told.stop_size(), 1);
+  EXPECT_FALSE(told.stop(0).checkpoint());
+  EXPECT_FALSE(told.stop(0).forget());
+}
+
 TEST_F(PauseTest, AWorkerThatIsLostWhileItStopsLosesNothing) {
   FakeWorker worker(*server_);
   const v1::Attempt first = Begin(worker);
@@ -207,6 +222,23 @@ TEST_F(PauseTest, ARetryIsANewRunThatKeepsWhatSucceeded) {
   EXPECT_EQ(GetRun(retry->name()).state(), v1::RUN_STATE_SUCCEEDED);
   EXPECT_EQ(GetRun(run).state(), v1::RUN_STATE_FAILED) << "what has ended stays so";
   EXPECT_TRUE(absl::IsFailedPrecondition(Steer(&RunApi::RetryRun, retry->name()).status()));
+}
+
+TEST_F(PauseTest, AClockThatIsSetBackDoesNotHoldUpTheNextAttempt) {
+  FakeWorker worker(*server_);
+  worker.Synchronize(*server_);
+  ASSERT_TRUE(CreateRun().ok());
+  const auto work = worker.Synchronize(*server_);
+  ASSERT_EQ(work.start_size(), 1);
+  ASSERT_TRUE(
+      worker.Report(*server_, work.start(0), {FakeWorker::Failed(1, v1::FAILURE_KIND_CRASH)}).ok());
+  worker.Drop(work.start(0).task());
+  EXPECT_EQ(worker.Synchronize(*server_).start_size(), 0) << "it waits a little";
+  clock_.SetWallClockBy(-3'600'000);
+  Restart();
+  worker.Synchronize(*server_);
+  Advance(61'000);
+  EXPECT_EQ(worker.Synchronize(*server_).start_size(), 1);
 }
 
 }  // namespace
