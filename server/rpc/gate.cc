@@ -5,6 +5,7 @@
 #include <grpc/grpc_security_constants.h>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "server/rpc/status.h"
 
@@ -61,6 +62,18 @@ grpc::Status Gate::Admit(const grpc::CallbackServerContext& context, std::string
   caller->peer = context.peer();
   const absl::Status outcome = Check(context, method, request, caller);
   return ToGrpc(outcome, method, caller->name, caller->peer);
+}
+
+std::string Gate::LaneOf(std::string_view method, const google::protobuf::Message& request,
+                         const auth::Principal& caller) const {
+  if (caller.kind == auth::Principal::kWorker) return "";
+  const auto rule = policy_.rules().find(method);
+  if (rule == policy_.rules().end() || rule->second.resource == nullptr) {
+    return caller.name.empty() ? caller.peer : caller.name;
+  }
+  const auto project =
+      auth::ProjectOf(request.GetReflection()->GetString(request, rule->second.resource));
+  return project.ok() ? absl::StrCat("projects/", *project) : caller.name;
 }
 
 grpc::Status Gate::Conclude(const absl::Status& outcome, std::string_view method,

@@ -1,6 +1,7 @@
 // The seam that every call passes: who is it, may they, and what they are told when it fails.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include <grpcpp/server_context.h>
@@ -9,6 +10,7 @@
 #include "auth/authenticator.h"
 #include "auth/policy.h"
 #include "auth/principal.h"
+#include "server/rpc/lanes.h"
 
 namespace beamline::server::rpc {
 
@@ -31,6 +33,12 @@ class Gate {
   static grpc::Status Conclude(const absl::Status& outcome, std::string_view method,
                                const auth::Principal& caller);
 
+  // Where an admitted call takes its turn; empty: it takes none, because a worker waits in it for
+  // the server.
+  std::string LaneOf(std::string_view method, const google::protobuf::Message& request,
+                     const auth::Principal& caller) const;
+  Lanes& lanes() { return lanes_; }
+
  private:
   absl::Status Identify(const grpc::CallbackServerContext& context, auth::Principal* caller);
   absl::Status Check(const grpc::CallbackServerContext& context, std::string_view method,
@@ -38,6 +46,7 @@ class Gate {
 
   auth::Authenticator& authenticator_;
   const auth::Policy& policy_;
+  Lanes lanes_;
 };
 
 }  // namespace beamline::server::rpc

@@ -1,6 +1,7 @@
 // The adapter of every unary method.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -13,8 +14,8 @@
 
 namespace beamline::server::rpc {
 
-// Admits the call, passes it to `api`, and answers when that is done. `request` and `response`
-// belong to gRPC and live until the reactor has finished, which is after `done`.
+// Admits the call, passes it to `api` when it is its turn, and answers when that is done. `request`
+// and `response` belong to gRPC and live until the reactor has finished, which is after `done`.
 template <typename Api, typename Request, typename Response>
 grpc::ServerUnaryReactor* Unary(Gate& gate, grpc::CallbackServerContext* context,
                                 std::string_view method, Api& api,
@@ -27,11 +28,21 @@ grpc::ServerUnaryReactor* Unary(Gate& gate, grpc::CallbackServerContext* context
     reactor->Finish(refusal);
     return reactor;
   }
-  (api.*call)(caller, *request,
-              [reactor, method, response, caller](absl::StatusOr<Response> answer) {
-                if (answer.ok()) *response = *std::move(answer);
-                reactor->Finish(Gate::Conclude(answer.status(), method, caller));
-              });
+  const std::string lane = gate.LaneOf(method, *request, caller);
+  auto run = [&gate, &api, call, reactor, method, request, response, caller, lane] {
+    (api.*call)(caller, *request,
+                [&gate, reactor, method, response, caller, lane](absl::StatusOr<Response> answer) {
+                  if (answer.ok()) *response = *std::move(answer);
+                  // First: with the last answer the gate may go.
+                  if (!lane.empty()) gate.lanes().Leave(lane);
+                  reactor->Finish(Gate::Conclude(answer.status(), method, caller));
+                });
+  };
+  if (lane.empty()) {
+    run();
+  } else if (const absl::Status full = gate.lanes().Enter(lane, run); !full.ok()) {
+    reactor->Finish(Gate::Conclude(full, method, caller));
+  }
   return reactor;
 }
 
