@@ -76,6 +76,15 @@ long Daemon::ResidentBytes() const {
   Die("a daemon has gone");
 }
 
+std::shared_ptr<grpc::Channel> Cluster::NewChannel() const {
+  grpc::SslCredentialsOptions tls;
+  tls.pem_root_certs = authority_;
+  grpc::ChannelArguments arguments;
+  // Otherwise gRPC shares connections.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return grpc::CreateCustomChannel(address_, grpc::SslCredentials(tls), arguments);
+}
+
 Cluster::Cluster(const std::string& bin) {
   const std::string base = folder_.path();
   server_ = Daemon({bin + "/beamlined", "--state", base + "/server", "--listen", "127.0.0.1:0",
@@ -88,9 +97,9 @@ Cluster::Cluster(const std::string& bin) {
   token_ = Require(ReadFile(base + "/token"));
   while (!token_.empty() && token_.back() == '\n') token_.pop_back();
 
-  grpc::SslCredentialsOptions tls;
-  tls.pem_root_certs = Require(ReadFile(ca));
-  channel_ = grpc::CreateChannel(address, grpc::SslCredentials(tls));
+  address_ = address;
+  authority_ = Require(ReadFile(ca));
+  channel_ = NewChannel();
 
   worker_ =
       Daemon({bin + "/beamline-worker", "--state", base + "/worker", "--server", address, "--ca",

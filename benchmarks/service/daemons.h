@@ -36,6 +36,8 @@ class Cluster {
   explicit Cluster(const std::string& bin);
 
   std::shared_ptr<grpc::Channel> channel() const { return channel_; }
+  // Another connection.
+  std::shared_ptr<grpc::Channel> NewChannel() const;
   // A context with the admin's token.
   std::unique_ptr<grpc::ClientContext> Context() const;
   Daemon& server() { return server_; }
@@ -46,6 +48,8 @@ class Cluster {
   TemporaryDirectory folder_;
   Daemon server_;
   Daemon worker_;
+  std::string address_;
+  std::string authority_;
   std::string token_;
   std::shared_ptr<grpc::Channel> channel_;
 };
