@@ -28,6 +28,8 @@ namespace {
 
 // A world that takes longer hangs. Unit: seconds.
 constexpr unsigned kHangSeconds = 300;
+// So many-th worlds are played twice, and must go the same way.
+constexpr uint64_t kTwiceEvery = 10;
 
 struct Arguments {
   uint64_t first = 1;
@@ -144,32 +146,42 @@ class Totals {
   std::array<int64_t, static_cast<size_t>(Fault::kCount)> counts_ = {};
 };
 
-// A process that plays every so many-th of the seeds, and writes verdicts.
-pid_t StartChild(const Setting& setting, const std::string& folder,
-                 const std::vector<uint64_t>& seeds, size_t offset, size_t stride, int out) {
+// Plays one world in a process of its own: a crash is a verdict, too.
+Verdict PlayApart(const Setting& setting, const std::string& folder, uint64_t seed) {
+  Verdict verdict{.seed = seed, .failed = true};
+  std::strncpy(verdict.failure, "crashed or hung", sizeof verdict.failure - 1);
+  int ends[2];
+  if (pipe(ends) != 0) return verdict;
   const pid_t child = fork();
-  if (child != 0) return child;
-  for (size_t i = offset; i < seeds.size(); i += stride) {
+  if (child == 0) {
     alarm(kHangSeconds);
-    Verdict verdict{.seed = seeds[i], .failed = true};
-    std::strncpy(verdict.failure, "crashed or hung", sizeof verdict.failure - 1);
-    // Each world in its own process: a crash is a verdict, too.
-    int pipe_ends[2];
-    if (pipe(pipe_ends) != 0) _exit(1);
-    const pid_t world = fork();
-    if (world == 0) {
-      alarm(kHangSeconds);
-      verdict = PlayOne(setting, absl::StrCat(folder, "/", offset), seeds[i], false);
-      _exit(write(pipe_ends[1], &verdict, sizeof verdict) == sizeof verdict ? 0 : 1);
+    verdict = PlayOne(setting, folder, seed, false);
+    _exit(write(ends[1], &verdict, sizeof verdict) == sizeof verdict ? 0 : 1);
+  }
+  close(ends[1]);
+  Verdict heard;
+  if (read(ends[0], &heard, sizeof heard) == sizeof heard) verdict = heard;
+  close(ends[0]);
+  waitpid(child, nullptr, 0);
+  std::error_code ignored;
+  std::filesystem::remove_all(folder, ignored);
+  std::filesystem::remove_all(folder + ".aside", ignored);
+  return verdict;
+}
+
+// A process that plays every so many-th of the seeds, and writes verdicts.
+void StartChild(const Setting& setting, const std::string& folder,
+                const std::vector<uint64_t>& seeds, size_t offset, size_t stride, int out) {
+  if (fork() != 0) return;
+  const std::string own = absl::StrCat(folder, "/", offset);
+  for (size_t i = offset; i < seeds.size(); i += stride) {
+    Verdict verdict = PlayApart(setting, own, seeds[i]);
+    if (!verdict.failed && seeds[i] % kTwiceEvery == 0 &&
+        PlayApart(setting, own, seeds[i]).trace_hash != verdict.trace_hash) {
+      verdict.failed = true;
+      std::strncpy(verdict.failure, "played twice, it went another way",
+                   sizeof verdict.failure - 1);
     }
-    close(pipe_ends[1]);
-    Verdict heard;
-    if (read(pipe_ends[0], &heard, sizeof heard) == sizeof heard) verdict = heard;
-    close(pipe_ends[0]);
-    waitpid(world, nullptr, 0);
-    std::error_code ignored;
-    std::filesystem::remove_all(absl::StrCat(folder, "/", offset), ignored);
-    std::filesystem::remove_all(absl::StrCat(folder, "/", offset, ".aside"), ignored);
     if (write(out, &verdict, sizeof verdict) != sizeof verdict) _exit(1);
   }
   _exit(0);

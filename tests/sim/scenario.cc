@@ -86,19 +86,40 @@ class Copy {
   const std::string to_;
 };
 
-std::string Unfinished(const Site& site) {
-  std::string names;
-  for (const auto& client : site.clients) {
-    for (const auto& run : client->runs()) {
-      if (!run->done())
-        absl::StrAppend(&names, " ", run->name.empty() ? run->request_id : run->name);
-    }
+// What the server says of a run that does not end.
+std::string StateOf(server::Server& server, const WantedRun& run) {
+  v1::GetRunRequest get;
+  get.set_name(run.name);
+  const auto now = Ask(server, server.runs(), &server::RunApi::GetRun, Operator(), get);
+  std::string text = now.ok() ? v1::RunState_Name(now->state()) : now.status().ToString();
+  v1::ExplainRunRequest explain;
+  explain.set_name(run.name);
+  const auto waits = Ask(server, server.runs(), &server::RunApi::ExplainRun, Operator(), explain);
+  if (waits.ok()) absl::StrAppend(&text, " ", waits->ShortDebugString());
+  for (const auto& watcher : run.watchers) {
+    absl::StrAppend(&text, " watched to ", watcher->events.size(), watcher->ended ? ", ended" : "");
   }
-  return names;
+  return text;
 }
 
-void RunUntilDone(World& world, const Site& site, int64_t until_ms) {
-  while (world.failure().empty() && !site.Done() && world.MonotonicMillis() < until_ms) {
+std::string Unfinished(Site& site) {
+  std::string text;
+  for (const auto& client : site.clients) {
+    for (const auto& run : client->runs()) {
+      if (run->done()) continue;
+      absl::StrAppend(&text, " ", run->name.empty() ? run->request_id : run->name);
+      if (server::Server* const server = site.server.Look(); server != nullptr) {
+        absl::StrAppend(&text, " (", StateOf(*server, *run), ")");
+      }
+    }
+  }
+  return text;
+}
+
+void RunUntilDone(World& world, Site& site, int64_t until_ms) {
+  // Clients may have heard all while the server is down once more.
+  while (world.failure().empty() && world.MonotonicMillis() < until_ms &&
+         (!site.Done() || site.server.Look() == nullptr)) {
     world.RunNext();
   }
 }

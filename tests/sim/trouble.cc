@@ -88,6 +88,7 @@ void Trouble::Begin() {
 
 void Trouble::End() {
   network_.MendAll();
+  disk_.FreezeAfter(0);
   disk_.SetFull(false);
   disk_.SetBroken(false);
   disk_.SetSyncMillis(0);
