@@ -111,7 +111,14 @@ absl::StatusOr<ModelName> ParseModelName(std::string_view field, std::string_vie
   if (const auto ids = Match("projects/*/models/*", name)) {
     return ModelName{.project = (*ids)[0], .id = (*ids)[1], .version = 0};
   }
-  constexpr std::string_view kShown = "projects/PROJECT/models/MODEL[/versions/VERSION]";
+  if (const auto ids = Match("projects/*/models/*/stages/*", name)) {
+    ModelName model{.project = (*ids)[0], .id = (*ids)[1]};
+    if ((*ids)[2] == "production") model.stage = v1::MODEL_STAGE_PRODUCTION;
+    if ((*ids)[2] == "staging") model.stage = v1::MODEL_STAGE_STAGING;
+    if (model.stage != v1::MODEL_STAGE_UNSPECIFIED) return model;
+  }
+  constexpr std::string_view kShown =
+      "projects/PROJECT/models/MODEL[/versions/VERSION], or .../stages/production or staging";
   ASSIGN_OR_RETURN(const auto ids, Parse(field, name, "projects/*/models/*/versions/*", kShown));
   ModelName model{.project = ids[0], .id = ids[1], .version = 0};
   if (!absl::SimpleAtoi(ids[2], &model.version) || model.version < 1) {

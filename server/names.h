@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "beamline/v1/model.pb.h"
 
 namespace beamline::server {
 
@@ -24,8 +25,9 @@ struct TaskName {
 struct ModelName {
   std::string project;
   std::string id;
-  // 0: the latest.
+  // 0: the latest, or the one in `stage`.
   int64_t version = 0;
+  v1::ModelStage stage = v1::MODEL_STAGE_UNSPECIFIED;
 };
 
 // Each: InvalidArgument that names `field` and the form if `name` has another one.
@@ -39,7 +41,7 @@ absl::StatusOr<ChildName> ParseUploadName(std::string_view field, std::string_vi
 absl::StatusOr<ChildName> ParsePipelineName(std::string_view field, std::string_view name);
 absl::StatusOr<ChildName> ParseRunName(std::string_view field, std::string_view name);
 absl::StatusOr<TaskName> ParseTaskName(std::string_view field, std::string_view name);
-// With or without "/versions/V".
+// With or without "/versions/V"; or with "/stages/production", "/stages/staging".
 absl::StatusOr<ModelName> ParseModelName(std::string_view field, std::string_view name);
 
 std::string ProjectName(std::string_view project);

@@ -92,6 +92,7 @@ absl::Status PublishIfAsked(Transaction& transaction, const store::StoredRun& ru
   }
   *model.mutable_create_time() = store::ToProto(transaction.now());
   model.set_creator(run.message.creator());
+  model.set_stage(v1::MODEL_STAGE_NONE);
   ASSIGN_OR_RETURN(const int64_t version,
                    store::TakeModelVersion(transaction.store(), run.project, publish.name()));
   model.set_name(ModelVersionName(run.project, publish.name(), version));

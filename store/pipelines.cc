@@ -95,6 +95,13 @@ absl::Status InsertModel(Writer& writer, std::string_view project, std::string_v
       .status();
 }
 
+absl::Status UpdateModel(Writer& writer, std::string_view project, std::string_view model,
+                         int64_t version, const v1::Model& message) {
+  return Changed(writer, absl::StrCat("model ", A(model)),
+                 "UPDATE models SET message = ?4 WHERE project = ?1 AND id = ?2 AND version = ?3",
+                 project, model, version, Bytes{message.SerializeAsString()});
+}
+
 absl::Status DeleteModel(Writer& writer, std::string_view project, std::string_view model,
                          int64_t version) {
   return Changed(writer, absl::StrCat("model ", A(model)),

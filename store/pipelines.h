@@ -42,6 +42,9 @@ absl::StatusOr<int64_t> TakeModelVersion(Writer& writer, std::string_view projec
 absl::Status InsertModel(Writer& writer, std::string_view project, std::string_view model,
                          int64_t version, std::string_view run, std::string_view step,
                          const v1::Model& message);
+// NotFound if there is no such version.
+absl::Status UpdateModel(Writer& writer, std::string_view project, std::string_view model,
+                         int64_t version, const v1::Model& message);
 // Version 0: all. NotFound if there was none.
 absl::Status DeleteModel(Writer& writer, std::string_view project, std::string_view model,
                          int64_t version);

@@ -75,11 +75,13 @@ absl::StatusOr<std::string> ResolveRun(Invocation& invocation, std::string_view 
 absl::StatusOr<std::string> ResolveModel(Invocation& invocation, std::string_view text) {
   const size_t slash = text.find('/');
   if (text.starts_with("projects/") || slash == std::string_view::npos ||
-      text.substr(slash).starts_with("/versions/")) {
+      text.substr(slash).starts_with("/versions/") || text.substr(slash).starts_with("/stages/")) {
     return invocation.Name("models", text);
   }
-  return invocation.Name(
-      "models", absl::StrCat(A(text.substr(0, slash)), "/versions/", A(text.substr(slash + 1))));
+  const std::string_view version = text.substr(slash + 1);
+  const bool stage = version == "production" || version == "staging";
+  return invocation.Name("models", absl::StrCat(A(text.substr(0, slash)),
+                                                stage ? "/stages/" : "/versions/", A(version)));
 }
 
 std::string UserName(std::string_view text) {

@@ -16,7 +16,7 @@ absl::StatusOr<std::string> ResolveDataset(Invocation& invocation, std::string_v
 // A resource name or an id; empty or "latest" is the newest run of the project.
 absl::StatusOr<std::string> ResolveRun(Invocation& invocation, std::string_view text);
 
-// A resource name, "NAME" (the latest version) or "NAME/VERSION".
+// A resource name, "NAME" (the latest version), "NAME/VERSION" or "NAME/production".
 absl::StatusOr<std::string> ResolveModel(Invocation& invocation, std::string_view text);
 
 // "users/U" from U.

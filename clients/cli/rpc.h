@@ -75,6 +75,9 @@ BEAMLINE_RPC(ModelService, GetModel, GetModelRequest, v1::Model);
 BEAMLINE_RPC(ModelService, ListModels, ListModelsRequest, v1::ListModelsResponse);
 BEAMLINE_RPC(ModelService, DownloadModel, DownloadModelRequest, v1::DownloadModelResponse);
 BEAMLINE_RPC(ModelService, Predict, PredictRequest, v1::PredictResponse);
+BEAMLINE_RPC(ModelService, SetModelStage, SetModelStageRequest, v1::Model);
+BEAMLINE_RPC(ModelService, GetLineage, GetLineageRequest, v1::GetLineageResponse);
+BEAMLINE_RPC(ModelService, ReproduceModel, ReproduceModelRequest, v1::ReproduceModelResponse);
 
 BEAMLINE_RPC(ClusterService, GetServerInfo, GetServerInfoRequest, v1::GetServerInfoResponse);
 BEAMLINE_RPC(ClusterService, ListWorkers, ListWorkersRequest, v1::ListWorkersResponse);

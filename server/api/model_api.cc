@@ -16,6 +16,7 @@
 #include "server/idempotency.h"
 #include "server/names.h"
 #include "server/paging.h"
+#include "server/registry.h"
 #include "server/work_pool.h"
 #include "store/blob_store.h"
 #include "store/datasets.h"
@@ -134,7 +135,7 @@ void ModelApi::GetModel(const auth::Principal&, const v1::GetModelRequest& reque
   done([&]() -> absl::StatusOr<v1::Model> {
     ASSIGN_OR_RETURN(const ModelName name, ParseModelName("name", request.name()));
     ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
-    return store::GetModel(reader, name.project, name.id, name.version);
+    return LookUpModel(reader, name);
   }());
 }
 
@@ -169,7 +170,7 @@ void ModelApi::Predict(const auth::Principal&, const v1::PredictRequest& request
       return BadField("rows", absl::StrCat("must be at most ", pipeline::kMaxPredictRows));
     }
     ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
-    ASSIGN_OR_RETURN(v1::Model found, store::GetModel(reader, name.project, name.id, name.version));
+    ASSIGN_OR_RETURN(v1::Model found, LookUpModel(reader, name));
     RETURN_IF_ERROR(CheckServable(found.file(), context_.limits.predictor_cache_bytes));
     return found;
   }();
@@ -200,6 +201,9 @@ void ModelApi::DeleteModel(const auth::Principal& caller, const v1::DeleteModelR
                            Done<google::protobuf::Empty> done) {
   const auto name = ParseModelName("name", request.name());
   if (!name.ok()) return done(name.status());
+  if (name->stage != v1::MODEL_STAGE_UNSPECIFIED) {
+    return done(BadField("name", "must be a model or a version of one, not a stage"));
+  }
   using google::protobuf::Empty;
   context_.coordinator.Call<Empty>(
       [caller, request, name = *name](Transaction& tx) -> absl::StatusOr<Empty> {
@@ -229,8 +233,7 @@ absl::StatusOr<ByteSource> ModelApi::DownloadModel(const auth::Principal&,
                                                    const v1::DownloadModelRequest& request) {
   ASSIGN_OR_RETURN(const ModelName name, ParseModelName("name", request.name()));
   ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
-  ASSIGN_OR_RETURN(const v1::Model model,
-                   store::GetModel(reader, name.project, name.id, name.version));
+  ASSIGN_OR_RETURN(const v1::Model model, LookUpModel(reader, name));
   return ByteSource::Open(context_.blobs, model.file().digest(), request.offset());
 }
 

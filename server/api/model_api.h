@@ -28,6 +28,13 @@ class ModelApi {
   void DeleteModel(const auth::Principal& caller, const v1::DeleteModelRequest& request,
                    Done<google::protobuf::Empty> done);
 
+  void SetModelStage(const auth::Principal& caller, const v1::SetModelStageRequest& request,
+                     Done<v1::Model> done);
+  void GetLineage(const auth::Principal& caller, const v1::GetLineageRequest& request,
+                  Done<v1::GetLineageResponse> done);
+  void ReproduceModel(const auth::Principal& caller, const v1::ReproduceModelRequest& request,
+                      Done<v1::ReproduceModelResponse> done);
+
   absl::StatusOr<ByteSource> DownloadModel(const auth::Principal& caller,
                                            const v1::DownloadModelRequest& request);
 

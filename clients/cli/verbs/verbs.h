@@ -19,6 +19,7 @@ std::vector<Command> RunCommands();
 std::vector<Command> RunControlCommands();
 std::vector<Command> RunTrialsCommands();
 std::vector<Command> ModelCommands();
+std::vector<Command> RegistryCommands();
 std::vector<Command> ClusterCommands();
 std::vector<Command> QueueCommands();
 std::vector<Command> SelfCommands();
