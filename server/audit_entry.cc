@@ -8,11 +8,14 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "base/digest.h"
 #include "base/strings.h"
 #include "beamline/v1/options.pb.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "google/protobuf/timestamp.pb.h"
+#include "store/time.h"
 
 namespace beamline::server {
 namespace {
@@ -42,6 +45,11 @@ bool IsIdentifier(const std::string& text) {
          !absl::StartsWith(text, "bj_");
 }
 
+// The summary is made of what strangers send: seconds may be any number.
+std::string TimeText(const pb::Timestamp& time) {
+  return absl::FormatTime(absl::RFC3339_sec, store::FromProto(time), absl::UTCTimeZone());
+}
+
 void AddFields(const pb::Message& message, const std::string& path, int depth,
                std::vector<std::string>& words);
 
@@ -51,11 +59,13 @@ void AddValue(const pb::Message& message, const pb::FieldDescriptor& field, int 
   const bool repeated = field.is_repeated();
   const auto add = [&](const auto& value) { words.push_back(absl::StrCat(path, "=", value)); };
   switch (field.cpp_type()) {
-    case pb::FieldDescriptor::CPPTYPE_MESSAGE:
-      if (depth >= kMaxDepth) return;
-      return AddFields(repeated ? reflection.GetRepeatedMessage(message, &field, index)
-                                : reflection.GetMessage(message, &field),
-                       path, depth + 1, words);
+    case pb::FieldDescriptor::CPPTYPE_MESSAGE: {
+      const pb::Message& part = repeated ? reflection.GetRepeatedMessage(message, &field, index)
+                                         : reflection.GetMessage(message, &field);
+      if (const auto* time = dynamic_cast<const pb::Timestamp*>(&part)) return add(TimeText(*time));
+      if (depth < kMaxDepth) AddFields(part, path, depth + 1, words);
+      return;
+    }
     case pb::FieldDescriptor::CPPTYPE_STRING: {
       if (field.type() == pb::FieldDescriptor::TYPE_BYTES) return;
       const std::string value = repeated ? reflection.GetRepeatedString(message, &field, index)
@@ -89,7 +99,11 @@ void AddFields(const pb::Message& message, const std::string& path, int depth,
   std::vector<const pb::FieldDescriptor*> fields;
   reflection.ListFields(message, &fields);
   for (const pb::FieldDescriptor* field : fields) {
-    if (field->is_map() || field->name() == "request_id") continue;
+    // The resource has a field of its own in the entry.
+    if (field->is_map() || field->name() == "request_id" ||
+        field->options().GetExtension(v1::resource)) {
+      continue;
+    }
     const std::string name = path.empty() ? field->name() : absl::StrCat(path, ".", field->name());
     const int count = field->is_repeated() ? reflection.FieldSize(message, field) : 1;
     for (int i = 0; i < std::min(count, kMaxRepeated); ++i) {

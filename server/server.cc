@@ -58,6 +58,7 @@ struct Server::Parts {
   // Tidies up until Shutdown.
   void KeepHouse();
   void TidyUp();
+  void StoreLastUses();
   // So that the log, which is kept elsewhere, has hashes that the audit must have.
   void LogAuditHead();
   void Shutdown();
@@ -191,6 +192,7 @@ void Server::Parts::Shutdown() {
   heavy_pool.Stop();
   pool.Stop();
   WriteCalls(context, true, [](const absl::StatusOr<bool>&) {});
+  StoreLastUses();
   coordinator.Stop();
   LogAuditHead();
 }
@@ -227,6 +229,11 @@ void Server::Parts::TidyUp() {
   if (absl::Status status = RemoveExpiredUploads(context); !status.ok()) {
     log::Warning("cannot remove expired uploads: %s", status.ToString());
   }
+  StoreLastUses();
+}
+
+// And what else is due as rarely.
+void Server::Parts::StoreLastUses() {
   coordinator.Submit(
       {.apply = [uses = authenticator.TakeLastUses()](Transaction& tx) -> absl::Status {
          for (const auto& [token, time] : uses) {

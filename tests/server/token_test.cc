@@ -166,6 +166,17 @@ TEST_F(TokenTest, ADisabledUserIsOutWithTheAnswer) {
   Enter(token);
 }
 
+TEST_F(TokenTest, WhenATokenWasLastUsedOutlivesARestart) {
+  const auto token = Create(User("ada"), v1::CreateTokenRequest());
+  clock_.AdvanceMillis(7'000);
+  Enter(token);
+  Restart();
+  const auto listed =
+      Call(server_->auth(), &AuthApi::ListTokens, User("ada"), v1::ListTokensRequest());
+  ASSERT_EQ(listed->tokens_size(), 1);
+  EXPECT_EQ(listed->tokens(0).last_use_time().seconds(), absl::ToUnixSeconds(clock_.Now()));
+}
+
 TEST_F(TokenTest, AnOperatorAlwaysRemains) {
   EXPECT_TRUE(absl::IsFailedPrecondition(Update("root", "disabled", true).status()));
   EXPECT_TRUE(absl::IsFailedPrecondition(Update("root", "operator", false).status()));
