@@ -10,25 +10,46 @@
 namespace beamline::auth {
 namespace {
 
+// The user, as far as the token goes.
+Principal PrincipalOf(const TokenRecord& token, UserRecord user) {
+  Principal principal;
+  principal.kind = Principal::kUser;
+  principal.name = token.user;
+  principal.limited = !token.projects.empty() || token.max_role != v1::ROLE_UNSPECIFIED;
+  principal.is_operator = user.is_operator && !principal.limited;
+  principal.roles = Limit(std::move(user.roles), token.projects, token.max_role);
+  principal.token_projects = token.projects;
+  principal.token_max_role = token.max_role;
+  return principal;
+}
+
 absl::Status NotValid() { return absl::UnauthenticatedError("token is not valid: log in again"); }
 
 }  // namespace
 
 Authenticator::Authenticator(Directory& directory, const Clock& clock, Options options)
-    : directory_(directory), clock_(clock), options_(options) {}
+    : directory_(directory), clock_(clock), options_(options), failures_(clock, options.failures) {}
 
 absl::StatusOr<Principal> Authenticator::Authenticate(std::string_view bearer,
                                                       std::string_view peer) {
   const std::optional<ParsedSecret> parsed = ParseSecret(SecretKind::kToken, bearer);
-  if (!parsed) return NotValid();
+  if (!parsed) {
+    RETURN_IF_ERROR(failures_.Check(peer));
+    failures_.Count(peer);
+    return NotValid();
+  }
   const std::string key = absl::StrCat("t", parsed->id, parsed->hash);
   uint64_t epoch = 0;
   if (std::optional<Principal> known = Recall(key, &epoch)) {
     known->peer = peer;
     return *std::move(known);
   }
+  RETURN_IF_ERROR(failures_.Check(peer));
   ASSIGN_OR_RETURN(const std::optional<TokenRecord> token, directory_.FindToken(parsed->id));
-  if (!token || !HashesEqual(token->hash, parsed->hash)) return NotValid();
+  if (!token || !HashesEqual(token->hash, parsed->hash)) {
+    failures_.Count(peer);
+    return NotValid();
+  }
   if (token->revoked) return absl::UnauthenticatedError("token was revoked: log in again");
   const absl::Time expire_time = token->expire_time.value_or(absl::InfiniteFuture());
   if (expire_time <= clock_.Now()) {
@@ -38,11 +59,11 @@ absl::StatusOr<Principal> Authenticator::Authenticate(std::string_view bearer,
   }
   ASSIGN_OR_RETURN(std::optional<UserRecord> user, directory_.FindUser(token->user));
   if (!user) return NotValid();
-  Principal principal;
-  principal.kind = Principal::kUser;
-  principal.name = token->user;
-  principal.is_operator = user->is_operator;
-  principal.roles = std::move(user->roles);
+  if (user->disabled) {
+    return absl::UnauthenticatedError(
+        absl::StrCat(token->user, " is disabled: ask an operator of the cluster"));
+  }
+  Principal principal = PrincipalOf(*token, *std::move(user));
   principal.token_id = parsed->id;
   Remember(key, epoch, principal, expire_time);
   principal.peer = peer;
@@ -50,6 +71,7 @@ absl::StatusOr<Principal> Authenticator::Authenticate(std::string_view bearer,
 }
 
 absl::StatusOr<Principal> Authenticator::AuthenticateWorker(std::string_view uri,
+                                                            absl::Time expire_time,
                                                             std::string_view peer) {
   constexpr std::string_view kScheme = "beamline:";
   constexpr std::string_view kCollection = "workers/";
@@ -61,6 +83,12 @@ absl::StatusOr<Principal> Authenticator::AuthenticateWorker(std::string_view uri
   principal.kind = Principal::kWorker;
   principal.name = uri.substr(kScheme.size());
   if (principal.name.compare(0, kCollection.size(), kCollection) != 0) return unknown;
+  if (expire_time <= clock_.Now()) {
+    return absl::UnauthenticatedError(
+        absl::StrCat("the certificate of ", principal.name, " expired at ",
+                     absl::FormatTime(absl::RFC3339_sec, expire_time, absl::UTCTimeZone()),
+                     ": remove the folder tls in the worker's state folder and let it join again"));
+  }
   const std::string key = absl::StrCat("w", principal.name);
   uint64_t epoch = 0;
   if (!Recall(key, &epoch)) {

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "auth/directory.h"
+#include "auth/failure_limiter.h"
 #include "auth/principal.h"
 #include "base/clock.h"
 
@@ -27,6 +28,7 @@ class Authenticator {
     absl::Duration cache_lifetime = absl::Seconds(5);
     // Most answers kept, the least recently used go first. Default 4096, about 1 MiB.
     size_t cache_size = 4096;
+    FailureLimiter::Options failures;
   };
 
   // Neither is owned; both outlive this.
@@ -34,15 +36,22 @@ class Authenticator {
   Authenticator(Directory& directory, const Clock& clock, Options options);
 
   // The user who owns the token `bearer` ("bl_..."). `peer` becomes Principal.peer.
-  // UNAUTHENTICATED: malformed, unknown, expired or revoked. Only who holds the right secret is
-  // told that it expired or was revoked; all other cases have one and the same text.
-  // Any other code: the directory failed.
+  // UNAUTHENTICATED: malformed, unknown, expired or revoked, or its user is disabled. Only who
+  // holds the right secret is told which of the last three; all other cases have one and the same
+  // text. RESOURCE_EXHAUSTED: too many came from this address that were none; tokens that were used
+  // in the last seconds are let in nevertheless. Any other code: the directory failed.
   absl::StatusOr<Principal> Authenticate(std::string_view bearer, std::string_view peer);
 
   // The worker whose verified certificate has this URI as subject alternative name, see
-  // WorkerUri in certificate_authority.h. The caller has had the certificate verified.
-  // UNAUTHENTICATED: no such URI, or the worker is not known (any more).
-  absl::StatusOr<Principal> AuthenticateWorker(std::string_view uri, std::string_view peer);
+  // WorkerUri in certificate_authority.h, and is good until `expire_time`. The caller has had the
+  // certificate verified when the connection was made, which may be long ago.
+  // UNAUTHENTICATED: no such URI, the worker is not known (any more), or its certificate has
+  // expired meanwhile.
+  absl::StatusOr<Principal> AuthenticateWorker(std::string_view uri, absl::Time expire_time,
+                                               std::string_view peer);
+
+  // For secrets that others check: join tokens.
+  FailureLimiter& failures() { return failures_; }
 
   // Call after every committed change of users, tokens, members or workers, before it is
   // acknowledged: from then on nobody gets an answer from before the change.
@@ -75,6 +84,7 @@ class Authenticator {
   Directory& directory_;
   const Clock& clock_;
   const Options options_;
+  FailureLimiter failures_;
 
   // std::mutex and not Abseil's, whose lock ThreadSanitizer does not see in Debian's build.
   std::mutex mutex_;

@@ -24,6 +24,8 @@ constexpr size_t kMaxPemBytes = size_t{1} << 16;
 constexpr size_t kMaxRequestBytes = size_t{1} << 14;
 // Certificates begin this long ago, for machines whose clocks are behind.
 constexpr absl::Duration kSkew = absl::Hours(1);
+// And never longer ago than this part of their life: what renews them looks at how much is over.
+constexpr int kSkewParts = 24;
 
 // The file's text; empty if there is no such file.
 absl::StatusOr<std::string> ReadIfThere(const std::string& path) {
@@ -77,13 +79,13 @@ std::string WorkerUri(std::string_view worker) { return absl::StrCat("beamline:"
 
 absl::StatusOr<CertificateAuthority> CertificateAuthority::Open(
     const std::string& folder, const std::vector<std::string>& server_names, const Clock& clock,
-    Random& random) {
+    Random& random, absl::Duration worker_lifetime) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) {
     return absl::InternalError(absl::StrCat("cannot make ", folder, ": ", error.message()));
   }
-  CertificateAuthority authority(clock, random);
+  CertificateAuthority authority(clock, random, worker_lifetime);
   ASSIGN_OR_RETURN(const std::vector<std::string> names, AllNames(server_names));
   RETURN_IF_ERROR(authority.LoadRoot(folder));
   RETURN_IF_ERROR(authority.LoadServer(folder, names));
@@ -182,8 +184,8 @@ absl::StatusOr<std::string> CertificateAuthority::SignWorkerRequest(std::string_
   spec.kind = CertificateSpec::kWorker;
   spec.common_name = worker.substr(worker.rfind('/') + 1, 64);
   spec.names = {absl::StrCat("URI:", WorkerUri(worker))};
-  spec.not_before = clock_->Now() - kSkew;
-  spec.not_after = clock_->Now() + kWorkerLifetime;
+  spec.not_before = clock_->Now() - std::min(kSkew, worker_lifetime_ / kSkewParts);
+  spec.not_after = clock_->Now() + worker_lifetime_;
   const openssl::KeyPtr root_key = ParseKey(root_key_);
   const openssl::CertificatePtr root = ParseCertificate(root_certificate_);
   ASSIGN_OR_RETURN(const openssl::CertificatePtr certificate,

@@ -20,7 +20,8 @@ std::string WorkerUri(std::string_view worker);
 // Immutable after Open; thread-safe if the Clock and Random are.
 class CertificateAuthority {
  public:
-  // Worker certificates are valid this long. Workers that stay away longer must join again.
+  // Worker certificates are valid this long, unless Open is told otherwise. Workers renew theirs in
+  // time; those that stay away longer must join again.
   static constexpr absl::Duration kWorkerLifetime = absl::Hours(24 * 30);
   static constexpr absl::Duration kServerLifetime = absl::Hours(24 * 397);
   static constexpr absl::Duration kRootLifetime = absl::Hours(24 * 3650);
@@ -34,9 +35,9 @@ class CertificateAuthority {
   // FAILED_PRECONDITION: ca.pem without its key, or the two do not belong together, or the root
   // has expired; the message says what to do. INVALID_ARGUMENT: a server name is neither host name
   // nor address. INTERNAL: a file cannot be read or written.
-  static absl::StatusOr<CertificateAuthority> Open(const std::string& folder,
-                                                   const std::vector<std::string>& server_names,
-                                                   const Clock& clock, Random& random);
+  static absl::StatusOr<CertificateAuthority> Open(
+      const std::string& folder, const std::vector<std::string>& server_names, const Clock& clock,
+      Random& random, absl::Duration worker_lifetime = kWorkerLifetime);
 
   // PEM of the root: what clients trust.
   const std::string& root_certificate() const { return root_certificate_; }
@@ -44,21 +45,23 @@ class CertificateAuthority {
   // Secret.
   const std::string& server_key() const { return server_key_; }
 
-  // A client certificate for `worker` ("workers/W"), PEM, valid from now for kWorkerLifetime.
-  // Takes only the public key from `request` (PKCS #10, PEM, at most 16 KiB); subject and names are
-  // set here. INVALID_ARGUMENT: not a request, its signature does not match, or its key is not
-  // EC P-256.
+  // A client certificate for `worker` ("workers/W"), PEM, valid from now for the lifetime of
+  // workers' certificates. Takes only the public key from `request` (PKCS #10, PEM, at most 16
+  // KiB); subject and names are set here. INVALID_ARGUMENT: not a request, its signature does not
+  // match, or its key is not EC P-256.
   absl::StatusOr<std::string> SignWorkerRequest(std::string_view request,
                                                 std::string_view worker) const;
 
  private:
-  CertificateAuthority(const Clock& clock, Random& random) : clock_(&clock), random_(&random) {}
+  CertificateAuthority(const Clock& clock, Random& random, absl::Duration worker_lifetime)
+      : clock_(&clock), random_(&random), worker_lifetime_(worker_lifetime) {}
 
   absl::Status LoadRoot(const std::string& folder);
   absl::Status LoadServer(const std::string& folder, const std::vector<std::string>& names);
 
   const Clock* clock_;
   Random* random_;
+  absl::Duration worker_lifetime_;
   std::string root_key_;
   std::string root_certificate_;
   std::string server_certificate_;

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -19,6 +20,10 @@ struct TokenRecord {
   std::string hash;
   std::optional<absl::Time> expire_time;
   bool revoked = false;
+  // Ids of the only projects that it is for; empty: all of its user's.
+  std::set<std::string> projects = {};
+  // ROLE_UNSPECIFIED: its user's own.
+  v1::Role max_role = v1::ROLE_UNSPECIFIED;
 };
 
 // What a user may do.
@@ -26,6 +31,8 @@ struct UserRecord {
   bool is_operator = false;
   // By project id.
   std::map<std::string, v1::Role> roles;
+  // None of its tokens is accepted.
+  bool disabled = false;
 };
 
 // Implementations are thread-safe and may block on disk. A thing that does not exist is an empty

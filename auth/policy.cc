@@ -8,6 +8,7 @@
 #include "base/ids.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "beamline/v1/audit.pb.h"
 #include "beamline/v1/cluster.pb.h"
 #include "beamline/v1/dataset.pb.h"
 #include "beamline/v1/model.pb.h"
@@ -114,7 +115,7 @@ std::vector<const pb::ServiceDescriptor*> Policy::Services() {
   for (const pb::Descriptor* message :
        {v1::Project::descriptor(), v1::Dataset::descriptor(), v1::Pipeline::descriptor(),
         v1::Run::descriptor(), v1::Model::descriptor(), v1::Worker::descriptor(),
-        v1::Attempt::descriptor()}) {
+        v1::Attempt::descriptor(), v1::AuditEntry::descriptor()}) {
     for (int i = 0; i < message->file()->service_count(); ++i) {
       services.push_back(message->file()->service(i));
     }
@@ -132,6 +133,10 @@ Policy::Policy(const std::vector<const pb::ServiceDescriptor*>& services) {
       rule.permission = method->options().GetExtension(v1::permission);
       rule.request = method->input_type();
       if (rule.permission == v1::PERMISSION_UNSPECIFIED) continue;
+      const auto effect = method->options().idempotency_level();
+      rule.changes = effect != pb::MethodOptions::NO_SIDE_EFFECTS;
+      rule.routine =
+          rule.permission == v1::PERMISSION_WORKER && effect == pb::MethodOptions::IDEMPOTENT;
       if (RoleFor(rule.permission) != v1::ROLE_UNSPECIFIED) {
         rule.resource = ResourceField(rule.request);
         if (rule.resource == nullptr) continue;

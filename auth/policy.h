@@ -27,6 +27,10 @@ struct Rule {
   // The field that names the resource; null unless `permission` is a PERMISSION_PROJECT_*.
   const google::protobuf::FieldDescriptor* resource = nullptr;
   const google::protobuf::Descriptor* request = nullptr;
+  // It does more than read, see options.proto.
+  bool changes = false;
+  // It is what workers do all the time: the audit has only refusals of it.
+  bool routine = false;
 };
 
 // Immutable after construction, thread-safe.

@@ -17,6 +17,8 @@ absl::StatusOr<std::optional<TokenRecord>> StoreDirectory::FindToken(const std::
   record.hash = stored->secret_hash;
   if (stored->expire_time != absl::InfiniteFuture()) record.expire_time = stored->expire_time;
   record.revoked = stored->revoked;
+  record.projects = {stored->projects.begin(), stored->projects.end()};
+  record.max_role = stored->max_role;
   return std::optional<TokenRecord>(record);
 }
 
@@ -25,7 +27,8 @@ absl::StatusOr<std::optional<UserRecord>> StoreDirectory::FindUser(const std::st
   absl::StatusOr<store::Identity> stored = store::GetIdentity(reader, store::IdOf(user));
   if (absl::IsNotFound(stored.status())) return std::optional<UserRecord>();
   RETURN_IF_ERROR(stored.status());
-  return std::optional<UserRecord>({stored->user.operator_(), std::move(stored->roles)});
+  return std::optional<UserRecord>(
+      {stored->user.operator_(), std::move(stored->roles), stored->user.disabled()});
 }
 
 absl::StatusOr<bool> StoreDirectory::IsWorker(const std::string& worker) {

@@ -67,4 +67,20 @@ absl::StatusOr<KeyAndRequest> MakeKeyAndRequest(std::string_view common_name) {
   return made;
 }
 
+absl::StatusOr<Validity> ValidityOf(std::string_view certificate_pem) {
+  const openssl::BioPtr bio(
+      BIO_new_mem_buf(certificate_pem.data(), static_cast<int>(certificate_pem.size())));
+  const openssl::CertificatePtr certificate(
+      bio == nullptr ? nullptr : PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+  ERR_clear_error();
+  tm begin = {};
+  tm end = {};
+  if (certificate == nullptr ||
+      ASN1_TIME_to_tm(X509_get0_notBefore(certificate.get()), &begin) != 1 ||
+      ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &end) != 1) {
+    return absl::InvalidArgumentError("this is no certificate in PEM form");
+  }
+  return Validity{absl::FromTM(begin, absl::UTCTimeZone()), absl::FromTM(end, absl::UTCTimeZone())};
+}
+
 }  // namespace beamline

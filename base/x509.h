@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 namespace beamline {
 
@@ -19,5 +20,14 @@ struct KeyAndRequest {
 // authority may well choose another). InvalidArgument if the name is too long or empty, Internal if
 // OpenSSL fails. Takes about a millisecond.
 absl::StatusOr<KeyAndRequest> MakeKeyAndRequest(std::string_view common_name);
+
+// From when until when a certificate is good.
+struct Validity {
+  absl::Time begin;
+  absl::Time end;
+};
+
+// InvalidArgument if `certificate_pem` holds no certificate. Of several the first counts.
+absl::StatusOr<Validity> ValidityOf(std::string_view certificate_pem);
 
 }  // namespace beamline

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
 #include "google/rpc/error_details.pb.h"
+#include "store/time.h"
 
 namespace beamline::server {
 
@@ -11,6 +12,16 @@ absl::Status BadField(std::string_view field, std::string_view description) {
   FieldErrors errors;
   errors.Add(field, description);
   return errors.ToStatus();
+}
+
+absl::StatusOr<absl::Time> ReadTime(std::string_view field,
+                                    const google::protobuf::Timestamp& time) {
+  constexpr int64_t kLastSecond = 253'402'300'799;  // the end of the year 9999
+  if (time.seconds() < 0 || time.seconds() > kLastSecond || time.nanos() < 0 ||
+      time.nanos() > 999'999'999) {
+    return BadField(field, "is no valid time");
+  }
+  return store::FromProto(time);
 }
 
 void FieldErrors::Add(std::string_view field, std::string_view description) {

@@ -8,11 +8,18 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "google/protobuf/timestamp.pb.h"
 
 namespace beamline::server {
 
 // InvalidArgument: `field` is the path of a request's field ("source.size_bytes").
 absl::Status BadField(std::string_view field, std::string_view description);
+
+// The time that `field` of a request holds. InvalidArgument if it is none between 1970 and 9999.
+absl::StatusOr<absl::Time> ReadTime(std::string_view field,
+                                    const google::protobuf::Timestamp& time);
 
 // Collects all that is wrong with a request, so that the caller hears it at once. Not thread-safe.
 class FieldErrors {

@@ -1,30 +1,20 @@
 #include "server/idempotency.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
-#include "base/digest.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
-#include "google/protobuf/io/coded_stream.h"
-#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "server/audit_entry.h"
 #include "server/errors.h"
+#include "store/audit.h"
 #include "store/requests.h"
+#include "store/time.h"
 
 namespace beamline::server {
 namespace {
 
 constexpr size_t kMaxRequestIdLength = 64;
-
-// Maps have no order of their own; this gives equal requests equal bytes.
-std::string DigestOf(const google::protobuf::Message& request) {
-  std::string bytes;
-  {
-    google::protobuf::io::StringOutputStream out(&bytes);
-    google::protobuf::io::CodedOutputStream coded(&out);
-    coded.SetSerializationDeterministic(true);
-    request.SerializeToCodedStream(&coded);
-  }
-  return Sha256Hex(bytes);
-}
 
 }  // namespace
 
@@ -41,7 +31,7 @@ absl::StatusOr<bool> FindAnswer(Transaction& transaction, const Mutation& mutati
       store::GetRequest(transaction.store(), mutation.caller.name, mutation.request_id);
   if (absl::IsNotFound(stored.status())) return false;
   RETURN_IF_ERROR(stored.status());
-  if (stored->method != mutation.method || stored->digest != DigestOf(mutation.request)) {
+  if (stored->method != mutation.method || stored->digest != RequestDigest(mutation.request)) {
     return absl::AlreadyExistsError(
         absl::StrCat("request_id \"", A(mutation.request_id),
                      "\" was used for another request: choose a new one for each call"));
@@ -52,20 +42,23 @@ absl::StatusOr<bool> FindAnswer(Transaction& transaction, const Mutation& mutati
   return true;
 }
 
+absl::Status Audit(Transaction& transaction, const Mutation& mutation) {
+  v1::AuditEntry entry = MakeAuditEntry(mutation.caller, mutation.method, mutation.request);
+  entry.set_resource(std::string(mutation.resource));
+  *entry.mutable_time() = store::ToProto(transaction.now());
+  RETURN_IF_ERROR(store::AppendAudit(transaction.store(), std::move(entry)));
+  if (mutation.caller.call != nullptr) mutation.caller.call->Written();
+  return absl::OkStatus();
+}
+
 absl::Status KeepAnswer(Transaction& transaction, const Mutation& mutation,
                         const google::protobuf::Message& answer) {
-  RETURN_IF_ERROR(
-      store::AppendAudit(transaction.store(), {.time = transaction.now(),
-                                               .principal = mutation.caller.name,
-                                               .method = std::string(mutation.method),
-                                               .resource = std::string(mutation.resource),
-                                               .code = absl::StatusCode::kOk,
-                                               .peer = mutation.caller.peer}));
+  RETURN_IF_ERROR(Audit(transaction, mutation));
   if (mutation.request_id.empty()) return absl::OkStatus();
   return store::InsertRequest(transaction.store(), {.principal = mutation.caller.name,
                                                     .request_id = std::string(mutation.request_id),
                                                     .method = std::string(mutation.method),
-                                                    .digest = DigestOf(mutation.request),
+                                                    .digest = RequestDigest(mutation.request),
                                                     .response = answer.SerializeAsString(),
                                                     .create_time = transaction.now()});
 }

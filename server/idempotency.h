@@ -34,6 +34,10 @@ absl::Status CheckRequestId(std::string_view request_id);
 absl::StatusOr<bool> FindAnswer(Transaction& transaction, const Mutation& mutation,
                                 google::protobuf::Message& answer);
 
+// Appends the call to the audit, as one that was answered OK: in the transaction of what it
+// changes, so that whatever is acknowledged is there.
+absl::Status Audit(Transaction& transaction, const Mutation& mutation);
+
 // Records the answer (if there is a request_id) and the call in the audit.
 absl::Status KeepAnswer(Transaction& transaction, const Mutation& mutation,
                         const google::protobuf::Message& answer);

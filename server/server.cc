@@ -18,6 +18,7 @@
 #include "base/status_macros.h"
 #include "server/api/upload.h"
 #include "server/backup.h"
+#include "server/call_log.h"
 #include "server/coordinator.h"
 #include "server/event_bus.h"
 #include "server/folder_lock.h"
@@ -25,6 +26,7 @@
 #include "server/unused_blobs.h"
 #include "server/work_pool.h"
 #include "server/worker_sessions.h"
+#include "store/audit.h"
 #include "store/blob_store.h"
 #include "store/identity.h"
 #include "store/requests.h"
@@ -62,6 +64,9 @@ struct Server::Parts {
   // What one of the threads would do next. False: nothing.
   bool RunOne(size_t thread);
   void TidyUp();
+  void StoreLastUses();
+  // So that the log, which is kept elsewhere, has hashes that the audit must have.
+  void LogAuditHead();
   void Shutdown();
 
   const Clock& clock;
@@ -72,6 +77,7 @@ struct Server::Parts {
   const auth::CertificateAuthority authority;
   auth::StoreDirectory directory;
   auth::Authenticator authenticator;
+  CallLog calls;
   EventBus bus;
   WorkPool pool;
   WorkPool heavy_pool;
@@ -86,6 +92,7 @@ struct Server::Parts {
   ModelApi models;
   ClusterApi cluster;
   WorkerApi workers;
+  AuditApi audit;
 
   std::mutex mutex;
   std::condition_variable changed;
@@ -108,7 +115,8 @@ Server::Parts::Parts(ServerOptions& options, UniqueFd lock_fd, std::unique_ptr<s
       uploads(std::move(upload_files)),
       authority(std::move(certificate_authority)),
       directory(*store),
-      authenticator(directory, clock),
+      authenticator(directory, clock, {.failures = options.failures}),
+      calls(clock),
       pool(options.own_threads ? kShortThreads : 0, kMaxWaitingWork),
       heavy_pool(options.own_threads ? options.heavy_threads : 0, kMaxWaitingHeavyWork),
       sessions(*store, clock, options.scheduler.lease_ms, options.limits.max_hold_ms),
@@ -125,6 +133,7 @@ Server::Parts::Parts(ServerOptions& options, UniqueFd lock_fd, std::unique_ptr<s
               .pool = pool,
               .heavy_pool = heavy_pool,
               .authenticator = authenticator,
+              .calls = calls,
               .authority = authority,
               .clock = clock,
               .random = random,
@@ -136,7 +145,8 @@ Server::Parts::Parts(ServerOptions& options, UniqueFd lock_fd, std::unique_ptr<s
       runs(context),
       models(context),
       cluster(context),
-      workers(context) {
+      workers(context),
+      audit(context) {
   coordinator.Add(sessions);
 }
 
@@ -149,8 +159,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Open(ServerOptions options, cons
   ASSIGN_OR_RETURN(auto store, store::Store::Open(folder + "/beamline.db"));
   ASSIGN_OR_RETURN(store::BlobStore blobs, store::BlobStore::Open(folder + "/blobs"));
   ASSIGN_OR_RETURN(store::UploadFiles uploads, store::UploadFiles::Open(folder + "/uploads"));
-  ASSIGN_OR_RETURN(auto authority, auth::CertificateAuthority::Open(
-                                       folder + "/tls", options.server_names, clock, random));
+  ASSIGN_OR_RETURN(auto authority,
+                   auth::CertificateAuthority::Open(folder + "/tls", options.server_names, clock,
+                                                    random, options.worker_certificate_lifetime));
   auto parts = std::make_unique<Parts>(options, std::move(lock), std::move(store), std::move(blobs),
                                        std::move(uploads), std::move(authority), clock, random);
   RETURN_IF_ERROR(parts->coordinator.Start(RestoreScheduler));
@@ -172,6 +183,8 @@ RunApi& Server::runs() { return parts_->runs; }
 ModelApi& Server::models() { return parts_->models; }
 ClusterApi& Server::cluster() { return parts_->cluster; }
 WorkerApi& Server::workers() { return parts_->workers; }
+AuditApi& Server::audit() { return parts_->audit; }
+CallLog& Server::calls() { return parts_->calls; }
 auth::Authenticator& Server::authenticator() { return parts_->authenticator; }
 const auth::CertificateAuthority& Server::authority() const { return parts_->authority; }
 
@@ -213,7 +226,10 @@ void Server::Parts::Shutdown() {
   // What the pools still do may end with a command, so the coordinator goes after them.
   heavy_pool.Stop();
   pool.Stop();
+  WriteCalls(context, true, [](const absl::StatusOr<bool>&) {});
+  StoreLastUses();
   coordinator.Stop();
+  LogAuditHead();
 }
 
 void Server::Parts::KeepHouse() {
@@ -228,8 +244,12 @@ void Server::Parts::KeepHouse() {
 
 void Server::Parts::KeepHouse(int round) {
   store->Checkpoint();
+  WriteCalls(context, false, [](const absl::StatusOr<bool>&) {});
   if (round % kRarely == 0) TidyUp();
-  if (round % kVeryRarely == 0) RemoveUnusedBlobs(context);
+  if (round % kVeryRarely == 0) {
+    RemoveUnusedBlobs(context);
+    LogAuditHead();
+  }
 }
 
 bool Server::Parts::KeepHouseIfDue() {
@@ -239,10 +259,27 @@ bool Server::Parts::KeepHouseIfDue() {
   return true;
 }
 
+void Server::Parts::LogAuditHead() {
+  const auto head = [&]() -> absl::StatusOr<store::AuditHead> {
+    ASSIGN_OR_RETURN(const store::Reader reader, store->Read());
+    return store::GetAuditHead(reader);
+  }();
+  if (head.ok()) {
+    log::Info("audit: %d entries, head %s", head->sequence, head->hash);
+  } else {
+    log::Warning("cannot read the audit: %s", head.status().ToString());
+  }
+}
+
 void Server::Parts::TidyUp() {
   if (absl::Status status = RemoveExpiredUploads(context); !status.ok()) {
     log::Warning("cannot remove expired uploads: %s", status.ToString());
   }
+  StoreLastUses();
+}
+
+// And what else is due as rarely.
+void Server::Parts::StoreLastUses() {
   coordinator.Submit(
       {.apply = [uses = authenticator.TakeLastUses()](Transaction& tx) -> absl::Status {
          for (const auto& [token, time] : uses) {

@@ -15,9 +15,13 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "auth/certificate_authority.h"
+#include "auth/failure_limiter.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "scheduler/scheduler.h"
+#include "server/api/audit_api.h"
 #include "server/api/auth_api.h"
 #include "server/api/cluster_api.h"
 #include "server/api/context.h"
@@ -35,12 +39,16 @@ struct ServerOptions {
   std::string state_folder;
   // Names and addresses under which clients reach the server, besides those of this machine.
   std::vector<std::string> server_names;
+  // How long certificates of workers are good. They renew theirs after two thirds of it.
+  absl::Duration worker_certificate_lifetime = auth::CertificateAuthority::kWorkerLifetime;
   Limits limits;
   scheduler::Options scheduler = {.preemption = true};
   // Threads for reading data sets and predicting. Default 2.
   int heavy_threads = 2;
   // Off, for the simulation: the server has no threads, and nothing happens but in RunOne.
   bool own_threads = true;
+  // How wrong secrets are slowed down.
+  auth::FailureLimiter::Options failures;
   // Called once, on any thread, when the database has failed: nothing is acknowledged from then
   // on, and the process should end. Default: nothing.
   absl::AnyInvocable<void(absl::Status)> on_fatal;
@@ -71,7 +79,10 @@ class Server {
   ModelApi& models();
   ClusterApi& cluster();
   WorkerApi& workers();
+  AuditApi& audit();
 
+  // For the gate: what becomes of calls that no transaction writes into the audit.
+  CallLog& calls();
   // Who callers are. Forgets by itself what changes through the APIs.
   auth::Authenticator& authenticator();
   // For the listener's certificate and for clients' trust.

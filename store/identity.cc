@@ -1,6 +1,8 @@
 #include "store/identity.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "store/rows.h"
@@ -18,11 +20,16 @@ v1::User ReadUser(const Row& row) {
   user.set_name(absl::StrCat("users/", A(row.Text(0))));
   user.set_operator_(row.Int(1) != 0);
   *user.mutable_create_time() = ToProto(absl::FromUnixMicros(row.Int(2)));
+  user.set_service_account(row.Int(3) != 0);
+  user.set_disabled(row.Int(4) != 0);
   return user;
 }
 
+constexpr char kUserColumns[] = "id, is_operator, create_time, service_account, disabled";
+
 constexpr char kTokenColumns[] =
-    "id, user, secret_hash, description, create_time, expire_time, last_use_time, revoked";
+    "id, user, secret_hash, description, create_time, expire_time, last_use_time, revoked, "
+    "projects, max_role";
 
 StoredToken ReadToken(const Row& row) {
   return {.id = std::string(row.Text(0)),
@@ -32,7 +39,9 @@ StoredToken ReadToken(const Row& row) {
           .create_time = absl::FromUnixMicros(row.Int(4)),
           .expire_time = TimeOr(row, 5, absl::InfiniteFuture()),
           .last_use_time = TimeOr(row, 6, absl::InfinitePast()),
-          .revoked = row.Int(7) != 0};
+          .revoked = row.Int(7) != 0,
+          .projects = absl::StrSplit(A(row.Text(8)), ' ', absl::SkipEmpty()),
+          .max_role = static_cast<v1::Role>(row.Int(9))};
 }
 
 }  // namespace
@@ -44,7 +53,7 @@ std::string_view IdOf(std::string_view name) {
 
 absl::StatusOr<v1::User> GetUser(const View& view, std::string_view user) {
   return One<v1::User>(view, absl::StrCat("user ", A(user)),
-                       "SELECT id, is_operator, create_time FROM users WHERE id = ?1", ReadUser,
+                       absl::StrCat("SELECT ", kUserColumns, " FROM users WHERE id = ?1"), ReadUser,
                        user);
 }
 
@@ -85,6 +94,14 @@ absl::StatusOr<v1::Project> GetProject(const View& view, std::string_view projec
                                  "SELECT message FROM projects WHERE id = ?1", project);
 }
 
+absl::StatusOr<int64_t> CountOperators(const View& view) {
+  int64_t count = 0;
+  RETURN_IF_ERROR(
+      view.connection().Query("SELECT count(*) FROM users WHERE is_operator = 1 AND disabled = 0",
+                              [&](const Row& row) { count = row.Int(0); }));
+  return count;
+}
+
 absl::StatusOr<v1::Role> GetRole(const View& view, std::string_view project,
                                  std::string_view user) {
   v1::Role role = v1::ROLE_UNSPECIFIED;
@@ -96,10 +113,9 @@ absl::StatusOr<v1::Role> GetRole(const View& view, std::string_view project,
 
 absl::StatusOr<std::vector<v1::User>> ListUsers(const View& view, std::string_view after,
                                                 int64_t limit) {
-  return Many<v1::User>(view,
-                        "SELECT id, is_operator, create_time FROM users WHERE id > ?1 "
-                        "ORDER BY id LIMIT ?2",
-                        ReadUser, after, limit);
+  return Many<v1::User>(
+      view, absl::StrCat("SELECT ", kUserColumns, " FROM users WHERE id > ?1 ORDER BY id LIMIT ?2"),
+      ReadUser, after, limit);
 }
 
 absl::StatusOr<std::vector<StoredToken>> ListTokens(const View& view, std::string_view user) {
@@ -133,11 +149,21 @@ absl::StatusOr<std::vector<v1::Member>> ListMembers(const View& view, std::strin
       project);
 }
 
-absl::Status InsertUser(Writer& writer, std::string_view user, bool is_operator, absl::Time now) {
+absl::Status InsertUser(Writer& writer, std::string_view user, bool is_operator, absl::Time now,
+                        bool service_account) {
   return writer.connection()
-      .Execute("INSERT INTO users (id, is_operator, create_time) VALUES (?1, ?2, ?3)", user,
-               is_operator, absl::ToUnixMicros(now))
+      .Execute(
+          "INSERT INTO users (id, is_operator, create_time, service_account) "
+          "VALUES (?1, ?2, ?3, ?4)",
+          user, is_operator, absl::ToUnixMicros(now), service_account)
       .status();
+}
+
+absl::Status UpdateUser(Writer& writer, const v1::User& user) {
+  const std::string_view id = IdOf(user.name());
+  return Changed(writer, absl::StrCat("user ", A(id)),
+                 "UPDATE users SET is_operator = ?2, disabled = ?3 WHERE id = ?1", id,
+                 user.operator_(), user.disabled());
 }
 
 absl::Status InsertProject(Writer& writer, const v1::Project& project, absl::Time now) {
@@ -153,10 +179,12 @@ absl::Status InsertToken(Writer& writer, const StoredToken& token) {
   return writer.connection()
       .Execute(
           "INSERT INTO tokens (id, user, secret_hash, description, create_time, expire_time, "
-          "last_use_time, revoked) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+          "last_use_time, revoked, projects, max_role) "
+          "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
           token.id, token.user, Bytes{token.secret_hash}, token.description,
           absl::ToUnixMicros(token.create_time), ToMicros(token.expire_time),
-          ToMicros(token.last_use_time), token.revoked)
+          ToMicros(token.last_use_time), token.revoked, absl::StrJoin(token.projects, " "),
+          static_cast<int64_t>(token.max_role))
       .status();
 }
 

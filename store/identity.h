@@ -32,6 +32,10 @@ struct StoredToken {
   // absl::InfinitePast(): not used yet.
   absl::Time last_use_time = absl::InfinitePast();
   bool revoked = false;
+  // Ids of the only projects that it is for; empty: all of its user's.
+  std::vector<std::string> projects = {};
+  // ROLE_UNSPECIFIED: its user's own.
+  v1::Role max_role = v1::ROLE_UNSPECIFIED;
 };
 
 struct JoinToken {
@@ -56,6 +60,8 @@ absl::StatusOr<Identity> GetIdentity(const View& view, std::string_view user);
 absl::StatusOr<StoredToken> GetToken(const View& view, std::string_view token);
 absl::StatusOr<JoinToken> GetJoinToken(const View& view, std::string_view join_token);
 absl::StatusOr<v1::Project> GetProject(const View& view, std::string_view project);
+// Operators who are not disabled.
+absl::StatusOr<int64_t> CountOperators(const View& view);
 // ROLE_UNSPECIFIED if the user is not a member.
 absl::StatusOr<v1::Role> GetRole(const View& view, std::string_view project, std::string_view user);
 
@@ -69,7 +75,10 @@ absl::StatusOr<std::vector<v1::Project>> ListProjects(const View& view, std::str
 absl::StatusOr<std::vector<v1::Member>> ListMembers(const View& view, std::string_view project);
 
 // AlreadyExists if the id is taken.
-absl::Status InsertUser(Writer& writer, std::string_view user, bool is_operator, absl::Time now);
+absl::Status InsertUser(Writer& writer, std::string_view user, bool is_operator, absl::Time now,
+                        bool service_account = false);
+// Whether it is an operator, and disabled. NotFound if there is no such user.
+absl::Status UpdateUser(Writer& writer, const v1::User& user);
 absl::Status InsertProject(Writer& writer, const v1::Project& project, absl::Time now);
 // FailedPrecondition if the user does not exist.
 absl::Status InsertToken(Writer& writer, const StoredToken& token);

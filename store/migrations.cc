@@ -4,21 +4,31 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "store/audit.h"
 #include "store/schema_v1.h"
 #include "store/schema_v2.h"
 #include "store/schema_v3.h"
 #include "store/schema_v4.h"
+#include "store/schema_v5.h"
 
 namespace beamline::store {
 namespace {
 
-constexpr Migration kMigrations[] = {{kSchemaV1}, {kSchemaV2}, {kSchemaV3}, {kSchemaV4}};
+constexpr Migration kMigrations[] = {
+    {kSchemaV1}, {kSchemaV2}, {kSchemaV3}, {kSchemaV4}, {kSchemaV5, ChainOldAudit}};
 
 absl::StatusOr<int64_t> Pragma(Connection& connection, const char* name) {
   int64_t value = 0;
   RETURN_IF_ERROR(
       connection.Query(absl::StrCat("PRAGMA ", name), [&](const Row& row) { value = row.Int(0); }));
   return value;
+}
+
+absl::Status Take(Connection& connection, const Migration& migration, int64_t version) {
+  RETURN_IF_ERROR(connection.Script(absl::StrCat("BEGIN IMMEDIATE;", migration.sql)));
+  if (migration.then != nullptr) RETURN_IF_ERROR(migration.then(connection));
+  return connection.Script(absl::StrCat("PRAGMA application_id = ", kApplicationId,
+                                        ";PRAGMA user_version = ", version, ";COMMIT;"));
 }
 
 }  // namespace
@@ -45,9 +55,7 @@ absl::Status Migrate(Connection& connection, std::span<const Migration> migratio
         newest, ": start the newer version of the server that wrote it"));
   }
   for (int64_t next = version + 1; next <= newest; ++next) {
-    const absl::Status status = connection.Script(absl::StrCat(
-        "BEGIN IMMEDIATE;", migrations[static_cast<size_t>(next - 1)].sql,
-        ";PRAGMA application_id = ", kApplicationId, ";PRAGMA user_version = ", next, ";COMMIT;"));
+    const absl::Status status = Take(connection, migrations[static_cast<size_t>(next - 1)], next);
     if (!status.ok()) {
       if (connection.InTransaction()) RETURN_IF_ERROR(connection.Script("ROLLBACK;"));
       return absl::Status(status.code(), absl::StrCat("migration of the database to version ", next,

@@ -16,6 +16,8 @@ inline constexpr int64_t kApplicationId = 0x626c6d6e;
 // has been released: later changes are further steps.
 struct Migration {
   const char* sql;
+  // What SQL cannot do, after it and in the same transaction; null: nothing.
+  absl::Status (*then)(Connection& connection) = nullptr;
 };
 
 // All of them, oldest first.

@@ -38,14 +38,4 @@ absl::StatusOr<int64_t> DeleteRequestsBefore(Writer& writer, absl::Time before) 
       absl::ToUnixMicros(before));
 }
 
-absl::Status AppendAudit(Writer& writer, const AuditEntry& entry) {
-  return writer.connection()
-      .Execute(
-          "INSERT INTO audit (time, principal, method, resource, code, peer) "
-          "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-          absl::ToUnixMicros(entry.time), entry.principal, entry.method, entry.resource,
-          static_cast<int64_t>(entry.code), entry.peer)
-      .status();
-}
-
 }  // namespace beamline::store

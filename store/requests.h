@@ -1,4 +1,4 @@
-// First answers to calls that carried a request_id, and who did what.
+// First answers to calls that carried a request_id.
 #pragma once
 
 #include <cstdint>
@@ -30,17 +30,5 @@ absl::StatusOr<StoredRequest> GetRequest(const View& view, std::string_view prin
 absl::Status InsertRequest(Writer& writer, const StoredRequest& request);
 // Forgets what is older than `before`; at most 1000 at once. Returns how many.
 absl::StatusOr<int64_t> DeleteRequestsBefore(Writer& writer, absl::Time before);
-
-// A call that changed something, or was refused.
-struct AuditEntry {
-  absl::Time time;
-  std::string principal;
-  std::string method;
-  std::string resource;
-  absl::StatusCode code = absl::StatusCode::kOk;
-  std::string peer;
-};
-
-absl::Status AppendAudit(Writer& writer, const AuditEntry& entry);
 
 }  // namespace beamline::store

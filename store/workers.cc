@@ -49,4 +49,11 @@ absl::Status UpdateWorker(Writer& writer, const StoredWorker& worker) {
                  Bytes{worker.message.SerializeAsString()});
 }
 
+absl::Status SetWorkerCertificate(Writer& writer, std::string_view worker,
+                                  std::string_view certificate_digest) {
+  return Changed(writer, absl::StrCat("worker ", A(worker)),
+                 "UPDATE workers SET certificate_digest = ?2 WHERE id = ?1", worker,
+                 certificate_digest);
+}
+
 }  // namespace beamline::store

@@ -36,5 +36,8 @@ absl::StatusOr<std::vector<StoredWorker>> ListWorkers(const View& view);
 absl::Status InsertWorker(Writer& writer, const StoredWorker& worker);
 // Session, draining and message. NotFound if it never joined.
 absl::Status UpdateWorker(Writer& writer, const StoredWorker& worker);
+// The digest of the certificate that it was given last. NotFound if it never joined.
+absl::Status SetWorkerCertificate(Writer& writer, std::string_view worker,
+                                  std::string_view certificate_digest);
 
 }  // namespace beamline::store

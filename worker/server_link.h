@@ -34,6 +34,14 @@ class ServerLink {
                              Done<v1::ReportAttemptResponse> done) = 0;
 };
 
+// The conversation about the worker itself. Asynchronous; thread-safe.
+class CertificateLink {
+ public:
+  virtual ~CertificateLink() = default;
+  virtual void RenewCertificate(const v1::RenewCertificateRequest& request,
+                                Done<v1::RenewCertificateResponse> done) = 0;
+};
+
 // The attempt on whose behalf bytes move.
 struct AttemptId {
   // "projects/P/runs/R/tasks/T".

@@ -49,6 +49,30 @@ size_t Utf8Length(std::string_view text) {
   return forbidden ? 0 : length;
 }
 
+// A time, or so long after `now`; before it if `sign` is -1.
+absl::StatusOr<absl::Time> ParseTimeNear(std::string_view text, absl::Time now, int sign) {
+  absl::Time time;
+  std::string error;
+  if (absl::ParseTime(absl::RFC3339_full, A(text), &time, &error)) return time;
+  int64_t count = 0;
+  const std::string_view digits = text.empty() ? text : text.substr(0, text.size() - 1);
+  if (absl::SimpleAtoi(A(digits), &count) && count > 0 && count <= 1'000'000'000) {
+    switch (text.back()) {
+      case 's':
+        return now + sign * absl::Seconds(count);
+      case 'm':
+        return now + sign * absl::Minutes(count);
+      case 'h':
+        return now + sign * absl::Hours(count);
+      case 'd':
+        return now + sign * absl::Hours(24 * count);
+    }
+  }
+  return UsageError(
+      absl::StrFormat("\"%s\" is no time: give 90s, 15m, 12h or 30d %s, or 2027-01-31T12:00:00Z",
+                      text, sign > 0 ? "from now" : "ago"));
+}
+
 }  // namespace
 
 size_t FindInvalidUtf8(std::string_view text) {
@@ -116,25 +140,11 @@ std::string RelativeTime(absl::Time time, absl::Time now) {
 std::string HumanNumber(double value, int digits) { return absl::StrFormat("%.*g", digits, value); }
 
 absl::StatusOr<absl::Time> ParseExpiry(std::string_view text, absl::Time now) {
-  absl::Time time;
-  std::string error;
-  if (absl::ParseTime(absl::RFC3339_full, A(text), &time, &error)) return time;
-  int64_t count = 0;
-  const std::string_view digits = text.empty() ? text : text.substr(0, text.size() - 1);
-  if (absl::SimpleAtoi(A(digits), &count) && count > 0 && count <= 1'000'000'000) {
-    switch (text.back()) {
-      case 's':
-        return now + absl::Seconds(count);
-      case 'm':
-        return now + absl::Minutes(count);
-      case 'h':
-        return now + absl::Hours(count);
-      case 'd':
-        return now + absl::Hours(24 * count);
-    }
-  }
-  return UsageError(absl::StrFormat(
-      "\"%s\" is no time: give 90s, 15m, 12h or 30d from now, or 2027-01-31T12:00:00Z", text));
+  return ParseTimeNear(text, now, 1);
+}
+
+absl::StatusOr<absl::Time> ParsePast(std::string_view text, absl::Time now) {
+  return ParseTimeNear(text, now, -1);
 }
 
 std::string LastPart(std::string_view resource_name) {

@@ -31,6 +31,9 @@ std::string HumanNumber(double value, int digits = 4);
 // "90s", "15m", "12h", "30d" after `now`, or a time as RFC 3339 writes it. UsageError otherwise.
 absl::StatusOr<absl::Time> ParseExpiry(std::string_view text, absl::Time now);
 
+// The same before `now`: "15m" is a quarter of an hour ago.
+absl::StatusOr<absl::Time> ParsePast(std::string_view text, absl::Time now);
+
 // Last part of a resource name: "projects/p/runs/r" -> "r".
 std::string LastPart(std::string_view resource_name);
 

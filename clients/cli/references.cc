@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/digest.h"
@@ -82,6 +83,15 @@ absl::StatusOr<std::string> ResolveModel(Invocation& invocation, std::string_vie
   const bool stage = version == "production" || version == "staging";
   return invocation.Name("models", absl::StrCat(A(text.substr(0, slash)),
                                                 stage ? "/stages/" : "/versions/", A(version)));
+}
+
+absl::StatusOr<v1::Role> ParseRole(std::string_view word) {
+  v1::Role role = v1::ROLE_UNSPECIFIED;
+  if (v1::Role_Parse(absl::StrCat("ROLE_", absl::AsciiStrToUpper(A(word))), &role) &&
+      role != v1::ROLE_UNSPECIFIED) {
+    return role;
+  }
+  return UsageError(absl::StrFormat("\"%s\" is no role; give viewer, editor or admin", word));
 }
 
 std::string UserName(std::string_view text) {

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "beamline/v1/project.pb.h"
 #include "clients/cli/invocation.h"
 
 namespace beamline::cli {
@@ -18,6 +19,9 @@ absl::StatusOr<std::string> ResolveRun(Invocation& invocation, std::string_view 
 
 // A resource name, "NAME" (the latest version), "NAME/VERSION" or "NAME/production".
 absl::StatusOr<std::string> ResolveModel(Invocation& invocation, std::string_view text);
+
+// Of "viewer", "editor" or "admin". UsageError for any other word.
+absl::StatusOr<v1::Role> ParseRole(std::string_view word);
 
 // "users/U" from U.
 std::string UserName(std::string_view text);

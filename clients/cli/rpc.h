@@ -5,6 +5,7 @@
 
 #include <string_view>
 
+#include "beamline/v1/audit.pb.h"
 #include "beamline/v1/cluster.pb.h"
 #include "beamline/v1/dataset.pb.h"
 #include "beamline/v1/model.pb.h"
@@ -36,6 +37,7 @@ BEAMLINE_RPC(ProjectService, ListMembers, ListMembersRequest, v1::ListMembersRes
 
 BEAMLINE_RPC(AuthService, WhoAmI, WhoAmIRequest, v1::WhoAmIResponse);
 BEAMLINE_RPC(AuthService, CreateUser, CreateUserRequest, v1::User);
+BEAMLINE_RPC(AuthService, UpdateUser, UpdateUserRequest, v1::User);
 BEAMLINE_RPC(AuthService, ListUsers, ListUsersRequest, v1::ListUsersResponse);
 BEAMLINE_RPC(AuthService, CreateToken, CreateTokenRequest, v1::CreateTokenResponse);
 BEAMLINE_RPC(AuthService, ListTokens, ListTokensRequest, v1::ListTokensResponse);
@@ -84,6 +86,11 @@ BEAMLINE_RPC(ClusterService, ListWorkers, ListWorkersRequest, v1::ListWorkersRes
 BEAMLINE_RPC(ClusterService, DrainWorker, DrainWorkerRequest, v1::Worker);
 BEAMLINE_RPC(ClusterService, ListQueue, ListQueueRequest, v1::ListQueueResponse);
 BEAMLINE_RPC(ClusterService, ListShares, ListSharesRequest, v1::ListSharesResponse);
+
+BEAMLINE_RPC(AuditService, ListAuditEntries, ListAuditEntriesRequest, v1::ListAuditEntriesResponse);
+BEAMLINE_RPC(AuditService, ListProjectAuditEntries, ListProjectAuditEntriesRequest,
+             v1::ListAuditEntriesResponse);
+BEAMLINE_RPC(AuditService, ReadAuditChain, ReadAuditChainRequest, v1::ReadAuditChainResponse);
 
 #undef BEAMLINE_RPC
 

@@ -10,6 +10,7 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "server/api/answer.h"
+#include "server/api/token_rules.h"
 #include "server/coordinator.h"
 #include "server/errors.h"
 #include "server/idempotency.h"
@@ -38,6 +39,8 @@ v1::Token ToMessage(const store::StoredToken& stored) {
     *token.mutable_last_use_time() = store::ToProto(stored.last_use_time);
   }
   token.set_revoked(stored.revoked);
+  for (const std::string& project : stored.projects) token.add_projects(ProjectName(project));
+  token.set_max_role(stored.max_role);
   return token;
 }
 
@@ -53,16 +56,32 @@ absl::StatusOr<std::string> UserOf(const auth::Principal& caller, std::string_vi
   return ParseUserName("user", named);
 }
 
+// Changes what the mask names; all that may be changed if it names nothing.
+absl::Status MergeUser(const v1::UpdateUserRequest& request, v1::User& user) {
+  const bool everything = request.update_mask().paths().empty();
+  if (everything) {
+    user.set_operator_(request.user().operator_());
+    user.set_disabled(request.user().disabled());
+  }
+  for (const std::string& path : request.update_mask().paths()) {
+    if (path == "operator") {
+      user.set_operator_(request.user().operator_());
+    } else if (path == "disabled") {
+      user.set_disabled(request.user().disabled());
+    } else {
+      return BadField("update_mask", absl::StrCat("\"", path.substr(0, 80),
+                                                  "\" cannot be changed: name operator or "
+                                                  "disabled"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 // When something that is made now ends. `field` absent: `otherwise`.
 absl::StatusOr<absl::Time> ExpiryOf(bool given, const google::protobuf::Timestamp& time,
                                     absl::Time now, absl::Time otherwise) {
   if (!given) return otherwise;
-  constexpr int64_t kLastSecond = 253'402'300'799;  // the end of the year 9999
-  if (time.seconds() < 0 || time.seconds() > kLastSecond || time.nanos() < 0 ||
-      time.nanos() > 999'999'999) {
-    return BadField("expire_time", "is no valid time");
-  }
-  const absl::Time expiry = store::FromProto(time);
+  ASSIGN_OR_RETURN(const absl::Time expiry, ReadTime("expire_time", time));
   if (expiry <= now) return BadField("expire_time", "must lie in the future");
   return expiry;
 }
@@ -84,11 +103,17 @@ void AuthApi::WhoAmI(const auth::Principal& caller, const v1::WhoAmIRequest&,
     ASSIGN_OR_RETURN(const store::Identity identity,
                      store::GetIdentity(reader, store::IdOf(caller.name)));
     *response.mutable_user() = identity.user;
-    for (const auto& [project, role] : identity.roles) {
+    const auth::Roles roles =
+        auth::Limit(identity.roles, caller.token_projects, caller.token_max_role);
+    for (const auto& [project, role] : roles) {
       auto& membership = *response.add_memberships();
       membership.set_project(ProjectName(project));
       membership.set_role(role);
     }
+    for (const std::string& project : caller.token_projects) {
+      response.add_token_projects(ProjectName(project));
+    }
+    response.set_token_max_role(caller.token_max_role);
     if (!caller.token_id.empty()) {
       ASSIGN_OR_RETURN(const store::StoredToken token, store::GetToken(reader, caller.token_id));
       if (token.expire_time != absl::InfiniteFuture()) {
@@ -113,14 +138,44 @@ void AuthApi::CreateUser(const auth::Principal& caller, const v1::CreateUserRequ
                                 .request_id = request.request_id(),
                                 .request = request};
         return Once<v1::User>(tx, mutation, [&]() -> absl::StatusOr<v1::User> {
-          const absl::Status inserted = store::InsertUser(tx.store(), request.user_id(),
-                                                          request.user().operator_(), tx.now());
+          const absl::Status inserted =
+              store::InsertUser(tx.store(), request.user_id(), request.user().operator_(), tx.now(),
+                                request.user().service_account());
           if (absl::IsAlreadyExists(inserted)) {
             return absl::AlreadyExistsError(
                 absl::StrCat("user \"", request.user_id(), "\" exists: choose another id"));
           }
           RETURN_IF_ERROR(inserted);
-          return store::GetUser(tx.store(), request.user_id());
+          ASSIGN_OR_RETURN(v1::User user, store::GetUser(tx.store(), request.user_id()));
+          user.set_disabled(request.user().disabled());
+          RETURN_IF_ERROR(store::UpdateUser(tx.store(), user));
+          return user;
+        });
+      },
+      ForgetThen(context_.authenticator, std::move(done)));
+}
+
+void AuthApi::UpdateUser(const auth::Principal& caller, const v1::UpdateUserRequest& request,
+                         Done<v1::User> done) {
+  const auto id = ParseUserName("user.name", request.user().name());
+  if (!id.ok()) return done(id.status());
+  context_.coordinator.Call<v1::User>(
+      [caller, request, id = *id](Transaction& tx) -> absl::StatusOr<v1::User> {
+        const Mutation mutation{.caller = caller,
+                                .method = "AuthService.UpdateUser",
+                                .resource = request.user().name(),
+                                .request_id = request.request_id(),
+                                .request = request};
+        return Once<v1::User>(tx, mutation, [&]() -> absl::StatusOr<v1::User> {
+          ASSIGN_OR_RETURN(v1::User user, store::GetUser(tx.store(), id));
+          RETURN_IF_ERROR(MergeUser(request, user));
+          RETURN_IF_ERROR(store::UpdateUser(tx.store(), user));
+          ASSIGN_OR_RETURN(const int64_t operators, store::CountOperators(tx.store()));
+          if (operators == 0) {
+            return absl::FailedPreconditionError(
+                "no operator would be left who is not disabled: make another user one first");
+          }
+          return user;
         });
       },
       ForgetThen(context_.authenticator, std::move(done)));
@@ -144,16 +199,19 @@ void AuthApi::CreateToken(const auth::Principal& caller, const v1::CreateTokenRe
   const auto user = UserOf(caller, request.user());
   const auto expiry =
       ExpiryOf(request.has_expire_time(), request.expire_time(), now, absl::InfiniteFuture());
+  auto limits = ReadTokenLimits(request);
   absl::Status bad = user.status();
   bad.Update(expiry.status());
+  bad.Update(limits.status());
   if (request.description().size() > kMaxDescriptionLength) {
     bad.Update(BadField("description", "must have at most 1000 characters"));
   }
   if (!bad.ok()) return done(std::move(bad));
+  limits->expire_time = *expiry;
   const auth::NewSecret secret = auth::MakeSecret(auth::SecretKind::kToken, context_.random);
   context_.coordinator.Call<v1::CreateTokenResponse>(
       [caller, request, secret, user = *user,
-       expiry = *expiry](Transaction& tx) -> absl::StatusOr<v1::CreateTokenResponse> {
+       limits = *std::move(limits)](Transaction& tx) -> absl::StatusOr<v1::CreateTokenResponse> {
         const std::string resource = absl::StrCat("users/", user);
         const Mutation mutation{.caller = caller,
                                 .method = "AuthService.CreateToken",
@@ -165,17 +223,21 @@ void AuthApi::CreateToken(const auth::Principal& caller, const v1::CreateTokenRe
         auto answer = Once<v1::CreateTokenResponse>(
             tx, mutation, [&]() -> absl::StatusOr<v1::CreateTokenResponse> {
               RETURN_IF_ERROR(store::GetUser(tx.store(), user).status());
+              RETURN_IF_ERROR(CheckTokenLimits(tx, caller, user, limits));
               ASSIGN_OR_RETURN(const auto tokens, store::ListTokens(tx.store(), user));
               if (tokens.size() >= kMaxTokens) {
                 return absl::ResourceExhaustedError(
                     absl::StrCat(resource, " has ", kMaxTokens, " tokens: that is the limit"));
               }
-              const store::StoredToken token{.id = secret.id,
-                                             .user = user,
-                                             .secret_hash = secret.hash,
-                                             .description = request.description(),
-                                             .create_time = tx.now(),
-                                             .expire_time = expiry};
+              const store::StoredToken token{
+                  .id = secret.id,
+                  .user = user,
+                  .secret_hash = secret.hash,
+                  .description = request.description(),
+                  .create_time = tx.now(),
+                  .expire_time = limits.expire_time,
+                  .projects = {limits.projects.begin(), limits.projects.end()},
+                  .max_role = limits.max_role};
               RETURN_IF_ERROR(store::InsertToken(tx.store(), token));
               fresh = true;
               v1::CreateTokenResponse response;
@@ -196,7 +258,10 @@ void AuthApi::ListTokens(const auth::Principal& caller, const v1::ListTokensRequ
     RETURN_IF_ERROR(store::GetUser(reader, user).status());
     ASSIGN_OR_RETURN(const auto tokens, store::ListTokens(reader, user));
     v1::ListTokensResponse response;
-    for (const store::StoredToken& token : tokens) *response.add_tokens() = ToMessage(token);
+    for (const store::StoredToken& token : tokens) {
+      if (caller.limited && token.id != caller.token_id) continue;
+      *response.add_tokens() = ToMessage(token);
+    }
     return response;
   }());
 }
@@ -204,6 +269,10 @@ void AuthApi::ListTokens(const auth::Principal& caller, const v1::ListTokensRequ
 void AuthApi::RevokeToken(const auth::Principal& caller, const v1::RevokeTokenRequest& request,
                           Done<v1::Token> done) {
   const auto name = ParseTokenName("name", request.name());
+  if (caller.limited && (!name.ok() || name->id != caller.token_id)) {
+    return done(
+        absl::PermissionDeniedError("your token is limited: it can revoke itself and no other"));
+  }
   if (!name.ok()) return done(name.status());
   const auto user = UserOf(caller, absl::StrCat("users/", name->project));
   if (!user.ok()) return done(user.status());

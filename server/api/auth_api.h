@@ -18,6 +18,8 @@ class AuthApi {
               Done<v1::WhoAmIResponse> done);
   void CreateUser(const auth::Principal& caller, const v1::CreateUserRequest& request,
                   Done<v1::User> done);
+  void UpdateUser(const auth::Principal& caller, const v1::UpdateUserRequest& request,
+                  Done<v1::User> done);
   void ListUsers(const auth::Principal& caller, const v1::ListUsersRequest& request,
                  Done<v1::ListUsersResponse> done);
   void CreateToken(const auth::Principal& caller, const v1::CreateTokenRequest& request,

@@ -19,6 +19,7 @@ class UploadFiles;
 
 namespace beamline::server {
 
+class CallLog;
 class Coordinator;
 class EventBus;
 class WorkerSessions;
@@ -61,6 +62,7 @@ struct ApiContext {
   // Long work: reading data sets, predictions.
   WorkPool& heavy_pool;
   auth::Authenticator& authenticator;
+  CallLog& calls;
   const auth::CertificateAuthority& authority;
   const Clock& clock;
   Random& random;

@@ -135,12 +135,12 @@ void DatasetApi::BeginUpload(const auth::Principal& caller, const v1::BeginUploa
 }
 
 absl::StatusOr<std::unique_ptr<UploadSink>> DatasetApi::WriteUpload(
-    const auth::Principal&, const v1::WriteUploadRequest& first) {
+    const auth::Principal& caller, const v1::WriteUploadRequest& first) {
   ASSIGN_OR_RETURN(const ChildName name, ParseUploadName("upload", first.upload()));
   ASSIGN_OR_RETURN(BusyUploads::Lease lease, busy_->Take(busy_, name.id));
   ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
   ASSIGN_OR_RETURN(store::StoredUpload upload, store::GetUpload(reader, name.project, name.id));
-  return OpenUploadSink(context_, std::move(upload), std::move(lease));
+  return OpenUploadSink(context_, caller, std::move(upload), std::move(lease));
 }
 
 void DatasetApi::GetUpload(const auth::Principal&, const v1::GetUploadRequest& request,

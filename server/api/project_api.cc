@@ -116,6 +116,10 @@ ProjectApi::~ProjectApi() = default;
 
 void ProjectApi::CreateProject(const auth::Principal& caller,
                                const v1::CreateProjectRequest& request, Done<v1::Project> done) {
+  if (caller.limited) {
+    return done(absl::PermissionDeniedError(
+        "your token is limited: projects are made with one that is not"));
+  }
   FieldErrors errors;
   errors.Check("project_id", CheckUserId(request.project_id()));
   if (request.project().description().size() > kMaxDescriptionLength) {
@@ -174,8 +178,18 @@ void ProjectApi::ListProjects(const auth::Principal& caller, const v1::ListProje
     ASSIGN_OR_RETURN(const std::string after, ReadPageToken(scope, request.page_token()));
     ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
     ASSIGN_OR_RETURN(auto projects, store::ListProjects(reader, member, after, size + 1));
-    return PageById<v1::ListProjectsResponse>(std::move(projects), size, scope,
-                                              &v1::ListProjectsResponse::mutable_projects);
+    auto page = PageById<v1::ListProjectsResponse>(std::move(projects), size, scope,
+                                                   &v1::ListProjectsResponse::mutable_projects);
+    if (!caller.limited) return page;
+    // A page may so become shorter, or empty with a token.
+    auto& listed = *page.mutable_projects();
+    listed.erase(
+        std::remove_if(listed.begin(), listed.end(),
+                       [&](const v1::Project& project) {
+                         return !caller.roles.contains(std::string(store::IdOf(project.name())));
+                       }),
+        listed.end());
+    return page;
   }());
 }
 

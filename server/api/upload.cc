@@ -15,6 +15,7 @@
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "pipeline/import.h"
 #include "server/coordinator.h"
+#include "server/idempotency.h"
 #include "server/names.h"
 #include "server/quota.h"
 #include "server/work_pool.h"
@@ -44,11 +45,25 @@ absl::StatusOr<v1::Upload> Record(Transaction& transaction, const std::string& p
   return upload.message;
 }
 
+// The bytes themselves are no part of what the audit has of a call.
+absl::Status AuditWrite(Transaction& transaction, const auth::Principal& caller,
+                        const v1::Upload& upload) {
+  v1::WriteUploadRequest request;
+  request.set_upload(upload.name());
+  request.set_offset(upload.committed_size_bytes());
+  return Audit(transaction, {.caller = caller,
+                             .method = "DatasetService.WriteUpload",
+                             .resource = upload.name(),
+                             .request_id = "",
+                             .request = request});
+}
+
 class Sink : public UploadSink {
  public:
-  Sink(const ApiContext& context, store::StoredUpload upload, store::UploadFile file,
-       BusyUploads::Lease lease)
+  Sink(const ApiContext& context, auth::Principal caller, store::StoredUpload upload,
+       store::UploadFile file, BusyUploads::Lease lease)
       : context_(context),
+        caller_(std::move(caller)),
         upload_(std::move(upload)),
         state_(std::make_shared<State>(State{std::move(file), std::move(lease)})),
         recorded_(state_->file.size_bytes()) {}
@@ -94,11 +109,14 @@ class Sink : public UploadSink {
     BusyUploads::Lease lease;
   };
 
-  void Submit(Done<v1::Upload> done) {
+  void Submit(Done<v1::Upload> done, bool at_end = false) {
     context_.coordinator.Call<v1::Upload>(
-        [project = upload_.project, id = upload_.id, size = state_->file.size_bytes(),
-         lifetime = context_.limits.upload_lifetime](Transaction& tx) {
-          return Record(tx, project, id, size, lifetime);
+        [caller = caller_, project = upload_.project, id = upload_.id, at_end,
+         size = state_->file.size_bytes(), lifetime = context_.limits.upload_lifetime](
+            Transaction& tx) -> absl::StatusOr<v1::Upload> {
+          ASSIGN_OR_RETURN(v1::Upload upload, Record(tx, project, id, size, lifetime));
+          if (at_end) RETURN_IF_ERROR(AuditWrite(tx, caller, upload));
+          return upload;
         },
         [state = state_, done = std::move(done)](absl::StatusOr<v1::Upload> upload) mutable {
           state = nullptr;
@@ -111,10 +129,11 @@ class Sink : public UploadSink {
     if (absl::Status synced = state_->file.Sync(); !synced.ok()) {
       return done(std::move(synced));
     }
-    Submit(std::move(done));
+    Submit(std::move(done), true);
   }
 
   const ApiContext context_;
+  const auth::Principal caller_;
   const store::StoredUpload upload_;
   std::shared_ptr<State> state_;
   int64_t recorded_;
@@ -178,12 +197,13 @@ absl::StatusOr<v1::Dataset> Insert(Transaction& transaction, const store::Stored
                                                  .digest = "",
                                                  .response = dataset.name(),
                                                  .create_time = transaction.now()}));
-  RETURN_IF_ERROR(store::AppendAudit(transaction.store(), {.time = transaction.now(),
-                                                           .principal = caller.name,
-                                                           .method = "DatasetService.FinishUpload",
-                                                           .resource = dataset.name(),
-                                                           .code = absl::StatusCode::kOk,
-                                                           .peer = caller.peer}));
+  v1::FinishUploadRequest request;
+  request.set_name(upload.message.name());
+  RETURN_IF_ERROR(Audit(transaction, {.caller = caller,
+                                      .method = "DatasetService.FinishUpload",
+                                      .resource = dataset.name(),
+                                      .request_id = "",
+                                      .request = request}));
   return dataset;
 }
 
@@ -231,11 +251,13 @@ std::string DatasetIdOf(const v1::Blob& source, const v1::ImportOptions& options
 }
 
 absl::StatusOr<std::unique_ptr<UploadSink>> OpenUploadSink(const ApiContext& context,
+                                                           const auth::Principal& caller,
                                                            store::StoredUpload upload,
                                                            BusyUploads::Lease lease) {
   ASSIGN_OR_RETURN(store::UploadFile file, context.uploads.OpenForAppending(
                                                upload.id, upload.message.committed_size_bytes()));
-  return std::make_unique<Sink>(context, std::move(upload), std::move(file), std::move(lease));
+  return std::make_unique<Sink>(context, caller, std::move(upload), std::move(file),
+                                std::move(lease));
 }
 
 void FinishUploadNow(const ApiContext& context, const auth::Principal& caller,

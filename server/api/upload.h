@@ -52,6 +52,7 @@ std::string DatasetIdOf(const v1::Blob& source, const v1::ImportOptions& options
 
 // DataLoss if the file of the upload has lost bytes that were durable.
 absl::StatusOr<std::unique_ptr<UploadSink>> OpenUploadSink(const ApiContext& context,
+                                                           const auth::Principal& caller,
                                                            store::StoredUpload upload,
                                                            BusyUploads::Lease lease);
 

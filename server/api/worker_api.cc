@@ -15,6 +15,7 @@
 #include "server/api/answer.h"
 #include "server/coordinator.h"
 #include "server/errors.h"
+#include "server/idempotency.h"
 #include "server/names.h"
 #include "server/quota.h"
 #include "server/reports.h"
@@ -176,12 +177,16 @@ absl::StatusOr<WorkerApi::Joining> WorkerApi::Examine(const v1::JoinRequest& req
   return joining;
 }
 
-void WorkerApi::Join(const auth::Principal&, const v1::JoinRequest& request,
+void WorkerApi::Join(const auth::Principal& caller, const v1::JoinRequest& request,
                      Done<v1::JoinResponse> done) {
+  auth::FailureLimiter& failures = context_.authenticator.failures();
+  if (absl::Status wait = failures.Check(caller.peer); !wait.ok()) return done(std::move(wait));
   auto joining = Examine(request);
+  if (absl::IsUnauthenticated(joining.status())) failures.Count(caller.peer);
   if (!joining.ok()) return done(joining.status());
   context_.coordinator.Call<v1::JoinResponse>(
-      [joining = *std::move(joining)](Transaction& tx) mutable -> absl::StatusOr<v1::JoinResponse> {
+      [caller, request,
+       joining = *std::move(joining)](Transaction& tx) mutable -> absl::StatusOr<v1::JoinResponse> {
         const absl::Status spent = store::SpendJoinToken(tx.store(), joining.token, tx.now());
         if (absl::IsNotFound(spent)) return JoinRefused();
         RETURN_IF_ERROR(spent);
@@ -191,9 +196,38 @@ void WorkerApi::Join(const auth::Principal&, const v1::JoinRequest& request,
           return absl::UnavailableError("another worker of that name has just joined: try again");
         }
         RETURN_IF_ERROR(inserted);
+        RETURN_IF_ERROR(Audit(tx, {.caller = caller,
+                                   .method = "WorkerService.Join",
+                                   .resource = joining.response.worker(),
+                                   .request_id = "",
+                                   .request = request}));
         return joining.response;
       },
       ForgetThen(context_.authenticator, std::move(done)));
+}
+
+void WorkerApi::RenewCertificate(const auth::Principal& caller,
+                                 const v1::RenewCertificateRequest& request,
+                                 Done<v1::RenewCertificateResponse> done) {
+  auto certificate =
+      context_.authority.SignWorkerRequest(request.certificate_request(), caller.name);
+  if (!certificate.ok()) return done(certificate.status());
+  v1::RenewCertificateResponse response;
+  response.set_certificate(*std::move(certificate));
+  response.set_certificate_authority(context_.authority.root_certificate());
+  context_.coordinator.Call<v1::RenewCertificateResponse>(
+      [caller, request, response](Transaction& tx) -> absl::StatusOr<v1::RenewCertificateResponse> {
+        // NotFound if the worker was taken out since it was let in.
+        RETURN_IF_ERROR(store::SetWorkerCertificate(tx.store(), store::IdOf(caller.name),
+                                                    Sha256Hex(response.certificate())));
+        RETURN_IF_ERROR(Audit(tx, {.caller = caller,
+                                   .method = "WorkerService.RenewCertificate",
+                                   .resource = caller.name,
+                                   .request_id = "",
+                                   .request = request}));
+        return response;
+      },
+      std::move(done));
 }
 
 void WorkerApi::Synchronize(const auth::Principal& caller, const v1::SynchronizeRequest& request,

@@ -22,6 +22,8 @@ class WorkerApi {
 
   void Join(const auth::Principal& caller, const v1::JoinRequest& request,
             Done<v1::JoinResponse> done);
+  void RenewCertificate(const auth::Principal& caller, const v1::RenewCertificateRequest& request,
+                        Done<v1::RenewCertificateResponse> done);
   void Synchronize(const auth::Principal& caller, const v1::SynchronizeRequest& request,
                    Done<v1::SynchronizeResponse> done);
   void ReportAttempt(const auth::Principal& caller, const v1::ReportAttemptRequest& request,

@@ -12,6 +12,7 @@ class AuthService : public v1::AuthService::CallbackService {
 
   BEAMLINE_UNARY(AuthService, WhoAmI, v1::WhoAmIRequest, v1::WhoAmIResponse)
   BEAMLINE_UNARY(AuthService, CreateUser, v1::CreateUserRequest, v1::User)
+  BEAMLINE_UNARY(AuthService, UpdateUser, v1::UpdateUserRequest, v1::User)
   BEAMLINE_UNARY(AuthService, ListUsers, v1::ListUsersRequest, v1::ListUsersResponse)
   BEAMLINE_UNARY(AuthService, CreateToken, v1::CreateTokenRequest, v1::CreateTokenResponse)
   BEAMLINE_UNARY(AuthService, ListTokens, v1::ListTokensRequest, v1::ListTokensResponse)

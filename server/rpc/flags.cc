@@ -26,6 +26,8 @@ absl::Status SetLevel(const std::string& value, Flags& flags) {
       absl::StrCat("--log-level is debug, info, warning or error, not \"", value, "\""));
 }
 
+constexpr int64_t kShortestCertificate = 3;
+
 struct Flag {
   std::string name;
   // What stands for the value in the help; empty for a switch.
@@ -94,8 +96,14 @@ const std::vector<Flag>& Table() {
               "to make room at a checkpoint; 0: never.",
               &Flags::preempt_every),
       Seconds("--preempt-after", "No task is asked sooner after its start.", &Flags::preempt_after),
+      Seconds("--worker-certificate",
+              "How long certificates of workers are good; workers renew theirs after two thirds\n"
+              "of it, and those that are away for longer must join again. At least 3 seconds.",
+              &Flags::worker_certificate),
       Text("--to", "DIR", "Of backup: where to; a folder that only backups use.", &Flags::to),
       Text("--from", "DIR", "Of restore: the backup.", &Flags::from),
+      Text("--head", "HASH", "Of audit verify: a head from the log, which must be there still.",
+           &Flags::head),
       Switch("--allow-programs",
              "Let the project \"default\" run programs of its members' own (command steps): for a\n"
              "server that one person runs on a machine of their own.",
@@ -131,6 +139,9 @@ absl::StatusOr<Flags> ParseFlags(const std::vector<std::string>& args) {
   if (!args.empty() && (args[0] == "backup" || args[0] == "restore")) {
     flags.command = args[0];
     first = 1;
+  } else if (args.size() > 1 && args[0] == "audit" && args[1] == "verify") {
+    flags.command = "audit verify";
+    first = 2;
   }
   for (size_t i = first; i < args.size(); ++i) {
     const size_t equals = args[i].find('=');
@@ -154,6 +165,9 @@ absl::StatusOr<Flags> ParseFlags(const std::vector<std::string>& args) {
     }
     RETURN_IF_ERROR(flag->set(value, flags));
   }
+  if (flags.worker_certificate < kShortestCertificate) {
+    return absl::InvalidArgumentError("--worker-certificate must be at least 3 seconds");
+  }
   return flags;
 }
 
@@ -162,7 +176,8 @@ std::string HelpText() {
       "beamlined: the server of Beamline\n\n"
       "usage: beamlined [flags]\n"
       "       beamlined backup --state DIR --to DIR       copy the state of a server that may run\n"
-      "       beamlined restore --from DIR --state DIR    make a state folder from a backup\n\n";
+      "       beamlined restore --from DIR --state DIR    make a state folder from a backup\n"
+      "       beamlined audit verify --state DIR          check the audit, also of a backup\n\n";
   for (const Flag& flag : Table()) {
     absl::StrAppend(&text, "  ", flag.name, flag.value.empty() ? "" : " ", flag.value, "\n");
     size_t begin = 0;

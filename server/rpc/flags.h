@@ -11,11 +11,13 @@ namespace beamline::server::rpc {
 
 // As given, or the defaults. HelpText says what each means.
 struct Flags {
-  // What to do in place of serving: "backup" or "restore"; empty: serve.
+  // What to do in place of serving: "backup", "restore" or "audit verify"; empty: serve.
   std::string command;
   // Of these two.
   std::string to;
   std::string from;
+  // Of audit verify.
+  std::string head;
   std::string state = "/var/lib/beamline";
   std::string listen = "127.0.0.1:7447";
   std::vector<std::string> names;
@@ -25,6 +27,7 @@ struct Flags {
   // Unit: seconds; 0 for `preempt_every`: never.
   int64_t preempt_every = 180;
   int64_t preempt_after = 780;
+  int64_t worker_certificate = 30 * 86'400;
   bool allow_programs = false;
   log::Level log_level = log::Level::kInfo;
   bool help = false;

@@ -1,5 +1,6 @@
 #include "server/rpc/gate.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include <grpc/grpc_security_constants.h>
@@ -7,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "base/x509.h"
 #include "server/rpc/status.h"
 
 namespace beamline::server::rpc {
@@ -39,7 +41,12 @@ absl::Status Gate::Identify(const grpc::CallbackServerContext& context, auth::Pr
   }
   const auto uris = context.auth_context()->FindPropertyValues(GRPC_PEER_URI_PROPERTY_NAME);
   if (uris.size() != 1) return absl::OkStatus();
-  ASSIGN_OR_RETURN(*caller, authenticator_.AuthenticateWorker(View(uris.front()), caller->peer));
+  const auto certificates =
+      context.auth_context()->FindPropertyValues(GRPC_X509_PEM_CERT_PROPERTY_NAME);
+  if (certificates.size() != 1) return absl::InternalError("the certificate is not at hand");
+  ASSIGN_OR_RETURN(const Validity validity, ValidityOf(View(certificates.front())));
+  ASSIGN_OR_RETURN(
+      *caller, authenticator_.AuthenticateWorker(View(uris.front()), validity.end, caller->peer));
   return absl::OkStatus();
 }
 
@@ -56,11 +63,26 @@ absl::Status Gate::Check(const grpc::CallbackServerContext& context, std::string
   return policy_.Allow(*caller, method, request);
 }
 
+void Gate::Note(std::string_view method, const google::protobuf::Message& request,
+                const absl::Status& outcome, auth::Principal* caller) {
+  const auto rule = policy_.rules().find(method);
+  if (rule == policy_.rules().end() || !rule->second.changes) return;
+  constexpr std::string_view kPackage = "/beamline.v1.";
+  std::string name(method.substr(kPackage.size()));
+  std::replace(name.begin(), name.end(), '/', '.');
+  if (!outcome.ok()) {
+    calls_->Refuse(*caller, name, request, outcome);
+  } else if (!rule->second.routine) {
+    caller->call = calls_->Begin(name, request);
+  }
+}
+
 grpc::Status Gate::Admit(const grpc::CallbackServerContext& context, std::string_view method,
                          const google::protobuf::Message& request, auth::Principal* caller) {
   *caller = auth::Principal();
   caller->peer = context.peer();
   const absl::Status outcome = Check(context, method, request, caller);
+  if (calls_ != nullptr) Note(method, request, outcome, caller);
   return ToGrpc(outcome, method, caller->name, caller->peer);
 }
 
@@ -78,6 +100,7 @@ std::string Gate::LaneOf(std::string_view method, const google::protobuf::Messag
 
 grpc::Status Gate::Conclude(const absl::Status& outcome, std::string_view method,
                             const auth::Principal& caller) {
+  if (caller.call != nullptr) caller.call->End(caller, outcome);
   return ToGrpc(outcome, method, caller.name, caller.peer);
 }
 

@@ -10,6 +10,7 @@
 #include "auth/authenticator.h"
 #include "auth/policy.h"
 #include "auth/principal.h"
+#include "server/call_log.h"
 #include "server/rpc/lanes.h"
 
 namespace beamline::server::rpc {
@@ -17,19 +18,21 @@ namespace beamline::server::rpc {
 // Thread-safe.
 class Gate {
  public:
-  // Neither is owned; both outlive this.
-  Gate(auth::Authenticator& authenticator, const auth::Policy& policy)
-      : authenticator_(authenticator), policy_(policy) {}
+  // Nothing is owned; all outlive this and every call. `calls` gets the calls that the audit is to
+  // have; null: there is no audit.
+  Gate(auth::Authenticator& authenticator, const auth::Policy& policy, CallLog* calls = nullptr)
+      : authenticator_(authenticator), policy_(policy), calls_(calls) {}
 
   // Authenticates the caller: by bearer token if the call has one, else by client certificate, else
   // as anonymous. Then asks the policy about `method` ("/beamline.v1.RunService/GetRun") and
   // `request`; of a client stream, its first message. OK, with `*caller` set, if the call may go
   // on; else what goes on the wire: UNAUTHENTICATED, DEADLINE_EXCEEDED if the caller's deadline has
-  // passed, and as Policy::Allow. Logs refusals.
+  // passed, and as Policy::Allow. Logs refusals, and the audit has those of calls that would have
+  // changed something.
   grpc::Status Admit(const grpc::CallbackServerContext& context, std::string_view method,
                      const google::protobuf::Message& request, auth::Principal* caller);
 
-  // What goes on the wire after an admitted call. Logs failures.
+  // What goes on the wire after an admitted call. Logs failures and tells the audit.
   static grpc::Status Conclude(const absl::Status& outcome, std::string_view method,
                                const auth::Principal& caller);
 
@@ -43,9 +46,12 @@ class Gate {
   absl::Status Identify(const grpc::CallbackServerContext& context, auth::Principal* caller);
   absl::Status Check(const grpc::CallbackServerContext& context, std::string_view method,
                      const google::protobuf::Message& request, auth::Principal* caller);
+  void Note(std::string_view method, const google::protobuf::Message& request,
+            const absl::Status& outcome, auth::Principal* caller);
 
   auth::Authenticator& authenticator_;
   const auth::Policy& policy_;
+  CallLog* const calls_;
   Lanes lanes_;
 };
 

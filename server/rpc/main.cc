@@ -14,6 +14,7 @@
 #include "auth/policy.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/private_memory.h"
 #include "base/random.h"
 #include "base/status_macros.h"
 #include "server/backup.h"
@@ -24,6 +25,7 @@
 #include "server/rpc/services.h"
 #include "server/server.h"
 #include "server/work_pool.h"
+#include "store/audit.h"
 
 namespace beamline::server::rpc {
 namespace {
@@ -101,6 +103,7 @@ absl::Status Run(const Flags& flags, const Clock& clock, Signals& signals) {
   options.scheduler.preemption = flags.preempt_every > 0;
   if (flags.preempt_every > 0) options.scheduler.round_ms = flags.preempt_every * 1000;
   options.scheduler.min_run_ms = flags.preempt_after * 1000;
+  options.worker_certificate_lifetime = absl::Seconds(flags.worker_certificate);
   options.on_fatal = [&](const absl::Status& why) {
     log::Error("the server must stop: %s", why.ToString());
     failed = true;
@@ -116,7 +119,7 @@ absl::Status Run(const Flags& flags, const Clock& clock, Signals& signals) {
     RETURN_IF_ERROR(WriteJoinToken(server->auth(), flags.print_join_token));
   }
   const auth::Policy policy;
-  Gate gate(server->authenticator(), policy);
+  Gate gate(server->authenticator(), policy, &server->calls());
   WorkPool pool(kStreamThreads, kMaxWaitingStreams);
   const auto services = MakeServices(gate, *server, pool);
   std::vector<grpc::Service*> served;
@@ -166,6 +169,14 @@ absl::Status CopyState(const Flags& flags) {
   return absl::OkStatus();
 }
 
+absl::Status VerifyAudit(const Flags& flags) {
+  ASSIGN_OR_RETURN(const store::AuditHead head,
+                   store::CheckAudit(flags.state + "/beamline.db", flags.head));
+  std::printf("%lld entries, all as they were written\nhead %s\n",
+              static_cast<long long>(head.sequence), head.hash.c_str());
+  return absl::OkStatus();
+}
+
 int Main(const std::vector<std::string>& args) {
 #ifdef NDEBUG
   // Debian builds Abseil with lock-order checking on, which ends the process when it suspects a
@@ -182,12 +193,14 @@ int Main(const std::vector<std::string>& args) {
     return kSuccess;
   }
   if (!flags->command.empty()) {
-    const absl::Status copied = CopyState(*flags);
-    if (copied.ok()) return kSuccess;
+    const bool verifies = flags->command == "audit verify";
+    const absl::Status outcome = verifies ? VerifyAudit(*flags) : CopyState(*flags);
+    if (outcome.ok()) return kSuccess;
     std::fprintf(stderr, "beamlined %s: %s\n", flags->command.c_str(),
-                 std::string(copied.message()).c_str());
-    return absl::IsInvalidArgument(copied) ? kUsage : kFailure;
+                 std::string(outcome.message()).c_str());
+    return absl::IsInvalidArgument(outcome) ? kUsage : kFailure;
   }
+  KeepMemoryPrivate();
   const SystemClock clock;
   Signals signals(clock);
   log::Start("server", flags->log_level);

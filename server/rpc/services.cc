@@ -9,6 +9,7 @@ namespace beamline::server::rpc {
 std::vector<std::unique_ptr<grpc::Service>> MakeServices(Gate& gate, Server& server,
                                                          WorkPool& pool) {
   std::vector<std::unique_ptr<grpc::Service>> services;
+  services.push_back(MakeAuditService(gate, server.audit()));
   services.push_back(MakeAuthService(gate, server.auth()));
   services.push_back(MakeClusterService(gate, server.cluster()));
   services.push_back(MakeDatasetService(gate, server.datasets(), pool));

@@ -9,6 +9,7 @@ class Service;
 }  // namespace grpc
 
 namespace beamline::server {
+class AuditApi;
 class AuthApi;
 class ClusterApi;
 class DatasetApi;
@@ -30,6 +31,7 @@ class Gate;
 std::vector<std::unique_ptr<grpc::Service>> MakeServices(Gate& gate, Server& server,
                                                          WorkPool& pool);
 
+std::unique_ptr<grpc::Service> MakeAuditService(Gate& gate, AuditApi& api);
 std::unique_ptr<grpc::Service> MakeAuthService(Gate& gate, AuthApi& api);
 std::unique_ptr<grpc::Service> MakeClusterService(Gate& gate, ClusterApi& api);
 std::unique_ptr<grpc::Service> MakeDatasetService(Gate& gate, DatasetApi& api, WorkPool& pool);

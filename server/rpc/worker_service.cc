@@ -12,6 +12,8 @@ class WorkerService : public v1::WorkerService::CallbackService {
   WorkerService(Gate& gate, WorkerApi& api, WorkPool& pool) : gate_(gate), api_(api), pool_(pool) {}
 
   BEAMLINE_UNARY(WorkerService, Join, v1::JoinRequest, v1::JoinResponse)
+  BEAMLINE_UNARY(WorkerService, RenewCertificate, v1::RenewCertificateRequest,
+                 v1::RenewCertificateResponse)
   BEAMLINE_UNARY(WorkerService, Synchronize, v1::SynchronizeRequest, v1::SynchronizeResponse)
   BEAMLINE_UNARY(WorkerService, ReportAttempt, v1::ReportAttemptRequest, v1::ReportAttemptResponse)
 

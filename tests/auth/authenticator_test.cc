@@ -173,14 +173,14 @@ TEST_F(AuthenticatorTest, NotesLastUsesOfGoodTokensOnly) {
 TEST_F(AuthenticatorTest, WorkersByTheirCertificatesName) {
   directory_.workers.insert("workers/w1");
   const absl::StatusOr<Principal> who =
-      authenticator_.AuthenticateWorker("beamline:workers/w1", "peer");
+      authenticator_.AuthenticateWorker("beamline:workers/w1", absl::InfiniteFuture(), "peer");
   ASSERT_TRUE(who.ok()) << who.status();
   EXPECT_EQ(who->kind, Principal::kWorker);
   EXPECT_EQ(who->name, "workers/w1");
   EXPECT_TRUE(who->roles.empty());
   for (const char* bad : {"", "beamline:workers/w2", "beamline:users/ann", "https://workers/w1",
                           "workers/w1", "beamline:workers/w1x"}) {
-    EXPECT_EQ(authenticator_.AuthenticateWorker(bad, "").status().code(),
+    EXPECT_EQ(authenticator_.AuthenticateWorker(bad, absl::InfiniteFuture(), "").status().code(),
               absl::StatusCode::kUnauthenticated)
         << bad;
   }
@@ -188,10 +188,12 @@ TEST_F(AuthenticatorTest, WorkersByTheirCertificatesName) {
 
 TEST_F(AuthenticatorTest, RemovedWorkerIsOutAtOnce) {
   directory_.workers.insert("workers/w1");
-  ASSERT_TRUE(authenticator_.AuthenticateWorker("beamline:workers/w1", "").ok());
+  ASSERT_TRUE(
+      authenticator_.AuthenticateWorker("beamline:workers/w1", absl::InfiniteFuture(), "").ok());
   directory_.workers.clear();
   authenticator_.Forget();
-  EXPECT_FALSE(authenticator_.AuthenticateWorker("beamline:workers/w1", "").ok());
+  EXPECT_FALSE(
+      authenticator_.AuthenticateWorker("beamline:workers/w1", absl::InfiniteFuture(), "").ok());
 }
 
 // Whoever asks after Forget has returned gets the new answer, whatever others ask meanwhile.
@@ -229,6 +231,105 @@ TEST_F(AuthenticatorTest, ManyThreadsNeverSeeWhatWasForgotten) {
   stop = true;
   for (std::thread& reader : readers) reader.join();
   EXPECT_EQ(shared.TakeLastUses().size(), 1u);
+}
+
+// ---- Tokens that may less than their user ----
+
+class LimitedTokenTest : public AuthenticatorTest {
+ protected:
+  LimitedTokenTest() {
+    directory_.users["users/ann"] = {
+        .is_operator = true,
+        .roles = {{"p", v1::ROLE_EDITOR}, {"q", v1::ROLE_ADMIN}, {"r", v1::ROLE_VIEWER}}};
+  }
+  Principal With(std::set<std::string> projects, v1::Role max_role) {
+    directory_.tokens[ann_.id].projects = std::move(projects);
+    directory_.tokens[ann_.id].max_role = max_role;
+    authenticator_.Forget();
+    const absl::StatusOr<Principal> who = authenticator_.Authenticate(ann_.text, "peer");
+    EXPECT_TRUE(who.ok()) << who.status();
+    return *who;
+  }
+};
+
+TEST_F(LimitedTokenTest, WithoutLimitsATokenIsItsUser) {
+  const Principal who = With({}, v1::ROLE_UNSPECIFIED);
+  EXPECT_FALSE(who.limited);
+  EXPECT_TRUE(who.is_operator);
+  EXPECT_EQ(who.roles.size(), 3u);
+}
+
+TEST_F(LimitedTokenTest, ItHasNoOtherProjects) {
+  const Principal who = With({"p", "elsewhere"}, v1::ROLE_UNSPECIFIED);
+  EXPECT_TRUE(who.limited);
+  EXPECT_FALSE(who.is_operator);
+  EXPECT_EQ(who.roles, (Roles{{"p", v1::ROLE_EDITOR}})) << "and none that its user has not";
+}
+
+TEST_F(LimitedTokenTest, ItHasNoHigherRole) {
+  const Principal who = With({}, v1::ROLE_EDITOR);
+  EXPECT_TRUE(who.limited);
+  EXPECT_FALSE(who.is_operator);
+  EXPECT_EQ(who.roles,
+            (Roles{{"p", v1::ROLE_EDITOR}, {"q", v1::ROLE_EDITOR}, {"r", v1::ROLE_VIEWER}}));
+}
+
+TEST_F(LimitedTokenTest, BothLimitsHold) {
+  EXPECT_EQ(With({"q", "r"}, v1::ROLE_EDITOR).roles,
+            (Roles{{"q", v1::ROLE_EDITOR}, {"r", v1::ROLE_VIEWER}}));
+}
+
+TEST_F(AuthenticatorTest, NoTokenOfADisabledUserIsAccepted) {
+  ASSERT_TRUE(authenticator_.Authenticate(ann_.text, "").ok());
+  directory_.users["users/ann"].disabled = true;
+  authenticator_.Forget();
+  EXPECT_EQ(Refusal(ann_.text), "users/ann is disabled: ask an operator of the cluster");
+  std::string wrong = ann_.text;
+  wrong.back() = wrong.back() == '0' ? '1' : '0';
+  EXPECT_EQ(Refusal(wrong), kNotValid);
+}
+
+TEST_F(AuthenticatorTest, AWorkersCertificateCountsUntilItExpiresEvenIfCached) {
+  directory_.workers.insert("workers/w1");
+  const absl::Time end = clock_.Now() + absl::Seconds(2);
+  const auto enter = [&] {
+    return authenticator_.AuthenticateWorker("beamline:workers/w1", end, "").status();
+  };
+  EXPECT_TRUE(enter().ok());
+  clock_.AdvanceMillis(1'999);
+  EXPECT_TRUE(enter().ok());
+  clock_.AdvanceMillis(1);
+  const absl::Status expired = enter();
+  EXPECT_TRUE(absl::IsUnauthenticated(expired));
+  EXPECT_NE(expired.message().find("expired at 2023-11-14T22:13:22"), absl::string_view::npos);
+  EXPECT_NE(expired.message().find("join again"), absl::string_view::npos);
+}
+
+// ---- Wrong tokens are slowed down ----
+
+TEST_F(AuthenticatorTest, WrongTokensFromOneAddressAreRefusedUnseen) {
+  const std::string wrong = MakeSecret(SecretKind::kToken, random_).text;
+  constexpr char kPeer[] = "ipv4:10.0.0.1:1";
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_TRUE(absl::IsUnauthenticated(authenticator_.Authenticate(wrong, kPeer).status()));
+  }
+  const int lookups = directory_.lookups;
+  EXPECT_TRUE(absl::IsResourceExhausted(authenticator_.Authenticate(wrong, kPeer).status()));
+  EXPECT_TRUE(absl::IsResourceExhausted(authenticator_.Authenticate("x", kPeer).status()));
+  EXPECT_TRUE(absl::IsResourceExhausted(authenticator_.Authenticate(ann_.text, kPeer).status()))
+      << "a guess that is right is not told from others";
+  EXPECT_EQ(directory_.lookups, lookups);
+  EXPECT_TRUE(authenticator_.Authenticate(ann_.text, "ipv4:10.0.0.2:1").ok());
+  EXPECT_TRUE(authenticator_.Authenticate(ann_.text, kPeer).ok()) << "in use just now";
+  clock_.AdvanceMillis(60'000);
+  EXPECT_TRUE(authenticator_.Authenticate(ann_.text, kPeer).ok());
+}
+
+TEST_F(AuthenticatorTest, TokensThatWereOnceGoodAreNoGuesses) {
+  directory_.tokens[ann_.id].revoked = true;
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_TRUE(absl::IsUnauthenticated(authenticator_.Authenticate(ann_.text, "p:1").status()));
+  }
 }
 
 }  // namespace

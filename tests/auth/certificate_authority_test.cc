@@ -116,6 +116,50 @@ TEST_F(CertificateAuthorityTest, StartThatWasCutShortIsMadeGood) {
                        X509_PURPOSE_SSL_SERVER, clock_.Now()));
 }
 
+// As docs/security.md says: at no step is anybody refused who has what the step before gave out.
+TEST_F(CertificateAuthorityTest, AnotherAuthorityTakesOverInThreeSteps) {
+  const auto request = MakeKeyAndRequest("worker");
+  const absl::StatusOr<CertificateAuthority> old = Open();
+  const std::string old_root = File("ca.pem");
+  const std::string old_worker = *old->SignWorkerRequest(request->request_pem, "workers/w");
+  const auto other = CertificateAuthority::Open(root_.path() + "/other", {}, clock_, random_);
+  const std::string new_root = other->root_certificate();
+  // Both are handed out; the old one signs.
+  ASSERT_TRUE(WriteFileAtomically(folder() + "/ca.pem", old_root + new_root).ok());
+  const absl::StatusOr<CertificateAuthority> both = Open();
+  ASSERT_TRUE(both.ok()) << both.status();
+  EXPECT_EQ(both->root_certificate(), old_root + new_root);
+  EXPECT_EQ(both->server_certificate(), old->server_certificate());
+  // The new one signs; who comes with the old one's is still known.
+  ASSERT_TRUE(
+      WriteFileAtomically(folder() + "/ca.key", *ReadFile(root_.path() + "/other/ca.key"), 0600)
+          .ok());
+  ASSERT_TRUE(WriteFileAtomically(folder() + "/ca.pem", new_root + old_root).ok());
+  const absl::StatusOr<CertificateAuthority> turned = Open();
+  ASSERT_TRUE(turned.ok()) << turned.status();
+  EXPECT_TRUE(
+      Verifies(new_root, turned->server_certificate(), X509_PURPOSE_SSL_SERVER, clock_.Now()));
+  const std::string new_worker = *turned->SignWorkerRequest(request->request_pem, "workers/w");
+  EXPECT_TRUE(Verifies(new_root, new_worker, X509_PURPOSE_SSL_CLIENT, clock_.Now()));
+  EXPECT_TRUE(Verifies(old_root, old_worker, X509_PURPOSE_SSL_CLIENT, clock_.Now()));
+  EXPECT_EQ(turned->root_certificate(), new_root + old_root);
+  // The old one is gone.
+  ASSERT_TRUE(WriteFileAtomically(folder() + "/ca.pem", new_root).ok());
+  EXPECT_EQ(Open()->server_certificate(), turned->server_certificate());
+}
+
+TEST_F(CertificateAuthorityTest, WorkersCertificatesLiveAsLongAsAsked) {
+  const auto request = MakeKeyAndRequest("worker");
+  const auto authority =
+      CertificateAuthority::Open(folder(), {}, clock_, random_, absl::Seconds(48));
+  const auto validity =
+      ValidityOf(*authority->SignWorkerRequest(request->request_pem, "workers/w"));
+  ASSERT_TRUE(validity.ok()) << validity.status();
+  EXPECT_EQ(validity->end, clock_.Now() + absl::Seconds(48));
+  EXPECT_EQ(validity->begin, clock_.Now() - absl::Seconds(2));
+  EXPECT_FALSE(ValidityOf("nonsense").ok());
+}
+
 TEST_F(CertificateAuthorityTest, DamagedServerFileIsMadeAnew) {
   ASSERT_TRUE(Open().ok());
   ASSERT_TRUE(WriteFileAtomically(folder() + "/server.pem", "nonsense", 0600).ok());

@@ -114,6 +114,35 @@ TEST(Policy, EveryRpcDeclaresItsPermission) {
   EXPECT_EQ(policy.rules().size(), Methods().size());
 }
 
+TEST(Policy, EveryRpcDeclaresWhetherItChangesSomething) {
+  int reads = 0;
+  int changes = 0;
+  for (const auto* service : Policy::Services()) {
+    for (int i = 0; i < service->method_count(); ++i) {
+      const pb::MethodOptions& options = service->method(i)->options();
+      EXPECT_TRUE(options.has_idempotency_level())
+          << service->method(i)->full_name() << " declares no idempotency_level, see options.proto";
+      ++(options.idempotency_level() == pb::MethodOptions::NO_SIDE_EFFECTS ? reads : changes);
+    }
+  }
+  EXPECT_GT(reads, 30);
+  EXPECT_GT(changes, 20);
+}
+
+TEST(Policy, WhatWorkersDoAllTheTimeIsRoutine) {
+  const Policy policy;
+  const auto rule = [&](const char* method) {
+    return policy.rules().at(absl::StrCat("/beamline.v1.", method));
+  };
+  EXPECT_TRUE(rule("WorkerService/Synchronize").routine);
+  EXPECT_TRUE(rule("WorkerService/ReportAttempt").changes);
+  EXPECT_FALSE(rule("WorkerService/RenewCertificate").routine);
+  EXPECT_FALSE(rule("WorkerService/Join").routine);
+  EXPECT_FALSE(rule("RunService/CancelRun").routine);
+  EXPECT_TRUE(rule("RunService/CancelRun").changes);
+  EXPECT_FALSE(rule("RunService/GetRun").changes);
+}
+
 TEST(Policy, KnowsEveryServiceInTheProtos) {
   std::set<std::string> known;
   for (const pb::ServiceDescriptor* service : Policy::Services()) known.insert(service->name());

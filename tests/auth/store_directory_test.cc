@@ -74,8 +74,10 @@ TEST_F(StoreDirectoryTest, RevokedTokenDoesNot) {
 }
 
 TEST_F(StoreDirectoryTest, KnowsWhoHasJoined) {
-  EXPECT_TRUE(authenticator_.AuthenticateWorker("beamline:workers/w1", "").ok());
-  EXPECT_FALSE(authenticator_.AuthenticateWorker("beamline:workers/w2", "").ok());
+  EXPECT_TRUE(
+      authenticator_.AuthenticateWorker("beamline:workers/w1", absl::InfiniteFuture(), "").ok());
+  EXPECT_FALSE(
+      authenticator_.AuthenticateWorker("beamline:workers/w2", absl::InfiniteFuture(), "").ok());
   EXPECT_FALSE(directory_.FindUser("users/nobody")->has_value());
 }
 

@@ -30,7 +30,7 @@ void CheckAll(const Methods&... methods) {
 
 TEST(Rpc, EveryLineMatchesItsService) {
   CheckAll(kCreateProject, kGetProject, kListProjects, kSetMember, kRemoveMember, kListMembers);
-  CheckAll(kWhoAmI, kCreateUser, kListUsers, kCreateToken, kListTokens, kRevokeToken,
+  CheckAll(kWhoAmI, kCreateUser, kUpdateUser, kListUsers, kCreateToken, kListTokens, kRevokeToken,
            kCreateJoinToken);
   CheckAll(kBeginUpload, kWriteUpload, kGetUpload, kFinishUpload, kGetDataset, kListDatasets,
            kDeleteDataset, kDownloadDataset);
@@ -38,6 +38,7 @@ TEST(Rpc, EveryLineMatchesItsService) {
   CheckAll(kCreateRun, kGetRun, kListRuns, kListTasks, kWatchRun, kCancelRun, kListLogs,
            kListMetrics, kExplainRun);
   CheckAll(kGetModel, kListModels, kDownloadModel, kPredict);
+  CheckAll(kListAuditEntries, kListProjectAuditEntries, kReadAuditChain);
   CheckAll(kGetServerInfo, kListWorkers, kDrainWorker, kListQueue);
 }
 

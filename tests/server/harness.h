@@ -66,21 +66,17 @@ absl::StatusOr<R> Call(Api& api,
   return answer.Wait();
 }
 
-inline auth::Principal Operator() {
-  return {.kind = auth::Principal::kUser,
-          .name = "users/root",
-          .is_operator = true,
-          .roles = {},
-          .token_id = "",
-          .peer = "test"};
-}
 inline auth::Principal User(const std::string& name) {
-  return {.kind = auth::Principal::kUser,
-          .name = "users/" + name,
-          .is_operator = false,
-          .roles = {},
-          .token_id = "",
-          .peer = "test"};
+  auth::Principal principal;
+  principal.kind = auth::Principal::kUser;
+  principal.name = "users/" + name;
+  principal.peer = "test";
+  return principal;
+}
+inline auth::Principal Operator() {
+  auth::Principal principal = User("root");
+  principal.is_operator = true;
+  return principal;
 }
 
 // The same with a role in one project: as the gate would know her.

@@ -87,6 +87,8 @@ class FakeServer : public v1::WorkerService::Service {
   std::vector<v1::AttemptReport> reports_;
   std::vector<v1::SynchronizeRequest> statements_;
   std::vector<std::string> peers_;
+  // Of those who called Synchronize, PEM.
+  std::vector<std::string> certificates_;
 
  private:
   // The first subject alternative name of the client's certificate; empty without one.
@@ -114,6 +116,8 @@ class FakeServer : public v1::WorkerService::Service {
     std::unique_lock lock(mutex_);
     statements_.push_back(*request);
     peers_.push_back(PeerOf(*context));
+    const auto shown = context->auth_context()->FindPropertyValues("x509_pem_cert");
+    certificates_.push_back(shown.empty() ? "" : std::string(shown[0].data(), shown[0].size()));
     changed_.notify_all();
     const auto end =
         std::chrono::steady_clock::now() + std::chrono::milliseconds(request->hold_ms());

@@ -72,16 +72,73 @@ class LinkTest : public ::testing::Test {
 };
 
 TEST_F(LinkTest, JoinKeepsAnIdentityThatOthersCannotRead) {
-  EXPECT_TRUE(absl::IsNotFound(LoadIdentity(folder_.path()).status()));
+  EXPECT_TRUE(absl::IsNotFound(LoadIdentity(folder_.path(), absl::Now()).status()));
   EXPECT_TRUE(absl::IsUnauthenticated(Join("wrong").status()));
-  EXPECT_TRUE(absl::IsNotFound(LoadIdentity(folder_.path()).status())) << "nothing half-way";
+  EXPECT_TRUE(absl::IsNotFound(LoadIdentity(folder_.path(), absl::Now()).status()))
+      << "nothing half-way";
   ASSERT_TRUE(Join("secret").ok());
-  const auto identity = LoadIdentity(folder_.path());
+  const auto identity = LoadIdentity(folder_.path(), absl::Now());
   ASSERT_TRUE(identity.ok()) << identity.status();
   EXPECT_EQ(identity->worker, "workers/w-1");
   struct stat info;
-  ASSERT_EQ(stat((folder_.path() + "/tls/key.pem").c_str(), &info), 0);
+  ASSERT_EQ(stat((folder_.path() + "/tls/identity.pem").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600u);
+}
+
+TEST_F(LinkTest, AnExpiredIdentityHasToJoinAgain) {
+  ASSERT_TRUE(Join("secret").ok());
+  const absl::Time later = absl::Now() + auth::CertificateAuthority::kWorkerLifetime;
+  const absl::Status expired = LoadIdentity(folder_.path(), later).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(expired));
+  EXPECT_THAT(std::string(expired.message()), HasSubstr("let it join again"));
+}
+
+TEST_F(LinkTest, AnIdentityOfTwoFilesIsStillRead) {
+  const auto joined = Join("secret");
+  ASSERT_TRUE(joined.ok());
+  const std::string tls = folder_.path() + "/tls/";
+  ASSERT_TRUE(WriteFileAtomically(tls + "key.pem", joined->credentials.key, 0600).ok());
+  ASSERT_TRUE(
+      WriteFileAtomically(tls + "certificate.pem", joined->credentials.certificate, 0600).ok());
+  ASSERT_EQ(unlink((tls + "identity.pem").c_str()), 0);
+  const auto old = LoadIdentity(folder_.path(), absl::Now());
+  ASSERT_TRUE(old.ok()) << old.status();
+  EXPECT_EQ(old->credentials.key, joined->credentials.key);
+  ASSERT_TRUE(SaveCredentials(folder_.path(), old->credentials).ok());
+  EXPECT_NE(access((tls + "key.pem").c_str(), F_OK), 0) << "one place only";
+  EXPECT_EQ(LoadIdentity(folder_.path(), absl::Now())->credentials.certificate,
+            joined->credentials.certificate);
+}
+
+// With the certificate of a renewal: what is under way goes on, what begins shows the new one.
+TEST_F(LinkTest, ACertificateIsReplacedUnderACallThatIsUnderWay) {
+  const auto link = Link();
+  std::promise<absl::Status> first;
+  v1::SynchronizeRequest request;
+  request.set_hold_ms(20'000);
+  link->Synchronize(request, 30'000, [&](absl::StatusOr<v1::SynchronizeResponse> response) {
+    first.set_value(response.status());
+  });
+  ASSERT_TRUE(server_.WaitFor([](FakeServer& server) { return server.certificates_.size() == 1; }));
+  const auto renewed = Join("secret");
+  ASSERT_TRUE(renewed.ok());
+  link->Use(MakeChannel(server_.address(), renewed->credentials));
+  ASSERT_TRUE(Synchronize(*link, 0, 10'000).ok());
+  ASSERT_TRUE(server_.WaitFor([](FakeServer& server) { return server.certificates_.size() == 2; }));
+  server_.WaitFor([&](FakeServer& server) {
+    EXPECT_NE(server.certificates_[0], server.certificates_[1]);
+    EXPECT_EQ(server.certificates_[1], renewed->credentials.certificate);
+    return true;
+  });
+  auto answer = first.get_future();
+  EXPECT_EQ(answer.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
+  server_.Assign(v1::Attempt());
+  EXPECT_TRUE(answer.get().ok());
+  // What is no longer needed goes, and what is needed stays.
+  for (int i = 0; i < 3; ++i) {
+    link->Use(MakeChannel(server_.address(), renewed->credentials));
+    ASSERT_TRUE(Synchronize(*link, 0, 10'000).ok());
+  }
 }
 
 TEST_F(LinkTest, TheStateFolderHasOneUser) {

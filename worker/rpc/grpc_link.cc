@@ -35,8 +35,10 @@ void SetDeadline(grpc::ClientContext& context, int64_t timeout_ms) {
 }
 
 // What one call needs until its end.
-template <class Request, class Response>
+template <class Stub, class Request, class Response>
 struct Call {
+  // First: what else is here is gone before it.
+  std::shared_ptr<Stub> stub;
   grpc::ClientContext context;
   Request request;
   Response response;
@@ -77,10 +79,21 @@ absl::StatusOr<v1::JoinResponse> Join(const std::shared_ptr<grpc::Channel>& chan
   return response;
 }
 
-GrpcLink::GrpcLink(std::shared_ptr<grpc::Channel> channel)
-    : stub_(std::make_unique<Stub>(Stub{v1::WorkerService::NewStub(channel)})) {}
+GrpcLink::GrpcLink(std::shared_ptr<grpc::Channel> channel) { Use(std::move(channel)); }
 
 GrpcLink::~GrpcLink() { CancelAll(); }
+
+void GrpcLink::Use(std::shared_ptr<grpc::Channel> channel) {
+  auto stub = std::make_shared<Stub>(Stub{v1::WorkerService::NewStub(std::move(channel))});
+  std::lock_guard lock(mutex_);
+  std::erase_if(stubs_, [](const std::shared_ptr<Stub>& old) { return old.use_count() == 1; });
+  stubs_.push_back(std::move(stub));
+}
+
+std::shared_ptr<GrpcLink::Stub> GrpcLink::Current() {
+  std::lock_guard lock(mutex_);
+  return stubs_.back();
+}
 
 void GrpcLink::CancelAll() {
   std::unique_lock lock(mutex_);
@@ -122,7 +135,8 @@ void GrpcLink::Answer(std::shared_ptr<Pending> call, const grpc::Status& status)
 
 void GrpcLink::Synchronize(const v1::SynchronizeRequest& request, int64_t timeout_ms,
                            Done<v1::SynchronizeResponse> done) {
-  auto call = std::make_shared<Call<v1::SynchronizeRequest, v1::SynchronizeResponse>>();
+  auto call = std::make_shared<Call<Stub, v1::SynchronizeRequest, v1::SynchronizeResponse>>();
+  call->stub = Current();
   call->request = request;
   call->done = std::move(done);
   SetDeadline(call->context, timeout_ms);
@@ -131,8 +145,8 @@ void GrpcLink::Synchronize(const v1::SynchronizeRequest& request, int64_t timeou
     std::lock_guard lock(mutex_);
     synchronize_ = &call->context;
   }
-  auto& [context, sent, response, unused] = *call;
-  stub_->service->async()->Synchronize(
+  auto& [stub, context, sent, response, unused] = *call;
+  stub->service->async()->Synchronize(
       &context, &sent, &response,
       [this, call = std::move(call)](const grpc::Status& status) mutable {
         Answer(std::move(call), status);
@@ -146,13 +160,31 @@ void GrpcLink::CancelSynchronize() {
 
 void GrpcLink::ReportAttempt(const v1::ReportAttemptRequest& request,
                              Done<v1::ReportAttemptResponse> done) {
-  auto call = std::make_shared<Call<v1::ReportAttemptRequest, v1::ReportAttemptResponse>>();
+  auto call = std::make_shared<Call<Stub, v1::ReportAttemptRequest, v1::ReportAttemptResponse>>();
+  call->stub = Current();
   call->request = request;
   call->done = std::move(done);
   SetDeadline(call->context, kReportMillis);
   Begin(&call->context);
-  auto& [context, sent, response, unused] = *call;
-  stub_->service->async()->ReportAttempt(
+  auto& [stub, context, sent, response, unused] = *call;
+  stub->service->async()->ReportAttempt(
+      &context, &sent, &response,
+      [this, call = std::move(call)](const grpc::Status& status) mutable {
+        Answer(std::move(call), status);
+      });
+}
+
+void GrpcLink::RenewCertificate(const v1::RenewCertificateRequest& request,
+                                Done<v1::RenewCertificateResponse> done) {
+  auto call =
+      std::make_shared<Call<Stub, v1::RenewCertificateRequest, v1::RenewCertificateResponse>>();
+  call->stub = Current();
+  call->request = request;
+  call->done = std::move(done);
+  SetDeadline(call->context, kReportMillis);
+  Begin(&call->context);
+  auto& [stub, context, sent, response, unused] = *call;
+  stub->service->async()->RenewCertificate(
       &context, &sent, &response,
       [this, call = std::move(call)](const grpc::Status& status) mutable {
         Answer(std::move(call), status);
@@ -169,10 +201,11 @@ absl::Status GrpcLink::ReadBlob(const AttemptId& attempt, const std::string& dig
   absl::Status sink_status;
   absl::Status status;
   {
+    const std::shared_ptr<Stub> stub = Current();
     grpc::ClientContext context;
     Begin(&context);
     const Cancellation::Hook hook(cancellation, [&context] { context.TryCancel(); });
-    const auto reader = stub_->service->ReadBlob(&context, request);
+    const auto reader = stub->service->ReadBlob(&context, request);
     v1::ReadBlobResponse response;
     while (sink_status.ok() && reader->Read(&response)) {
       sink_status = sink(response.data());
@@ -190,11 +223,12 @@ absl::Status GrpcLink::WriteBlob(const AttemptId& attempt, const v1::Blob& blob,
   absl::Status read_status;
   absl::Status status;
   {
+    const std::shared_ptr<Stub> stub = Current();
     grpc::ClientContext context;
     Begin(&context);
     const Cancellation::Hook hook(cancellation, [&context] { context.TryCancel(); });
     v1::WriteBlobResponse response;
-    const auto writer = stub_->service->WriteBlob(&context, &response);
+    const auto writer = stub->service->WriteBlob(&context, &response);
     v1::WriteBlobRequest request;
     *request.mutable_blob() = blob;
     request.set_task(attempt.task);

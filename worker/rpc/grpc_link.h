@@ -6,6 +6,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "worker/server_link.h"
 
@@ -35,11 +36,14 @@ absl::StatusOr<v1::JoinResponse> Join(const std::shared_ptr<grpc::Channel>& chan
                                       const v1::JoinRequest& request);
 
 // Thread-safe.
-class GrpcLink : public ServerLink, public BlobLink {
+class GrpcLink : public ServerLink, public BlobLink, public CertificateLink {
  public:
   explicit GrpcLink(std::shared_ptr<grpc::Channel> channel);
   // As CancelAll.
   ~GrpcLink() override;
+  // Calls that begin from now on use this channel. Those under way end on the one before. Not to be
+  // called on a thread of gRPC's.
+  void Use(std::shared_ptr<grpc::Channel> channel);
   // Cancels what is under way and waits for its end, so that whoever is called back may go.
   void CancelAll();
 
@@ -48,6 +52,9 @@ class GrpcLink : public ServerLink, public BlobLink {
   void CancelSynchronize() override;
   void ReportAttempt(const v1::ReportAttemptRequest& request,
                      Done<v1::ReportAttemptResponse> done) override;
+
+  void RenewCertificate(const v1::RenewCertificateRequest& request,
+                        Done<v1::RenewCertificateResponse> done) override;
 
   absl::Status ReadBlob(const AttemptId& attempt, const std::string& digest, int64_t offset,
                         const Sink& sink, Cancellation& cancellation) override;
@@ -61,10 +68,10 @@ class GrpcLink : public ServerLink, public BlobLink {
   void Begin(grpc::ClientContext* context);
   void Retire(grpc::ClientContext* context);
   void End();
+  std::shared_ptr<Stub> Current();
   template <class Pending>
   void Answer(std::shared_ptr<Pending> call, const grpc::Status& status);
 
-  const std::unique_ptr<Stub> stub_;
   std::mutex mutex_;
   std::condition_variable ended_;
   // Guarded by mutex_. Calls that have not ended; those among them that can be cancelled; the
@@ -72,6 +79,9 @@ class GrpcLink : public ServerLink, public BlobLink {
   int calls_ = 0;
   std::set<grpc::ClientContext*> contexts_;
   grpc::ClientContext* synchronize_ = nullptr;
+  // The last one is for new calls. Those before are kept until none of their calls is under way and
+  // Use is called: a channel must not die on gRPC's own thread, for which it would wait.
+  std::vector<std::shared_ptr<Stub>> stubs_;
 };
 
 }  // namespace beamline::worker::rpc

@@ -19,9 +19,13 @@ namespace {
 
 constexpr size_t kMaxFileBytes = 1 << 20;
 constexpr char kName[] = "/tls/worker";
-constexpr char kKey[] = "/tls/key.pem";
 constexpr char kAuthority[] = "/tls/ca.pem";
-constexpr char kCertificate[] = "/tls/certificate.pem";
+// The key, then the certificate.
+constexpr char kPair[] = "/tls/identity.pem";
+// Of versions before certificates were renewed.
+constexpr char kOldKey[] = "/tls/key.pem";
+constexpr char kOldCertificate[] = "/tls/certificate.pem";
+constexpr char kCertificateBegins[] = "-----BEGIN CERTIFICATE-----";
 
 absl::Status MakeFolder(const std::string& path) {
   std::error_code error;
@@ -30,6 +34,24 @@ absl::Status MakeFolder(const std::string& path) {
     return absl::InternalError(absl::StrCat("cannot make the folder ", path, ": ",
                                             error ? error.message() : std::strerror(errno)));
   }
+  return absl::OkStatus();
+}
+
+absl::Status LoadPair(const std::string& state, Credentials& credentials) {
+  const absl::StatusOr<std::string> pair = ReadFile(state + kPair, kMaxFileBytes);
+  if (absl::IsNotFound(pair.status())) {
+    ASSIGN_OR_RETURN(credentials.certificate, ReadFile(state + kOldCertificate, kMaxFileBytes));
+    ASSIGN_OR_RETURN(credentials.key, ReadFile(state + kOldKey, kMaxFileBytes));
+    return absl::OkStatus();
+  }
+  RETURN_IF_ERROR(pair.status());
+  const size_t split = pair->find(kCertificateBegins);
+  if (split == std::string::npos) {
+    return absl::InternalError(absl::StrCat(state, kPair, " holds no certificate: remove ", state,
+                                            "/tls and let this worker join again"));
+  }
+  credentials.key = pair->substr(0, split);
+  credentials.certificate = pair->substr(split);
   return absl::OkStatus();
 }
 
@@ -49,10 +71,16 @@ absl::StatusOr<UniqueFd> LockState(const std::string& state) {
   return fd;
 }
 
-absl::StatusOr<Identity> LoadIdentity(const std::string& state) {
+absl::StatusOr<Identity> LoadIdentity(const std::string& state, absl::Time now) {
   Identity identity;
-  ASSIGN_OR_RETURN(identity.credentials.certificate, ReadFile(state + kCertificate, kMaxFileBytes));
-  ASSIGN_OR_RETURN(identity.credentials.key, ReadFile(state + kKey, kMaxFileBytes));
+  RETURN_IF_ERROR(LoadPair(state, identity.credentials));
+  ASSIGN_OR_RETURN(const Validity validity, ValidityOf(identity.credentials.certificate));
+  if (validity.end <= now) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("this worker's certificate expired at ",
+                     absl::FormatTime(absl::RFC3339_sec, validity.end, absl::UTCTimeZone()),
+                     ": remove ", state, "/tls and let it join again with a new join token"));
+  }
   ASSIGN_OR_RETURN(identity.credentials.authority, ReadFile(state + kAuthority, kMaxFileBytes));
   ASSIGN_OR_RETURN(const std::string name, ReadFile(state + kName, kMaxFileBytes));
   identity.worker = std::string(absl::StripAsciiWhitespace(name));
@@ -73,11 +101,21 @@ absl::StatusOr<Identity> JoinServer(
   // What the server was verified with, unless it names another one.
   const std::string& known =
       response.certificate_authority().empty() ? authority : response.certificate_authority();
-  RETURN_IF_ERROR(WriteFileAtomically(state + kKey, made.key_pem, 0600));
-  RETURN_IF_ERROR(WriteFileAtomically(state + kAuthority, known, 0600));
   RETURN_IF_ERROR(WriteFileAtomically(state + kName, response.worker() + "\n", 0600));
-  RETURN_IF_ERROR(WriteFileAtomically(state + kCertificate, response.certificate(), 0600));
-  return Identity{response.worker(), {known, response.certificate(), made.key_pem}};
+  Identity identity{response.worker(), {known, response.certificate(), made.key_pem}};
+  RETURN_IF_ERROR(SaveCredentials(state, identity.credentials));
+  return identity;
+}
+
+absl::Status SaveCredentials(const std::string& state, const Credentials& credentials) {
+  RETURN_IF_ERROR(WriteFileAtomically(state + kAuthority, credentials.authority, 0600));
+  RETURN_IF_ERROR(WriteFileAtomically(
+      state + kPair, absl::StrCat(credentials.key, credentials.certificate), 0600));
+  // Whoever goes back to a version before this one joins again.
+  std::error_code ignored;
+  std::filesystem::remove(state + kOldKey, ignored);
+  std::filesystem::remove(state + kOldCertificate, ignored);
+  return absl::OkStatus();
 }
 
 }  // namespace beamline::worker::rpc

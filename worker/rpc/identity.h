@@ -21,12 +21,17 @@ struct Identity {
 // another worker runs with it. The lock lasts as long as the descriptor.
 absl::StatusOr<UniqueFd> LockState(const std::string& state);
 
-// The identity in `state`. NotFound if this worker has not yet joined.
-absl::StatusOr<Identity> LoadIdentity(const std::string& state);
+// The identity in `state`. NotFound if this worker has not yet joined. FailedPrecondition if its
+// certificate has expired by `now`: it has to join again.
+absl::StatusOr<Identity> LoadIdentity(const std::string& state, absl::Time now);
 
-// Makes a key, has the server sign its certificate and keeps both in `state`: the key with mode
-// 0600, the certificate last, so that a crash in between only means to join again. `authority`:
-// PEM. `join` does the call. Fails as `join` does, or Internal if the files cannot be written.
+// Keeps the credentials in `state`. Key and certificate are one file of mode 0600, which is the old
+// one or the new one at any instant. Internal if they cannot be written.
+absl::Status SaveCredentials(const std::string& state, const Credentials& credentials);
+
+// Makes a key, has the server sign its certificate and keeps both in `state`, as SaveCredentials
+// does, last of all, so that a crash in between only means to join again. `authority`: PEM. `join`
+// does the call. Fails as `join` does, or Internal if the files cannot be written.
 absl::StatusOr<Identity> JoinServer(
     const std::string& state, const std::string& authority, const std::string& join_token,
     const std::string& hostname,

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/log.h"
+#include "base/private_memory.h"
 #include "base/random.h"
 #include "base/status_macros.h"
 #include "worker/cache.h"
@@ -30,6 +31,7 @@
 #include "worker/loop.h"
 #include "worker/probe.h"
 #include "worker/process_executor.h"
+#include "worker/renewal.h"
 #include "worker/rpc/flags.h"
 #include "worker/rpc/grpc_link.h"
 #include "worker/rpc/identity.h"
@@ -113,7 +115,7 @@ absl::StatusOr<std::string> NeededFile(const std::string& path, const char* flag
 // yet answer. Cancelled if a signal comes first.
 absl::StatusOr<Identity> FindIdentity(const Flags& flags, const std::string& hostname,
                                       const Events& events) {
-  absl::StatusOr<Identity> known = LoadIdentity(flags.state);
+  absl::StatusOr<Identity> known = LoadIdentity(flags.state, SystemClock().Now());
   if (known.ok() || !absl::IsNotFound(known.status())) return known;
   ASSIGN_OR_RETURN(const std::string authority, NeededFile(flags.ca, "--ca", flags));
   ASSIGN_OR_RETURN(const std::string token,
@@ -204,6 +206,20 @@ absl::Status Run(const Flags& flags, const Clock& clock, const Events& events) {
   SystemRandom random;
   WorkerLoop loop(strand, link, executor, description, NewId("s", clock.Now(), random),
                   [&cache] { return cache->Digests(1000); });
+  CertificateRenewal renewal(
+      strand, clock, link,
+      [&](const std::string& key, const v1::RenewCertificateResponse& renewed) -> absl::Status {
+        const std::string& authority = renewed.certificate_authority();
+        const Credentials credentials{
+            .authority = authority.empty() ? identity.credentials.authority : authority,
+            .certificate = renewed.certificate(),
+            .key = key};
+        RETURN_IF_ERROR(SaveCredentials(flags.state, credentials));
+        link.Use(MakeChannel(flags.server, credentials));
+        return absl::OkStatus();
+      });
+  ASSIGN_OR_RETURN(const Validity validity, ValidityOf(identity.credentials.certificate));
+  renewal.Start(validity);
   loop.OnReadings([&gpus](v1::Worker& worker) { gpus->Read(*worker.mutable_devices()); });
 
   absl::Status ready;
@@ -240,6 +256,7 @@ int Main(const std::vector<std::string>& args) {
     std::fputs(flags->help ? HelpText().c_str() : "beamline-worker " BEAMLINE_VERSION "\n", stdout);
     return kSuccess;
   }
+  ForbidCoreFiles();
   const Events events;
   log::Start("worker", flags->log_level);
   gpr_set_log_function(LogGrpc);

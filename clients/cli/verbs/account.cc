@@ -1,4 +1,4 @@
-// login, whoami, token, user: who you are.
+// login, whoami, token: who you are.
 
 #include <termios.h>
 #include <unistd.h>
@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
@@ -70,19 +71,38 @@ absl::StatusOr<std::string> ReadToken(Invocation& invocation) {
   return token;
 }
 
+// "viewer in optics, acoustics".
+std::string Limits(const google::protobuf::RepeatedPtrField<std::string>& projects,
+                   v1::Role max_role) {
+  std::string text = max_role == v1::ROLE_UNSPECIFIED
+                         ? "own role"
+                         : EnumWord(v1::Role_Name(max_role), "ROLE_") + " at most";
+  for (int i = 0; i < projects.size(); ++i) {
+    absl::StrAppend(&text, i == 0 ? " in " : ", ", LastPart(projects[i]));
+  }
+  return text;
+}
+
 void PrintWho(Invocation& invocation, const v1::WhoAmIResponse& who) {
   if (invocation.json()) {
     invocation.PrintJson(who);
     return;
   }
-  invocation.Print(absl::StrFormat("%s%s\n", LastPart(who.user().name()),
-                                   who.user().operator_() ? " (operator of the cluster)" : ""));
+  std::string about;
+  if (who.user().operator_()) about += " (operator of the cluster)";
+  if (who.user().service_account()) about += " (a service account)";
+  invocation.Print(absl::StrCat(LastPart(who.user().name()), about, "\n"));
   Table table({{"PROJECT"}, {"ROLE"}});
   for (const auto& membership : who.memberships()) {
     table.Add(
         {LastPart(membership.project()), EnumWord(v1::Role_Name(membership.role()), "ROLE_")});
   }
   if (!table.empty()) invocation.Print(table.Render(!invocation.quiet()));
+  if (who.token_projects_size() > 0 || who.token_max_role() != v1::ROLE_UNSPECIFIED) {
+    invocation.Print(
+        absl::StrCat("the token is limited: ", Limits(who.token_projects(), who.token_max_role()),
+                     ", without the rights of operators\n"));
+  }
   if (who.has_token_expire_time()) {
     invocation.Print(absl::StrCat("the token expires ",
                                   RelativeTime(TimeOf(who.token_expire_time()), invocation.Now()),
@@ -127,6 +147,15 @@ absl::StatusOr<ExitCode> CreateToken(Invocation& invocation) {
                      ParseExpiry(invocation.args().Get("expires"), invocation.Now()));
     *request.mutable_expire_time() = TimestampOf(expiry);
   }
+  // The context's project is no limit: only what is said here is.
+  for (const absl::string_view project :
+       absl::StrSplit(invocation.args().Get("project"), ',', absl::SkipEmpty())) {
+    request.add_projects(absl::StrCat("projects/", project));
+  }
+  if (invocation.args().Has("role")) {
+    ASSIGN_OR_RETURN(const v1::Role role, ParseRole(invocation.args().Get("role")));
+    request.set_max_role(role);
+  }
   request.set_request_id(invocation.NewRequestId());
   ASSIGN_OR_RETURN(const v1::CreateTokenResponse response, invocation.Call(kCreateToken, request));
   if (invocation.json()) {
@@ -147,11 +176,15 @@ absl::StatusOr<ExitCode> ListTokens(Invocation& invocation) {
     invocation.PrintJson(response);
     return ExitCode::kOk;
   }
-  Table table({{"TOKEN"}, {"DESCRIPTION"}, {"CREATED"}, {"LAST USED"}, {"EXPIRES"}, {"STATE"}});
+  Table table(
+      {{"TOKEN"}, {"DESCRIPTION"}, {"MAY"}, {"CREATED"}, {"LAST USED"}, {"EXPIRES"}, {"STATE"}});
   const absl::Time now = invocation.Now();
   for (const v1::Token& token : response.tokens()) {
     const bool expired = token.has_expire_time() && TimeOf(token.expire_time()) <= now;
-    table.Add({token.name(), token.description(), RelativeTime(TimeOf(token.create_time()), now),
+    const bool limited = token.projects_size() > 0 || token.max_role() != v1::ROLE_UNSPECIFIED;
+    table.Add({token.name(), token.description(),
+               limited ? Limits(token.projects(), token.max_role()) : "all that its user may",
+               RelativeTime(TimeOf(token.create_time()), now),
                RelativeTime(TimeOf(token.last_use_time()), now),
                token.has_expire_time() ? RelativeTime(TimeOf(token.expire_time()), now) : "never",
                token.revoked() ? "revoked" : (expired ? "expired" : "valid")});
@@ -173,37 +206,6 @@ absl::StatusOr<ExitCode> RevokeToken(Invocation& invocation) {
   ASSIGN_OR_RETURN(const v1::Token token, invocation.Call(kRevokeToken, request));
   if (invocation.json()) invocation.PrintJson(token);
   invocation.Note(token.name() + " is revoked\n");
-  return ExitCode::kOk;
-}
-
-absl::StatusOr<ExitCode> CreateUser(Invocation& invocation) {
-  v1::CreateUserRequest request;
-  request.set_user_id(invocation.args().Positional(0));
-  request.mutable_user()->set_operator_(invocation.args().Has("operator"));
-  request.set_request_id(invocation.NewRequestId());
-  ASSIGN_OR_RETURN(const v1::User user, invocation.Call(kCreateUser, request));
-  if (invocation.json()) {
-    invocation.PrintJson(user);
-    return ExitCode::kOk;
-  }
-  invocation.Print(user.name() + "\n");
-  invocation.Note(absl::StrFormat("give them a token: beamline token create --user %s\n",
-                                  LastPart(user.name())));
-  return ExitCode::kOk;
-}
-
-absl::StatusOr<ExitCode> ListUsers(Invocation& invocation) {
-  Table table({{"USER"}, {"OPERATOR"}, {"CREATED"}});
-  RETURN_IF_ERROR(
-      invocation.ForEachPage(kListUsers, {}, 100'000, [&](const v1::ListUsersResponse& page) {
-        for (const v1::User& user : page.users()) {
-          if (invocation.json()) invocation.PrintJsonLine(user);
-          table.Add({LastPart(user.name()), user.operator_() ? "yes" : "no",
-                     RelativeTime(TimeOf(user.create_time()), invocation.Now())});
-        }
-        return page.users_size();
-      }));
-  if (!invocation.json()) invocation.Print(table.Render(!invocation.quiet()));
   return ExitCode::kOk;
 }
 
@@ -231,8 +233,12 @@ std::vector<Command> AccountCommands() {
        .positionals = {},
        .flags = {{"description", "TEXT", "What it is for"},
                  {"expires", "WHEN", "90s, 15m, 12h, 30d, or a time (default: never)"},
+                 {"role", "ROLE", "No higher role than viewer, editor or admin"},
                  user},
-       .details = "",
+       .details =
+           "With --project P (or P,Q) the token is for these projects only. A token that is "
+           "limited, by project\nor by role, has no rights of operators, makes no token that "
+           "may more than itself, and no projects.",
        .run = CreateToken},
       {.path = "token list",
        .summary = "List tokens, without their secrets",
@@ -246,18 +252,6 @@ std::vector<Command> AccountCommands() {
        .flags = {},
        .details = "",
        .run = RevokeToken},
-      {.path = "user create",
-       .summary = "Create a user (operators)",
-       .positionals = {{.name = "USER"}},
-       .flags = {{"operator", "", "The user may operate the cluster"}},
-       .details = "",
-       .run = CreateUser},
-      {.path = "user list",
-       .summary = "List users (operators)",
-       .positionals = {},
-       .flags = {},
-       .details = "",
-       .run = ListUsers},
   };
 }
 

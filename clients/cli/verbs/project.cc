@@ -16,15 +16,6 @@ namespace {
 
 std::string RoleWord(v1::Role role) { return EnumWord(v1::Role_Name(role), "ROLE_"); }
 
-absl::StatusOr<v1::Role> ParseRole(const std::string& word) {
-  v1::Role role = v1::ROLE_UNSPECIFIED;
-  if (v1::Role_Parse("ROLE_" + absl::AsciiStrToUpper(word), &role) &&
-      role != v1::ROLE_UNSPECIFIED) {
-    return role;
-  }
-  return UsageError(absl::StrFormat("\"%s\" is no role; give viewer, editor or admin", word));
-}
-
 // The project that the argument names, or else the current one.
 absl::StatusOr<std::string> ProjectArgument(Invocation& invocation) {
   const std::string text = invocation.args().Positional(0);

@@ -9,6 +9,7 @@ namespace beamline::cli {
 
 std::vector<Command> DevCommands();
 std::vector<Command> AccountCommands();
+std::vector<Command> AuditCommands();
 std::vector<Command> ProjectCommands();
 std::vector<Command> ProjectQuotaCommands();
 std::vector<Command> DatasetCommands();
@@ -23,6 +24,7 @@ std::vector<Command> RegistryCommands();
 std::vector<Command> ClusterCommands();
 std::vector<Command> QueueCommands();
 std::vector<Command> SelfCommands();
+std::vector<Command> UserCommands();
 
 // All of them, in the order of the help.
 const std::vector<Command>& AllCommands();

@@ -46,6 +46,24 @@ TEST(Flags, MistakesAreNamed) {
   EXPECT_THAT(Refusal({std::string(1 << 16, 'x')}), HasSubstr("see --help"));
 }
 
+TEST(Flags, TheAuditIsVerifiedInPlaceOfServing) {
+  const absl::StatusOr<Flags> flags =
+      ParseFlags({"audit", "verify", "--state", "/s", "--head=abc"});
+  ASSERT_TRUE(flags.ok()) << flags.status();
+  EXPECT_EQ(flags->command, "audit verify");
+  EXPECT_EQ(flags->state, "/s");
+  EXPECT_EQ(flags->head, "abc");
+  EXPECT_THAT(Refusal({"audit"}), HasSubstr("unknown argument"));
+  EXPECT_THAT(Refusal({"audit", "list"}), HasSubstr("unknown argument"));
+}
+
+TEST(Flags, CertificatesOfWorkersHaveALife) {
+  EXPECT_EQ(ParseFlags({})->worker_certificate, 30 * 86'400);
+  EXPECT_EQ(ParseFlags({"--worker-certificate=3600"})->worker_certificate, 3'600);
+  EXPECT_THAT(Refusal({"--worker-certificate=2"}), HasSubstr("at least 3 seconds"));
+  EXPECT_THAT(Refusal({"--worker-certificate=2592001"}), HasSubstr("at most 30 days"));
+}
+
 TEST(Flags, HelpNamesEveryFlag) {
   for (const char* name : {"--state", "--listen", "--name", "--ready-file", "--init-admin",
                            "--print-join-token", "--log-level", "--help", "--version"}) {

@@ -28,13 +28,15 @@ class ServedTest : public testing::Test {
   ServedTest() {
     ServerOptions options;
     options.state_folder = folder_.path() + "/state";
+    // Tests come all from one address.
+    options.failures.burst = 1e6;
     auto opened = Server::Open(std::move(options), clock_, random_);
     EXPECT_TRUE(opened.ok()) << opened.status();
     server_ = *std::move(opened);
     const std::string file = folder_.path() + "/token";
     EXPECT_TRUE(InitAdmin(server_->auth(), server_->projects(), file).ok());
     admin_ = ReadToken(file);
-    gate_ = std::make_unique<Gate>(server_->authenticator(), policy_);
+    gate_ = std::make_unique<Gate>(server_->authenticator(), policy_, &server_->calls());
     services_ = MakeServices(*gate_, *server_, pool_);
     std::vector<grpc::Service*> served;
     for (const auto& service : services_) served.push_back(service.get());
