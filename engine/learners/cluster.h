@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "engine/core/linear_algebra.h"
 #include "engine/core/thread_pool.h"
+#include "engine/learners/linear_algebra.h"
 #include "engine/learners/row_reader.h"
 
 namespace beamline::engine {

@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "engine/core/error.h"
-#include "engine/core/linear_algebra.h"
 #include "engine/core/philox.h"
 #include "engine/learners/classic_learner.h"
+#include "engine/learners/linear_algebra.h"
 
 namespace beamline::engine {
 namespace {

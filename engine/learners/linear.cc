@@ -8,8 +8,9 @@
 
 #include "engine/core/error.h"
 #include "engine/learners/lbfgs.h"
-#include "engine/learners/least_squares.h"
+#include "engine/learners/ridge.h"
 #include "engine/learners/row_learner.h"
+#include "engine/learners/row_reader.h"
 
 namespace beamline::engine {
 namespace {
@@ -132,12 +133,12 @@ class LinearLearner : public RowLearner {
     bias_.assign(b_values.begin(), b_values.end());
   }
 
-  // Rows in memory, and what is solved or descended.
   int64_t PeakBytes() const override {
-    const int64_t rows = training().rows() * (features() + outputs() + 1) * 4;
-    const int64_t size = (features() + 1) * outputs();
-    return rows +
-           (classes() > 0 ? (kMaxParts + 26) * size : 2 * features() * features() + size) * 8;
+    // What is solved, with its factor; or rows in memory, and what is descended.
+    if (classes() == 0)
+      return Moments::BytesOf(features(), outputs()) + 8 * features() * features();
+    return training().rows() * (features() + 2) * 4 +
+           (kMaxParts + 26) * (features() + 1) * outputs() * 8;
   }
 
  protected:
@@ -205,10 +206,19 @@ class LinearLearner : public RowLearner {
   }
 
   void SolveAtOnce(StepReport* report) {
-    const LinearFit fit = FitLeastSquares(ReadRows(training()), spec_.penalty, &pool());
-    std::copy(fit.weights.begin(), fit.weights.end(), weights_.begin());
-    std::copy(fit.bias.begin(), fit.bias.end(), bias_.begin());
-    report->loss = Evaluate(training()).loss;
+    Moments moments(features(), outputs());
+    std::vector<double> targets, weights;
+    RowReader(training(), &pool()).ForEach([&](const RowBlock& block) {
+      targets.assign(block.targets, block.targets + block.rows * outputs());
+      const bool weighted = block.weights != nullptr;
+      if (weighted) weights.assign(block.weights, block.weights + block.rows);
+      moments.Add(block.features, targets.data(), weighted ? weights.data() : nullptr, block.rows,
+                  &pool());
+    });
+    const RidgeFit fit = FitRidge(std::move(moments), spec_.penalty, &pool());
+    std::copy(fit.coefficients.values.begin(), fit.coefficients.values.end(), weights_.begin());
+    std::copy(fit.intercepts.begin(), fit.intercepts.end(), bias_.begin());
+    report->loss = fit.loss;
   }
 
   static void Softmax(std::vector<double>* scores) {

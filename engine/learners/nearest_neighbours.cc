@@ -5,14 +5,14 @@
 #include <utility>
 #include <vector>
 
-#include "engine/backend/cpu/isa.h"
+#include "engine/backend/cpu/learner_kernels.h"
 #include "engine/core/error.h"
 #include "engine/learners/row_learner.h"
 
 namespace beamline::engine {
 namespace {
 
-constexpr int64_t kLanes = cpu::kDistanceLanes;
+using cpu::kLanes;
 
 struct Neighbour {
   double square = 0;  // of the distance
@@ -113,7 +113,7 @@ class NearestNeighboursLearner : public RowLearner {
   void PredictRows(const float* x, int64_t count, float* out) const override {
     std::vector<Nearest> nearest(static_cast<size_t>(count), Nearest(spec_.neighbours));
     // A block of training rows stays in the cache while all of the asked rows pass.
-    const cpu::SquaredDistancesFn distances = cpu::FindSquaredDistances();
+    const auto distances = cpu::FindLearnerKernels().SquaredDistances;
     std::vector<double> squares(static_cast<size_t>(count * kLanes));
     for (int64_t first = 0; first < rows_; first += kLanes) {
       distances(x, count, features(), packed_.data() + first * features(), squares.data());

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "engine/core/error.h"
-#include "engine/core/linear_algebra.h"
 #include "engine/learners/classic_learner.h"
+#include "engine/learners/linear_algebra.h"
 
 namespace beamline::engine {
 namespace {
@@ -55,40 +55,29 @@ ClassicLearner::Definition PrincipalComponents::Define(const PrincipalComponents
   return definition;
 }
 
-// Sums about the first row, so that a large mean costs no digits.
 ClassicLearner::StepResult PrincipalComponents::Train(int64_t) {
   const int64_t size = layout().features;
-  Matrix covariance(size, size);
-  std::vector<double> origin, wide, weights, sums(static_cast<size_t>(size));
-  double weight = 0;
+  Moments moments(size, 0);
+  std::vector<double> weights;
   RowReader(*training(), &pool()).ForEach([&](const RowBlock& block) {
     CheckWeights(block);
-    if (origin.empty()) origin.assign(block.features, block.features + size);
-    wide.resize(static_cast<size_t>(block.rows * size));
-    weights.resize(static_cast<size_t>(block.rows));
-    for (int64_t i = 0; i < block.rows; ++i) {
-      const double w = block.Weight(i);
-      weights[static_cast<size_t>(i)] = w;
-      weight += w;
-      for (int64_t k = 0; k < size; ++k) {
-        const double x =
-            static_cast<double>(block.features[i * size + k]) - origin[static_cast<size_t>(k)];
-        wide[static_cast<size_t>(i * size + k)] = x;
-        sums[static_cast<size_t>(k)] += w * x;
-      }
-    }
-    AddGram(wide.data(), weights.data(), block.rows, &covariance, &pool());
+    const bool weighted = block.weights != nullptr;
+    if (weighted) weights.assign(block.weights, block.weights + block.rows);
+    moments.Add(block.features, nullptr, weighted ? weights.data() : nullptr, block.rows, &pool());
   });
+  const double weight = moments.weight;
+  Matrix& covariance = moments.gram;
   if (!(weight > 0)) Fail("all training rows weigh 0: there is nothing to learn from");
   // One row has no variance.
   const double divisor = layout().has_weights ? weight : std::max(weight - 1, 1.0);
   double trace = 0;
   for (int64_t i = 0; i < size; ++i) {
-    const double mean = sums[static_cast<size_t>(i)] / weight;
+    const double mean = moments.sums[static_cast<size_t>(i)] / weight;
     mean_->values<float>()[static_cast<size_t>(i)] =
-        static_cast<float>(origin[static_cast<size_t>(i)] + mean);
+        static_cast<float>(moments.origin[static_cast<size_t>(i)] + mean);
     for (int64_t j = 0; j <= i; ++j) {
-      covariance.At(i, j) = (covariance.At(i, j) - mean * sums[static_cast<size_t>(j)]) / divisor;
+      covariance.At(i, j) =
+          (covariance.At(i, j) - mean * moments.sums[static_cast<size_t>(j)]) / divisor;
     }
     trace += covariance.At(i, i);
   }

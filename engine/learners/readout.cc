@@ -82,7 +82,7 @@ void ReadoutLearner::ReadTargets(const RowBlock& block, std::vector<double>* tar
 }
 
 ClassicLearner::StepResult ReadoutLearner::Train(int64_t) {
-  RidgeSystem system(made_, outputs_, &pool());
+  Moments moments(made_, outputs_);
   std::vector<float> features(static_cast<size_t>(kRows * made_));
   std::vector<double> targets, weights;
   StepResult result;
@@ -97,14 +97,15 @@ ClassicLearner::StepResult ReadoutLearner::Train(int64_t) {
         weights[static_cast<size_t>(row)] = block.Weight(row);
         result.weight += block.Weight(row);
       }
-      system.Add(features.data(), targets.data(), weights.data(), block.rows);
+      moments.Add(features.data(), targets.data(),
+                  block.weights != nullptr ? weights.data() : nullptr, block.rows, &pool());
     });
   });
-  const RidgeSystem::Solution solution = system.Solve(penalty_);
-  Split(solution.coefficients.values, readout_, readout_rest_);
-  Split(solution.intercepts, intercepts_, intercepts_rest_);
+  const RidgeFit fit = FitRidge(std::move(moments), penalty_, &pool());
+  Split(fit.coefficients.values, readout_, readout_rest_);
+  Split(fit.intercepts, intercepts_, intercepts_rest_);
   ReadoutLearner::Taken(false);
-  result.loss = solution.loss;
+  result.loss = fit.loss;
   result.examples = training()->rows();
   return result;
 }
@@ -133,7 +134,8 @@ void ReadoutLearner::Infer(const RowBlock& all, const Inference& out) {
 int64_t ReadoutLearner::WorkingBytes() const {
   const int64_t block = kRows * made_ * 4 + 8 * made_ * outputs_;
   if (training() == nullptr) return block;
-  return block + RidgeSystem::BytesOf(made_, outputs_) + kRows * (8 * made_ + 8 * outputs_);
+  // What the Cholesky factor takes in packed form, beside the sums.
+  return block + Moments::BytesOf(made_, outputs_) + 8 * made_ * made_ + kRows * 8 * outputs_;
 }
 
 }  // namespace beamline::engine

@@ -1,16 +1,18 @@
-#include "engine/backend/cpu/distances.h"
-
 #include <cstring>
+
+#include "engine/backend/cpu/learner_kernels.h"
 
 namespace beamline::engine::cpu::BEAMLINE_ISA {
 
 void SquaredDistances(const float* x, int64_t count, int64_t features, const float* block,
                       double* squares);
+void SquaredDistancesOfDoubles(const double* x, int64_t count, int64_t features, const float* block,
+                               double* squares);
 
 namespace {
 
 // Half of the lanes; of which an instruction set does as many at once as it can.
-constexpr int64_t kHalf = kDistanceLanes / 2;
+constexpr int64_t kHalf = kLanes / 2;
 using Doubles __attribute__((vector_size(kHalf * sizeof(double)))) = double;
 using Floats __attribute__((vector_size(kHalf * sizeof(float)))) = float;
 
@@ -24,10 +26,10 @@ inline void Load(const float* from, Doubles* to) {
   *to = __builtin_convertvector(values, Doubles);
 }
 
-template <int64_t rows>
-void Tile(const float* x, int64_t features, const float* block, double* squares) {
+template <int64_t rows, typename T>
+void Tile(const T* x, int64_t features, const float* block, double* squares) {
   Doubles low[rows] = {}, high[rows] = {};
-  for (int64_t f = 0; f < features; ++f, block += kDistanceLanes) {
+  for (int64_t f = 0; f < features; ++f, block += kLanes) {
     Doubles first, second;
     Load(block, &first);
     Load(block + kHalf, &second);
@@ -38,21 +40,31 @@ void Tile(const float* x, int64_t features, const float* block, double* squares)
       high[i] += (value - second) * (value - second);
     }
   }
-  for (int64_t i = 0; i < rows; ++i, squares += kDistanceLanes) {
+  for (int64_t i = 0; i < rows; ++i, squares += kLanes) {
     std::memcpy(squares, &low[i], sizeof(Doubles));
     std::memcpy(squares + kHalf, &high[i], sizeof(Doubles));
   }
+}
+
+template <typename T>
+void AllTiles(const T* x, int64_t count, int64_t features, const float* block, double* squares) {
+  int64_t i = 0;
+  for (; i + kRows <= count; i += kRows) {
+    Tile<kRows>(x + i * features, features, block, squares + i * kLanes);
+  }
+  for (; i < count; ++i) Tile<1>(x + i * features, features, block, squares + i * kLanes);
 }
 
 }  // namespace
 
 void SquaredDistances(const float* x, int64_t count, int64_t features, const float* block,
                       double* squares) {
-  int64_t i = 0;
-  for (; i + kRows <= count; i += kRows) {
-    Tile<kRows>(x + i * features, features, block, squares + i * kDistanceLanes);
-  }
-  for (; i < count; ++i) Tile<1>(x + i * features, features, block, squares + i * kDistanceLanes);
+  AllTiles(x, count, features, block, squares);
+}
+
+void SquaredDistancesOfDoubles(const double* x, int64_t count, int64_t features, const float* block,
+                               double* squares) {
+  AllTiles(x, count, features, block, squares);
 }
 
 }  // namespace beamline::engine::cpu::BEAMLINE_ISA

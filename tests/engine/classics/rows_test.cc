@@ -95,17 +95,17 @@ TEST(NearestNeighbours, DistancesAreTheSameForEveryInstructionSet) {
   const Philox random(1, 2);
   std::vector<float> x, block;
   for (uint64_t i = 0; i < kCount * kFeatures; ++i) x.push_back(random.Normal(i));
-  for (uint64_t i = 0; i < cpu::kDistanceLanes * kFeatures; ++i) {
+  for (uint64_t i = 0; i < cpu::kLanes * kFeatures; ++i) {
     block.push_back(random.Normal(1000 + i));
   }
-  std::vector<double> expected(kCount * cpu::kDistanceLanes);
+  std::vector<double> expected(kCount * cpu::kLanes);
   for (size_t i = 0; i < expected.size(); ++i) {
     for (int64_t f = 0; f < kFeatures; ++f) {
-      const auto row = static_cast<int64_t>(i) / cpu::kDistanceLanes;
-      const auto lane = static_cast<int64_t>(i) % cpu::kDistanceLanes;
+      const auto row = static_cast<int64_t>(i) / cpu::kLanes;
+      const auto lane = static_cast<int64_t>(i) % cpu::kLanes;
       const double difference =
           static_cast<double>(x[static_cast<size_t>(row * kFeatures + f)]) -
-          static_cast<double>(block[static_cast<size_t>(f * cpu::kDistanceLanes + lane)]);
+          static_cast<double>(block[static_cast<size_t>(f * cpu::kLanes + lane)]);
       // Not fused with the sum.
       const volatile double square = difference * difference;
       expected[i] += square;
@@ -114,7 +114,7 @@ TEST(NearestNeighbours, DistancesAreTheSameForEveryInstructionSet) {
   for (const cpu::Isa& isa : cpu::Isas()) {
     if (!isa.Runs()) continue;
     std::vector<double> squares(expected.size());
-    isa.SquaredDistances(x.data(), kCount, kFeatures, block.data(), squares.data());
+    isa.learner_kernels.SquaredDistances(x.data(), kCount, kFeatures, block.data(), squares.data());
     EXPECT_EQ(squares, expected) << isa.name;
   }
 }

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "engine/core/linear_algebra.h"
+#include "engine/learners/linear_algebra.h"
 #include "engine/core/philox.h"
 #include "tests/engine/learners/classic.h"
 

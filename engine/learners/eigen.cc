@@ -1,58 +1,14 @@
-#include "engine/core/linear_algebra.h"
-
+// Eigenvalues and eigenvectors of symmetric matrices (linear_algebra.h).
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
 
 #include "engine/core/error.h"
+#include "engine/learners/linear_algebra.h"
 
 namespace beamline::engine {
 namespace {
-
-constexpr int64_t kTile = 32;        // of a Gram matrix, each way
-constexpr double kSingular = 1e-13;  // pivots below this share of the diagonal are zeros
-
-// to[kRows][kColumns] += sum over r of left[r, i] w[r] right[r, j]: held in registers.
-template <int kRows, int kColumns>
-void Accumulate(const double* left, int64_t left_stride, const double* right, int64_t right_stride,
-                const double* w, int64_t rows, double* to, int64_t to_stride) {
-  double sum[kRows][kColumns];
-  for (int i = 0; i < kRows; ++i) {
-    for (int j = 0; j < kColumns; ++j) sum[i][j] = to[i * to_stride + j];
-  }
-  for (int64_t r = 0; r < rows; ++r) {
-    const double* y = right + r * right_stride;
-    for (int i = 0; i < kRows; ++i) {
-      const double x = left[r * left_stride + i] * (w != nullptr ? w[r] : 1.0);
-      for (int j = 0; j < kColumns; ++j) sum[i][j] += x * y[j];
-    }
-  }
-  for (int i = 0; i < kRows; ++i) {
-    for (int j = 0; j < kColumns; ++j) to[i * to_stride + j] = sum[i][j];
-  }
-}
-
-// One tile, of any size.
-void AccumulateTile(const double* left, int64_t left_stride, int64_t height, const double* right,
-                    int64_t right_stride, int64_t width, const double* w, int64_t rows, double* to,
-                    int64_t to_stride) {
-  for (int64_t i = 0; i < height; i += 4) {
-    for (int64_t j = 0; j < width; j += 4) {
-      double* out = to + i * to_stride + j;
-      if (height - i >= 4 && width - j >= 4) {
-        Accumulate<4, 4>(left + i, left_stride, right + j, right_stride, w, rows, out, to_stride);
-        continue;
-      }
-      for (int64_t a = 0; a < std::min<int64_t>(4, height - i); ++a) {
-        for (int64_t b = 0; b < std::min<int64_t>(4, width - j); ++b) {
-          Accumulate<1, 1>(left + i + a, left_stride, right + j + b, right_stride, w, rows,
-                           out + a * to_stride + b, to_stride);
-        }
-      }
-    }
-  }
-}
 
 double Dot(const double* a, const double* b, int64_t size) {
   double lanes[4] = {};
@@ -198,67 +154,6 @@ void Sweep(int64_t first, int64_t last, std::vector<double>* diagonal, std::vect
 }
 
 }  // namespace
-
-void AddGram(const double* x, const double* w, int64_t rows, Matrix* gram, ThreadPool* pool) {
-  const int64_t n = gram->rows;
-  const int64_t tiles = (n + kTile - 1) / kTile;
-  pool->ParallelFor(tiles * tiles, [&](int64_t tile) {
-    const int64_t i = tile / tiles * kTile;
-    const int64_t j = tile % tiles * kTile;
-    if (j > i) return;
-    AccumulateTile(x + i, n, std::min(kTile, n - i), x + j, n, std::min(kTile, n - j), w, rows,
-                   gram->Row(i) + j, n);
-  });
-}
-
-void AddCross(const double* x, const double* y, const double* w, int64_t rows, Matrix* product,
-              ThreadPool* pool) {
-  const int64_t n = product->rows;
-  const int64_t m = product->columns;
-  pool->ParallelFor((n + kTile - 1) / kTile, [&](int64_t tile) {
-    const int64_t i = tile * kTile;
-    AccumulateTile(x + i, n, std::min(kTile, n - i), y, m, m, w, rows, product->Row(i), m);
-  });
-}
-
-void SolveSymmetric(Matrix* a, Matrix* b, ThreadPool* pool) {
-  const int64_t n = a->rows;
-  const int64_t sides = b->columns;
-  std::vector<bool> dropped(static_cast<size_t>(n));
-  // Row by row: a = L L^T, L in the lower triangle. Elements of a column follow from their own
-  // row's beginning and that of the pivot's row.
-  for (int64_t k = 0; k < n; ++k) {
-    double* pivot_row = a->Row(k);
-    const double pivot = pivot_row[k] - Dot(pivot_row, pivot_row, k);
-    if (!(pivot > kSingular * pivot_row[k])) {
-      dropped[static_cast<size_t>(k)] = true;
-      for (int64_t i = k; i < n; ++i) a->At(i, k) = 0;
-      continue;
-    }
-    const double root = std::sqrt(pivot);
-    pivot_row[k] = root;
-    ForRows(n - k - 1, k + 1, pool, [&](int64_t i) {
-      double* row = a->Row(k + 1 + i);
-      row[k] = (row[k] - Dot(row, pivot_row, k)) / root;
-    });
-  }
-  for (int64_t k = 0; k < n; ++k) {
-    double* x = b->Row(k);
-    for (int64_t j = 0; j < k; ++j) AddScaled(-a->At(k, j), b->Row(j), sides, x);
-    for (int64_t s = 0; s < sides; ++s) {
-      x[s] = dropped[static_cast<size_t>(k)] ? 0 : x[s] / a->At(k, k);
-    }
-  }
-  for (int64_t k = n; k-- > 0;) {
-    double* x = b->Row(k);
-    if (dropped[static_cast<size_t>(k)]) {
-      std::fill_n(x, sides, 0.0);
-      continue;
-    }
-    for (int64_t s = 0; s < sides; ++s) x[s] /= a->At(k, k);
-    for (int64_t j = 0; j < k; ++j) AddScaled(-a->At(k, j), x, sides, b->Row(j));
-  }
-}
 
 SymmetricEigen EigenOfSymmetric(Matrix a, ThreadPool* pool) {
   const int64_t n = a.rows;

@@ -26,18 +26,39 @@ struct Matrix {
   std::vector<double> values;
 };
 
-// gram += x^T diag(w) x, of which the lower triangle alone is kept; x: [rows, gram.rows],
-// row-major; w: [rows], null for ones. Rows are added in order.
+// gram += x^T diag(w) x, of which the lower triangle alone is meant; x: [rows, gram.rows],
+// row-major; w: [rows], null for ones. Rows are added in order, by fused multiply-adds.
 void AddGram(const double* x, const double* w, int64_t rows, Matrix* gram, ThreadPool* pool);
 // product += x^T diag(w) y; y: [rows, product.columns].
 void AddCross(const double* x, const double* y, const double* w, int64_t rows, Matrix* product,
               ThreadPool* pool);
 
+// Sums over rows of features x and outputs y, both less the first row's: what is large and the same
+// in all rows would cost digits.
+struct Moments {
+  Moments(int64_t features, int64_t outputs);
+
+  // Adds rows, in order. x: [rows, features], y: [rows, outputs], w: [rows] or null for ones.
+  void Add(const float* x, const double* y, const double* w, int64_t rows, ThreadPool* pool);
+
+  // Of this, and of what Add takes.
+  static int64_t BytesOf(int64_t features, int64_t outputs);
+
+  std::vector<double> origin;  // x of the first row; empty before it
+  std::vector<double> output_origin;
+  Matrix gram;                 // of w x x^T, the lower triangle
+  Matrix cross;                // of w x y^T
+  std::vector<double> sums;    // of w x
+  std::vector<double> totals;  // of w y
+  double squares = 0;          // of w |y|^2
+  double weight = 0;           // of w
+};
+
 // Solves a x = b for symmetric, positive semidefinite a, of which the lower triangle is read and
 // overwritten (Cholesky); b: [a.rows, right-hand sides] becomes x. An unknown that the others
-// before it determine (its pivot is less than 1e-13 of its diagonal element) is 0: so a singular
-// system has a solution as well.
-void SolveSymmetric(Matrix* a, Matrix* b, ThreadPool* pool);
+// before it determine (its pivot is less than `singular` of its diagonal element) is 0: so a
+// singular system has a solution as well. Throws Error if a pivot is as far below 0.
+void SolveSymmetric(Matrix* a, Matrix* b, ThreadPool* pool, double singular = 1e-13);
 
 // All eigenvalues of symmetric a, descending, and their eigenvectors, the rows of `vectors`, of
 // length 1, whose largest element (the first of them) is positive. Reads the lower triangle.

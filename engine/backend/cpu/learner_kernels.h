@@ -1,0 +1,29 @@
+// Loops of learners that are no networks, compiled once per instruction set as the kernels are.
+// The bits are the same for each set.
+#pragma once
+
+#include <cstdint>
+
+namespace beamline::engine::cpu {
+
+// Numbers that lie side by side in a panel: rows of a block, or columns of a matrix.
+inline constexpr int64_t kLanes = 16;
+
+struct LearnerKernels {
+  // squares[i, lane] = sum over f of (x[i, f] - block[f, lane])^2, in double, in the order of f.
+  // x: [count, features]; block: [features, kLanes]; squares: [count, kLanes].
+  void (*SquaredDistances)(const float* x, int64_t count, int64_t features, const float* block,
+                           double* squares);
+  void (*SquaredDistancesOfDoubles)(const double* x, int64_t count, int64_t features,
+                                    const float* block, double* squares);
+  // c[i, j] += sum over r of a[r, i] b[r, j], one chain of fused multiply-adds in the order of r.
+  // a, b: [rows, kLanes]; c: [height, width] of at most kLanes each, whose rows stand `stride`
+  // apart.
+  void (*AddProducts)(const double* a, const double* b, int64_t rows, double* c, int64_t stride,
+                      int64_t height, int64_t width);
+};
+
+// Of the widest instruction set that runs here.
+const LearnerKernels& FindLearnerKernels();
+
+}  // namespace beamline::engine::cpu
