@@ -8,6 +8,7 @@ void SquaredDistances(const float* x, int64_t count, int64_t features, const flo
                       double* squares);
 void SquaredDistancesOfDoubles(const double* x, int64_t count, int64_t features, const float* block,
                                double* squares);
+void Least(const double* squares, int64_t count, double* least, double* which);
 
 namespace {
 
@@ -65,6 +66,22 @@ void SquaredDistances(const float* x, int64_t count, int64_t features, const flo
 void SquaredDistancesOfDoubles(const double* x, int64_t count, int64_t features, const float* block,
                                double* squares) {
   AllTiles(x, count, features, block, squares);
+}
+
+void Least(const double* squares, int64_t count, double* least, double* which) {
+  for (int64_t half = 0; half < kLanes; half += kHalf) {
+    Doubles best = {}, at = {};
+    best += __builtin_inf();
+    for (int64_t i = 0; i < count; ++i) {
+      Doubles now;
+      std::memcpy(&now, squares + i * kLanes + half, sizeof(now));
+      const auto better = now < best;
+      best = better ? now : best;
+      at = better ? Doubles{} + static_cast<double>(i) : at;
+    }
+    std::memcpy(least + half, &best, sizeof(best));
+    std::memcpy(which + half, &at, sizeof(at));
+  }
 }
 
 }  // namespace beamline::engine::cpu::BEAMLINE_ISA

@@ -16,6 +16,9 @@ struct LearnerKernels {
                            double* squares);
   void (*SquaredDistancesOfDoubles)(const double* x, int64_t count, int64_t features,
                                     const float* block, double* squares);
+  // least[lane] = the least of squares[.., lane], and which[lane] the first i that has it; 0 and
+  // infinity where there are none. squares: [count, kLanes].
+  void (*Least)(const double* squares, int64_t count, double* least, double* which);
   // c[i, j] += sum over r of a[r, i] b[r, j], one chain of fused multiply-adds in the order of r.
   // a, b: [rows, kLanes]; c: [height, width] of at most kLanes each, whose rows stand `stride`
   // apart.
