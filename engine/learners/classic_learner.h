@@ -136,7 +136,9 @@ class ClassicLearner : public Learner {
   Tensor& Add(const std::string& name, std::vector<int64_t> extents, DType dtype, bool is_weight);
 
   uint64_t Fingerprint() const;
-  void FillLosses(const RowBlock& block, const float* outputs, float* losses) const;
+  // Of rows from `first` up to `last`.
+  void FillLosses(const RowBlock& block, int64_t first, int64_t last, const float* outputs,
+                  float* losses) const;
   void InferAll(const RowBlock& block, const Inference& out);
   int64_t OutputsOfRow() const;
   // Copies with the tensors of `from` in place of those of the same names.

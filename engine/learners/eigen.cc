@@ -3,118 +3,120 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <utility>
 
+#include "engine/backend/cpu/learner_kernels.h"
 #include "engine/core/error.h"
 #include "engine/learners/linear_algebra.h"
 
 namespace beamline::engine {
 namespace {
 
-double Dot(const double* a, const double* b, int64_t size) {
-  double lanes[4] = {};
-  int64_t k = 0;
-  for (; k + 4 <= size; k += 4) {
-    for (int lane = 0; lane < 4; ++lane) lanes[lane] += a[k + lane] * b[k + lane];
-  }
-  for (; k < size; ++k) lanes[0] += a[k] * b[k];
-  return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
-}
-
-void AddScaled(double scale, const double* x, int64_t size, double* y) {
-  for (int64_t k = 0; k < size; ++k) y[k] += scale * x[k];
-}
+using cpu::Rotation;
 
 // Loops over many short rows are cut into pieces worth a thread's while.
 template <typename Body>
 void ForRows(int64_t rows, int64_t width, ThreadPool* pool, const Body& body) {
-  const int64_t piece = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, width));
+  const int64_t piece = std::max<int64_t>(1, 65536 / std::max<int64_t>(1, width));
   pool->ParallelFor((rows + piece - 1) / piece, [&](int64_t tile) {
     for (int64_t row = tile * piece; row < std::min(rows, (tile + 1) * piece); ++row) body(row);
   });
 }
 
-// a = Q T Q^T: `diagonal` and `off` (off[i] between i and i + 1) of T; the rows of a become the
-// columns of Q, that is, a becomes Q^T.
-void Tridiagonalise(Matrix* a, std::vector<double>* diagonal, std::vector<double>* off,
-                    ThreadPool* pool) {
-  const int64_t n = a->rows;
-  std::vector<double> v(static_cast<size_t>(n)), p(static_cast<size_t>(n));
-  Matrix reflectors(n, n);  // row k: the vector of step k, zero up to k
-  std::vector<double> scales(static_cast<size_t>(n));
-  for (int64_t k = 0; k + 2 < n; ++k) {
-    const int64_t begin = k + 1;
-    const int64_t size = n - begin;
-    for (int64_t i = begin; i < n; ++i) v[static_cast<size_t>(i)] = a->At(i, k);
-    const double norm =
-        std::sqrt(Dot(&v[static_cast<size_t>(begin)], &v[static_cast<size_t>(begin)], size));
-    const double head = v[static_cast<size_t>(begin)];
-    const double pivot = head > 0 ? -norm : norm;
-    (*off)[static_cast<size_t>(k)] = pivot;
-    (*diagonal)[static_cast<size_t>(k)] = a->At(k, k);
-    const double rest = norm * norm - head * pivot;  // |v - pivot e|^2 / 2
-    if (!(rest > 0)) {
-      (*off)[static_cast<size_t>(k)] = head;
-      continue;
+// a = Q T Q^T, Q = H_0 H_1 ..., H_k = 1 - scale_k u_k u_k^T: `diagonal` and `off` (off[i] between i
+// and i + 1) of T, and the reflections.
+class Tridiagonal {
+ public:
+  Tridiagonal(Matrix a, ThreadPool* pool)
+      : diagonal(static_cast<size_t>(a.rows)),
+        off(static_cast<size_t>(a.rows)),
+        n_(a.rows),
+        pool_(*pool),
+        a_(std::move(a)),
+        reflectors_(n_, n_),
+        scales_(static_cast<size_t>(n_)),
+        u_(static_cast<size_t>(n_)),
+        p_(static_cast<size_t>(n_)) {
+    for (int64_t k = 0; k + 2 < n_; ++k) Reflect(k);
+    for (int64_t k = std::max<int64_t>(0, n_ - 2); k < n_; ++k) {
+      UpdateRow(k, k, nullptr);
+      diagonal[static_cast<size_t>(k)] = a_.At(k, k);
+      if (k + 1 < n_) off[static_cast<size_t>(k)] = a_.At(k, k + 1);
     }
-    v[static_cast<size_t>(begin)] -= pivot;
-    const double scale = 1 / rest;
-    scales[static_cast<size_t>(k)] = scale;
-    std::copy(v.begin() + begin, v.end(), reflectors.Row(k) + begin);
-    const double* u = v.data();
-    ForRows(size, size, pool, [&](int64_t i) {
-      p[static_cast<size_t>(begin + i)] = scale * Dot(a->Row(begin + i) + begin, u + begin, size);
-    });
-    const double half = 0.5 * scale * Dot(p.data() + begin, u + begin, size);
-    AddScaled(-half, u + begin, size, p.data() + begin);
-    ForRows(size, size, pool, [&](int64_t i) {
-      double* row = a->Row(begin + i) + begin;
-      AddScaled(-u[begin + i], p.data() + begin, size, row);
-      AddScaled(-p[static_cast<size_t>(begin + i)], u + begin, size, row);
-    });
   }
-  for (int64_t k = std::max<int64_t>(0, n - 2); k < n; ++k) {
-    (*diagonal)[static_cast<size_t>(k)] = a->At(k, k);
-    if (k + 1 < n) (*off)[static_cast<size_t>(k)] = a->At(k + 1, k);
-  }
-  // Q = H_0 H_1 ...; Q^T, row by row: e_i^T Q^T = (Q e_i)^T is not contiguous, so each row of Q is
-  // made: r H_0 H_1 ...; and Q is turned over at the end.
-  Matrix q(n, n);
-  ForRows(n, n, pool, [&](int64_t i) {
-    double* row = q.Row(i);
-    row[i] = 1;
-    for (int64_t k = 0; k + 2 < n; ++k) {
-      if (scales[static_cast<size_t>(k)] == 0) continue;
-      const double* u = reflectors.Row(k) + k + 1;
-      const double along = scales[static_cast<size_t>(k)] * Dot(row + k + 1, u, n - k - 1);
-      AddScaled(-along, u, n - k - 1, row + k + 1);
-    }
-  });
-  ForRows(n, n, pool, [&](int64_t i) {
-    for (int64_t j = 0; j < n; ++j) a->At(i, j) = q.At(j, i);
-  });
-}
 
-struct Rotation {
-  int64_t row;
-  double cosine, sine;
+  // An eigenvector of T becomes one of a.
+  void Lift(double* z) const {
+    for (int64_t k = n_ - 2; k-- > 0;) {
+      const double scale = scales_[static_cast<size_t>(k)];
+      if (scale == 0) continue;
+      const double* u = reflectors_.Row(k) + k + 1;
+      const int64_t size = n_ - k - 1;
+      const double along = scale * kernels_.UpdateAndDot({}, u, size, z + k + 1);
+      for (int64_t i = 0; i < size; ++i) z[k + 1 + i] -= along * u[i];
+    }
+  }
+
+  std::vector<double> diagonal, off;
+
+ private:
+  // What the step before has left to do on a row from column `first` on; its product with u.
+  double UpdateRow(int64_t i, int64_t first, const double* u) {
+    cpu::RankTwo update;
+    if (pending_) {
+      update = {-u_[static_cast<size_t>(i)], p_.data() + first, -p_[static_cast<size_t>(i)],
+                u_.data() + first};
+    }
+    return kernels_.UpdateAndDot(update, u != nullptr ? u + first : a_.Row(i) + first, n_ - first,
+                                 a_.Row(i) + first);
+  }
+
+  // The update a - u p^T - p u^T of a step and the products of the next one are one pass.
+  void Reflect(int64_t k) {
+    const int64_t begin = k + 1;
+    const auto at = static_cast<size_t>(begin);
+    UpdateRow(k, k, nullptr);
+    diagonal[static_cast<size_t>(k)] = a_.At(k, k);
+    double* v = reflectors_.Row(k);
+    std::copy_n(a_.Row(k) + begin, n_ - begin, v + begin);
+    const double norm = std::sqrt(kernels_.UpdateAndDot({}, v + begin, n_ - begin, v + begin));
+    const double head = v[begin];
+    const double pivot = head > 0 ? -norm : norm;
+    const double rest = norm * norm - head * pivot;  // |v - pivot e|^2 / 2
+    const bool reflects = rest > 0;
+    off[static_cast<size_t>(k)] = reflects ? pivot : head;
+    if (reflects) v[begin] -= pivot;
+    const double scale = reflects ? 1 / rest : 0;
+    scales_[static_cast<size_t>(k)] = scale;
+    std::vector<double> p(static_cast<size_t>(n_));
+    ForRows(n_ - begin, n_ - begin, &pool_, [&](int64_t i) {
+      p[at + static_cast<size_t>(i)] = scale * UpdateRow(begin + i, begin, v);
+    });
+    pending_ = reflects;
+    if (!reflects) return;
+    const double half =
+        0.5 * scale * kernels_.UpdateAndDot({}, v + begin, n_ - begin, p.data() + begin);
+    for (int64_t i = begin; i < n_; ++i) p[static_cast<size_t>(i)] -= half * v[i];
+    p_.swap(p);
+    u_.assign(v, v + n_);
+  }
+
+  const cpu::LearnerKernels& kernels_ = cpu::FindLearnerKernels();
+  const int64_t n_;
+  ThreadPool& pool_;
+  Matrix a_;
+  Matrix reflectors_;  // row k: the vector of step k, zero up to k
+  std::vector<double> scales_;
+  std::vector<double> u_, p_;  // of the step before
+  bool pending_ = false;
 };
 
-// Rotations of neighbouring rows of `vectors`, in order; columns are independent.
+// In order; columns are independent.
 void Rotate(const std::vector<Rotation>& rotations, Matrix* vectors, ThreadPool* pool) {
-  constexpr int64_t kColumns = 64;
-  const int64_t n = vectors->columns;
-  pool->ParallelFor((n + kColumns - 1) / kColumns, [&](int64_t tile) {
-    const int64_t first = tile * kColumns;
-    const int64_t size = std::min(kColumns, n - first);
-    for (const Rotation& rotation : rotations) {
-      double* low = vectors->Row(rotation.row) + first;
-      double* high = vectors->Row(rotation.row + 1) + first;
-      for (int64_t k = 0; k < size; ++k) {
-        const double x = high[k];
-        high[k] = rotation.sine * low[k] + rotation.cosine * x;
-        low[k] = rotation.cosine * low[k] - rotation.sine * x;
-      }
-    }
+  const auto rotate = cpu::FindLearnerKernels().Rotate;
+  pool->ParallelFor(vectors->columns / cpu::kStrip, [&](int64_t strip) {
+    rotate(rotations.data(), static_cast<int64_t>(rotations.size()),
+           vectors->values.data() + strip * cpu::kStrip, vectors->columns);
   });
 }
 
@@ -155,7 +157,7 @@ void Sweep(int64_t first, int64_t last, std::vector<double>* diagonal, std::vect
 
 }  // namespace
 
-SymmetricEigen EigenOfSymmetric(Matrix a, ThreadPool* pool) {
+SymmetricEigen EigenOfSymmetric(Matrix a, int64_t count, ThreadPool* pool) {
   const int64_t n = a.rows;
   for (int64_t i = 0; i < n; ++i) {
     for (int64_t j = 0; j <= i; ++j) {
@@ -163,42 +165,48 @@ SymmetricEigen EigenOfSymmetric(Matrix a, ThreadPool* pool) {
       a.At(j, i) = a.At(i, j);
     }
   }
-  std::vector<double> diagonal(static_cast<size_t>(n)), off(static_cast<size_t>(n));
-  Tridiagonalise(&a, &diagonal, &off, pool);
+  Tridiagonal t(std::move(a), pool);
+  // Eigenvectors of T, rows; whole strips of columns.
+  Matrix vectors(n, (n + cpu::kStrip - 1) / cpu::kStrip * cpu::kStrip);
+  for (int64_t i = 0; i < n; ++i) vectors.At(i, i) = 1;
   std::vector<Rotation> rotations;
   for (int64_t first = 0; first < n; ++first) {
     for (int iteration = 0;; ++iteration) {
       int64_t last = first;
       for (; last + 1 < n; ++last) {
         const auto at = static_cast<size_t>(last);
-        const double size = std::abs(diagonal[at]) + std::abs(diagonal[at + 1]);
-        if (std::abs(off[at]) <= std::numeric_limits<double>::epsilon() * size) break;
+        const double size = std::abs(t.diagonal[at]) + std::abs(t.diagonal[at + 1]);
+        if (std::abs(t.off[at]) <= std::numeric_limits<double>::epsilon() * size) break;
       }
       if (last == first) break;
       if (iteration == 200) Fail("the eigenvalues cannot be found: scale the features");
-      Sweep(first, last, &diagonal, &off, &rotations);
-      if (static_cast<int64_t>(rotations.size()) >= 4 * n) {
-        Rotate(rotations, &a, pool);
+      Sweep(first, last, &t.diagonal, &t.off, &rotations);
+      if (static_cast<int64_t>(rotations.size()) >= 16 * n) {
+        Rotate(rotations, &vectors, pool);
         rotations.clear();
       }
     }
   }
-  Rotate(rotations, &a, pool);
+  Rotate(rotations, &vectors, pool);
   std::vector<int64_t> order(static_cast<size_t>(n));
   std::iota(order.begin(), order.end(), int64_t{0});
   std::stable_sort(order.begin(), order.end(), [&](int64_t i, int64_t j) {
-    return diagonal[static_cast<size_t>(i)] > diagonal[static_cast<size_t>(j)];
+    return t.diagonal[static_cast<size_t>(i)] > t.diagonal[static_cast<size_t>(j)];
   });
-  SymmetricEigen eigen{std::vector<double>(static_cast<size_t>(n)), Matrix(n, n)};
+  SymmetricEigen eigen{std::vector<double>(static_cast<size_t>(n)), Matrix(count, n)};
   for (int64_t k = 0; k < n; ++k) {
-    const int64_t from = order[static_cast<size_t>(k)];
-    eigen.values[static_cast<size_t>(k)] = diagonal[static_cast<size_t>(from)];
-    const double* row = a.Row(from);
+    eigen.values[static_cast<size_t>(k)] =
+        t.diagonal[static_cast<size_t>(order[static_cast<size_t>(k)])];
+  }
+  pool->ParallelFor(count, [&](int64_t k) {
+    double* row = eigen.vectors.Row(k);
+    std::copy_n(vectors.Row(order[static_cast<size_t>(k)]), n, row);
+    t.Lift(row);
     const double* largest = std::max_element(
         row, row + n, [](double x, double y) { return std::abs(x) < std::abs(y); });
     const double sign = *largest < 0 ? -1 : 1;
-    for (int64_t j = 0; j < n; ++j) eigen.vectors.At(k, j) = sign * row[j];
-  }
+    for (int64_t j = 0; j < n; ++j) row[j] *= sign;
+  });
   return eigen;
 }
 

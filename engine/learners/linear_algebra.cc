@@ -230,6 +230,29 @@ class Cholesky {
   std::vector<double> packed_;  // L^T: [panels of its columns, rows of L^T, kLanes]
 };
 
+// y += (x - origin) b, b packed.
+template <typename T>
+void AddProductsOfRows(const T* x, const double* origin, int64_t rows, int64_t inner,
+                       const std::vector<double>& packed, int64_t columns, double* y) {
+  const auto multiply = cpu::FindLearnerKernels().AddProducts;
+  std::vector<double> turned(static_cast<size_t>(inner * kLanes));
+  for (int64_t first = 0; first < rows; first += kLanes) {
+    const int64_t height = std::min(kLanes, rows - first);
+    for (int64_t row = 0; row < height; ++row) {
+      const T* from = x + (first + row) * inner;
+      for (int64_t k = 0; k < inner; ++k) {
+        turned[static_cast<size_t>(k * kLanes + row)] =
+            static_cast<double>(from[k]) - (origin != nullptr ? origin[k] : 0);
+      }
+    }
+    for (int64_t panel = 0; panel < PanelsOf(columns); ++panel) {
+      multiply(turned.data(), packed.data() + panel * inner * kLanes, inner,
+               y + first * columns + panel * kLanes, columns, height,
+               std::min(kLanes, columns - panel * kLanes));
+    }
+  }
+}
+
 }  // namespace
 
 void AddGram(const double* x, const double* w, int64_t rows, Matrix* gram, ThreadPool* pool) {
@@ -274,6 +297,23 @@ int64_t Moments::BytesOf(int64_t features, int64_t outputs) {
   const int64_t panels = PanelsOf(features) * kLanes;
   return 8 * (features * (features + outputs + 2) + outputs +
               2 * ChunkOf(features) * (panels + PanelsOf(outputs) * kLanes));
+}
+
+Multiplier::Multiplier(const Matrix& b)
+    : inner_(b.rows),
+      columns_(b.columns),
+      packed_(static_cast<size_t>(PanelsOf(b.columns) * b.rows * kLanes)) {
+  for (int64_t panel = 0; panel < PanelsOf(columns_); ++panel) {
+    PackPanel(b.values.data(), nullptr, nullptr, inner_, columns_, panel,
+              packed_.data() + panel * inner_ * kLanes);
+  }
+}
+
+void Multiplier::Add(const float* x, const double* origin, int64_t rows, double* y) const {
+  AddProductsOfRows(x, origin, rows, inner_, packed_, columns_, y);
+}
+void Multiplier::Add(const double* x, const double* origin, int64_t rows, double* y) const {
+  AddProductsOfRows(x, origin, rows, inner_, packed_, columns_, y);
 }
 
 void SolveSymmetric(Matrix* a, Matrix* b, ThreadPool* pool, double singular) {

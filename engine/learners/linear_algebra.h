@@ -54,20 +54,36 @@ struct Moments {
   double weight = 0;           // of w
 };
 
+// A matrix b as the kernels take it, for products with many rows.
+class Multiplier {
+ public:
+  explicit Multiplier(const Matrix& b);
+
+  // y += (x - origin) b, by the calling thread; an element is one chain over b.rows in order. x:
+  // [rows, b.rows]; y: [rows, b.columns]; origin: [b.rows], or null for 0.
+  void Add(const float* x, const double* origin, int64_t rows, double* y) const;
+  void Add(const double* x, const double* origin, int64_t rows, double* y) const;
+
+ private:
+  int64_t inner_;
+  int64_t columns_;
+  std::vector<double> packed_;
+};
+
 // Solves a x = b for symmetric, positive semidefinite a, of which the lower triangle is read and
 // overwritten (Cholesky); b: [a.rows, right-hand sides] becomes x. An unknown that the others
 // before it determine (its pivot is less than `singular` of its diagonal element) is 0: so a
 // singular system has a solution as well. Throws Error if a pivot is as far below 0.
 void SolveSymmetric(Matrix* a, Matrix* b, ThreadPool* pool, double singular = 1e-13);
 
-// All eigenvalues of symmetric a, descending, and their eigenvectors, the rows of `vectors`, of
-// length 1, whose largest element (the first of them) is positive. Reads the lower triangle.
-// Householder tridiagonalisation, then implicit QL with Wilkinson's shift (Golub, Van Loan, 8.3).
-// Throws Error if an element is not finite.
+// The eigenvalues of symmetric a, descending, and the eigenvectors of the first `count`, the rows
+// of `vectors`, of length 1, whose largest element (the first of them) is positive. Reads the lower
+// triangle. Householder tridiagonalisation, then implicit QL with Wilkinson's shift (Golub, Van
+// Loan, 8.3). Throws Error if an element is not finite.
 struct SymmetricEigen {
   std::vector<double> values;
   Matrix vectors;
 };
-SymmetricEigen EigenOfSymmetric(Matrix a, ThreadPool* pool);
+SymmetricEigen EigenOfSymmetric(Matrix a, int64_t count, ThreadPool* pool);
 
 }  // namespace beamline::engine

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <vector>
 
 #include "engine/core/error.h"
@@ -22,6 +23,7 @@ class PrincipalComponents : public ClassicLearner {
     components_ = &AddWeight("components", {spec.components, features});
     mean_ = &AddWeight("mean", {features});
     variances_ = &AddWeight("variances", {spec.components});
+    Taken(false);
   }
 
  protected:
@@ -31,12 +33,16 @@ class PrincipalComponents : public ClassicLearner {
 
  private:
   static Definition Define(const PrincipalComponentsSpec& spec, const LearnerData& data);
-  void InferRow(const float* features, float* output, float* code) const;
+  void Taken(bool weights_only) override;
+  void InferRows(const float* features, int64_t rows, float* outputs, float* codes) const;
 
   const PrincipalComponentsSpec spec_;
   Tensor* components_;
   Tensor* mean_;
   Tensor* variances_;
+  // As predictions take them.
+  std::vector<double> origin_;
+  std::optional<Multiplier> project_, lift_;
 };
 
 ClassicLearner::Definition PrincipalComponents::Define(const PrincipalComponentsSpec& spec,
@@ -81,7 +87,7 @@ ClassicLearner::StepResult PrincipalComponents::Train(int64_t) {
     }
     trace += covariance.At(i, i);
   }
-  const SymmetricEigen eigen = EigenOfSymmetric(std::move(covariance), &pool());
+  const SymmetricEigen eigen = EigenOfSymmetric(std::move(covariance), spec_.components, &pool());
   double kept = 0;
   for (int64_t c = 0; c < spec_.components; ++c) {
     const double variance = std::max(0.0, eigen.values[static_cast<size_t>(c)]);
@@ -95,43 +101,51 @@ ClassicLearner::StepResult PrincipalComponents::Train(int64_t) {
   StepResult result;
   result.loss = std::max(0.0, trace - kept) * divisor / (weight * static_cast<double>(size));
   result.examples = training()->rows();
+  Taken(false);
   return result;
 }
 
-void PrincipalComponents::InferRow(const float* features, float* output, float* code) const {
+void PrincipalComponents::Taken(bool) {
   const int64_t size = layout().features;
   const std::span<const float> mean = mean_->values<float>();
   const std::span<const float> components = components_->values<float>();
-  const std::span<const float> variances = variances_->values<float>();
-  std::vector<double> made(mean.begin(), mean.end());
+  origin_.assign(mean.begin(), mean.end());
+  Matrix lift(spec_.components, size), project(size, spec_.components);
   for (int64_t c = 0; c < spec_.components; ++c) {
-    const float* component = components.data() + c * size;
-    double along = 0;
     for (int64_t k = 0; k < size; ++k) {
-      along +=
-          (static_cast<double>(features[k]) - static_cast<double>(mean[static_cast<size_t>(k)])) *
-          static_cast<double>(component[k]);
+      const auto value = static_cast<double>(components[static_cast<size_t>(c * size + k)]);
+      lift.At(c, k) = project.At(k, c) = value;
     }
-    for (int64_t k = 0; k < size; ++k) {
-      made[static_cast<size_t>(k)] += along * static_cast<double>(component[k]);
-    }
-    if (code == nullptr) continue;
-    const auto variance = static_cast<double>(variances[static_cast<size_t>(c)]);
-    const bool varies = variance > kNothing * static_cast<double>(variances[0]);
-    if (spec_.whiten) along = varies ? along / std::sqrt(variance) : 0;
-    code[c] = static_cast<float>(along);
   }
-  for (int64_t k = 0; k < size; ++k) output[k] = static_cast<float>(made[static_cast<size_t>(k)]);
+  lift_.emplace(lift);
+  project_.emplace(project);
+}
+
+void PrincipalComponents::InferRows(const float* features, int64_t rows, float* outputs,
+                                    float* codes) const {
+  const int64_t size = layout().features;
+  const std::span<const float> variances = variances_->values<float>();
+  Matrix along(rows, spec_.components), made(rows, size);
+  project_->Add(features, origin_.data(), rows, along.values.data());
+  for (int64_t row = 0; row < rows; ++row) std::copy_n(origin_.data(), size, made.Row(row));
+  lift_->Add(along.values.data(), nullptr, rows, made.values.data());
+  std::copy(made.values.begin(), made.values.end(), outputs);
+  for (int64_t i = 0; codes != nullptr && i < rows * spec_.components; ++i) {
+    const double code = along.values[static_cast<size_t>(i)];
+    const auto variance = static_cast<double>(variances[static_cast<size_t>(i % spec_.components)]);
+    const bool varies = variance > kNothing * static_cast<double>(variances[0]);
+    codes[i] = static_cast<float>(!spec_.whiten ? code : varies ? code / std::sqrt(variance) : 0);
+  }
 }
 
 void PrincipalComponents::Infer(const RowBlock& block, const Inference& out) {
-  constexpr int64_t kTile = 16;
+  constexpr int64_t kTile = 64;
   const int64_t size = layout().features;
   pool().ParallelFor((block.rows + kTile - 1) / kTile, [&](int64_t tile) {
-    for (int64_t row = tile * kTile; row < std::min(block.rows, (tile + 1) * kTile); ++row) {
-      InferRow(block.features + row * size, out.outputs + row * size,
-               out.codes != nullptr ? out.codes + row * spec_.components : nullptr);
-    }
+    const int64_t row = tile * kTile;
+    InferRows(block.features + row * size, std::min(kTile, block.rows - row),
+              out.outputs + row * size,
+              out.codes != nullptr ? out.codes + row * spec_.components : nullptr);
   });
 }
 

@@ -64,9 +64,10 @@ ReadoutLearner::ReadoutLearner(Definition definition, const LearnerData& data, i
 }
 
 void ReadoutLearner::Taken(bool) {
-  now_.coefficients = Matrix(made_, outputs_);
-  now_.coefficients.values = Join(*readout_, *readout_rest_);
-  now_.intercepts = Join(*intercepts_, *intercepts_rest_);
+  Matrix coefficients(made_, outputs_);
+  coefficients.values = Join(*readout_, *readout_rest_);
+  now_.emplace(coefficients);
+  constants_ = Join(*intercepts_, *intercepts_rest_);
 }
 
 void ReadoutLearner::ReadTargets(const RowBlock& block, std::vector<double>* targets) const {
@@ -114,7 +115,15 @@ void ReadoutLearner::Infer(const RowBlock& all, const Inference& out) {
   std::vector<float> features(static_cast<size_t>(kRows * made_));
   ForParts(all, layout(), [&](const RowBlock& block, int64_t first) {
     MakeFeatures(block, features.data());
-    now_.Apply(features.data(), block.rows, out.outputs + first * outputs_, &pool());
+    constexpr int64_t kTile = 32;
+    pool().ParallelFor((block.rows + kTile - 1) / kTile, [&](int64_t tile) {
+      const int64_t row = tile * kTile;
+      const int64_t rows = std::min(kTile, block.rows - row);
+      Matrix said(rows, outputs_);
+      for (int64_t i = 0; i < rows; ++i) std::copy_n(constants_.data(), outputs_, said.Row(i));
+      now_->Add(features.data() + row * made_, nullptr, rows, said.values.data());
+      std::copy(said.values.begin(), said.values.end(), out.outputs + (first + row) * outputs_);
+    });
   });
   if (layout().classes == 0 || out.probabilities == nullptr) return;
   for (int64_t row = 0; row < all.rows; ++row) {

@@ -74,24 +74,4 @@ std::vector<double> Join(const Tensor& high, const Tensor& low) {
   return values;
 }
 
-void Readout::Apply(const float* x, int64_t rows, float* y, ThreadPool* pool) const {
-  constexpr int64_t kTile = 16;
-  const int64_t features = coefficients.rows;
-  const int64_t outputs = coefficients.columns;
-  pool->ParallelFor((rows + kTile - 1) / kTile, [&](int64_t tile) {
-    std::vector<double> sums;
-    for (int64_t row = tile * kTile; row < std::min(rows, (tile + 1) * kTile); ++row) {
-      sums = intercepts;
-      for (int64_t i = 0; i < features; ++i) {
-        const auto value = static_cast<double>(x[row * features + i]);
-        const double* b = coefficients.Row(i);
-        for (int64_t k = 0; k < outputs; ++k) sums[static_cast<size_t>(k)] += value * b[k];
-      }
-      for (int64_t k = 0; k < outputs; ++k) {
-        y[row * outputs + k] = static_cast<float>(sums[static_cast<size_t>(k)]);
-      }
-    }
-  });
-}
-
 }  // namespace beamline::engine

@@ -27,13 +27,4 @@ RidgeFit FitRidge(Moments moments, double penalty, ThreadPool* pool);
 void Split(const std::vector<double>& values, Tensor* high, Tensor* low);
 std::vector<double> Join(const Tensor& high, const Tensor& low);
 
-// y = x B + b for rows of floats, in double. B: [features, outputs].
-struct Readout {
-  Matrix coefficients;
-  std::vector<double> intercepts;
-
-  // y: [rows, outputs].
-  void Apply(const float* x, int64_t rows, float* y, ThreadPool* pool) const;
-};
-
 }  // namespace beamline::engine

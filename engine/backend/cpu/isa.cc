@@ -2,19 +2,21 @@
 
 namespace beamline::engine::cpu {
 
-#define BEAMLINE_DECLARE(isa)                                                                     \
-  namespace isa {                                                                                 \
-  const KernelTable& Table();                                                                     \
-  Scratch ScratchOf(OpKind op, const KernelCall& call);                                           \
-  void SquaredDistances(const float* x, int64_t count, int64_t features, const float* block,      \
-                        double* squares);                                                         \
-  void SquaredDistancesOfDoubles(const double* x, int64_t count, int64_t features,                \
-                                 const float* block, double* squares);                            \
-  void Least(const double* squares, int64_t count, double* least, double* which);                 \
-  void AddProducts(const double* a, const double* b, int64_t rows, double* c, int64_t stride,     \
-                   int64_t height, int64_t width);                                                \
-  constexpr LearnerKernels kLearnerKernels = {SquaredDistances, SquaredDistancesOfDoubles, Least, \
-                                              AddProducts};                                       \
+#define BEAMLINE_DECLARE(isa)                                                                 \
+  namespace isa {                                                                             \
+  const KernelTable& Table();                                                                 \
+  Scratch ScratchOf(OpKind op, const KernelCall& call);                                       \
+  void SquaredDistances(const float* x, int64_t count, int64_t features, const float* block,  \
+                        double* squares);                                                     \
+  void SquaredDistancesOfDoubles(const double* x, int64_t count, int64_t features,            \
+                                 const float* block, double* squares);                        \
+  void Least(const double* squares, int64_t count, double* least, double* which);             \
+  void AddProducts(const double* a, const double* b, int64_t rows, double* c, int64_t stride, \
+                   int64_t height, int64_t width);                                            \
+  double UpdateAndDot(const RankTwo& update, const double* u, int64_t size, double* row);     \
+  void Rotate(const Rotation* rotations, int64_t count, double* rows, int64_t stride);        \
+  constexpr LearnerKernels kLearnerKernels = {                                                \
+      SquaredDistances, SquaredDistancesOfDoubles, Least, AddProducts, UpdateAndDot, Rotate}; \
   }  // namespace isa
 
 #if defined(BEAMLINE_CPU_X86)
