@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """What people train these learners with: the other side of benchmarks/learners.
 
-    learners.py FOLDER THREADS
+    learners.py FOLDER THREADS CLOCK
 
 Reads names of cases, one a line, and answers each with a line of JSON: {"case", "train", "predict"
 (seconds), "quality", "library"}. The cases are those of benchmarks/learners/cases.cc: the same data,
-settings and numbers of passes. Numbers are doubles where our learner computes in doubles, else
+settings and numbers of passes. CLOCK is "wall" or "processors". Numbers are doubles where our learner computes in doubles, else
 floats. Where no library offers a learner it is written in NumPy, all rows at once where that can be.
 Without arguments it lists the cases that this Python has the libraries for.
 """
@@ -18,6 +18,7 @@ import time
 
 FOLDER = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else None
 THREADS = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+CLOCK = time.process_time if sys.argv[3:] == ["processors"] else time.perf_counter
 for library in ["OMP", "OPENBLAS", "MKL", "BLIS"]:
     os.environ[f"{library}_NUM_THREADS"] = str(THREADS)
 
@@ -391,12 +392,12 @@ def main():
         data, library, kind, body = CASES[name]
         if (data, kind) not in loaded:
             loaded[data, kind] = Data(data, kind)
-        start = time.perf_counter()
+        start = CLOCK()
         stages = body(loaded[data, kind])
         next(stages)
-        trained = time.perf_counter()
+        trained = CLOCK()
         next(stages)
-        predicted = time.perf_counter()
+        predicted = CLOCK()
         print(json.dumps({"case": name, "train": trained - start, "predict": predicted - trained,
                           "quality": next(stages), "library": library}), flush=True)
 

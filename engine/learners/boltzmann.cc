@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
+#include "engine/backend/cpu/learner_kernels.h"
 #include "engine/core/error.h"
 #include "engine/core/math.h"
 #include "engine/core/philox.h"
 #include "engine/learners/classic_learner.h"
+#include "engine/learners/linear_algebra.h"
 #include "engine/learners/products.h"
 
 namespace beamline::engine {
@@ -40,7 +43,8 @@ class Boltzmann : public ClassicLearner {
   // Sweeps over units from `first` on of each row of states [rows, units].
   void Sample(const Philox& random, int64_t first, int64_t rows, float* states);
   void Update(const RowBlock& block, double weight);
-  void MeanField(const float* features, float* output, float* code) const;
+  void MeanField(int64_t rows, const Multiplier& shown, Matrix fields, float* outputs,
+                 float* codes) const;
 
   const BoltzmannSpec spec_;
   const int64_t visible_;
@@ -233,43 +237,66 @@ ClassicLearner::StepResult Boltzmann::Train(int64_t step) {
   return result;
 }
 
-void Boltzmann::MeanField(const float* features, float* output, float* code) const {
-  const std::span<const float> biases = biases_->values<float>();
-  std::vector<double> hidden(static_cast<size_t>(spec_.hidden), 0.5);
-  const auto field = [&](int64_t unit) {
-    const float* w = Row(unit);
-    double sum = static_cast<double>(biases[static_cast<size_t>(unit)]);
-    for (int64_t k = 0; k < visible_; ++k) {
-      sum += static_cast<double>(w[k]) * static_cast<double>(features[k]);
-    }
-    for (int64_t k = 0; k < spec_.hidden; ++k) {
-      sum += static_cast<double>(w[visible_ + k]) * hidden[static_cast<size_t>(k)];
-    }
-    return math::Sigmoid(static_cast<float>(sum));
-  };
+// Of at most kLanes rows. fields: [rows, units], what units get from the biases and visible units.
+void Boltzmann::MeanField(int64_t rows, const Multiplier& shown, Matrix fields, float* outputs,
+                          float* codes) const {
+  constexpr int64_t kLanes = cpu::kLanes;
+  std::vector<double> hidden(static_cast<size_t>(spec_.hidden * kLanes), 0.5);
   for (int update = 0; update < kMeanFieldUpdates; ++update) {
-    for (int64_t k = 0; k < spec_.hidden; ++k) {
-      hidden[static_cast<size_t>(k)] = static_cast<double>(field(visible_ + k));
+    for (int64_t unit = 0; unit < spec_.hidden; ++unit) {
+      const float* w = Row(visible_ + unit) + visible_;
+      double sums[kLanes] = {};
+      for (int64_t lane = 0; lane < rows; ++lane) sums[lane] = fields.At(lane, visible_ + unit);
+      for (int64_t k = 0; k < spec_.hidden; ++k) {
+        const auto weight = static_cast<double>(w[k]);
+        const double* from = hidden.data() + k * kLanes;
+        for (int64_t lane = 0; lane < kLanes; ++lane) sums[lane] += weight * from[lane];
+      }
+      double* to = hidden.data() + unit * kLanes;
+      for (int64_t lane = 0; lane < kLanes; ++lane) {
+        to[lane] = static_cast<double>(math::Sigmoid(static_cast<float>(sums[lane])));
+      }
     }
   }
-  for (int64_t k = 0; k < visible_; ++k) output[k] = field(k);
-  if (code == nullptr) return;
-  for (int64_t k = 0; k < spec_.hidden; ++k) {
-    code[k] = static_cast<float>(hidden[static_cast<size_t>(k)]);
+  Matrix means(rows, spec_.hidden);
+  for (int64_t lane = 0; lane < rows; ++lane) {
+    for (int64_t k = 0; k < spec_.hidden; ++k) {
+      means.At(lane, k) = hidden[static_cast<size_t>(k * kLanes + lane)];
+    }
   }
+  shown.Add(means.values.data(), nullptr, rows, fields.values.data());
+  for (int64_t lane = 0; lane < rows; ++lane) {
+    for (int64_t k = 0; k < visible_; ++k) {
+      outputs[lane * visible_ + k] = math::Sigmoid(static_cast<float>(fields.At(lane, k)));
+    }
+  }
+  if (codes != nullptr) std::copy(means.values.begin(), means.values.end(), codes);
 }
 
 void Boltzmann::Infer(const RowBlock& block, const Inference& out) {
-  pool().ParallelFor(block.rows, [&](int64_t row) {
-    MeanField(block.features + row * visible_, out.outputs + row * visible_,
-              out.codes != nullptr ? out.codes + row * spec_.hidden : nullptr);
+  constexpr int64_t kLanes = cpu::kLanes;
+  Matrix from_visible(visible_, units_), from_hidden(spec_.hidden, units_);
+  std::copy_n(Row(0), visible_ * units_, from_visible.values.begin());
+  std::copy_n(Row(visible_), spec_.hidden * units_, from_hidden.values.begin());
+  const Multiplier seen(from_visible), shown(from_hidden);
+  const std::span<const float> biases = biases_->values<float>();
+  pool().ParallelFor((block.rows + kLanes - 1) / kLanes, [&](int64_t tile) {
+    const int64_t first = tile * kLanes;
+    const int64_t rows = std::min(kLanes, block.rows - first);
+    Matrix fields(rows, units_);
+    for (int64_t i = 0; i < rows; ++i) std::copy(biases.begin(), biases.end(), fields.Row(i));
+    seen.Add(block.features + first * visible_, nullptr, rows, fields.values.data());
+    MeanField(rows, shown, std::move(fields), out.outputs + first * visible_,
+              out.codes != nullptr ? out.codes + first * spec_.hidden : nullptr);
   });
 }
 
 int64_t Boltzmann::WorkingBytes() const {
-  if (training() == nullptr) return 8 * units_;
+  // Couplings as they are multiplied with.
+  const int64_t packed = 16 * units_ * units_;
+  if (training() == nullptr) return packed;
   const int64_t batch = std::min(spec_.batch_size, training()->rows());
-  return 4 * (2 * units_ * units_ + 3 * batch * units_) + 8 * training()->rows();
+  return packed + 4 * (2 * units_ * units_ + 3 * batch * units_) + 8 * training()->rows();
 }
 
 }  // namespace

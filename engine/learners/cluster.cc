@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "engine/backend/cpu/learner_kernels.h"
 #include "engine/core/error.h"
 #include "engine/core/philox.h"
+#include "engine/learners/row_blocks.h"
 
 namespace beamline::engine {
 namespace {
@@ -19,15 +19,6 @@ constexpr int64_t kLeastPart = 128;              // blocks
 constexpr int64_t kMostSums = int64_t{1} << 22;  // numbers, of all parts
 // Streams of the seed: one a start.
 constexpr uint64_t kDrawStream = uint64_t{0x6b2b2b} << 32;
-
-// to[k * kLanes + row] = rows[row, k]: at most kLanes rows, and zeros.
-void Transpose(const float* rows, int64_t count, int64_t size, float* to) {
-  for (int64_t row = 0; row < kLanes; ++row) {
-    for (int64_t k = 0; k < size; ++k) {
-      to[k * kLanes + row] = row < count ? rows[row * size + k] : 0.0f;
-    }
-  }
-}
 
 // The row at which the running sum of `shares` first exceeds u times their sum.
 int64_t DrawByShare(const std::vector<double>& shares, double u) {
@@ -72,7 +63,7 @@ void ForBlocks(const float* rows, int64_t count, const Matrix& centres, ThreadPo
     std::vector<double> squares(static_cast<size_t>(centres.rows * kLanes));
     for (int64_t first = tile * kRows; first < std::min(count, (tile + 1) * kRows);
          first += kLanes) {
-      Transpose(rows + first * size, std::min(kLanes, count - first), size, block.data());
+      TransposeRows(rows + first * size, std::min(kLanes, count - first), size, block.data());
       distances(centres.values.data(), centres.rows, size, block.data(), squares.data());
       body(first, squares.data());
     }
@@ -137,8 +128,8 @@ ClusterRows::ClusterRows(const BatchSource& source, ThreadPool* pool)
     }
     pool->ParallelFor((block.rows + kLanes - 1) / kLanes, [&](int64_t tile) {
       const int64_t at = tile * kLanes;
-      Transpose(block.features + at * features_, std::min(kLanes, block.rows - at), features_,
-                values_.data() + (first + at) * features_);
+      TransposeRows(block.features + at * features_, std::min(kLanes, block.rows - at), features_,
+                    values_.data() + (first + at) * features_);
     });
   });
 }

@@ -193,7 +193,8 @@ class LinearLearner : public RowLearner {
  private:
   void Prepare() {
     if (descent_) return;
-    loss_ = std::make_unique<LogisticLoss>(ReadRows(training()), classes(), spec_.penalty, &pool());
+    loss_ = std::make_unique<LogisticLoss>(ReadRows(training(), &pool()), classes(), spec_.penalty,
+                                           &pool());
     LogisticLoss* const loss = loss_.get();
     descent_.emplace([loss](const std::vector<double>& x,
                             std::vector<double>* gradient) { return (*loss)(x, gradient); },

@@ -14,6 +14,8 @@ namespace {
 // Rows of one tile of a prediction, and of one part of an evaluation.
 constexpr int64_t kTileRows = 64;
 constexpr int64_t kEvaluatedRows = 8192;
+// Rows that one thread gathers at once.
+constexpr int64_t kGatheredRows = 512;
 
 // FNV-1a, 64 bits.
 uint64_t Hash(std::string_view text) {
@@ -56,7 +58,9 @@ void AddLosses(const RowMatrix& rows, std::span<const float> said, int64_t outpu
   }
 }
 
-RowMatrix Read(const BatchSource& source, std::span<const int64_t> rows, bool features) {
+// By all threads of the pool.
+RowMatrix Read(const BatchSource& source, std::span<const int64_t> rows, bool features,
+               ThreadPool* pool) {
   const BatchLayout& layout = source.layout();
   RowMatrix out;
   out.rows = static_cast<int64_t>(rows.size());
@@ -66,18 +70,25 @@ RowMatrix Read(const BatchSource& source, std::span<const int64_t> rows, bool fe
   if (layout.classes > 0) out.labels.resize(rows.size());
   out.y.resize(rows.size() * static_cast<size_t>(layout.targets));
   out.weights.assign(rows.size(), 1.0F);
-  source.Gather(rows, {.features = features ? out.x.data() : nullptr,
-                       .targets = layout.targets > 0 ? out.y.data() : nullptr,
-                       .labels = layout.classes > 0 ? out.labels.data() : nullptr,
-                       .weights = layout.has_weights ? out.weights.data() : nullptr});
+  const auto count = static_cast<int64_t>(rows.size());
+  pool->ParallelFor((count + kGatheredRows - 1) / kGatheredRows, [&](int64_t tile) {
+    const int64_t first = tile * kGatheredRows;
+    const auto own = rows.subspan(static_cast<size_t>(first),
+                                  static_cast<size_t>(std::min(kGatheredRows, count - first)));
+    source.Gather(own,
+                  {.features = features ? out.x.data() + first * layout.features : nullptr,
+                   .targets = layout.targets > 0 ? out.y.data() + first * layout.targets : nullptr,
+                   .labels = layout.classes > 0 ? out.labels.data() + first : nullptr,
+                   .weights = layout.has_weights ? out.weights.data() + first : nullptr});
+  });
   for (const float weight : out.weights) out.weight_sum += static_cast<double>(weight);
   return out;
 }
 
 }  // namespace
 
-RowMatrix ReadRows(const BatchSource& source) {
-  return Read(source, RowNumbers(0, source.rows()), true);
+RowMatrix ReadRows(const BatchSource& source, ThreadPool* pool) {
+  return Read(source, RowNumbers(0, source.rows()), true, pool);
 }
 
 RowLearner::RowLearner(const LearnerData& data, int threads, std::string definition)
@@ -143,7 +154,8 @@ Evaluation RowLearner::Evaluate(const BatchSource& source) {
   for (int64_t first = 0; first < source.rows(); first += kEvaluatedRows) {
     const auto rows = RowNumbers(first, std::min(kEvaluatedRows, source.rows() - first));
     const Predictions said = Predict(source, rows);
-    AddLosses(Read(source, rows, false), said.probabilities.values<float>(), outputs(), &sum);
+    AddLosses(Read(source, rows, false, &pool_), said.probabilities.values<float>(), outputs(),
+              &sum);
   }
   Evaluation evaluation;
   evaluation.rows = source.rows();

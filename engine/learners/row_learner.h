@@ -24,7 +24,7 @@ struct RowMatrix {
   std::vector<float> weights;  // 1 where the source has none
   double weight_sum = 0;
 };
-RowMatrix ReadRows(const BatchSource& source);
+RowMatrix ReadRows(const BatchSource& source, ThreadPool* pool);
 
 // Predicts classes (layout.classes) or numbers (layout.targets) from features. What is written here
 // is layout, blocks of rows, losses and checkpoints; the rest is a subclass's. Losses are those of

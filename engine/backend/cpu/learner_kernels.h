@@ -31,6 +31,12 @@ struct LearnerKernels {
                            double* squares);
   void (*SquaredDistancesOfDoubles)(const double* x, int64_t count, int64_t features,
                                     const float* block, double* squares);
+  // squares[i, lane] = sum over f of weights[i, f] (x[i, f] - block[f, lane])^2, as above.
+  void (*WeightedSquares)(const double* x, const double* weights, int64_t count, int64_t features,
+                          const float* block, double* squares);
+  // products[i, lane] = sum over f of x[i, f] block[f, lane], one chain of fused multiply-adds.
+  void (*ProductsOfRows)(const float* x, int64_t count, int64_t features, const float* block,
+                         float* products);
   // least[lane] = the least of squares[.., lane], and which[lane] the first i that has it; 0 and
   // infinity where there are none. squares: [count, kLanes].
   void (*Least)(const double* squares, int64_t count, double* least, double* which);
@@ -43,9 +49,43 @@ struct LearnerKernels {
   double (*UpdateAndDot)(const RankTwo& update, const double* u, int64_t size, double* row);
   // Rotations, in order, of the first kStrip columns of rows that stand `stride` apart.
   void (*Rotate)(const Rotation* rotations, int64_t count, double* rows, int64_t stride);
+  // sums[unit, lane] += sum over k of weights[unit, k] x[sources[unit, k], lane], in the order of k
+  // and not fused. weights, sources: [units, fan_in]; x, sums: [.., kLanes].
+  void (*AddHeard)(const float* weights, const int64_t* sources, int64_t units, int64_t fan_in,
+                   const float* x, float* sums);
+  // x = (1 - leak) x + leak tanh(sums)
+  void (*Leak)(const float* sums, float leak, int64_t size, float* x);
+  // v = kept v + sums; where it reaches 1, a spike, and v = 0; trace = traced trace + (1 - traced)
+  // spike.
+  void (*Fire)(const float* sums, float kept, float traced, int64_t size, float* v, float* spikes,
+               float* trace);
 };
 
 // Of the widest instruction set that runs here.
 const LearnerKernels& FindLearnerKernels();
+
+#ifdef BEAMLINE_ISA
+namespace BEAMLINE_ISA {
+void SquaredDistances(const float* x, int64_t count, int64_t features, const float* block,
+                      double* squares);
+void SquaredDistancesOfDoubles(const double* x, int64_t count, int64_t features, const float* block,
+                               double* squares);
+void WeightedSquares(const double* x, const double* weights, int64_t count, int64_t features,
+                     const float* block, double* squares);
+void ProductsOfRows(const float* x, int64_t count, int64_t features, const float* block,
+                    float* products);
+void Least(const double* squares, int64_t count, double* least, double* which);
+void AddProducts(const double* a, const double* b, int64_t rows, double* c, int64_t stride,
+                 int64_t height, int64_t width);
+double UpdateAndDot(const RankTwo& update, const double* u, int64_t size, double* row);
+void Rotate(const Rotation* rotations, int64_t count, double* rows, int64_t stride);
+void AddHeard(const float* weights, const int64_t* sources, int64_t units, int64_t fan_in,
+              const float* x, float* sums);
+void Leak(const float* sums, float leak, int64_t size, float* x);
+void Fire(const float* sums, float kept, float traced, int64_t size, float* v, float* spikes,
+          float* trace);
+const LearnerKernels& TableOfLearners();
+}  // namespace BEAMLINE_ISA
+#endif
 
 }  // namespace beamline::engine::cpu

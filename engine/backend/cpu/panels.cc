@@ -7,9 +7,6 @@
 
 namespace beamline::engine::cpu::BEAMLINE_ISA {
 
-void AddProducts(const double* a, const double* b, int64_t rows, double* c, int64_t stride,
-                 int64_t height, int64_t width);
-
 namespace {
 
 // Rows and vectors of c that are held in registers.

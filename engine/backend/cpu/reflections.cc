@@ -5,9 +5,6 @@
 
 namespace beamline::engine::cpu::BEAMLINE_ISA {
 
-double UpdateAndDot(const RankTwo& update, const double* u, int64_t size, double* row);
-void Rotate(const Rotation* rotations, int64_t count, double* rows, int64_t stride);
-
 namespace {
 
 constexpr int64_t kWidth = 8;

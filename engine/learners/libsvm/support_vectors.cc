@@ -219,7 +219,7 @@ class SupportVectorLearner : public RowLearner {
  private:
   void Prepare() {
     if (rows_.rows > 0) return;
-    rows_ = ReadRows(training());
+    rows_ = ReadRows(training(), &pool());
     const double variance = VarianceOf(rows_.x);
     // As a model has it.
     gamma_ = static_cast<float>(

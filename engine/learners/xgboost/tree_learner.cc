@@ -68,7 +68,7 @@ void TreeLearner::Prepare() {
 }
 
 void TreeLearner::Follow(const BatchSource& source, Followed* followed) {
-  followed->rows = ReadRows(source);
+  followed->rows = ReadRows(source, &pool());
   followed->sums.assign(static_cast<size_t>(source.rows() * columns()), 0.0F);
   AddTrees(0, followed);
 }
