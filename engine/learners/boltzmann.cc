@@ -241,21 +241,16 @@ ClassicLearner::StepResult Boltzmann::Train(int64_t step) {
 void Boltzmann::MeanField(int64_t rows, const Multiplier& shown, Matrix fields, float* outputs,
                           float* codes) const {
   constexpr int64_t kLanes = cpu::kLanes;
+  const cpu::LearnerKernels& kernels = cpu::FindLearnerKernels();
   std::vector<double> hidden(static_cast<size_t>(spec_.hidden * kLanes), 0.5);
   for (int update = 0; update < kMeanFieldUpdates; ++update) {
     for (int64_t unit = 0; unit < spec_.hidden; ++unit) {
-      const float* w = Row(visible_ + unit) + visible_;
       double sums[kLanes] = {};
+      float on[kLanes];
       for (int64_t lane = 0; lane < rows; ++lane) sums[lane] = fields.At(lane, visible_ + unit);
-      for (int64_t k = 0; k < spec_.hidden; ++k) {
-        const auto weight = static_cast<double>(w[k]);
-        const double* from = hidden.data() + k * kLanes;
-        for (int64_t lane = 0; lane < kLanes; ++lane) sums[lane] += weight * from[lane];
-      }
-      double* to = hidden.data() + unit * kLanes;
-      for (int64_t lane = 0; lane < kLanes; ++lane) {
-        to[lane] = static_cast<double>(math::Sigmoid(static_cast<float>(sums[lane])));
-      }
+      kernels.AddScaledLanes(Row(visible_ + unit) + visible_, spec_.hidden, hidden.data(), sums);
+      kernels.Sigmoids(sums, kLanes, on);
+      std::copy_n(on, kLanes, hidden.data() + unit * kLanes);
     }
   }
   Matrix means(rows, spec_.hidden);
@@ -266,9 +261,7 @@ void Boltzmann::MeanField(int64_t rows, const Multiplier& shown, Matrix fields, 
   }
   shown.Add(means.values.data(), nullptr, rows, fields.values.data());
   for (int64_t lane = 0; lane < rows; ++lane) {
-    for (int64_t k = 0; k < visible_; ++k) {
-      outputs[lane * visible_ + k] = math::Sigmoid(static_cast<float>(fields.At(lane, k)));
-    }
+    kernels.Sigmoids(fields.Row(lane), visible_, outputs + lane * visible_);
   }
   if (codes != nullptr) std::copy(means.values.begin(), means.values.end(), codes);
 }

@@ -103,6 +103,7 @@ bool ClassicLearner::Step(StepReport* report) {
   report->epoch = progress_.epoch;
   report->examples_seen = progress_.examples_seen;
   report->loss = report->main_loss = result.loss;
+  report->has_loss = result.has_loss;
   report->learning_rate = result.learning_rate;
   const bool between = definition_.iterates || progress_.step % definition_.steps_per_epoch != 0;
   if (!done() && between) return true;

@@ -63,6 +63,8 @@ class ClassicLearner : public Learner {
 
   struct StepResult {
     double loss = 0;  // of the rows of the step, before the update
+    // False: to tell it takes more than the training did.
+    bool has_loss = true;
     double weight = 1;
     double learning_rate = 0;
     int64_t examples = 0;

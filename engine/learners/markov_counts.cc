@@ -1,6 +1,7 @@
 #include "engine/learners/markov_counts.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace beamline::engine {
 namespace {
@@ -17,6 +18,10 @@ class Counter {
 
   void ReadCodes(const BatchSource& source, const std::function<void(const RowBlock&)>& check);
   MarkovCounts CountAll();
+  // The same at once. TablesFit: the codes are so few that there may be a sum for every context.
+  bool TablesFit(int64_t codes) const;
+  MarkovCounts CountByTables(const BatchSource& source,
+                             const std::function<void(const RowBlock&)>& check);
 
  private:
   static constexpr uint8_t kNone = 255;
@@ -31,9 +36,14 @@ class Counter {
   void NumberContexts(const std::vector<int64_t>& seen, int64_t length, int64_t keys, int64_t begin,
                       const Key& key);
 
+  // Sums of all followers of all lengths, by the codes themselves, in one walk.
+  void AddTo(const RowBlock& block, std::vector<std::vector<double>>* tables) const;
+  MarkovCounts FromTables(const std::vector<std::vector<double>>& tables) const;
+
   const int64_t vocabulary_;
   const int64_t order_;
   ThreadPool& pool_;
+  int64_t codes_per_row_ = 0;
   // All codes of the rows, one behind the other.
   std::vector<int32_t> codes_;
   std::vector<uint8_t> known_;     // codes known before each, at most the order; kNone: not counted
@@ -124,8 +134,7 @@ std::vector<Follower> Counter::Count(int64_t length, int64_t keys, const Key& ke
 template <typename Key>
 void Counter::NumberContexts(const std::vector<int64_t>& seen, int64_t length, int64_t keys,
                              int64_t begin, const Key& key) {
-  std::vector<int64_t> ranks(
-      keys > 2 * static_cast<int64_t>(codes_.size()) + kFewKeys ? 0 : static_cast<size_t>(keys));
+  std::vector<int64_t> ranks(Tables(keys) ? static_cast<size_t>(keys) : 0);
   for (size_t i = 0; !ranks.empty() && i < seen.size(); ++i) {
     ranks[static_cast<size_t>(seen[i])] = static_cast<int64_t>(i);
   }
@@ -169,11 +178,88 @@ MarkovCounts Counter::CountAll() {
   return counts;
 }
 
+bool Counter::TablesFit(int64_t codes) const {
+  double size = static_cast<double>(vocabulary_);
+  for (int64_t k = 0; k < order_; ++k) size *= static_cast<double>(vocabulary_);
+  return size <= static_cast<double>(codes);
+}
+
+void Counter::AddTo(const RowBlock& block, std::vector<std::vector<double>>* tables) const {
+  const auto width = static_cast<int64_t>(codes_per_row_);
+  for (int64_t row = 0; row < block.rows; ++row) {
+    const int32_t* codes = block.codes + row * width;
+    const double weight = block.Weight(row);
+    if (!(weight > 0)) continue;
+    int64_t known = codes[0] < 0 ? 0 : 1;
+    for (int64_t at = 1; at < width; ++at) {
+      if (codes[at] < 0) {
+        known = 0;
+        continue;
+      }
+      int64_t context = 0;
+      for (int64_t length = 0;; ++length) {
+        (*tables)[static_cast<size_t>(length)]
+                 [static_cast<size_t>(context * vocabulary_ + codes[at])] += weight;
+        if (length == known) break;
+        context = context * vocabulary_ + codes[at - length - 1];
+      }
+      known = std::min(known + 1, order_);
+    }
+  }
+}
+
+// A context's place in its table is its number with all contexts of its length there.
+MarkovCounts Counter::FromTables(const std::vector<std::vector<double>>& tables) const {
+  MarkovCounts counts;
+  std::vector<int64_t> numbers = {0};  // of the contexts of this length; -1: never seen
+  int64_t next = 1;
+  for (size_t length = 0; length < tables.size(); ++length) {
+    const std::vector<double>& table = tables[length];
+    for (size_t context = 0; context < numbers.size(); ++context) {
+      for (int64_t code = 0; numbers[context] >= 0 && code < vocabulary_; ++code) {
+        const double sum =
+            table[context * static_cast<size_t>(vocabulary_) + static_cast<size_t>(code)];
+        if (sum > 0) counts.followers.push_back({numbers[context] * vocabulary_ + code, sum});
+      }
+    }
+    if (length + 1 == tables.size()) break;
+    std::vector<int64_t> longer(table.size(), -1);
+    for (size_t child = 0; child < longer.size(); ++child) {
+      const auto own = tables[length + 1].begin() + static_cast<int64_t>(child) * vocabulary_;
+      if (!std::any_of(own, own + vocabulary_, [](double sum) { return sum > 0; })) continue;
+      longer[child] = next++;
+      const auto parent = static_cast<int64_t>(child) / vocabulary_;
+      counts.contexts.push_back(numbers[static_cast<size_t>(parent)] * vocabulary_ +
+                                static_cast<int64_t>(child) % vocabulary_);
+    }
+    numbers = std::move(longer);
+  }
+  return counts;
+}
+
+MarkovCounts Counter::CountByTables(const BatchSource& source,
+                                    const std::function<void(const RowBlock&)>& check) {
+  codes_per_row_ = source.layout().code_columns;
+  std::vector<std::vector<double>> tables;
+  int64_t size = vocabulary_;
+  for (int64_t length = 0; length <= order_; ++length, size *= vocabulary_) {
+    tables.emplace_back(static_cast<size_t>(size));
+  }
+  RowReader(source, &pool_).ForEach([&](const RowBlock& block) {
+    check(block);
+    AddTo(block, &tables);
+  });
+  return FromTables(tables);
+}
+
 }  // namespace
 
 MarkovCounts CountCodes(const BatchSource& source, int64_t vocabulary, int64_t order,
                         const std::function<void(const RowBlock&)>& check, ThreadPool* pool) {
   Counter counter(vocabulary, order, pool);
+  if (counter.TablesFit(source.rows() * source.layout().code_columns)) {
+    return counter.CountByTables(source, check);
+  }
   counter.ReadCodes(source, check);
   return counter.CountAll();
 }

@@ -53,6 +53,11 @@ struct LearnerKernels {
   // and not fused. weights, sources: [units, fan_in]; x, sums: [.., kLanes].
   void (*AddHeard)(const float* weights, const int64_t* sources, int64_t units, int64_t fan_in,
                    const float* x, float* sums);
+  // sums[lane] += sum over k of weights[k] x[k, lane], in the order of k and not fused.
+  void (*AddScaledLanes)(const float* weights, int64_t count, const double* x, double* sums);
+  void (*Sigmoids)(const double* x, int64_t size, float* y);
+  // x = e^(scale x), within 2 ulp; scale x above -708 and below 709, or at these.
+  void (*Exps)(double scale, int64_t size, double* x);
   // x = (1 - leak) x + leak tanh(sums)
   void (*Leak)(const float* sums, float leak, int64_t size, float* x);
   // v = kept v + sums; where it reaches 1, a spike, and v = 0; trace = traced trace + (1 - traced)
@@ -81,6 +86,9 @@ double UpdateAndDot(const RankTwo& update, const double* u, int64_t size, double
 void Rotate(const Rotation* rotations, int64_t count, double* rows, int64_t stride);
 void AddHeard(const float* weights, const int64_t* sources, int64_t units, int64_t fan_in,
               const float* x, float* sums);
+void AddScaledLanes(const float* weights, int64_t count, const double* x, double* sums);
+void Sigmoids(const double* x, int64_t size, float* y);
+void Exps(double scale, int64_t size, double* x);
 void Leak(const float* sums, float leak, int64_t size, float* x);
 void Fire(const float* sums, float kept, float traced, int64_t size, float* v, float* spikes,
           float* trace);

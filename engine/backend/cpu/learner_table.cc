@@ -12,6 +12,9 @@ const LearnerKernels& TableOfLearners() {
                                             UpdateAndDot,
                                             Rotate,
                                             AddHeard,
+                                            AddScaledLanes,
+                                            Sigmoids,
+                                            Exps,
                                             Leak,
                                             Fire};
   return kTable;

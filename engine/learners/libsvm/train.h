@@ -18,8 +18,9 @@ struct Decision {
 
 // Class `first` against class `second`. `gamma` as used.
 Decision TrainPair(const SupportVectorSpec& spec, double gamma, const RowMatrix& rows,
-                   int32_t first, int32_t second);
+                   int32_t first, int32_t second, ThreadPool* pool);
 // Of the numbers.
-Decision TrainNumbers(const SupportVectorSpec& spec, double gamma, const RowMatrix& rows);
+Decision TrainNumbers(const SupportVectorSpec& spec, double gamma, const RowMatrix& rows,
+                      ThreadPool* pool);
 
 }  // namespace beamline::engine
