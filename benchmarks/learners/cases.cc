@@ -118,6 +118,12 @@ std::vector<Case> UnsupervisedCases() {
          BeginWithFirstRows("units", {10, 10, d.layout.features}, d, learner.get());
          return learner;
        }},
+      {"kohonen_map_online", "optdigits", Quality::kReconstruction, true,
+       [](D d, int t) {
+         auto learner = MakeKohonenMap({.epochs = 5, .online = true, .threads = t}, d);
+         BeginWithFirstRows("units", {10, 10, d.layout.features}, d, learner.get());
+         return learner;
+       }},
       {"markov_chain", "shakespeare", Quality::kPerplexity, false,
        [](D d, int t) { return MakeMarkovChain({.vocabulary = 65, .order = 2, .threads = t}, d); }},
       {"hopfield", "semeion", Quality::kReconstruction, true,

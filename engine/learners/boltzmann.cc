@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "engine/core/math.h"
 #include "engine/core/philox.h"
 #include "engine/learners/classic_learner.h"
+#include "engine/learners/epoch_rows.h"
 #include "engine/learners/linear_algebra.h"
 #include "engine/learners/products.h"
 
@@ -52,9 +54,7 @@ class Boltzmann : public ClassicLearner {
   Tensor* couplings_;
   Tensor* biases_;
   Tensor* chains_ = nullptr;
-  std::unique_ptr<RowReader> reader_;
-  std::vector<int64_t> order_;
-  int64_t ordered_epoch_ = -1;
+  std::optional<EpochRows> rows_;
   // Of a step.
   std::vector<float> states_, scaled_, positive_, negative_;
 };
@@ -76,7 +76,7 @@ ClassicLearner::Definition Boltzmann::Define(const BoltzmannSpec& spec, const Le
                            ' ', spec.batch_size, ' ', spec.sweeps, ' ', spec.seed);
   definition.threads = spec.threads;
   const int64_t rows = data.training != nullptr ? data.training->rows() : 1;
-  definition.steps_per_epoch = (rows + spec.batch_size - 1) / spec.batch_size;
+  definition.steps_per_epoch = EpochRows::StepsOf(rows, spec.batch_size);
   definition.total_steps = definition.steps_per_epoch * spec.epochs;
   definition.outputs = data.layout.features;
   definition.codes = spec.hidden;
@@ -106,21 +106,11 @@ Boltzmann::Boltzmann(const BoltzmannSpec& spec, const LearnerData& data)
   const Philox first(spec.seed, kChainStream);
   const std::span<float> chains = chains_->values<float>();
   for (size_t i = 0; i < chains.size(); ++i) chains[i] = first.Uniform(i) < 0.5f ? 1.0f : 0.0f;
-  reader_ = std::make_unique<RowReader>(*training(), &pool());
-  order_.resize(static_cast<size_t>(training()->rows()));
+  rows_.emplace(*training(), spec.seed, kShuffleStream, spec.batch_size, &pool());
 }
 
 RowBlock Boltzmann::NextRows(int64_t step) {
-  const int64_t rows = training()->rows();
-  const int64_t steps = (rows + spec_.batch_size - 1) / spec_.batch_size;
-  const int64_t epoch = step / steps;
-  if (ordered_epoch_ != epoch) {
-    Philox(spec_.seed, kShuffleStream | static_cast<uint64_t>(epoch)).Permute(order_);
-    ordered_epoch_ = epoch;
-  }
-  const int64_t first = step % steps * spec_.batch_size;
-  const RowBlock block = reader_->Read(
-      {order_.data() + first, static_cast<size_t>(std::min(spec_.batch_size, rows - first))});
+  const RowBlock block = rows_->Read(step);
   CheckWeights(block);
   for (int64_t i = 0; i < block.rows * visible_; ++i) {
     if (block.features[i] >= 0 && block.features[i] <= 1) continue;
