@@ -37,23 +37,9 @@ struct LossSum {
 };
 
 void AddLosses(const RowMatrix& rows, std::span<const float> said, int64_t outputs, LossSum* sum) {
-  // Below the least probability that a float can hold.
-  constexpr double kLeast = 1e-45;
   for (int64_t i = 0; i < rows.rows; ++i) {
-    const float* row = said.data() + i * outputs;
-    double loss = 0;
-    if (!rows.labels.empty()) {
-      loss = -std::log(
-          std::max(static_cast<double>(row[rows.labels[static_cast<size_t>(i)]]), kLeast));
-    } else {
-      for (int64_t k = 0; k < outputs; ++k) {
-        const double error = static_cast<double>(row[k]) -
-                             static_cast<double>(rows.y[static_cast<size_t>(i * outputs + k)]);
-        loss += error * error / static_cast<double>(outputs);
-      }
-    }
     const auto weight = static_cast<double>(rows.weights[static_cast<size_t>(i)]);
-    sum->loss += weight * loss;
+    sum->loss += weight * LossOf(rows, i, said.data() + i * outputs, outputs);
     sum->weight += std::abs(weight);
   }
 }
@@ -86,6 +72,22 @@ RowMatrix Read(const BatchSource& source, std::span<const int64_t> rows, bool fe
 }
 
 }  // namespace
+
+double LossOf(const RowMatrix& rows, int64_t row, const float* said, int64_t outputs) {
+  // Below the least probability that a float can hold.
+  constexpr double kLeast = 1e-45;
+  if (!rows.labels.empty()) {
+    const auto right = static_cast<double>(said[rows.labels[static_cast<size_t>(row)]]);
+    return -std::log(std::max(right, kLeast));
+  }
+  double loss = 0;
+  for (int64_t k = 0; k < outputs; ++k) {
+    const double error = static_cast<double>(said[k]) -
+                         static_cast<double>(rows.y[static_cast<size_t>(row * outputs + k)]);
+    loss += error * error / static_cast<double>(outputs);
+  }
+  return loss;
+}
 
 RowMatrix ReadRows(const BatchSource& source, ThreadPool* pool) {
   return Read(source, RowNumbers(0, source.rows()), true, pool);

@@ -2,59 +2,60 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "engine/backend/cpu/learner_kernels.h"
-#include "engine/learners/row_blocks.h"
 
 namespace beamline::engine {
 namespace {
 
-using cpu::kLanes;
+double SquareOf(const float* x, int64_t features) {
+  double sum = 0;
+  for (int64_t f = 0; f < features; ++f) {
+    sum += static_cast<double>(x[f]) * static_cast<double>(x[f]);
+  }
+  return sum;
+}
 
-// Of at most kLanes rows: [others, kLanes].
-void AddProductsOfRows(const float* block, const float* y, int64_t others, int64_t features,
-                       double* products) {
-  std::fill_n(products, others * kLanes, 0.0);
-  for (int64_t j = 0; j < others; ++j, products += kLanes) {
-    const float* from = y + j * features;
+Matrix Turned(const float* rows, int64_t count, int64_t features) {
+  Matrix turned(features, count);
+  for (int64_t i = 0; i < count; ++i) {
     for (int64_t f = 0; f < features; ++f) {
-      const auto value = static_cast<double>(from[f]);
-      const float* x = block + f * kLanes;
-      for (int64_t lane = 0; lane < kLanes; ++lane) {
-        products[lane] += value * static_cast<double>(x[lane]);
-      }
+      turned.At(f, i) = static_cast<double>(rows[i * features + f]);
     }
   }
+  return turned;
 }
 
 }  // namespace
 
-Matrix KernelsOf(const SupportVectorSpec& spec, double gamma, const float* x, int64_t rows,
-                 const float* y, int64_t others, int64_t features) {
-  const cpu::LearnerKernels& kernels = cpu::FindLearnerKernels();
-  const bool radial = spec.kernel == SupportVectorKernel::kRadial;
-  Matrix out(rows, others);
-  std::vector<float> block(static_cast<size_t>(features * kLanes));
-  std::vector<double> values(static_cast<size_t>(others * kLanes));
-  for (int64_t first = 0; first < rows; first += kLanes) {
-    const int64_t count = std::min(kLanes, rows - first);
-    TransposeRows(x + first * features, count, features, block.data());
-    if (radial) {
-      kernels.SquaredDistances(y, others, features, block.data(), values.data());
-      kernels.Exps(-gamma, others * kLanes, values.data());
-    } else {
-      AddProductsOfRows(block.data(), y, others, features, values.data());
-    }
-    for (int64_t lane = 0; lane < count; ++lane) {
-      double* to = out.Row(first + lane);
-      for (int64_t j = 0; j < others; ++j) to[j] = values[static_cast<size_t>(j * kLanes + lane)];
-    }
-  }
-  if (spec.kernel == SupportVectorKernel::kPolynomial) {
-    for (double& value : out.values) value = std::pow(gamma * value + spec.offset, spec.degree);
-  } else if (spec.kernel == SupportVectorKernel::kSigmoid) {
-    for (double& value : out.values) value = std::tanh(gamma * value + spec.offset);
+KernelRows::KernelRows(const float* rows, int64_t count, int64_t features)
+    : features_(features), turned_(Turned(rows, count, features)) {
+  for (int64_t i = 0; i < count; ++i) squares_.push_back(SquareOf(rows + i * features, features));
+}
+
+Matrix KernelRows::KernelsOf(const SupportVectorSpec& spec, double gamma, const float* x,
+                             int64_t rows) const {
+  Matrix out(rows, static_cast<int64_t>(squares_.size()));
+  turned_.Add(x, nullptr, rows, out.values.data());
+  switch (spec.kernel) {
+    case SupportVectorKernel::kLinear:
+      break;
+    case SupportVectorKernel::kRadial:
+      for (int64_t i = 0; i < rows; ++i) {
+        const double square = SquareOf(x + i * features_, features_);
+        double* row = out.Row(i);
+        for (int64_t j = 0; j < out.columns; ++j) {
+          row[j] = std::max(0.0, square + squares_[static_cast<size_t>(j)] - 2 * row[j]);
+        }
+      }
+      cpu::FindLearnerKernels().Exps(-gamma, rows * out.columns, out.values.data());
+      break;
+    case SupportVectorKernel::kPolynomial:
+      for (double& value : out.values) value = std::pow(gamma * value + spec.offset, spec.degree);
+      break;
+    case SupportVectorKernel::kSigmoid:
+      for (double& value : out.values) value = std::tanh(gamma * value + spec.offset);
+      break;
   }
   return out;
 }

@@ -20,10 +20,12 @@ struct Model {
   int64_t decisions = 0;
   int64_t vectors = 0;
   float gamma = 0;
-  std::vector<float> x;                     // [vectors, features]
-  std::vector<float> coefficients;          // [decisions, vectors]
-  std::vector<float> constants;             // [decisions]
-  std::shared_ptr<const Multiplier> votes;  // coefficients, as they are multiplied with
+  std::vector<float> x;             // [vectors, features]
+  std::vector<float> coefficients;  // [decisions, vectors]
+  std::vector<float> constants;     // [decisions]
+  // The vectors and coefficients, as they are multiplied with.
+  std::shared_ptr<const KernelRows> compared;
+  std::shared_ptr<const Multiplier> votes;
 
   void Prepare() {
     Matrix turned(vectors, decisions);
@@ -33,6 +35,7 @@ struct Model {
       }
     }
     votes = std::make_shared<const Multiplier>(turned);
+    compared = std::make_shared<const KernelRows>(x.data(), vectors, features);
   }
 };
 
@@ -96,8 +99,7 @@ Model FromWeights(const std::vector<NamedTensor>& weights, int64_t features, int
 
 // [rows, decisions], by the calling thread.
 Matrix Decide(const SupportVectorSpec& spec, const Model& model, const float* x, int64_t rows) {
-  const Matrix kernels = KernelsOf(spec, static_cast<double>(model.gamma), x, rows, model.x.data(),
-                                   model.vectors, model.features);
+  const Matrix kernels = model.compared->KernelsOf(spec, static_cast<double>(model.gamma), x, rows);
   Matrix decisions(rows, model.decisions);
   model.votes->Add(kernels.values.data(), nullptr, rows, decisions.values.data());
   for (int64_t row = 0; row < rows; ++row) {
@@ -156,14 +158,17 @@ class SupportVectorLearner : public RowLearner {
   void Advance(StepReport* report) override {
     Prepare();
     const auto at = static_cast<size_t>(step());
-    decisions_.push_back(classes() > 0
-                             ? TrainPair(spec_, static_cast<double>(gamma_), rows_,
-                                         pairs_[at].first, pairs_[at].second, &pool())
-                             : TrainNumbers(spec_, static_cast<double>(gamma_), rows_, &pool()));
+    if (trainer_ == nullptr) {
+      trainer_ =
+          std::make_unique<VectorTrainer>(spec_, static_cast<double>(gamma_), rows_, &pool());
+    }
+    decisions_.push_back(classes() > 0 ? trainer_->TrainPair(pairs_[at].first, pairs_[at].second)
+                                       : trainer_->TrainNumbers());
     report->epoch = 0;
     report->epoch_end = step() + 1 == total_steps();
     report->has_loss = report->epoch_end;
     if (!report->epoch_end) return;
+    trainer_.reset();
     model_ = ModelOf(decisions_, rows_, gamma_);
     report->loss = Evaluate(training()).loss;
   }
@@ -248,6 +253,7 @@ class SupportVectorLearner : public RowLearner {
   std::vector<std::pair<int32_t, int32_t>> pairs_;
   RowMatrix rows_;
   float gamma_ = 0;
+  std::unique_ptr<VectorTrainer> trainer_;  // while there is something to train
   std::vector<Decision> decisions_;
   Model model_;
 };
