@@ -266,6 +266,12 @@ void AddCross(const double* x, const double* y, const double* w, int64_t rows, M
                       nullptr, product, nullptr, pool);
 }
 
+void AddCross(const float* x, const double* y, int64_t rows, Matrix* product) {
+  ThreadPool alone(1);
+  AddProducts<float>({x, nullptr, nullptr, product->rows}, {y, nullptr, nullptr, product->columns},
+                     rows, nullptr, product, nullptr, &alone);
+}
+
 Moments::Moments(int64_t features, int64_t outputs)
     : gram(features, features),
       cross(features, outputs),

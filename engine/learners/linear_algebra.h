@@ -33,6 +33,9 @@ void AddGram(const double* x, const double* w, int64_t rows, Matrix* gram, Threa
 void AddCross(const double* x, const double* y, const double* w, int64_t rows, Matrix* product,
               ThreadPool* pool);
 
+// product += x^T y, by the calling thread.
+void AddCross(const float* x, const double* y, int64_t rows, Matrix* product);
+
 // Sums over rows of features x and outputs y, both less the first row's: what is large and the same
 // in all rows would cost digits.
 struct Moments {
