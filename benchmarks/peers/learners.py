@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What people train these learners with: the other side of benchmarks/learners.
+"""What people train these learners with: the other side of benchmarks/learners. A table of all
+cases, side by side with our own; so it is longer than 400 lines.
 
     learners.py FOLDER THREADS CLOCK
 
@@ -52,16 +53,16 @@ def case(name, data, library, kind=np.float64):
     return note
 
 
-def accuracy(data, said):
-    return float(np.mean(np.argmax(said, axis=1) == data.test_y))
+def accuracy(d, said):
+    return float(np.mean(np.argmax(said, axis=1) == d.test_y))
 
 
-def error(data, said):
-    return float(np.sqrt(np.mean((said.reshape(-1) - data.test_y) ** 2)))
+def error(d, said):
+    return float(np.sqrt(np.mean((said.reshape(-1) - d.test_y) ** 2)))
 
 
-def squares(data, said):
-    return float(np.mean((said - data.test_x) ** 2))
+def squares(d, said):
+    return float(np.mean((said - d.test_x) ** 2))
 
 
 def sigmoid(x):

@@ -71,8 +71,9 @@ void ForBlocks(const float* rows, int64_t count, const Matrix& centres, ThreadPo
 }
 
 int64_t PartsOf(int64_t blocks, int64_t clusters, int64_t size) {
-  return std::clamp<int64_t>(std::min(blocks / kLeastPart, kMostSums / (clusters * size)), 1,
-                             kMaxParts);
+  return std::clamp<int64_t>(
+      std::min(blocks / kLeastPart, kMostSums / std::max<int64_t>(1, clusters * size)), 1,
+      kMaxParts);
 }
 
 // What a part of the rows adds to a pass.

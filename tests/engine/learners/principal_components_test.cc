@@ -4,8 +4,8 @@
 
 #include <cmath>
 
-#include "engine/learners/linear_algebra.h"
 #include "engine/core/philox.h"
+#include "engine/learners/linear_algebra.h"
 #include "tests/engine/learners/classic.h"
 
 namespace beamline::engine {
