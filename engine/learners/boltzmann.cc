@@ -2,12 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <utility>
 #include <vector>
 
+#include "engine/backend/cpu/learner_kernels.h"
 #include "engine/core/error.h"
 #include "engine/core/math.h"
 #include "engine/core/philox.h"
 #include "engine/learners/classic_learner.h"
+#include "engine/learners/epoch_rows.h"
+#include "engine/learners/linear_algebra.h"
 #include "engine/learners/products.h"
 
 namespace beamline::engine {
@@ -40,7 +45,8 @@ class Boltzmann : public ClassicLearner {
   // Sweeps over units from `first` on of each row of states [rows, units].
   void Sample(const Philox& random, int64_t first, int64_t rows, float* states);
   void Update(const RowBlock& block, double weight);
-  void MeanField(const float* features, float* output, float* code) const;
+  void MeanField(int64_t rows, const Multiplier& shown, Matrix fields, float* outputs,
+                 float* codes) const;
 
   const BoltzmannSpec spec_;
   const int64_t visible_;
@@ -48,9 +54,7 @@ class Boltzmann : public ClassicLearner {
   Tensor* couplings_;
   Tensor* biases_;
   Tensor* chains_ = nullptr;
-  std::unique_ptr<RowReader> reader_;
-  std::vector<int64_t> order_;
-  int64_t ordered_epoch_ = -1;
+  std::optional<EpochRows> rows_;
   // Of a step.
   std::vector<float> states_, scaled_, positive_, negative_;
 };
@@ -72,7 +76,7 @@ ClassicLearner::Definition Boltzmann::Define(const BoltzmannSpec& spec, const Le
                            ' ', spec.batch_size, ' ', spec.sweeps, ' ', spec.seed);
   definition.threads = spec.threads;
   const int64_t rows = data.training != nullptr ? data.training->rows() : 1;
-  definition.steps_per_epoch = (rows + spec.batch_size - 1) / spec.batch_size;
+  definition.steps_per_epoch = EpochRows::StepsOf(rows, spec.batch_size);
   definition.total_steps = definition.steps_per_epoch * spec.epochs;
   definition.outputs = data.layout.features;
   definition.codes = spec.hidden;
@@ -102,21 +106,11 @@ Boltzmann::Boltzmann(const BoltzmannSpec& spec, const LearnerData& data)
   const Philox first(spec.seed, kChainStream);
   const std::span<float> chains = chains_->values<float>();
   for (size_t i = 0; i < chains.size(); ++i) chains[i] = first.Uniform(i) < 0.5f ? 1.0f : 0.0f;
-  reader_ = std::make_unique<RowReader>(*training(), &pool());
-  order_.resize(static_cast<size_t>(training()->rows()));
+  rows_.emplace(*training(), spec.seed, kShuffleStream, spec.batch_size, &pool());
 }
 
 RowBlock Boltzmann::NextRows(int64_t step) {
-  const int64_t rows = training()->rows();
-  const int64_t steps = (rows + spec_.batch_size - 1) / spec_.batch_size;
-  const int64_t epoch = step / steps;
-  if (ordered_epoch_ != epoch) {
-    Philox(spec_.seed, kShuffleStream | static_cast<uint64_t>(epoch)).Permute(order_);
-    ordered_epoch_ = epoch;
-  }
-  const int64_t first = step % steps * spec_.batch_size;
-  const RowBlock block = reader_->Read(
-      {order_.data() + first, static_cast<size_t>(std::min(spec_.batch_size, rows - first))});
+  const RowBlock block = rows_->Read(step);
   CheckWeights(block);
   for (int64_t i = 0; i < block.rows * visible_; ++i) {
     if (block.features[i] >= 0 && block.features[i] <= 1) continue;
@@ -233,43 +227,59 @@ ClassicLearner::StepResult Boltzmann::Train(int64_t step) {
   return result;
 }
 
-void Boltzmann::MeanField(const float* features, float* output, float* code) const {
-  const std::span<const float> biases = biases_->values<float>();
-  std::vector<double> hidden(static_cast<size_t>(spec_.hidden), 0.5);
-  const auto field = [&](int64_t unit) {
-    const float* w = Row(unit);
-    double sum = static_cast<double>(biases[static_cast<size_t>(unit)]);
-    for (int64_t k = 0; k < visible_; ++k) {
-      sum += static_cast<double>(w[k]) * static_cast<double>(features[k]);
-    }
-    for (int64_t k = 0; k < spec_.hidden; ++k) {
-      sum += static_cast<double>(w[visible_ + k]) * hidden[static_cast<size_t>(k)];
-    }
-    return math::Sigmoid(static_cast<float>(sum));
-  };
+// Of at most kLanes rows. fields: [rows, units], what units get from the biases and visible units.
+void Boltzmann::MeanField(int64_t rows, const Multiplier& shown, Matrix fields, float* outputs,
+                          float* codes) const {
+  constexpr int64_t kLanes = cpu::kLanes;
+  const cpu::LearnerKernels& kernels = cpu::FindLearnerKernels();
+  std::vector<double> hidden(static_cast<size_t>(spec_.hidden * kLanes), 0.5);
   for (int update = 0; update < kMeanFieldUpdates; ++update) {
-    for (int64_t k = 0; k < spec_.hidden; ++k) {
-      hidden[static_cast<size_t>(k)] = static_cast<double>(field(visible_ + k));
+    for (int64_t unit = 0; unit < spec_.hidden; ++unit) {
+      double sums[kLanes] = {};
+      float on[kLanes];
+      for (int64_t lane = 0; lane < rows; ++lane) sums[lane] = fields.At(lane, visible_ + unit);
+      kernels.AddScaledLanes(Row(visible_ + unit) + visible_, spec_.hidden, hidden.data(), sums);
+      kernels.Sigmoids(sums, kLanes, on);
+      std::copy_n(on, kLanes, hidden.data() + unit * kLanes);
     }
   }
-  for (int64_t k = 0; k < visible_; ++k) output[k] = field(k);
-  if (code == nullptr) return;
-  for (int64_t k = 0; k < spec_.hidden; ++k) {
-    code[k] = static_cast<float>(hidden[static_cast<size_t>(k)]);
+  Matrix means(rows, spec_.hidden);
+  for (int64_t lane = 0; lane < rows; ++lane) {
+    for (int64_t k = 0; k < spec_.hidden; ++k) {
+      means.At(lane, k) = hidden[static_cast<size_t>(k * kLanes + lane)];
+    }
   }
+  shown.Add(means.values.data(), nullptr, rows, fields.values.data());
+  for (int64_t lane = 0; lane < rows; ++lane) {
+    kernels.Sigmoids(fields.Row(lane), visible_, outputs + lane * visible_);
+  }
+  if (codes != nullptr) std::copy(means.values.begin(), means.values.end(), codes);
 }
 
 void Boltzmann::Infer(const RowBlock& block, const Inference& out) {
-  pool().ParallelFor(block.rows, [&](int64_t row) {
-    MeanField(block.features + row * visible_, out.outputs + row * visible_,
-              out.codes != nullptr ? out.codes + row * spec_.hidden : nullptr);
+  constexpr int64_t kLanes = cpu::kLanes;
+  Matrix from_visible(visible_, units_), from_hidden(spec_.hidden, units_);
+  std::copy_n(Row(0), visible_ * units_, from_visible.values.begin());
+  std::copy_n(Row(visible_), spec_.hidden * units_, from_hidden.values.begin());
+  const Multiplier seen(from_visible), shown(from_hidden);
+  const std::span<const float> biases = biases_->values<float>();
+  pool().ParallelFor((block.rows + kLanes - 1) / kLanes, [&](int64_t tile) {
+    const int64_t first = tile * kLanes;
+    const int64_t rows = std::min(kLanes, block.rows - first);
+    Matrix fields(rows, units_);
+    for (int64_t i = 0; i < rows; ++i) std::copy(biases.begin(), biases.end(), fields.Row(i));
+    seen.Add(block.features + first * visible_, nullptr, rows, fields.values.data());
+    MeanField(rows, shown, std::move(fields), out.outputs + first * visible_,
+              out.codes != nullptr ? out.codes + first * spec_.hidden : nullptr);
   });
 }
 
 int64_t Boltzmann::WorkingBytes() const {
-  if (training() == nullptr) return 8 * units_;
+  // Couplings as they are multiplied with.
+  const int64_t packed = 16 * units_ * units_;
+  if (training() == nullptr) return packed;
   const int64_t batch = std::min(spec_.batch_size, training()->rows());
-  return 4 * (2 * units_ * units_ + 3 * batch * units_) + 8 * training()->rows();
+  return packed + 4 * (2 * units_ * units_ + 3 * batch * units_) + 8 * training()->rows();
 }
 
 }  // namespace

@@ -103,6 +103,7 @@ bool ClassicLearner::Step(StepReport* report) {
   report->epoch = progress_.epoch;
   report->examples_seen = progress_.examples_seen;
   report->loss = report->main_loss = result.loss;
+  report->has_loss = result.has_loss;
   report->learning_rate = result.learning_rate;
   const bool between = definition_.iterates || progress_.step % definition_.steps_per_epoch != 0;
   if (!done() && between) return true;
@@ -126,12 +127,13 @@ bool ClassicLearner::ReportMetric(std::string_view name, double) {
 
 int64_t ClassicLearner::OutputsOfRow() const { return OutputShape(1).NumElements(); }
 
-void ClassicLearner::FillLosses(const RowBlock& block, const float* outputs, float* losses) const {
+void ClassicLearner::FillLosses(const RowBlock& block, int64_t first, int64_t last,
+                                const float* outputs, float* losses) const {
   const BatchLayout& layout = data_.layout;
   const int64_t width = OutputsOfRow();
   const bool labels = !definition_.reconstructs && block.labels != nullptr;
   const float* truth = definition_.reconstructs ? block.features : block.targets;
-  for (int64_t row = 0; row < block.rows; ++row) {
+  for (int64_t row = first; row < last; ++row) {
     double sum = 0;
     for (int64_t k = 0; k < width; ++k) {
       double expected = 0;
@@ -149,11 +151,18 @@ void ClassicLearner::FillLosses(const RowBlock& block, const float* outputs, flo
 
 void ClassicLearner::InferAll(const RowBlock& block, const Inference& out) {
   Infer(block, out);
-  if (out.probabilities != nullptr && !FillsProbabilities()) {
-    std::copy_n(out.outputs, block.rows * OutputsOfRow(), out.probabilities);
-  }
-  if (out.losses == nullptr || FillsLosses()) return;
-  FillLosses(block, out.outputs, out.losses);
+  const int64_t width = OutputsOfRow();
+  pool_.ParallelFor((block.rows + kTile - 1) / kTile, [&](int64_t tile) {
+    const int64_t first = tile * kTile;
+    const int64_t last = std::min(block.rows, first + kTile);
+    if (out.probabilities != nullptr && !FillsProbabilities()) {
+      std::copy(out.outputs + first * width, out.outputs + last * width,
+                out.probabilities + first * width);
+    }
+    if (out.losses != nullptr && !FillsLosses()) {
+      FillLosses(block, first, last, out.outputs, out.losses);
+    }
+  });
 }
 
 Evaluation ClassicLearner::Evaluate(const BatchSource& source) {

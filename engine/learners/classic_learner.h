@@ -63,6 +63,8 @@ class ClassicLearner : public Learner {
 
   struct StepResult {
     double loss = 0;  // of the rows of the step, before the update
+    // False: to tell it takes more than the training did.
+    bool has_loss = true;
     double weight = 1;
     double learning_rate = 0;
     int64_t examples = 0;
@@ -136,7 +138,9 @@ class ClassicLearner : public Learner {
   Tensor& Add(const std::string& name, std::vector<int64_t> extents, DType dtype, bool is_weight);
 
   uint64_t Fingerprint() const;
-  void FillLosses(const RowBlock& block, const float* outputs, float* losses) const;
+  // Of rows from `first` up to `last`.
+  void FillLosses(const RowBlock& block, int64_t first, int64_t last, const float* outputs,
+                  float* losses) const;
   void InferAll(const RowBlock& block, const Inference& out);
   int64_t OutputsOfRow() const;
   // Copies with the tensors of `from` in place of those of the same names.

@@ -1,40 +1,24 @@
 #include "engine/learners/cluster.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "engine/core/error.h"
 #include "engine/core/philox.h"
+#include "engine/learners/row_blocks.h"
 
 namespace beamline::engine {
 namespace {
 
-constexpr int64_t kTile = 32;  // rows that one thread compares at once
+using cpu::kLanes;
+
+// Blocks of rows that one thread compares at once.
+constexpr int64_t kTile = 4;
+// Parts whose sums are made apart: numbers that depend on the problem alone.
+constexpr int64_t kMaxParts = 64;
+constexpr int64_t kLeastPart = 128;              // blocks
+constexpr int64_t kMostSums = int64_t{1} << 22;  // numbers, of all parts
 // Streams of the seed: one a start.
 constexpr uint64_t kDrawStream = uint64_t{0x6b2b2b} << 32;
-
-double SquaredDistance(const float* row, const double* centre, int64_t size) {
-  double lanes[4] = {};
-  int64_t k = 0;
-  for (; k + 4 <= size; k += 4) {
-    for (int64_t lane = 0; lane < 4; ++lane) {
-      const double difference = static_cast<double>(row[k + lane]) - centre[k + lane];
-      lanes[lane] += difference * difference;
-    }
-  }
-  for (; k < size; ++k) {
-    const double difference = static_cast<double>(row[k]) - centre[k];
-    lanes[0] += difference * difference;
-  }
-  return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
-}
-
-template <typename Body>
-void ForTiles(int64_t count, ThreadPool* pool, const Body& body) {
-  pool->ParallelFor((count + kTile - 1) / kTile, [&](int64_t tile) {
-    for (int64_t row = tile * kTile; row < std::min(count, (tile + 1) * kTile); ++row) body(row);
-  });
-}
 
 // The row at which the running sum of `shares` first exceeds u times their sum.
 int64_t DrawByShare(const std::vector<double>& shares, double u) {
@@ -50,10 +34,8 @@ int64_t DrawByShare(const std::vector<double>& shares, double u) {
   return last;
 }
 
-void CopyRow(const BatchSource& source, int64_t row, double* to) {
-  std::vector<float> features(static_cast<size_t>(source.layout().features));
-  source.Gather({&row, 1}, {.features = features.data()});
-  std::copy(features.begin(), features.end(), to);
+void CopyRow(const ClusterRows& rows, int64_t row, double* to) {
+  for (int64_t k = 0; k < rows.features(); ++k) to[k] = static_cast<double>(rows.At(row, k));
 }
 
 // Rows that are farthest from their centres, and how far; ties go to the first.
@@ -69,102 +51,176 @@ void KeepFarthest(double distance, int64_t row, size_t most, std::vector<Far>* f
   if (farthest->size() > most) farthest->pop_back();
 }
 
+// Calls body(first row, squares) with the squared distances, [clusters, kLanes], of each block.
+template <typename Body>
+void ForBlocks(const float* rows, int64_t count, const Matrix& centres, ThreadPool* pool,
+               const Body& body) {
+  const auto distances = cpu::FindLearnerKernels().SquaredDistancesOfDoubles;
+  const int64_t size = centres.columns;
+  constexpr int64_t kRows = kTile * kLanes;
+  pool->ParallelFor((count + kRows - 1) / kRows, [&](int64_t tile) {
+    std::vector<float> block(static_cast<size_t>(size * kLanes));
+    std::vector<double> squares(static_cast<size_t>(centres.rows * kLanes));
+    for (int64_t first = tile * kRows; first < std::min(count, (tile + 1) * kRows);
+         first += kLanes) {
+      TransposeRows(rows + first * size, std::min(kLanes, count - first), size, block.data());
+      distances(centres.values.data(), centres.rows, size, block.data(), squares.data());
+      body(first, squares.data());
+    }
+  });
+}
+
+int64_t PartsOf(int64_t blocks, int64_t clusters, int64_t size) {
+  return std::clamp<int64_t>(
+      std::min(blocks / kLeastPart, kMostSums / std::max<int64_t>(1, clusters * size)), 1,
+      kMaxParts);
+}
+
+// What a part of the rows adds to a pass.
+struct PartSums {
+  Matrix sums;
+  std::vector<double> masses;
+  double inertia = 0;
+  double weight = 0;
+  std::vector<Far> farthest;
+};
+
+void AddPart(const ClusterRows& rows, const Matrix& centres, int64_t first, int64_t last,
+             PartSums* part) {
+  const cpu::LearnerKernels& kernels = cpu::FindLearnerKernels();
+  const int64_t size = centres.columns;
+  const auto most = static_cast<size_t>(std::min<int64_t>(centres.rows, 64));
+  part->sums = Matrix(centres.rows, size);
+  part->masses.assign(static_cast<size_t>(centres.rows), 0);
+  std::vector<double> squares(static_cast<size_t>(centres.rows * kLanes));
+  for (int64_t block = first; block < last; ++block) {
+    const float* values = rows.Block(block);
+    kernels.SquaredDistancesOfDoubles(centres.values.data(), centres.rows, size, values,
+                                      squares.data());
+    double least[kLanes], which[kLanes];
+    kernels.Least(squares.data(), centres.rows, least, which);
+    for (int64_t lane = 0; lane < std::min(kLanes, rows.rows() - block * kLanes); ++lane) {
+      const int64_t row = block * kLanes + lane;
+      const double weight = rows.weights()[static_cast<size_t>(row)];
+      const auto label = static_cast<int64_t>(which[lane]);
+      part->weight += weight;
+      part->inertia += weight * least[lane];
+      part->masses[static_cast<size_t>(label)] += weight;
+      double* sum = part->sums.Row(label);
+      for (int64_t k = 0; k < size; ++k) {
+        sum[k] += weight * static_cast<double>(values[k * kLanes + lane]);
+      }
+      if (weight > 0) KeepFarthest(least[lane], row, most, &part->farthest);
+    }
+  }
+}
+
 }  // namespace
+
+ClusterRows::ClusterRows(const BatchSource& source, ThreadPool* pool)
+    : features_(source.layout().features),
+      values_(static_cast<size_t>((source.rows() + kLanes - 1) / kLanes * kLanes * features_)),
+      weights_(static_cast<size_t>(source.rows())) {
+  static_assert(RowReader::kBlock % kLanes == 0);
+  RowReader(source, pool).ForEach([&](const RowBlock& block) {
+    const int64_t first = block.index.front();
+    for (int64_t i = 0; i < block.rows; ++i) {
+      weights_[static_cast<size_t>(first + i)] = block.Weight(i);
+    }
+    pool->ParallelFor((block.rows + kLanes - 1) / kLanes, [&](int64_t tile) {
+      const int64_t at = tile * kLanes;
+      TransposeRows(block.features + at * features_, std::min(kLanes, block.rows - at), features_,
+                    values_.data() + (first + at) * features_);
+    });
+  });
+}
+
+int64_t ClusterRows::blocks() const { return (rows() + kLanes - 1) / kLanes; }
+const float* ClusterRows::Block(int64_t block) const {
+  return values_.data() + block * kLanes * features_;
+}
+float ClusterRows::At(int64_t row, int64_t feature) const {
+  return Block(row / kLanes)[feature * kLanes + row % kLanes];
+}
 
 void FindNearest(const float* rows, int64_t count, const Matrix& centres, int32_t* labels,
                  double* distances, ThreadPool* pool) {
-  const int64_t size = centres.columns;
-  ForTiles(count, pool, [&](int64_t row) {
-    double least = std::numeric_limits<double>::infinity();
-    int32_t label = 0;
-    for (int64_t c = 0; c < centres.rows; ++c) {
-      const double distance = SquaredDistance(rows + row * size, centres.Row(c), size);
-      if (distance >= least) continue;
-      least = distance;
-      label = static_cast<int32_t>(c);
+  const auto find = cpu::FindLearnerKernels().Least;
+  ForBlocks(rows, count, centres, pool, [&](int64_t first, const double* squares) {
+    double least[kLanes], which[kLanes];
+    find(squares, centres.rows, least, which);
+    for (int64_t lane = 0; lane < std::min(kLanes, count - first); ++lane) {
+      if (labels != nullptr) labels[first + lane] = static_cast<int32_t>(which[lane]);
+      if (distances != nullptr) distances[first + lane] = least[lane];
     }
-    if (labels != nullptr) labels[row] = label;
-    if (distances != nullptr) distances[row] = least;
   });
 }
 
 void FindDistances(const float* rows, int64_t count, const Matrix& centres, double* distances,
                    ThreadPool* pool) {
-  const int64_t size = centres.columns;
-  ForTiles(count, pool, [&](int64_t row) {
-    for (int64_t c = 0; c < centres.rows; ++c) {
-      distances[row * centres.rows + c] = SquaredDistance(rows + row * size, centres.Row(c), size);
+  ForBlocks(rows, count, centres, pool, [&](int64_t first, const double* squares) {
+    for (int64_t lane = 0; lane < std::min(kLanes, count - first); ++lane) {
+      double* to = distances + (first + lane) * centres.rows;
+      for (int64_t c = 0; c < centres.rows; ++c) to[c] = squares[c * kLanes + lane];
     }
   });
 }
 
-Matrix DrawCentres(const BatchSource& source, int64_t clusters, uint64_t seed, uint64_t start,
+Matrix DrawCentres(const ClusterRows& rows, int64_t clusters, uint64_t seed, uint64_t start,
                    ThreadPool* pool) {
+  const auto find = cpu::FindLearnerKernels().SquaredDistancesOfDoubles;
   const Philox random(seed, kDrawStream | start);
   const auto draw = [&](int64_t c) {
     return static_cast<double>(random.Bits(static_cast<uint64_t>(c)) >> 11) * 0x1p-53;
   };
-  Matrix centres(clusters, source.layout().features);
-  const auto rows = static_cast<size_t>(source.rows());
-  std::vector<double> weights(rows), shares(rows), nearest(rows), distances(RowReader::kBlock);
-  RowReader reader(source, pool);
-  reader.ForEach([&](const RowBlock& block) {
-    for (int64_t i = 0; i < block.rows; ++i) {
-      weights[static_cast<size_t>(block.index[static_cast<size_t>(i)])] = block.Weight(i);
-    }
-  });
-  shares = weights;
-  Matrix newest(1, centres.columns);
+  Matrix centres(clusters, rows.features());
+  const std::vector<double>& weights = rows.weights();
+  std::vector<double> shares = weights, nearest(weights.size());
   for (int64_t c = 0; c < clusters; ++c) {
     const bool spread = std::any_of(shares.begin(), shares.end(), [](double s) { return s > 0; });
-    CopyRow(source, DrawByShare(spread ? shares : weights, draw(c)), centres.Row(c));
+    CopyRow(rows, DrawByShare(spread ? shares : weights, draw(c)), centres.Row(c));
     if (c + 1 == clusters) break;
-    std::copy_n(centres.Row(c), centres.columns, newest.Row(0));
-    reader.ForEach([&](const RowBlock& block) {
-      FindNearest(block.features, block.rows, newest, nullptr, distances.data(), pool);
-      for (int64_t i = 0; i < block.rows; ++i) {
-        const auto row = static_cast<size_t>(block.index[static_cast<size_t>(i)]);
-        const double distance = distances[static_cast<size_t>(i)];
-        nearest[row] = c == 0 ? distance : std::min(nearest[row], distance);
-        shares[row] = weights[row] * nearest[row];
+    constexpr int64_t kBlocks = 64;
+    pool->ParallelFor((rows.blocks() + kBlocks - 1) / kBlocks, [&](int64_t tile) {
+      double squares[kLanes];
+      for (int64_t block = tile * kBlocks; block < std::min(rows.blocks(), (tile + 1) * kBlocks);
+           ++block) {
+        find(centres.Row(c), 1, rows.features(), rows.Block(block), squares);
+        for (int64_t lane = 0; lane < std::min(kLanes, rows.rows() - block * kLanes); ++lane) {
+          const auto row = static_cast<size_t>(block * kLanes + lane);
+          nearest[row] = c == 0 ? squares[lane] : std::min(nearest[row], squares[lane]);
+          shares[row] = weights[row] * nearest[row];
+        }
       }
     });
   }
   return centres;
 }
 
-LloydPass DoLloydPass(const BatchSource& source, const Matrix& centres, ThreadPool* pool) {
+LloydPass DoLloydPass(const ClusterRows& rows, const Matrix& centres, ThreadPool* pool) {
   const int64_t clusters = centres.rows;
   const int64_t size = centres.columns;
+  const int64_t parts = PartsOf(rows.blocks(), clusters, size);
+  std::vector<PartSums> sums(static_cast<size_t>(parts));
+  pool->ParallelFor(parts, [&](int64_t part) {
+    AddPart(rows, centres, rows.blocks() * part / parts, rows.blocks() * (part + 1) / parts,
+            &sums[static_cast<size_t>(part)]);
+  });
   LloydPass pass{Matrix(clusters, size)};
   std::vector<double> masses(static_cast<size_t>(clusters));
-  std::vector<int32_t> labels(RowReader::kBlock);
-  std::vector<double> distances(RowReader::kBlock);
   std::vector<Far> farthest;
-  RowReader(source, pool).ForEach([&](const RowBlock& block) {
-    FindNearest(block.features, block.rows, centres, labels.data(), distances.data(), pool);
-    for (int64_t i = 0; i < block.rows; ++i) {
-      const double weight = block.Weight(i);
-      const double distance = distances[static_cast<size_t>(i)];
-      pass.weight += weight;
-      pass.inertia += weight * distance;
-      masses[static_cast<size_t>(labels[static_cast<size_t>(i)])] += weight;
-      if (weight > 0) {
-        KeepFarthest(distance, block.index[static_cast<size_t>(i)],
-                     static_cast<size_t>(std::min<int64_t>(clusters, 64)), &farthest);
-      }
+  for (const PartSums& part : sums) {
+    pass.weight += part.weight;
+    pass.inertia += part.inertia;
+    for (size_t c = 0; c < masses.size(); ++c) masses[c] += part.masses[c];
+    for (size_t i = 0; i < part.sums.values.size(); ++i) {
+      pass.centres.values[i] += part.sums.values[i];
     }
-    // A cluster's rows are added in their order, whoever adds them.
-    pool->ParallelFor(clusters, [&](int64_t c) {
-      double* sum = pass.centres.Row(c);
-      for (int64_t i = 0; i < block.rows; ++i) {
-        if (labels[static_cast<size_t>(i)] != c) continue;
-        const double weight = block.Weight(i);
-        const float* row = block.features + i * size;
-        for (int64_t k = 0; k < size; ++k) sum[k] += weight * static_cast<double>(row[k]);
-      }
-    });
-  });
+    for (const Far& far : part.farthest) {
+      KeepFarthest(far.distance, far.row, static_cast<size_t>(std::min<int64_t>(clusters, 64)),
+                   &farthest);
+    }
+  }
   if (!(pass.weight > 0)) Fail("all training rows weigh 0: there is nothing to learn from");
   size_t moved = 0;
   for (int64_t c = 0; c < clusters; ++c) {
@@ -173,7 +229,7 @@ LloydPass DoLloydPass(const BatchSource& source, const Matrix& centres, ThreadPo
     if (mass > 0) {
       for (int64_t k = 0; k < size; ++k) centre[k] /= mass;
     } else if (moved < farthest.size() && farthest[moved].distance > 0) {
-      CopyRow(source, farthest[moved++].row, centre);
+      CopyRow(rows, farthest[moved++].row, centre);
     } else {
       std::copy_n(centres.Row(c), size, centre);
     }
@@ -185,29 +241,28 @@ LloydPass DoLloydPass(const BatchSource& source, const Matrix& centres, ThreadPo
   return pass;
 }
 
-double MeanVariance(const BatchSource& source, ThreadPool* pool) {
-  const int64_t size = source.layout().features;
-  std::vector<double> origin, sums(static_cast<size_t>(size)), squares(static_cast<size_t>(size));
+int64_t LloydBytes(int64_t rows, int64_t clusters, int64_t features) {
+  return rows * (4 * features + 3 * 8) +
+         8 * PartsOf(rows / kLanes, clusters, features) * clusters * features;
+}
+
+double MeanVariance(const ClusterRows& rows) {
   double weight = 0;
-  RowReader(source, pool).ForEach([&](const RowBlock& block) {
-    if (origin.empty()) origin.assign(block.features, block.features + size);
-    for (int64_t i = 0; i < block.rows; ++i) {
-      const double w = block.Weight(i);
-      weight += w;
-      for (int64_t k = 0; k < size; ++k) {
-        const auto at = static_cast<size_t>(k);
-        const double x = static_cast<double>(block.features[i * size + k]) - origin[at];
-        sums[at] += w * x;
-        squares[at] += w * x * x;
-      }
-    }
-  });
+  for (const double w : rows.weights()) weight += w;
   if (!(weight > 0)) return 0;
   double variance = 0;
-  for (size_t k = 0; k < sums.size(); ++k) {
-    variance += std::max(0.0, squares[k] / weight - sums[k] * sums[k] / (weight * weight));
+  for (int64_t k = 0; k < rows.features(); ++k) {
+    const auto origin = static_cast<double>(rows.At(0, k));
+    double sum = 0, squares = 0;
+    for (int64_t row = 0; row < rows.rows(); ++row) {
+      const double w = rows.weights()[static_cast<size_t>(row)];
+      const double x = static_cast<double>(rows.At(row, k)) - origin;
+      sum += w * x;
+      squares += w * x * x;
+    }
+    variance += std::max(0.0, squares / weight - sum * sum / (weight * weight));
   }
-  return variance / static_cast<double>(size);
+  return variance / static_cast<double>(rows.features());
 }
 
 }  // namespace beamline::engine

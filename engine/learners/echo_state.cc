@@ -1,13 +1,11 @@
 #include "engine/learners/echo_state.h"
 
 #include <algorithm>
-#include <vector>
 
+#include "engine/backend/cpu/learner_kernels.h"
 #include "engine/core/error.h"
-#include "engine/core/math.h"
 #include "engine/core/philox.h"
 #include "engine/core/spectral_radius.h"
-#include "engine/learners/readout.h"
 #include "engine/learners/reservoir.h"
 
 namespace beamline::engine {
@@ -17,45 +15,41 @@ constexpr uint64_t kInputStream = 0x65736e;
 constexpr uint64_t kSourceStream = 0x65736f;
 constexpr uint64_t kRecurrentStream = 0x657370;
 
-class EchoState : public ReadoutLearner {
+class EchoState : public ReservoirLearner {
  public:
   EchoState(const EchoStateSpec& spec, const LearnerData& data)
-      : ReadoutLearner(Define(spec, data), data, spec.reservoir, spec.penalty),
-        spec_(spec),
-        units_(spec.reservoir),
-        fan_in_(FanIn(spec.reservoir, spec.density)),
-        channels_(ChannelsOf("echo_state", data.layout)) {
-    input_ = &AddWeight("input", {channels_ + 1, units_});
-    recurrent_ = &AddWeight("recurrent", {units_, fan_in_});
-    sources_ = &AddWeight("sources", {units_, fan_in_}, DType::kInt64);
+      : ReservoirLearner(Define(spec), data,
+                         {.units = spec.reservoir,
+                          .density = spec.density,
+                          .constant = true,
+                          .mean_state = spec.mean_state,
+                          .penalty = spec.penalty}),
+        spec_(spec) {
     if (training() != nullptr) Draw();
   }
 
  protected:
-  void MakeFeatures(const RowBlock& block, float* features) override;
-  void Check(const Tensors& tensors) const override {
-    CheckSources(tensors.find("sources")->second, units_);
+  int64_t arrays() const override { return 2; }
+  // State, and what reaches it.
+  void Advance(const float* driven, float* state) const override {
+    float* const sums = state + units() * cpu::kLanes;
+    std::copy_n(driven, units() * cpu::kLanes, sums);
+    AddHeard(state, sums);
+    cpu::FindLearnerKernels().Leak(sums, static_cast<float>(spec_.leak), units() * cpu::kLanes,
+                                   state);
   }
   int64_t WorkingBytes() const override {
-    return ReadoutLearner::WorkingBytes() + 8 * units_ * std::min<int64_t>(units_, 300);
+    return ReadoutLearner::WorkingBytes() + 8 * units() * std::min<int64_t>(units(), 300);
   }
 
  private:
-  static Definition Define(const EchoStateSpec& spec, const LearnerData& data);
+  static Definition Define(const EchoStateSpec& spec);
   void Draw();
-  void RunRow(const float* row, int64_t steps, float* features) const;
 
   const EchoStateSpec spec_;
-  const int64_t units_;
-  const int64_t fan_in_;
-  const int64_t channels_;
-  Tensor* input_;
-  Tensor* recurrent_;
-  Tensor* sources_;
 };
 
-ClassicLearner::Definition EchoState::Define(const EchoStateSpec& spec, const LearnerData& data) {
-  ChannelsOf("echo_state", data.layout);
+ClassicLearner::Definition EchoState::Define(const EchoStateSpec& spec) {
   if (spec.reservoir < 1 || !(spec.spectral_radius > 0) || !(spec.input_scale > 0) ||
       !(spec.density > 0 && spec.density <= 1) || !(spec.leak > 0 && spec.leak <= 1)) {
     Fail(
@@ -72,24 +66,18 @@ ClassicLearner::Definition EchoState::Define(const EchoStateSpec& spec, const Le
 }
 
 void EchoState::Draw() {
-  const auto even = [&](uint64_t stream, double scale, Tensor* to) {
-    const Philox random(spec_.seed, stream);
-    const std::span<float> values = to->values<float>();
-    for (size_t i = 0; i < values.size(); ++i) {
-      values[i] = static_cast<float>(scale) * (2 * random.Uniform(i) - 1);
-    }
-  };
-  even(kInputStream, spec_.input_scale, input_);
-  even(kRecurrentStream, 1, recurrent_);
-  DrawSources(Philox(spec_.seed, kSourceStream), units_, sources_);
-  const std::span<float> weights = recurrent_->values<float>();
-  const std::span<const int64_t> sources = sources_->values<int64_t>();
-  const double radius = SpectralRadius(units_, [&](const double* x, double* y) {
-    for (int64_t unit = 0; unit < units_; ++unit) {
+  DrawInputs(Philox(spec_.seed, kInputStream), spec_.input_scale);
+  DrawSources(Philox(spec_.seed, kSourceStream));
+  const Philox random(spec_.seed, kRecurrentStream);
+  const std::span<float> weights = recurrent().values<float>();
+  for (size_t i = 0; i < weights.size(); ++i) weights[i] = 2 * random.Uniform(i) - 1;
+  const std::span<const int64_t> from = sources().values<int64_t>();
+  const double radius = SpectralRadius(units(), [&](const double* x, double* y) {
+    for (int64_t unit = 0; unit < units(); ++unit) {
       double sum = 0;
-      for (int64_t k = unit * fan_in_; k < (unit + 1) * fan_in_; ++k) {
-        sum += static_cast<double>(weights[static_cast<size_t>(k)]) *
-               x[sources[static_cast<size_t>(k)]];
+      for (int64_t k = unit * fan_in(); k < (unit + 1) * fan_in(); ++k) {
+        sum +=
+            static_cast<double>(weights[static_cast<size_t>(k)]) * x[from[static_cast<size_t>(k)]];
       }
       y[unit] = sum;
     }
@@ -98,45 +86,6 @@ void EchoState::Draw() {
   for (float& weight : weights) {
     weight = static_cast<float>(static_cast<double>(weight) * spec_.spectral_radius / radius);
   }
-}
-
-void EchoState::RunRow(const float* row, int64_t steps, float* features) const {
-  const float* input = input_->values<float>().data();
-  const float* weights = recurrent_->values<float>().data();
-  const int64_t* sources = sources_->values<int64_t>().data();
-  const auto leak = static_cast<float>(spec_.leak);
-  const auto size = static_cast<size_t>(units_);
-  std::vector<float> x(size), sums(size);
-  std::vector<double> mean(spec_.mean_state ? size : 0);
-  for (int64_t step = 0; step < steps; ++step) {
-    std::copy_n(input + channels_ * units_, units_, sums.begin());
-    for (int64_t c = 0; c < channels_; ++c) {
-      const float u = row[step * channels_ + c];
-      const float* from = input + c * units_;
-      for (size_t unit = 0; unit < size; ++unit) sums[unit] += u * from[unit];
-    }
-    for (int64_t unit = 0; unit < units_; ++unit) {
-      float& sum = sums[static_cast<size_t>(unit)];
-      for (int64_t k = unit * fan_in_; k < (unit + 1) * fan_in_; ++k) {
-        sum += weights[k] * x[static_cast<size_t>(sources[k])];
-      }
-    }
-    for (size_t unit = 0; unit < size; ++unit) {
-      x[unit] = (1 - leak) * x[unit] + leak * math::Tanh(sums[unit]);
-    }
-    for (size_t unit = 0; unit < mean.size(); ++unit) mean[unit] += static_cast<double>(x[unit]);
-  }
-  for (size_t unit = 0; unit < size; ++unit) {
-    features[unit] =
-        spec_.mean_state ? static_cast<float>(mean[unit] / static_cast<double>(steps)) : x[unit];
-  }
-}
-
-void EchoState::MakeFeatures(const RowBlock& block, float* features) {
-  pool().ParallelFor(block.rows, [&](int64_t row) {
-    const int64_t steps = block.lengths != nullptr ? block.lengths[row] : layout().steps;
-    RunRow(block.features + row * layout().features, steps, features + row * units_);
-  });
 }
 
 }  // namespace

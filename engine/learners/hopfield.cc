@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "engine/core/error.h"
-#include "engine/core/linear_algebra.h"
 #include "engine/core/philox.h"
 #include "engine/learners/classic_learner.h"
+#include "engine/learners/linear_algebra.h"
 
 namespace beamline::engine {
 namespace {
@@ -34,7 +34,9 @@ class Hopfield : public ClassicLearner {
   void AddStorkey(const std::vector<double>& signs, int64_t rows, Matrix* w);
   void Project(Matrix* w);
   void Keep(const Matrix& w);
-  void Fall(const std::vector<std::vector<int64_t>>& orders, std::span<double> state) const;
+  void Fall(const std::vector<std::vector<int64_t>>& orders, std::span<double> fields,
+            std::span<double> state) const;
+  Matrix FieldsOf(const std::vector<double>& states, int64_t rows);
 
   const HopfieldSpec spec_;
   const int64_t units_;
@@ -77,10 +79,13 @@ void Hopfield::LearnLevels() {
   const auto size = static_cast<size_t>(units_);
   std::vector<double> sums(2 * size), counts(2 * size);
   RowReader(*training(), &pool()).ForEach([&](const RowBlock& block) {
-    for (size_t i = 0; i < static_cast<size_t>(block.rows) * size; ++i) {
-      const size_t at = i % size + (block.features[i] > 0 ? size : 0);
-      sums[at] += static_cast<double>(block.features[i]);
-      counts[at] += 1;
+    for (int64_t row = 0; row < block.rows; ++row) {
+      const float* x = block.features + row * units_;
+      for (size_t unit = 0; unit < size; ++unit) {
+        const size_t at = unit + (x[unit] > 0 ? size : 0);
+        sums[at] += static_cast<double>(x[unit]);
+        counts[at] += 1;
+      }
     }
   });
   for (size_t i = 0; i < 2 * size; ++i) {
@@ -176,23 +181,45 @@ ClassicLearner::StepResult Hopfield::Train(int64_t) {
   }
   Keep(w);
   StepResult result;
-  result.loss = Evaluate(*training()).loss;
+  // To let all rows fall takes longer than to store them.
+  result.has_loss = false;
   result.examples = training()->rows();
   return result;
 }
 
-void Hopfield::Fall(const std::vector<std::vector<int64_t>>& orders,
+// What each unit gets from the others: [rows, units]. W is symmetric.
+Matrix Hopfield::FieldsOf(const std::vector<double>& states, int64_t rows) {
+  constexpr int64_t kColumns = 256;  // of the couplings, in double at once
+  constexpr int64_t kTile = 32;
+  Matrix fields(rows, units_);
+  for (int64_t first = 0; first < units_; first += kColumns) {
+    const int64_t width = std::min(kColumns, units_ - first);
+    Matrix part(units_, width);
+    const float* from = couplings_->values<float>().data() + first;
+    for (int64_t i = 0; i < units_; ++i) std::copy_n(from + i * units_, width, part.Row(i));
+    const Multiplier couplings(part);
+    pool().ParallelFor((rows + kTile - 1) / kTile, [&](int64_t tile) {
+      const int64_t row = tile * kTile;
+      Matrix sums(std::min(kTile, rows - row), width);
+      couplings.Add(states.data() + row * units_, nullptr, sums.rows, sums.values.data());
+      for (int64_t i = 0; i < sums.rows; ++i) {
+        std::copy_n(sums.Row(i), width, fields.Row(row + i) + first);
+      }
+    });
+  }
+  return fields;
+}
+
+// fields: of the state, and kept up to date.
+void Hopfield::Fall(const std::vector<std::vector<int64_t>>& orders, std::span<double> fields,
                     std::span<double> state) const {
   const float* couplings = couplings_->values<float>().data();
-  // What each unit gets from the others, kept up to date: W is symmetric.
-  std::vector<double> fields(static_cast<size_t>(units_));
   const auto add = [&](int64_t unit, double change) {
     const float* row = couplings + unit * units_;
     for (int64_t k = 0; k < units_; ++k) {
       fields[static_cast<size_t>(k)] += change * static_cast<double>(row[k]);
     }
   };
-  for (int64_t unit = 0; unit < units_; ++unit) add(unit, state[static_cast<size_t>(unit)]);
   for (const std::vector<int64_t>& order : orders) {
     bool changed = false;
     for (const int64_t unit : order) {
@@ -214,10 +241,11 @@ void Hopfield::Infer(const RowBlock& block, const Inference& out) {
         Philox(spec_.seed, kOrderStream | static_cast<uint64_t>(pass)).Permutation(units_));
   }
   std::vector<double> states = SignsOf(block, units_);
+  Matrix fields = FieldsOf(states, block.rows);
   const std::span<const float> levels = levels_->values<float>();
   pool().ParallelFor(block.rows, [&](int64_t row) {
     const std::span<double> state(states.data() + row * units_, static_cast<size_t>(units_));
-    Fall(orders, state);
+    Fall(orders, {fields.Row(row), state.size()}, state);
     for (int64_t k = 0; k < units_; ++k) {
       const double x = state[static_cast<size_t>(k)];
       out.outputs[row * units_ + k] = levels[static_cast<size_t>(x > 0 ? units_ + k : k)];
@@ -227,7 +255,7 @@ void Hopfield::Infer(const RowBlock& block, const Inference& out) {
 }
 
 int64_t Hopfield::WorkingBytes() const {
-  const int64_t block = 8 * RowReader::kBlock * units_ + 8 * spec_.max_passes * units_;
+  const int64_t block = 16 * RowReader::kBlock * units_ + 8 * (spec_.max_passes + 2 * 256) * units_;
   if (training() == nullptr) return block;
   const int64_t rows = spec_.rule == HopfieldRule::kPseudoInverse ? training()->rows() : int64_t{0};
   return block + 8 * (units_ * units_ + rows * rows + 3 * rows * units_);

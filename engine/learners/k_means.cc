@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <vector>
 
 #include "engine/core/error.h"
@@ -36,6 +37,10 @@ class KMeans : public ClassicLearner {
   static Definition Define(const KMeansSpec& spec, const LearnerData& data);
   double& State(size_t which) { return state_->values<double>()[which]; }
   void Begin();
+  const ClusterRows& Rows() {
+    if (rows_ == nullptr) rows_ = std::make_unique<ClusterRows>(*training(), &pool());
+    return *rows_;
+  }
   void Store(const std::vector<double>& centres);
 
   const KMeansSpec spec_;
@@ -44,6 +49,7 @@ class KMeans : public ClassicLearner {
   Tensor* best_;     // of the starts that have ended
   Tensor* state_;
   Matrix centres_;  // stored_
+  std::unique_ptr<ClusterRows> rows_;
 };
 
 ClassicLearner::Definition KMeans::Define(const KMeansSpec& spec, const LearnerData& data) {
@@ -72,14 +78,14 @@ ClassicLearner::Definition KMeans::Define(const KMeansSpec& spec, const LearnerD
 void KMeans::Begin() {
   if (State(kStart) == 0) {
     RowReader(*training(), &pool()).ForEach([&](const RowBlock& block) { CheckWeights(block); });
-    State(kThreshold) = spec_.tolerance * MeanVariance(*training(), &pool());
+    State(kThreshold) = spec_.tolerance * MeanVariance(Rows());
   }
   const std::span<double> current = current_->values<double>();
   if (State(kStart) == 0 && State(kGiven) != 0) {
     std::copy(centres_.values.begin(), centres_.values.end(), current.begin());
     return;
   }
-  const Matrix drawn = DrawCentres(*training(), spec_.clusters, spec_.seed,
+  const Matrix drawn = DrawCentres(Rows(), spec_.clusters, spec_.seed,
                                    static_cast<uint64_t>(State(kStart)), &pool());
   std::copy(drawn.values.begin(), drawn.values.end(), current.begin());
 }
@@ -89,7 +95,7 @@ ClassicLearner::StepResult KMeans::Train(int64_t) {
   const std::span<double> current = current_->values<double>();
   Matrix centres(spec_.clusters, layout().features);
   centres.values.assign(current.begin(), current.end());
-  const LloydPass pass = DoLloydPass(*training(), centres, &pool());
+  const LloydPass pass = DoLloydPass(Rows(), centres, &pool());
   std::copy(pass.centres.values.begin(), pass.centres.values.end(), current.begin());
 
   StepResult result;
@@ -106,7 +112,7 @@ ClassicLearner::StepResult KMeans::Train(int64_t) {
   }
   if (State(kStart) == 0) Store(pass.centres.values);
   if (!ended) return result;
-  const double inertia = DoLloydPass(*training(), pass.centres, &pool()).inertia;
+  const double inertia = DoLloydPass(Rows(), pass.centres, &pool()).inertia;
   const std::span<double> best = best_->values<double>();
   if (State(kStart) == 0 || inertia < State(kBestInertia)) {
     State(kBestInertia) = inertia;
@@ -151,9 +157,10 @@ void KMeans::Infer(const RowBlock& block, const Inference& out) {
 
 int64_t KMeans::WorkingBytes() const {
   const int64_t rows = training() != nullptr ? training()->rows() : 0;
-  // Centres three times, distances of a block, and what drawing them needs of each row.
-  return 8 *
-         (3 * spec_.clusters * layout().features + RowReader::kBlock * spec_.clusters + 3 * rows);
+  // Centres three times, sums of the parts, distances of a block, and what drawing centres needs of
+  // each row.
+  return LloydBytes(rows, spec_.clusters, layout().features) +
+         8 * (3 * spec_.clusters * layout().features + RowReader::kBlock * spec_.clusters);
 }
 
 }  // namespace

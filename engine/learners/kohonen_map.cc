@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <vector>
 
 #include "engine/core/error.h"
@@ -9,11 +10,13 @@
 #include "engine/core/philox.h"
 #include "engine/learners/classic_learner.h"
 #include "engine/learners/cluster.h"
+#include "engine/learners/epoch_rows.h"
 
 namespace beamline::engine {
 namespace {
 
 constexpr uint64_t kDrawStream = 0x6b6f68;
+constexpr uint64_t kOrderStream = uint64_t{0x6b6f69} << 32;  // with the pass
 // Neighbourhoods below this do not count: what is left of them is rounding.
 constexpr double kNear = 1e-12;
 
@@ -29,12 +32,21 @@ class KohonenMap : public ClassicLearner {
 
  private:
   static Definition Define(const KohonenSpec& spec, const LearnerData& data);
+  // Between what holds for the first pass and for the last.
+  double Between(double first, double last, int64_t step) const;
   double Radius(int64_t step) const;
+  StepResult TrainByBatch(int64_t step);
+  StepResult TrainOnline(int64_t step);
+  // Moves units towards the row, and tells how far it was from the nearest before, squared.
+  double Learn(const float* row, const std::vector<double>& near, double rate);
   void Spread(double radius, Matrix* sums);
 
   const KohonenSpec spec_;
   Tensor* stored_;
   Matrix units_;  // stored_
+  // Of the online rule.
+  std::optional<EpochRows> rows_;
+  double largest_weight_ = 0;
 };
 
 ClassicLearner::Definition KohonenMap::Define(const KohonenSpec& spec, const LearnerData& data) {
@@ -45,10 +57,18 @@ ClassicLearner::Definition KohonenMap::Define(const KohonenSpec& spec, const Lea
   if (!(spec.first_radius >= 0) || !(spec.last_radius > 0)) {
     Fail("kohonen_map needs radii above 0");
   }
+  const auto rate = [](double value) { return value > 0 && value <= 1; };
+  if (spec.online && !(rate(spec.first_learning_rate) && rate(spec.last_learning_rate))) {
+    Fail("kohonen_map needs learning rates above 0 and at most 1");
+  }
   Definition definition;
   definition.name = "kohonen_map";
   definition.text = Concat(std::hexfloat, spec.rows, ' ', spec.columns, ' ', spec.epochs, ' ',
                            spec.first_radius, ' ', spec.last_radius, ' ', spec.seed);
+  if (spec.online) {
+    definition.text +=
+        Concat(std::hexfloat, " online ", spec.first_learning_rate, ' ', spec.last_learning_rate);
+  }
   definition.threads = spec.threads;
   definition.total_steps = spec.epochs;
   definition.outputs = data.layout.features;
@@ -79,23 +99,33 @@ void KohonenMap::Taken(bool) {
   std::copy(stored.begin(), stored.end(), units_.values.begin());
 }
 
+double KohonenMap::Between(double first, double last, int64_t step) const {
+  if (spec_.epochs == 1) return first;
+  const double share = static_cast<double>(step) / static_cast<double>(spec_.epochs - 1);
+  return first * std::pow(last / first, share);
+}
+
 double KohonenMap::Radius(int64_t step) const {
   const double half = static_cast<double>(std::max(spec_.rows, spec_.columns)) / 2;
   const double first = spec_.first_radius > 0 ? spec_.first_radius : std::max(half, 0.5);
-  if (spec_.epochs == 1) return first;
-  const double share = static_cast<double>(step) / static_cast<double>(spec_.epochs - 1);
-  return first * std::pow(spec_.last_radius / first, share);
+  return Between(first, spec_.last_radius, step);
+}
+
+// exp(-d^2 / (2 r^2)) along a side of the grid.
+std::vector<double> Neighbourhood(int64_t length, double radius) {
+  std::vector<double> near(static_cast<size_t>(length));
+  for (size_t d = 0; d < near.size(); ++d) {
+    const double x = static_cast<double>(d) / radius;
+    near[d] = std::exp(-0.5 * x * x);
+  }
+  return near;
 }
 
 // Each unit gets the sums of all units by their neighbourhood, which is that along the columns
 // times that along the rows. sums: [units, features + 1].
 void KohonenMap::Spread(double radius, Matrix* sums) {
   const int64_t width = sums->columns;
-  std::vector<double> near(static_cast<size_t>(std::max(spec_.rows, spec_.columns)));
-  for (size_t d = 0; d < near.size(); ++d) {
-    const double x = static_cast<double>(d) / radius;
-    near[d] = std::exp(-0.5 * x * x);
-  }
+  const std::vector<double> near = Neighbourhood(std::max(spec_.rows, spec_.columns), radius);
   // Along one side of the grid: `length` units, `stride` apart.
   const auto along = [&](int64_t lines, int64_t length, int64_t stride, int64_t line_stride) {
     const Matrix from = *sums;
@@ -117,6 +147,96 @@ void KohonenMap::Spread(double radius, Matrix* sums) {
 }
 
 ClassicLearner::StepResult KohonenMap::Train(int64_t step) {
+  return spec_.online ? TrainOnline(step) : TrainByBatch(step);
+}
+
+// In parts, which compilers turn into vectors.
+double SquaredDistance(const float* row, const double* unit, int64_t size) {
+  constexpr int64_t kParts = 8;
+  double sums[kParts] = {};
+  int64_t k = 0;
+  for (; k + kParts <= size; k += kParts) {
+    for (int64_t part = 0; part < kParts; ++part) {
+      const double difference = static_cast<double>(row[k + part]) - unit[k + part];
+      sums[part] += difference * difference;
+    }
+  }
+  for (; k < size; ++k) {
+    const double difference = static_cast<double>(row[k]) - unit[k];
+    sums[0] += difference * difference;
+  }
+  double sum = 0;
+  for (const double part : sums) sum += part;
+  return sum;
+}
+
+// Large maps are moved by all threads: units do not depend on each other.
+double KohonenMap::Learn(const float* row, const std::vector<double>& near, double rate) {
+  constexpr int64_t kNumbersOfTile = 32768;
+  const int64_t size = layout().features;
+  const int64_t tile_units = std::max<int64_t>(1, kNumbersOfTile / size);
+  const int64_t tiles = (units_.rows + tile_units - 1) / tile_units;
+  const auto end = [&](int64_t tile) { return std::min(units_.rows, (tile + 1) * tile_units); };
+  std::vector<double> squares(static_cast<size_t>(units_.rows));
+  pool().ParallelFor(tiles, [&](int64_t tile) {
+    for (int64_t unit = tile * tile_units; unit < end(tile); ++unit) {
+      squares[static_cast<size_t>(unit)] = SquaredDistance(row, units_.Row(unit), size);
+    }
+  });
+  const auto nearest = std::min_element(squares.begin(), squares.end());
+  const int64_t at = nearest - squares.begin();
+  pool().ParallelFor(rate > 0 ? tiles : 0, [&](int64_t tile) {
+    for (int64_t unit = tile * tile_units; unit < end(tile); ++unit) {
+      const int64_t down = std::abs(unit / spec_.columns - at / spec_.columns);
+      const int64_t across = std::abs(unit % spec_.columns - at % spec_.columns);
+      const double share = near[static_cast<size_t>(down)] * near[static_cast<size_t>(across)];
+      if (share < kNear) continue;
+      double* to = units_.Row(unit);
+      for (int64_t k = 0; k < size; ++k) {
+        to[k] += rate * share * (static_cast<double>(row[k]) - to[k]);
+      }
+    }
+  });
+  return *nearest;
+}
+
+ClassicLearner::StepResult KohonenMap::TrainOnline(int64_t step) {
+  const int64_t size = layout().features;
+  if (!rows_) {
+    rows_.emplace(*training(), spec_.seed, kOrderStream, RowReader::kBlock, &pool());
+    RowReader(*training(), &pool()).ForEach([&](const RowBlock& block) {
+      CheckWeights(block);
+      for (int64_t i = 0; i < block.rows; ++i) {
+        largest_weight_ = std::max(largest_weight_, block.Weight(i));
+      }
+    });
+  }
+  if (!(largest_weight_ > 0)) {
+    Fail("all training rows weigh 0: there is nothing to learn from");
+  }
+  const std::vector<double> near = Neighbourhood(std::max(spec_.rows, spec_.columns), Radius(step));
+  const double rate = Between(spec_.first_learning_rate, spec_.last_learning_rate, step);
+  StepResult result;
+  result.learning_rate = rate;
+  result.weight = 0;
+  for (int64_t part = 0; part < rows_->steps(); ++part) {
+    const RowBlock block = rows_->Read(step * rows_->steps() + part);
+    for (int64_t i = 0; i < block.rows; ++i) {
+      const double weight = block.Weight(i);
+      const double square =
+          Learn(block.features + i * size, near, rate * (weight / largest_weight_));
+      result.loss += weight * square / static_cast<double>(size);
+      result.weight += weight;
+    }
+  }
+  result.loss /= result.weight;
+  result.examples = training()->rows();
+  std::copy(units_.values.begin(), units_.values.end(), stored_->values<float>().begin());
+  Taken(false);
+  return result;
+}
+
+ClassicLearner::StepResult KohonenMap::TrainByBatch(int64_t step) {
   const int64_t size = layout().features;
   const int64_t units = units_.rows;
   Matrix sums(units, size + 1);  // of rows nearest to each unit, and of their weights
@@ -177,7 +297,8 @@ void KohonenMap::Infer(const RowBlock& block, const Inference& out) {
 
 int64_t KohonenMap::WorkingBytes() const {
   const int64_t units = spec_.rows * spec_.columns;
-  return 8 * (3 * units * (layout().features + 1) + 2 * RowReader::kBlock);
+  const int64_t rows = spec_.online && training() != nullptr ? training()->rows() : 0;
+  return 8 * (3 * units * (layout().features + 1) + 2 * RowReader::kBlock + rows);
 }
 
 }  // namespace

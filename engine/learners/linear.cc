@@ -6,10 +6,13 @@
 #include <utility>
 #include <vector>
 
+#include "engine/backend/cpu/learner_kernels.h"
 #include "engine/core/error.h"
 #include "engine/learners/lbfgs.h"
-#include "engine/learners/least_squares.h"
+#include "engine/learners/linear_algebra.h"
+#include "engine/learners/ridge.h"
 #include "engine/learners/row_learner.h"
+#include "engine/learners/row_reader.h"
 
 namespace beamline::engine {
 namespace {
@@ -17,6 +20,8 @@ namespace {
 // Parts whose gradients are summed apart: a number that depends on the rows alone.
 constexpr int64_t kMaxParts = 16;
 constexpr int64_t kLeastPart = 256;
+// Rows of a part whose scores are made at once.
+constexpr int64_t kTileRows = 64;
 
 // The loss of softmax(x W + b) over all rows, divided by the sum of weights; parameters are
 // [features + 1, classes], the last row b.
@@ -34,7 +39,11 @@ class LogisticLoss {
   double main_loss() const { return main_loss_; }
 
   double operator()(const std::vector<double>& parameters, std::vector<double>* gradient) {
-    pool_.ParallelFor(parts_, [&](int64_t part) { AddPart(part, parameters); });
+    Matrix weights(rows_.features, classes_);
+    std::copy_n(parameters.begin(), weights.values.size(), weights.values.begin());
+    const Multiplier by(weights);
+    const double* bias = parameters.data() + weights.values.size();
+    pool_.ParallelFor(parts_, [&](int64_t part) { AddPart(part, by, bias); });
     std::fill(gradient->begin(), gradient->end(), 0.0);
     double loss = 0;
     for (const Sums& part : sums_) {
@@ -57,40 +66,49 @@ class LogisticLoss {
     std::vector<double> gradient;
   };
 
-  void AddPart(int64_t part, const std::vector<double>& parameters) {
+  void AddPart(int64_t part, const Multiplier& weights, const double* bias) {
     Sums& sums = sums_[static_cast<size_t>(part)];
     sums.loss = 0;
-    sums.gradient.assign(parameters.size(), 0.0);
-    std::vector<double> scores(static_cast<size_t>(classes_));
+    Matrix of_weights(rows_.features, classes_);
+    std::vector<double> of_bias(static_cast<size_t>(classes_));
     const int64_t end = rows_.rows * (part + 1) / parts_;
-    for (int64_t i = rows_.rows * part / parts_; i < end; ++i)
-      AddRow(i, parameters, &scores, &sums);
+    for (int64_t first = rows_.rows * part / parts_; first < end; first += kTileRows) {
+      Matrix scores(std::min(kTileRows, end - first), classes_);
+      for (int64_t i = 0; i < scores.rows; ++i) std::copy_n(bias, classes_, scores.Row(i));
+      const float* x = rows_.x.data() + first * rows_.features;
+      weights.Add(x, nullptr, scores.rows, scores.values.data());
+      sums.loss += LossOfTile(first, &scores);
+      AddCross(x, scores.values.data(), scores.rows, &of_weights);
+      for (int64_t i = 0; i < scores.rows; ++i) {
+        for (int64_t c = 0; c < classes_; ++c) of_bias[static_cast<size_t>(c)] += scores.At(i, c);
+      }
+    }
+    sums.gradient = std::move(of_weights.values);
+    sums.gradient.insert(sums.gradient.end(), of_bias.begin(), of_bias.end());
   }
 
-  void AddRow(int64_t row, const std::vector<double>& parameters, std::vector<double>* scores,
-              Sums* sums) const {
-    const float* x = rows_.x.data() + row * rows_.features;
-    double* const s = scores->data();
-    std::copy(parameters.end() - classes_, parameters.end(), s);
-    for (int64_t f = 0; f < rows_.features; ++f) {
-      const double* w = parameters.data() + f * classes_;
-      for (int64_t c = 0; c < classes_; ++c) s[c] += static_cast<double>(x[f]) * w[c];
+  // Of rows from `first` on; their scores become the loss's gradients.
+  double LossOfTile(int64_t first, Matrix* scores) const {
+    double loss = 0;
+    std::vector<double> rights;
+    for (int64_t i = 0; i < scores->rows; ++i) {
+      double* row = scores->Row(i);
+      const double top = *std::max_element(row, row + classes_);
+      for (int64_t c = 0; c < classes_; ++c) row[c] -= top;
+      rights.push_back(row[rows_.labels[static_cast<size_t>(first + i)]]);
     }
-    const double top = *std::max_element(scores->begin(), scores->end());
-    double total = 0;
-    const auto label = static_cast<size_t>(rows_.labels[static_cast<size_t>(row)]);
-    const double right = (*scores)[label];
-    for (double& score : *scores) total += score = std::exp(score - top);
-    const auto weight = static_cast<double>(rows_.weights[static_cast<size_t>(row)]);
-    sums->loss += weight * (std::log(total) + top - right);
-    for (double& score : *scores) score *= weight / total;
-    (*scores)[label] -= weight;
-    double* const g = sums->gradient.data();
-    for (int64_t f = 0; f < rows_.features; ++f) {
-      for (int64_t c = 0; c < classes_; ++c)
-        g[f * classes_ + c] += static_cast<double>(x[f]) * s[c];
+    cpu::FindLearnerKernels().Exps(1, scores->rows * classes_, scores->values.data());
+    for (int64_t i = 0; i < scores->rows; ++i) {
+      double* row = scores->Row(i);
+      const auto at = static_cast<size_t>(first + i);
+      const auto weight = static_cast<double>(rows_.weights[at]);
+      double total = 0;
+      for (int64_t c = 0; c < classes_; ++c) total += row[c];
+      loss += weight * (std::log(total) - rights[static_cast<size_t>(i)]);
+      for (int64_t c = 0; c < classes_; ++c) row[c] *= weight / total;
+      row[rows_.labels[at]] -= weight;
     }
-    for (int64_t c = 0; c < classes_; ++c) g[rows_.features * classes_ + c] += s[c];
+    return loss;
   }
 
   RowMatrix rows_;
@@ -110,7 +128,9 @@ class LinearLearner : public RowLearner {
                           Exact(spec.tolerance))),
         spec_(spec),
         weights_(static_cast<size_t>(features() * outputs())),
-        bias_(static_cast<size_t>(outputs())) {}
+        bias_(static_cast<size_t>(outputs())) {
+    Prepare();
+  }
 
   bool done() const override {
     return classes() == 0 ? step() > 0
@@ -130,20 +150,21 @@ class LinearLearner : public RowLearner {
     const auto w_values = w.values<float>(), b_values = b.values<float>();
     weights_.assign(w_values.begin(), w_values.end());
     bias_.assign(b_values.begin(), b_values.end());
+    Prepare();
   }
 
-  // Rows in memory, and what is solved or descended.
   int64_t PeakBytes() const override {
-    const int64_t rows = training().rows() * (features() + outputs() + 1) * 4;
-    const int64_t size = (features() + 1) * outputs();
-    return rows +
-           (classes() > 0 ? (kMaxParts + 26) * size : 2 * features() * features() + size) * 8;
+    // What is solved, with its factor; or rows in memory, and what is descended.
+    if (classes() == 0)
+      return Moments::BytesOf(features(), outputs()) + 8 * features() * features();
+    return training().rows() * (features() + 2) * 4 +
+           (kMaxParts + 26) * (features() + 1) * outputs() * 8;
   }
 
  protected:
   void Advance(StepReport* report) override {
     if (classes() == 0) return SolveAtOnce(report);
-    Prepare();
+    Begin();
     descent_->Step();
     Take(descent_->x());
     report->epoch = 0;
@@ -152,18 +173,11 @@ class LinearLearner : public RowLearner {
   }
 
   void PredictRows(const float* x, int64_t count, float* out) const override {
-    const auto width = static_cast<size_t>(outputs());
-    std::vector<double> scores(width);
-    for (int64_t i = 0; i < count; ++i, x += features(), out += width) {
-      std::copy(bias_.begin(), bias_.end(), scores.begin());
-      for (size_t f = 0; f < static_cast<size_t>(features()); ++f) {
-        for (size_t c = 0; c < width; ++c) {
-          scores[c] += static_cast<double>(x[f]) * static_cast<double>(weights_[f * width + c]);
-        }
-      }
-      if (classes() > 0) Softmax(&scores);
-      for (size_t c = 0; c < width; ++c) out[c] = static_cast<float>(scores[c]);
-    }
+    Matrix said(count, outputs());
+    for (int64_t i = 0; i < count; ++i) std::copy(bias_.begin(), bias_.end(), said.Row(i));
+    by_->Add(x, nullptr, count, said.values.data());
+    if (classes() > 0) Softmax(&said);
+    std::copy(said.values.begin(), said.values.end(), out);
   }
 
   void SaveState(CheckpointWriter* out) const override {
@@ -178,7 +192,7 @@ class LinearLearner : public RowLearner {
     in->Elements(&bias);
     std::optional<Lbfgs> descent;
     if (in->Integer() != 0) {
-      Prepare();
+      Begin();
       descent = *descent_;
       descent->Load(in);
     }
@@ -186,13 +200,15 @@ class LinearLearner : public RowLearner {
     const auto w = weights.values<float>(), b = bias.values<float>();
     weights_.assign(w.begin(), w.end());
     bias_.assign(b.begin(), b.end());
+    Prepare();
     descent_ = std::move(descent);
   }
 
  private:
-  void Prepare() {
+  void Begin() {
     if (descent_) return;
-    loss_ = std::make_unique<LogisticLoss>(ReadRows(training()), classes(), spec_.penalty, &pool());
+    loss_ = std::make_unique<LogisticLoss>(ReadRows(training(), &pool()), classes(), spec_.penalty,
+                                           &pool());
     LogisticLoss* const loss = loss_.get();
     descent_.emplace([loss](const std::vector<double>& x,
                             std::vector<double>* gradient) { return (*loss)(x, gradient); },
@@ -202,25 +218,52 @@ class LinearLearner : public RowLearner {
   void Take(const std::vector<double>& parameters) {
     std::copy_n(parameters.begin(), weights_.size(), weights_.begin());
     std::copy(parameters.end() - outputs(), parameters.end(), bias_.begin());
+    Prepare();
   }
 
   void SolveAtOnce(StepReport* report) {
-    const LinearFit fit = FitLeastSquares(ReadRows(training()), spec_.penalty, &pool());
-    std::copy(fit.weights.begin(), fit.weights.end(), weights_.begin());
-    std::copy(fit.bias.begin(), fit.bias.end(), bias_.begin());
-    report->loss = Evaluate(training()).loss;
+    Moments moments(features(), outputs());
+    std::vector<double> targets, weights;
+    RowReader(training(), &pool()).ForEach([&](const RowBlock& block) {
+      targets.assign(block.targets, block.targets + block.rows * outputs());
+      const bool weighted = block.weights != nullptr;
+      if (weighted) weights.assign(block.weights, block.weights + block.rows);
+      moments.Add(block.features, targets.data(), weighted ? weights.data() : nullptr, block.rows,
+                  &pool());
+    });
+    const RidgeFit fit = FitRidge(std::move(moments), spec_.penalty, &pool());
+    std::copy(fit.coefficients.values.begin(), fit.coefficients.values.end(), weights_.begin());
+    std::copy(fit.intercepts.begin(), fit.intercepts.end(), bias_.begin());
+    Prepare();
+    report->loss = fit.loss;
   }
 
-  static void Softmax(std::vector<double>* scores) {
-    const double top = *std::max_element(scores->begin(), scores->end());
-    double total = 0;
-    for (double& score : *scores) total += score = std::exp(score - top);
-    for (double& score : *scores) score /= total;
+  static void Softmax(Matrix* scores) {
+    for (int64_t i = 0; i < scores->rows; ++i) {
+      double* row = scores->Row(i);
+      const double top = *std::max_element(row, row + scores->columns);
+      for (int64_t c = 0; c < scores->columns; ++c) row[c] -= top;
+    }
+    cpu::FindLearnerKernels().Exps(1, scores->rows * scores->columns, scores->values.data());
+    for (int64_t i = 0; i < scores->rows; ++i) {
+      double* row = scores->Row(i);
+      double total = 0;
+      for (int64_t c = 0; c < scores->columns; ++c) total += row[c];
+      for (int64_t c = 0; c < scores->columns; ++c) row[c] /= total;
+    }
+  }
+
+  // After the weights have changed.
+  void Prepare() {
+    Matrix wide(features(), outputs());
+    std::copy(weights_.begin(), weights_.end(), wide.values.begin());
+    by_.emplace(wide);
   }
 
   LinearSpec spec_;
   std::vector<float> weights_;  // [features, outputs]
   std::vector<float> bias_;
+  std::optional<Multiplier> by_;        // weights_, as they are multiplied with
   std::unique_ptr<LogisticLoss> loss_;  // before what refers to it
   std::optional<Lbfgs> descent_;
 };

@@ -8,6 +8,7 @@
 #include "engine/core/error.h"
 #include "engine/core/math.h"
 #include "engine/learners/classic_learner.h"
+#include "engine/learners/markov_counts.h"
 
 namespace beamline::engine {
 namespace {
@@ -35,25 +36,19 @@ class MarkovChain : public ClassicLearner {
   }
 
  private:
-  // A place in the rows whose code is predicted.
-  struct Place {
-    int64_t at;       // of its code
-    int64_t start;    // of the codes that are known before it
-    int64_t context;  // its number
-    double weight;
-  };
-  struct Follower {
-    int64_t key;
-    double count;
-  };
+  using Follower = MarkovCounts::Follower;
 
   static Definition Define(const MarkovSpec& spec, const LearnerData& data);
   void CheckCodes(const RowBlock& block) const;
-  std::vector<int32_t> ReadCodes(std::vector<Place>* places);
   void Keep(const std::vector<int64_t>& contexts, const std::vector<Follower>& followers);
+  double LossOf(const std::vector<Follower>& followers) const;
   // Numbers of the contexts before codes[at], from the empty one on, as far as they were seen;
   // whether all that are asked for were.
   bool FindContexts(const int32_t* codes, int64_t at, std::vector<int64_t>* found) const;
+  // The longest of them alone.
+  bool FindContext(const int32_t* codes, int64_t at, int64_t* found) const;
+  // A context and those within it, from the empty one on.
+  void PathOf(int64_t context, std::vector<int64_t>* path) const;
   double Probability(const std::vector<int64_t>& contexts, bool seen, int64_t code) const;
   void Distribution(const std::vector<int64_t>& contexts, bool seen,
                     std::vector<double>* probabilities) const;
@@ -67,8 +62,9 @@ class MarkovChain : public ClassicLearner {
   Tensor* contexts_;
   Tensor* followers_;
   Tensor* counts_;
-  std::vector<size_t> begins_;  // of the followers of each context, and their end
-  std::vector<double> totals_;  // of their counts
+  std::vector<size_t> begins_;    // of the followers of each context, and their end
+  std::vector<size_t> children_;  // of the contexts that are one code longer, and their end
+  std::vector<double> totals_;    // of their counts
 };
 
 ClassicLearner::Definition MarkovChain::Define(const MarkovSpec& spec, const LearnerData& data) {
@@ -93,75 +89,58 @@ void MarkovChain::CheckCodes(const RowBlock& block) const {
   }
 }
 
-std::vector<int32_t> MarkovChain::ReadCodes(std::vector<Place>* places) {
-  const int64_t width = layout().code_columns;
-  std::vector<int32_t> codes;
-  RowReader(*training(), &pool()).ForEach([&](const RowBlock& block) {
-    CheckWeights(block);
-    CheckCodes(block);
-    for (int64_t row = 0; row < block.rows; ++row) {
-      const auto first = static_cast<int64_t>(codes.size());
-      int64_t start = first;
-      codes.insert(codes.end(), block.codes + row * width, block.codes + (row + 1) * width);
-      for (int64_t at = first; at < first + width; ++at) {
-        if (codes[static_cast<size_t>(at)] < 0) {
-          start = at + 1;
-        } else if (at > first && block.Weight(row) > 0) {
-          places->push_back({at, start, 0, block.Weight(row)});
-        }
-      }
-    }
-  });
-  return codes;
-}
-
 ClassicLearner::StepResult MarkovChain::Train(int64_t) {
-  std::vector<Place> places;
-  const std::vector<int32_t> codes = ReadCodes(&places);
-  if (places.empty()) Fail("no training row has two known codes side by side, with a weight");
-  const int64_t vocabulary = spec_.vocabulary;
-  std::vector<int64_t> contexts;
-  std::vector<Follower> followers;
-  for (int64_t length = 0;; ++length) {
-    const size_t first = followers.size();
-    for (const Place& place : places) {
-      followers.push_back(
-          {place.context * vocabulary + codes[static_cast<size_t>(place.at)], place.weight});
-    }
-    // Those of one key are added in the order of the rows.
-    std::stable_sort(followers.begin() + static_cast<int64_t>(first), followers.end(),
-                     [](const Follower& a, const Follower& b) { return a.key < b.key; });
-    size_t last = first;
-    for (size_t i = first + 1; i < followers.size(); ++i) {
-      if (followers[i].key == followers[last].key) {
-        followers[last].count += followers[i].count;
-      } else {
-        followers[++last] = followers[i];
-      }
-    }
-    followers.resize(std::min(followers.size(), last + 1));
-    if (length == spec_.order) break;
-    std::erase_if(places, [&](const Place& place) { return place.at - length <= place.start; });
-    if (places.empty()) break;
-    std::vector<int64_t> keys;
-    for (Place& place : places) {
-      place.context =
-          place.context * vocabulary + codes[static_cast<size_t>(place.at - length - 1)];
-      keys.push_back(place.context);
-    }
-    std::sort(keys.begin(), keys.end());
-    keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
-    for (Place& place : places) {
-      const auto rank = std::lower_bound(keys.begin(), keys.end(), place.context) - keys.begin();
-      place.context = static_cast<int64_t>(contexts.size()) + rank + 1;
-    }
-    contexts.insert(contexts.end(), keys.begin(), keys.end());
+  const MarkovCounts counts = CountCodes(
+      *training(), spec_.vocabulary, spec_.order,
+      [&](const RowBlock& block) {
+        CheckWeights(block);
+        CheckCodes(block);
+      },
+      &pool());
+  if (counts.followers.empty()) {
+    Fail("no training row has two known codes side by side, with a weight");
   }
-  Keep(contexts, followers);
+  Keep(counts.contexts, counts.followers);
   StepResult result;
-  result.loss = Evaluate(*training()).loss;
+  result.loss = LossOf(counts.followers);
   result.examples = training()->rows();
   return result;
+}
+
+// Over the codes that were counted: each is judged by the longest context it has, so those that
+// have a longer one are taken away from the shorter.
+double MarkovChain::LossOf(const std::vector<Follower>& followers) const {
+  const std::span<const int64_t> contexts = contexts_->values<int64_t>();
+  std::vector<double> judged;
+  for (const Follower& one : followers) judged.push_back(one.count);
+  for (const Follower& one : followers) {
+    const int64_t context = one.key / spec_.vocabulary;
+    if (context == 0) continue;
+    const int64_t within = contexts[static_cast<size_t>(context - 1)] / spec_.vocabulary;
+    const int64_t key = within * spec_.vocabulary + one.key % spec_.vocabulary;
+    const std::span<const int64_t> own = FollowersOf(within);
+    const auto place = std::lower_bound(own.begin(), own.end(), key) - own.begin();
+    judged[begins_[static_cast<size_t>(within)] + static_cast<size_t>(place)] -= one.count;
+  }
+  double sum = 0, weight = 0;
+  std::vector<int64_t> path;
+  for (size_t i = 0; i < followers.size(); ++i) {
+    // What is left of a difference is rounding.
+    if (!(judged[i] > 1e-9 * followers[i].count)) continue;
+    PathOf(followers[i].key / spec_.vocabulary, &path);
+    sum -= judged[i] * std::log(Probability(path, true, followers[i].key % spec_.vocabulary));
+    weight += judged[i];
+  }
+  return sum / weight;
+}
+
+void MarkovChain::PathOf(int64_t context, std::vector<int64_t>* path) const {
+  path->assign(1, context);
+  while (path->back() > 0) {
+    path->push_back(contexts_->values<int64_t>()[static_cast<size_t>(path->back() - 1)] /
+                    spec_.vocabulary);
+  }
+  std::reverse(path->begin(), path->end());
 }
 
 void MarkovChain::Keep(const std::vector<int64_t>& contexts,
@@ -188,8 +167,14 @@ void MarkovChain::Taken(bool) {
     begins_[context] = i;
     totals_[context] += static_cast<double>(counts[i]);
   }
+  const std::span<const int64_t> longer = contexts_->values<int64_t>();
+  children_.assign(contexts + 1, longer.size());
+  for (size_t i = longer.size(); i-- > 0;) {
+    children_[static_cast<size_t>(longer[i] / spec_.vocabulary)] = i;
+  }
   for (size_t context = contexts; context-- > 0;) {
     begins_[context] = std::min(begins_[context], begins_[context + 1]);
+    children_[context] = std::min(children_[context], children_[context + 1]);
   }
 }
 
@@ -211,17 +196,27 @@ void MarkovChain::Check(const Tensors& tensors) const {
   if (!right) Fail("the counts of the Markov chain are damaged: take them from a training");
 }
 
-bool MarkovChain::FindContexts(const int32_t* codes, int64_t at,
-                               std::vector<int64_t>* found) const {
+bool MarkovChain::FindContext(const int32_t* codes, int64_t at, int64_t* found) const {
   const std::span<const int64_t> contexts = contexts_->values<int64_t>();
-  found->assign(1, 0);
+  *found = 0;
   for (int64_t k = 1; k <= spec_.order && k <= at && codes[at - k] >= 0; ++k) {
-    const int64_t key = found->back() * spec_.vocabulary + codes[at - k];
-    const auto place = std::lower_bound(contexts.begin(), contexts.end(), key);
-    if (place == contexts.end() || *place != key) return false;
-    found->push_back(place - contexts.begin() + 1);
+    const int64_t key = *found * spec_.vocabulary + codes[at - k];
+    const auto own = static_cast<size_t>(*found);
+    const auto end = contexts.begin() + static_cast<int64_t>(children_[own + 1]);
+    const auto place =
+        std::lower_bound(contexts.begin() + static_cast<int64_t>(children_[own]), end, key);
+    if (place == end || *place != key) return false;
+    *found = place - contexts.begin() + 1;
   }
   return true;
+}
+
+bool MarkovChain::FindContexts(const int32_t* codes, int64_t at,
+                               std::vector<int64_t>* found) const {
+  int64_t longest = 0;
+  const bool seen = FindContext(codes, at, &longest);
+  PathOf(longest, found);
+  return seen;
 }
 
 double MarkovChain::Probability(const std::vector<int64_t>& contexts, bool seen,
@@ -271,23 +266,50 @@ void MarkovChain::Distribution(const std::vector<int64_t>& contexts, bool seen,
   }
 }
 
+// Contexts come again and again: what is said of each is made once.
 void MarkovChain::Infer(const RowBlock& block, const Inference& out) {
   const int64_t width = layout().code_columns;
-  const int64_t vocabulary = spec_.vocabulary;
+  const auto vocabulary = static_cast<size_t>(spec_.vocabulary);
   CheckCodes(block);
+  // A context, or with additive smoothing one that was never seen: the number behind all.
+  const auto unseen = static_cast<int64_t>(totals_.size());
+  const int64_t places = block.rows * (width - 1);
+  std::vector<int64_t> contexts(static_cast<size_t>(places));
   pool().ParallelFor(block.rows, [&](int64_t row) {
-    const int32_t* codes = block.codes + row * width;
-    std::vector<int64_t> contexts;
-    std::vector<double> probabilities;
     for (int64_t at = 1; at < width; ++at) {
-      const bool seen = FindContexts(codes, at, &contexts);
-      Distribution(contexts, seen, &probabilities);
-      const int64_t to = (row * (width - 1) + at - 1) * vocabulary;
-      for (int64_t code = 0; code < vocabulary; ++code) {
-        const auto p = static_cast<float>(probabilities[static_cast<size_t>(code)]);
-        out.outputs[to + code] = math::Log(p);
-        out.probabilities[to + code] = p;
-      }
+      int64_t& context = contexts[static_cast<size_t>(row * (width - 1) + at - 1)];
+      const bool seen = FindContext(block.codes + row * width, at, &context);
+      if (!seen && spec_.smoothing == MarkovSmoothing::kAdditive) context = unseen;
+    }
+  });
+  std::vector<int64_t> places_of(static_cast<size_t>(unseen) + 1, -1), different;
+  for (const int64_t context : contexts) {
+    int64_t& place = places_of[static_cast<size_t>(context)];
+    if (place >= 0) continue;
+    place = static_cast<int64_t>(different.size());
+    different.push_back(context);
+  }
+  std::vector<float> p(different.size() * vocabulary), logs(p.size());
+  pool().ParallelFor(static_cast<int64_t>(different.size()), [&](int64_t i) {
+    std::vector<int64_t> path;
+    std::vector<double> probabilities;
+    const int64_t context = different[static_cast<size_t>(i)];
+    PathOf(context == unseen ? 0 : context, &path);
+    Distribution(path, context != unseen, &probabilities);
+    for (size_t code = 0; code < vocabulary; ++code) {
+      const size_t to = static_cast<size_t>(i) * vocabulary + code;
+      p[to] = static_cast<float>(probabilities[code]);
+      logs[to] = math::Log(p[to]);
+    }
+  });
+  pool().ParallelFor(block.rows, [&](int64_t row) {
+    for (int64_t place = row * (width - 1); place < (row + 1) * (width - 1); ++place) {
+      const auto from = static_cast<size_t>(
+                            places_of[static_cast<size_t>(contexts[static_cast<size_t>(place)])]) *
+                        vocabulary;
+      const auto to = place * spec_.vocabulary;
+      std::copy_n(logs.data() + from, vocabulary, out.outputs + to);
+      std::copy_n(p.data() + from, vocabulary, out.probabilities + to);
     }
   });
 }
@@ -325,9 +347,9 @@ Evaluation MarkovChain::Evaluate(const BatchSource& source) {
 
 int64_t MarkovChain::WorkingBytes() const {
   if (training() == nullptr) return 0;
-  // Codes, places and their keys; at most as many contexts and followers at each order.
+  // And the contexts and followers of each order.
   const int64_t codes = training()->rows() * layout().code_columns;
-  return codes * (4 + static_cast<int64_t>(sizeof(Place)) + 8 + 28 * (spec_.order + 1));
+  return MarkovCountBytes(layout(), training()->rows()) + codes * 28 * (spec_.order + 1);
 }
 
 }  // namespace

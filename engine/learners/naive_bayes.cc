@@ -7,10 +7,13 @@
 #include <vector>
 
 #include "engine/core/error.h"
+#include "engine/learners/row_blocks.h"
 #include "engine/learners/row_learner.h"
 
 namespace beamline::engine {
 namespace {
+
+using cpu::kLanes;
 
 // A double as two floats, exact to 48 bits.
 std::pair<float, float> Split(double value) {
@@ -49,6 +52,7 @@ class NaiveBayesLearner : public RowLearner {
     priors_.resize(static_cast<size_t>(classes()));
     means_.resize(static_cast<size_t>(classes() * features()));
     variances_.assign(means_.size(), 1.0);
+    Prepare();
   }
 
   bool done() const override { return step() > 0; }
@@ -71,15 +75,16 @@ class NaiveBayesLearner : public RowLearner {
     means_ = std::move(means);
     priors_ = std::move(priors);
     variances_ = std::move(variances);
+    Prepare();
   }
 
   int64_t PeakBytes() const override {
-    return training().rows() * (features() + 2) * 4 + classes() * features() * 16;
+    return training().rows() * (features() + 2) * 4 + classes() * features() * 24;
   }
 
  protected:
   void Advance(StepReport* report) override {
-    const RowMatrix rows = ReadRows(training());
+    const RowMatrix rows = ReadRows(training(), &pool());
     std::vector<double> sums(static_cast<size_t>(classes()));
     for (int64_t i = 0; i < rows.rows; ++i) sums[Label(rows, i)] += Weight(rows, i);
     for (int64_t c = 0; c < classes(); ++c) {
@@ -93,14 +98,25 @@ class NaiveBayesLearner : public RowLearner {
   }
 
   void PredictRows(const float* x, int64_t count, float* out) const override {
+    const auto squares_of = cpu::FindLearnerKernels().WeightedSquares;
+    std::vector<float> block(static_cast<size_t>(features() * kLanes));
+    std::vector<double> squares(static_cast<size_t>(classes() * kLanes));
     std::vector<double> scores(static_cast<size_t>(classes()));
-    for (int64_t i = 0; i < count; ++i, x += features(), out += classes()) {
-      for (int64_t c = 0; c < classes(); ++c) scores[static_cast<size_t>(c)] = Score(x, c);
-      const double top = *std::max_element(scores.begin(), scores.end());
-      double total = 0;
-      for (double& score : scores) total += score = std::exp(score - top);
-      for (int64_t c = 0; c < classes(); ++c) {
-        out[c] = static_cast<float>(scores[static_cast<size_t>(c)] / total);
+    for (int64_t first = 0; first < count; first += kLanes) {
+      const int64_t rows = std::min(kLanes, count - first);
+      TransposeRows(x + first * features(), rows, features(), block.data());
+      squares_of(means_.data(), precisions_.data(), classes(), features(), block.data(),
+                 squares.data());
+      for (int64_t row = 0; row < rows; ++row, out += classes()) {
+        for (size_t c = 0; c < scores.size(); ++c) {
+          scores[c] = constants_[c] - 0.5 * squares[c * kLanes + static_cast<size_t>(row)];
+        }
+        const double top = *std::max_element(scores.begin(), scores.end());
+        double total = 0;
+        for (double& score : scores) total += score = std::exp(score - top);
+        for (size_t c = 0; c < scores.size(); ++c) {
+          out[c] = static_cast<float>(scores[c] / total);
+        }
       }
     }
   }
@@ -123,6 +139,7 @@ class NaiveBayesLearner : public RowLearner {
     means_ = std::move(read[0]);
     priors_ = std::move(read[1]);
     variances_ = std::move(read[2]);
+    Prepare();
   }
 
  private:
@@ -133,25 +150,18 @@ class NaiveBayesLearner : public RowLearner {
     return static_cast<double>(rows.weights[static_cast<size_t>(i)]);
   }
 
+  // Features of a tile: each thread goes through all rows, in order.
+  static constexpr int64_t kTileFeatures = 32;
+
   void FindMoments(const RowMatrix& rows, const std::vector<double>& sums) {
-    const auto width = static_cast<size_t>(features());
     std::fill(means_.begin(), means_.end(), 0.0);
     std::fill(variances_.begin(), variances_.end(), 0.0);
-    const auto for_each = [&](const auto& use) {
-      for (int64_t i = 0; i < rows.rows; ++i) {
-        const size_t c = Label(rows, i);
-        const double share = Weight(rows, i) / sums[c];
-        for (size_t f = 0; f < width; ++f) {
-          use(c * width + f, f, share,
-              static_cast<double>(rows.x[static_cast<size_t>(i) * width + f]));
-        }
-      }
-    };
-    for_each([&](size_t at, size_t, double share, double x) { means_[at] += share * x; });
-    for_each([&](size_t at, size_t, double share, double x) {
-      variances_[at] += share * (x - means_[at]) * (x - means_[at]);
+    const int64_t tiles = (features() + kTileFeatures - 1) / kTileFeatures;
+    std::vector<double> largest(static_cast<size_t>(tiles));
+    pool().ParallelFor(tiles, [&](int64_t tile) {
+      largest[static_cast<size_t>(tile)] = FindMomentsOfTile(rows, sums, tile * kTileFeatures);
     });
-    const double added = spec_.smoothing * LargestVariance(rows);
+    const double added = spec_.smoothing * *std::max_element(largest.begin(), largest.end());
     for (double& variance : variances_) {
       variance += added;
       if (variance > 0) continue;
@@ -161,39 +171,59 @@ class NaiveBayesLearner : public RowLearner {
     }
   }
 
-  // Over all rows, without weights.
-  static double LargestVariance(const RowMatrix& rows) {
-    double largest = 0;
+  // The largest variance of these features over all rows, without weights.
+  double FindMomentsOfTile(const RowMatrix& rows, const std::vector<double>& sums, int64_t first) {
+    const int64_t width = std::min(kTileFeatures, features() - first);
     const auto count = static_cast<double>(rows.rows);
-    for (int64_t f = 0; f < rows.features; ++f) {
-      const auto at = [&](int64_t i) {
-        return static_cast<double>(rows.x[static_cast<size_t>(i * rows.features + f)]);
-      };
-      double mean = 0, variance = 0;
-      for (int64_t i = 0; i < rows.rows; ++i) mean += at(i) / count;
-      for (int64_t i = 0; i < rows.rows; ++i) variance += (at(i) - mean) * (at(i) - mean) / count;
-      largest = std::max(largest, variance);
-    }
-    return largest;
+    const auto for_each = [&](const auto& use) {
+      for (int64_t i = 0; i < rows.rows; ++i) {
+        const size_t c = Label(rows, i);
+        use(static_cast<int64_t>(c) * features() + first, Weight(rows, i) / sums[c],
+            rows.x.data() + i * features() + first);
+      }
+    };
+    double mean[kTileFeatures] = {}, variance[kTileFeatures] = {};
+    for_each([&](int64_t at, double share, const float* x) {
+      double* of_class = means_.data() + at;
+      for (int64_t f = 0; f < width; ++f) {
+        const auto value = static_cast<double>(x[f]);
+        of_class[f] += share * value;
+        mean[f] += value;
+      }
+    });
+    for (double& number : mean) number /= count;
+    for_each([&](int64_t at, double share, const float* x) {
+      const double* of_class = means_.data() + at;
+      double* squares = variances_.data() + at;
+      for (int64_t f = 0; f < width; ++f) {
+        const auto value = static_cast<double>(x[f]);
+        squares[f] += share * (value - of_class[f]) * (value - of_class[f]);
+        variance[f] += (value - mean[f]) * (value - mean[f]);
+      }
+    });
+    return *std::max_element(variance, variance + width) / count;
   }
 
-  // Log of prior times likelihood.
-  double Score(const float* x, int64_t c) const {
-    double score = std::log(priors_[static_cast<size_t>(c)]);
-    const double* mean = means_.data() + c * features();
-    const double* variance = variances_.data() + c * features();
-    for (int64_t f = 0; f < features(); ++f) {
-      const double difference = static_cast<double>(x[f]) - mean[f];
-      score -= 0.5 * (std::log(2 * std::numbers::pi * variance[f]) +
-                      difference * difference / variance[f]);
+  // What predictions are made with.
+  void Prepare() {
+    precisions_.resize(variances_.size());
+    constants_.resize(priors_.size());
+    for (size_t i = 0; i < variances_.size(); ++i) precisions_[i] = 1 / variances_[i];
+    for (size_t c = 0; c < priors_.size(); ++c) {
+      constants_[c] = std::log(priors_[c]);
+      for (size_t f = 0; f < static_cast<size_t>(features()); ++f) {
+        const double variance = variances_[c * static_cast<size_t>(features()) + f];
+        constants_[c] -= 0.5 * std::log(2 * std::numbers::pi * variance);
+      }
     }
-    return score;
   }
 
   NaiveBayesSpec spec_;
   std::vector<double> priors_;
   std::vector<double> means_;
   std::vector<double> variances_;
+  std::vector<double> precisions_;  // 1 / variances_
+  std::vector<double> constants_;   // of each class: the log of its prior and of its deviations
 };
 
 }  // namespace

@@ -2,17 +2,24 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <numeric>
 #include <utility>
 #include <vector>
 
-#include "engine/backend/cpu/isa.h"
+#include "engine/backend/cpu/learner_kernels.h"
 #include "engine/core/error.h"
+#include "engine/learners/row_blocks.h"
 #include "engine/learners/row_learner.h"
 
 namespace beamline::engine {
 namespace {
 
-constexpr int64_t kLanes = cpu::kDistanceLanes;
+using cpu::kLanes;
+// With fewer features nothing is won by screening.
+constexpr int64_t kScreenedFeatures = 32;
+// Of a row that is asked for, at first.
+constexpr size_t kMostCandidates = 512;
 
 struct Neighbour {
   double square = 0;  // of the distance
@@ -24,12 +31,12 @@ struct Neighbour {
 };
 
 // The nearest so far: a heap with the farthest on top.
+template <typename T>
 class Nearest {
  public:
   explicit Nearest(int64_t count) : count_(static_cast<size_t>(count)) {}
 
-  void Clear() { heap_.clear(); }
-  void Offer(const Neighbour& one) {
+  void Offer(const T& one) {
     if (heap_.size() < count_) {
       heap_.push_back(one);
       std::push_heap(heap_.begin(), heap_.end());
@@ -39,15 +46,23 @@ class Nearest {
       std::push_heap(heap_.begin(), heap_.end());
     }
   }
+  // Infinity while there are fewer.
+  T Farthest(T infinity) const { return heap_.size() < count_ ? infinity : heap_.front(); }
   // The nearest first; not a heap any more.
-  const std::vector<Neighbour>& Sorted() {
+  const std::vector<T>& Sorted() {
     std::sort_heap(heap_.begin(), heap_.end());
     return heap_;
   }
 
  private:
   size_t count_;
-  std::vector<Neighbour> heap_;
+  std::vector<T> heap_;
+};
+
+// A row that may be among the nearest, for its distance is at least this.
+struct Candidate {
+  double least;
+  int64_t row;
 };
 
 class NearestNeighboursLearner : public RowLearner {
@@ -65,11 +80,14 @@ class NearestNeighboursLearner : public RowLearner {
 
   std::vector<NamedTensor> Weights() const override {
     std::vector<NamedTensor> weights;
-    if (classes() > 0) {
-      weights.push_back({"labels", Tensor::From<int64_t>({rows_}, labels_)});
-      weights.push_back({"rows", Tensor::From<float>({rows_, features()}, x_)});
-    } else {
-      weights.push_back({"rows", Tensor::From<float>({rows_, features()}, x_)});
+    if (classes() > 0) weights.push_back({"labels", Tensor::From<int64_t>({rows_}, labels_)});
+    Tensor rows({rows_, features()}, DType::kFloat32);
+    const std::span<float> x = rows.values<float>();
+    for (int64_t i = 0; i < rows_ * features(); ++i) {
+      x[static_cast<size_t>(i)] = At(i / features(), i % features());
+    }
+    weights.push_back({"rows", std::move(rows)});
+    if (classes() == 0) {
       weights.push_back({"targets", Tensor::From<float>({rows_, outputs()}, y_)});
     }
     return weights;
@@ -90,40 +108,41 @@ class NearestNeighboursLearner : public RowLearner {
           FindWeight(weights, "targets", DType::kFloat32, {rows, outputs()}).values<float>();
       y_.assign(y.begin(), y.end());
     }
-    rows_ = rows;
-    const auto values = x.values<float>();
-    x_.assign(values.begin(), values.end());
-    Pack();
+    const float* values = x.values<float>().data();
+    Take(rows,
+         [&](int64_t first, int64_t, std::vector<float>*) { return values + first * features(); });
   }
 
-  int64_t PeakBytes() const override { return training().rows() * (features() * 8 + 8) * 2; }
+  int64_t PeakBytes() const override {
+    return training().rows() * (features() * 4 + 8 * (outputs() + 3));
+  }
 
  protected:
   void Advance(StepReport* report) override {
-    RowMatrix all = ReadRows(training());
-    rows_ = all.rows;
-    x_ = std::move(all.x);
-    y_ = std::move(all.y);
-    labels_.assign(all.labels.begin(), all.labels.end());
-    Pack();
+    const BatchSource& source = training();
+    std::vector<int64_t> index(static_cast<size_t>(source.rows()));
+    std::iota(index.begin(), index.end(), int64_t{0});
+    std::vector<int32_t> labels(classes() > 0 ? index.size() : 0);
+    y_.resize(index.size() * static_cast<size_t>(layout().targets));
+    source.Gather(index, {.targets = y_.empty() ? nullptr : y_.data(),
+                          .labels = labels.empty() ? nullptr : labels.data()});
+    labels_.assign(labels.begin(), labels.end());
+    Take(source.rows(), [&](int64_t first, int64_t count, std::vector<float>* room) {
+      source.Gather(
+          std::span(index).subspan(static_cast<size_t>(first), static_cast<size_t>(count)),
+          {.features = room->data()});
+      return static_cast<const float*>(room->data());
+    });
     // To compare all rows with all takes longer than everything else.
     report->has_loss = false;
   }
 
   void PredictRows(const float* x, int64_t count, float* out) const override {
-    std::vector<Nearest> nearest(static_cast<size_t>(count), Nearest(spec_.neighbours));
-    // A block of training rows stays in the cache while all of the asked rows pass.
-    const cpu::SquaredDistancesFn distances = cpu::FindSquaredDistances();
-    std::vector<double> squares(static_cast<size_t>(count * kLanes));
-    for (int64_t first = 0; first < rows_; first += kLanes) {
-      distances(x, count, features(), packed_.data() + first * features(), squares.data());
-      const int64_t end = std::min(kLanes, rows_ - first);
-      for (int64_t i = 0; i < count; ++i) {
-        Nearest& so_far = nearest[static_cast<size_t>(i)];
-        for (int64_t lane = 0; lane < end; ++lane) {
-          so_far.Offer({squares[static_cast<size_t>(i * kLanes + lane)], first + lane});
-        }
-      }
+    std::vector<Nearest<Neighbour>> nearest(static_cast<size_t>(count),
+                                            Nearest<Neighbour>(spec_.neighbours));
+    if (features() < kScreenedFeatures || !Screen(x, count, &nearest)) {
+      nearest.assign(nearest.size(), Nearest<Neighbour>(spec_.neighbours));
+      CompareAll(x, count, &nearest);
     }
     for (int64_t i = 0; i < count; ++i) {
       Vote(nearest[static_cast<size_t>(i)].Sorted(), out + i * outputs());
@@ -147,16 +166,116 @@ class NearestNeighboursLearner : public RowLearner {
          " neighbours: set neighbours to ", rows, " or less");
   }
 
-  // Blocks of kLanes rows, [features, lanes] each.
-  void Pack() {
-    const int64_t blocks = (rows_ + kLanes - 1) / kLanes;
-    packed_.assign(static_cast<size_t>(blocks * kLanes * features()), 0.0F);
-    for (int64_t row = 0; row < rows_; ++row) {
-      float* const block = packed_.data() + row / kLanes * kLanes * features() + row % kLanes;
-      for (int64_t f = 0; f < features(); ++f) {
-        block[f * kLanes] = x_[static_cast<size_t>(row * features() + f)];
+  int64_t blocks() const { return (rows_ + kLanes - 1) / kLanes; }
+  const float* Block(int64_t block) const { return packed_.data() + block * kLanes * features(); }
+  float At(int64_t row, int64_t feature) const {
+    return Block(row / kLanes)[feature * kLanes + row % kLanes];
+  }
+
+  // Keeps rows; read(first, count, room) gives them some at a time, in memory of its own or in
+  // `room`. Called from several threads.
+  template <typename Read>
+  void Take(int64_t rows, const Read& read) {
+    rows_ = rows;
+    packed_.resize(static_cast<size_t>(blocks() * kLanes * features()));
+    squares_.resize(static_cast<size_t>(blocks() * kLanes));
+    lengths_.resize(squares_.size());
+    pool().ParallelFor(blocks(), [&](int64_t block) {
+      const int64_t first = block * kLanes;
+      const int64_t count = std::min(kLanes, rows - first);
+      std::vector<float> room(static_cast<size_t>(count * features()));
+      const float* x = read(first, count, &room);
+      TransposeRows(x, count, features(), packed_.data() + first * features());
+      for (int64_t i = 0; i < kLanes; ++i) {
+        const auto at = static_cast<size_t>(first + i);
+        squares_[at] = i < count ? SquareOf(x + i * features()) : 0;
+        lengths_[at] = std::sqrt(squares_[at]);
+      }
+    });
+  }
+
+  // In parts, which compilers turn into vectors: a bound's ingredient, and no distance.
+  double SquareOf(const float* x) const {
+    double sums[8] = {};
+    int64_t f = 0;
+    for (; f + 8 <= features(); f += 8) {
+      for (int64_t k = 0; k < 8; ++k) {
+        sums[k] += static_cast<double>(x[f + k]) * static_cast<double>(x[f + k]);
       }
     }
+    for (; f < features(); ++f) sums[0] += static_cast<double>(x[f]) * static_cast<double>(x[f]);
+    double sum = 0;
+    for (const double part : sums) sum += part;
+    return sum;
+  }
+
+  // A block of training rows stays in the cache while all of the asked rows pass.
+  void CompareAll(const float* x, int64_t count, std::vector<Nearest<Neighbour>>* nearest) const {
+    const auto distances = cpu::FindLearnerKernels().SquaredDistances;
+    std::vector<double> squares(static_cast<size_t>(count * kLanes));
+    for (int64_t first = 0; first < rows_; first += kLanes) {
+      distances(x, count, features(), Block(first / kLanes), squares.data());
+      const int64_t end = std::min(kLanes, rows_ - first);
+      for (int64_t i = 0; i < count; ++i) {
+        Nearest<Neighbour>& so_far = (*nearest)[static_cast<size_t>(i)];
+        for (int64_t lane = 0; lane < end; ++lane) {
+          so_far.Offer({squares[static_cast<size_t>(i * kLanes + lane)], first + lane});
+        }
+      }
+    }
+  }
+
+  // The same by way of |x|^2 + |y|^2 - 2 x y, whose products are floats and within a bound of the
+  // truth: only rows that may be among the nearest are compared in double. False if those are too
+  // many for that to pay.
+  bool Screen(const float* x, int64_t count, std::vector<Nearest<Neighbour>>* nearest) const {
+    const auto products_of = cpu::FindLearnerKernels().ProductsOfRows;
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    // Of a chain of so many roundings to 24 bits, twice; and of what is done in double.
+    const double slack = 2.02 * static_cast<double>(features() + 2) * 0x1p-24 + 1e-12;
+    const auto size = static_cast<size_t>(count);
+    std::vector<Nearest<double>> most(size, Nearest<double>(spec_.neighbours));
+    std::vector<double> squares(size), slacks(size), limits(size, kInfinity);
+    std::vector<std::vector<Candidate>> candidates(size);
+    for (size_t i = 0; i < size; ++i) {
+      squares[i] = SquareOf(x + static_cast<int64_t>(i) * features());
+      slacks[i] = slack * std::sqrt(squares[i]);
+    }
+    std::vector<float> products(static_cast<size_t>(count * kLanes));
+    size_t found = 0;
+    for (int64_t first = 0; first < rows_; first += kLanes) {
+      products_of(x, count, features(), Block(first / kLanes), products.data());
+      const int64_t end = std::min(kLanes, rows_ - first);
+      for (size_t i = 0; i < size; ++i) {
+        for (int64_t lane = 0; lane < end; ++lane) {
+          const auto row = static_cast<size_t>(first + lane);
+          const double both = squares[i] + squares_[row];
+          const double error = slacks[i] * lengths_[row] + 1e-12 * both;
+          const double square =
+              both - 2 * static_cast<double>(products[i * kLanes + static_cast<size_t>(lane)]);
+          if (!(square - error <= limits[i])) continue;
+          candidates[i].push_back({square - error, first + lane});
+          most[i].Offer(square + error);
+          limits[i] = most[i].Farthest(kInfinity);
+          ++found;
+        }
+      }
+      if (found > size * (kMostCandidates + static_cast<size_t>(first) / 64)) return false;
+    }
+    for (size_t i = 0; i < size; ++i) {
+      for (const Candidate& one : candidates[i]) {
+        if (!(one.least <= limits[i])) continue;
+        double square = 0;
+        for (int64_t f = 0; f < features(); ++f) {
+          const double difference =
+              static_cast<double>(x[static_cast<int64_t>(i) * features() + f]) -
+              static_cast<double>(At(one.row, f));
+          square += difference * difference;
+        }
+        (*nearest)[i].Offer({square, one.row});
+      }
+    }
+    return true;
   }
 
   void Vote(const std::vector<Neighbour>& nearest, float* out) const {
@@ -180,10 +299,11 @@ class NearestNeighboursLearner : public RowLearner {
 
   NearestNeighboursSpec spec_;
   int64_t rows_ = 0;
-  std::vector<float> x_;
   std::vector<float> y_;
   std::vector<int64_t> labels_;
-  std::vector<float> packed_;
+  std::vector<float> packed_;    // blocks of kLanes rows, [features, kLanes] each
+  std::vector<double> squares_;  // |x|^2 of each row
+  std::vector<double> lengths_;  // |x|
 };
 
 }  // namespace

@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <vector>
 
 #include "engine/core/error.h"
-#include "engine/core/linear_algebra.h"
 #include "engine/learners/classic_learner.h"
+#include "engine/learners/linear_algebra.h"
 
 namespace beamline::engine {
 namespace {
@@ -22,6 +23,7 @@ class PrincipalComponents : public ClassicLearner {
     components_ = &AddWeight("components", {spec.components, features});
     mean_ = &AddWeight("mean", {features});
     variances_ = &AddWeight("variances", {spec.components});
+    Taken(false);
   }
 
  protected:
@@ -31,12 +33,16 @@ class PrincipalComponents : public ClassicLearner {
 
  private:
   static Definition Define(const PrincipalComponentsSpec& spec, const LearnerData& data);
-  void InferRow(const float* features, float* output, float* code) const;
+  void Taken(bool weights_only) override;
+  void InferRows(const float* features, int64_t rows, float* outputs, float* codes) const;
 
   const PrincipalComponentsSpec spec_;
   Tensor* components_;
   Tensor* mean_;
   Tensor* variances_;
+  // As predictions take them.
+  std::vector<double> origin_;
+  std::optional<Multiplier> project_, lift_;
 };
 
 ClassicLearner::Definition PrincipalComponents::Define(const PrincipalComponentsSpec& spec,
@@ -55,44 +61,33 @@ ClassicLearner::Definition PrincipalComponents::Define(const PrincipalComponents
   return definition;
 }
 
-// Sums about the first row, so that a large mean costs no digits.
 ClassicLearner::StepResult PrincipalComponents::Train(int64_t) {
   const int64_t size = layout().features;
-  Matrix covariance(size, size);
-  std::vector<double> origin, wide, weights, sums(static_cast<size_t>(size));
-  double weight = 0;
+  Moments moments(size, 0);
+  std::vector<double> weights;
   RowReader(*training(), &pool()).ForEach([&](const RowBlock& block) {
     CheckWeights(block);
-    if (origin.empty()) origin.assign(block.features, block.features + size);
-    wide.resize(static_cast<size_t>(block.rows * size));
-    weights.resize(static_cast<size_t>(block.rows));
-    for (int64_t i = 0; i < block.rows; ++i) {
-      const double w = block.Weight(i);
-      weights[static_cast<size_t>(i)] = w;
-      weight += w;
-      for (int64_t k = 0; k < size; ++k) {
-        const double x =
-            static_cast<double>(block.features[i * size + k]) - origin[static_cast<size_t>(k)];
-        wide[static_cast<size_t>(i * size + k)] = x;
-        sums[static_cast<size_t>(k)] += w * x;
-      }
-    }
-    AddGram(wide.data(), weights.data(), block.rows, &covariance, &pool());
+    const bool weighted = block.weights != nullptr;
+    if (weighted) weights.assign(block.weights, block.weights + block.rows);
+    moments.Add(block.features, nullptr, weighted ? weights.data() : nullptr, block.rows, &pool());
   });
+  const double weight = moments.weight;
+  Matrix& covariance = moments.gram;
   if (!(weight > 0)) Fail("all training rows weigh 0: there is nothing to learn from");
   // One row has no variance.
   const double divisor = layout().has_weights ? weight : std::max(weight - 1, 1.0);
   double trace = 0;
   for (int64_t i = 0; i < size; ++i) {
-    const double mean = sums[static_cast<size_t>(i)] / weight;
+    const double mean = moments.sums[static_cast<size_t>(i)] / weight;
     mean_->values<float>()[static_cast<size_t>(i)] =
-        static_cast<float>(origin[static_cast<size_t>(i)] + mean);
+        static_cast<float>(moments.origin[static_cast<size_t>(i)] + mean);
     for (int64_t j = 0; j <= i; ++j) {
-      covariance.At(i, j) = (covariance.At(i, j) - mean * sums[static_cast<size_t>(j)]) / divisor;
+      covariance.At(i, j) =
+          (covariance.At(i, j) - mean * moments.sums[static_cast<size_t>(j)]) / divisor;
     }
     trace += covariance.At(i, i);
   }
-  const SymmetricEigen eigen = EigenOfSymmetric(std::move(covariance), &pool());
+  const SymmetricEigen eigen = EigenOfSymmetric(std::move(covariance), spec_.components, &pool());
   double kept = 0;
   for (int64_t c = 0; c < spec_.components; ++c) {
     const double variance = std::max(0.0, eigen.values[static_cast<size_t>(c)]);
@@ -106,43 +101,51 @@ ClassicLearner::StepResult PrincipalComponents::Train(int64_t) {
   StepResult result;
   result.loss = std::max(0.0, trace - kept) * divisor / (weight * static_cast<double>(size));
   result.examples = training()->rows();
+  Taken(false);
   return result;
 }
 
-void PrincipalComponents::InferRow(const float* features, float* output, float* code) const {
+void PrincipalComponents::Taken(bool) {
   const int64_t size = layout().features;
   const std::span<const float> mean = mean_->values<float>();
   const std::span<const float> components = components_->values<float>();
-  const std::span<const float> variances = variances_->values<float>();
-  std::vector<double> made(mean.begin(), mean.end());
+  origin_.assign(mean.begin(), mean.end());
+  Matrix lift(spec_.components, size), project(size, spec_.components);
   for (int64_t c = 0; c < spec_.components; ++c) {
-    const float* component = components.data() + c * size;
-    double along = 0;
     for (int64_t k = 0; k < size; ++k) {
-      along +=
-          (static_cast<double>(features[k]) - static_cast<double>(mean[static_cast<size_t>(k)])) *
-          static_cast<double>(component[k]);
+      const auto value = static_cast<double>(components[static_cast<size_t>(c * size + k)]);
+      lift.At(c, k) = project.At(k, c) = value;
     }
-    for (int64_t k = 0; k < size; ++k) {
-      made[static_cast<size_t>(k)] += along * static_cast<double>(component[k]);
-    }
-    if (code == nullptr) continue;
-    const auto variance = static_cast<double>(variances[static_cast<size_t>(c)]);
-    const bool varies = variance > kNothing * static_cast<double>(variances[0]);
-    if (spec_.whiten) along = varies ? along / std::sqrt(variance) : 0;
-    code[c] = static_cast<float>(along);
   }
-  for (int64_t k = 0; k < size; ++k) output[k] = static_cast<float>(made[static_cast<size_t>(k)]);
+  lift_.emplace(lift);
+  project_.emplace(project);
+}
+
+void PrincipalComponents::InferRows(const float* features, int64_t rows, float* outputs,
+                                    float* codes) const {
+  const int64_t size = layout().features;
+  const std::span<const float> variances = variances_->values<float>();
+  Matrix along(rows, spec_.components), made(rows, size);
+  project_->Add(features, origin_.data(), rows, along.values.data());
+  for (int64_t row = 0; row < rows; ++row) std::copy_n(origin_.data(), size, made.Row(row));
+  lift_->Add(along.values.data(), nullptr, rows, made.values.data());
+  std::copy(made.values.begin(), made.values.end(), outputs);
+  for (int64_t i = 0; codes != nullptr && i < rows * spec_.components; ++i) {
+    const double code = along.values[static_cast<size_t>(i)];
+    const auto variance = static_cast<double>(variances[static_cast<size_t>(i % spec_.components)]);
+    const bool varies = variance > kNothing * static_cast<double>(variances[0]);
+    codes[i] = static_cast<float>(!spec_.whiten ? code : varies ? code / std::sqrt(variance) : 0);
+  }
 }
 
 void PrincipalComponents::Infer(const RowBlock& block, const Inference& out) {
-  constexpr int64_t kTile = 16;
+  constexpr int64_t kTile = 64;
   const int64_t size = layout().features;
   pool().ParallelFor((block.rows + kTile - 1) / kTile, [&](int64_t tile) {
-    for (int64_t row = tile * kTile; row < std::min(block.rows, (tile + 1) * kTile); ++row) {
-      InferRow(block.features + row * size, out.outputs + row * size,
-               out.codes != nullptr ? out.codes + row * spec_.components : nullptr);
-    }
+    const int64_t row = tile * kTile;
+    InferRows(block.features + row * size, std::min(kTile, block.rows - row),
+              out.outputs + row * size,
+              out.codes != nullptr ? out.codes + row * spec_.components : nullptr);
   });
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 
 #include "engine/core/error.h"
 #include "engine/core/math.h"
@@ -34,12 +35,17 @@ class RadialBasis : public ReadoutLearner {
   void Taken(bool weights_only) override;
   int64_t WorkingBytes() const override {
     return ReadoutLearner::WorkingBytes() + 24 * spec_.centres * layout().features +
-           24 * (training() != nullptr ? training()->rows() : 0);
+           LloydBytes(training() != nullptr ? training()->rows() : 0, spec_.centres,
+                      layout().features);
   }
 
  private:
   static Definition Define(const RadialBasisSpec& spec, const LearnerData& data);
   double MeanGap() const;
+  const ClusterRows& Rows() {
+    if (rows_ == nullptr) rows_ = std::make_unique<ClusterRows>(*training(), &pool());
+    return *rows_;
+  }
 
   const RadialBasisSpec spec_;
   Tensor* stored_;
@@ -47,6 +53,7 @@ class RadialBasis : public ReadoutLearner {
   Tensor* current_;  // centres in double
   Tensor* state_;
   Matrix centres_;  // stored_
+  std::unique_ptr<ClusterRows> rows_;
 };
 
 ClassicLearner::Definition RadialBasis::Define(const RadialBasisSpec& spec,
@@ -106,12 +113,12 @@ ClassicLearner::StepResult RadialBasis::Train(int64_t step) {
   Matrix centres(spec_.centres, layout().features);
   if (state[kPass] == 0) {
     RowReader(*training(), &pool()).ForEach([&](const RowBlock& block) { CheckWeights(block); });
-    state[kThreshold] = kTolerance * MeanVariance(*training(), &pool());
-    centres = DrawCentres(*training(), spec_.centres, spec_.seed, 0, &pool());
+    state[kThreshold] = kTolerance * MeanVariance(Rows());
+    centres = DrawCentres(Rows(), spec_.centres, spec_.seed, 0, &pool());
   } else {
     centres.values.assign(current.begin(), current.end());
   }
-  const LloydPass pass = DoLloydPass(*training(), centres, &pool());
+  const LloydPass pass = DoLloydPass(Rows(), centres, &pool());
   const std::span<float> stored = stored_->values<float>();
   for (size_t i = 0; i < current.size(); ++i) {
     current[i] = pass.centres.values[i];

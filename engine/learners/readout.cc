@@ -64,9 +64,10 @@ ReadoutLearner::ReadoutLearner(Definition definition, const LearnerData& data, i
 }
 
 void ReadoutLearner::Taken(bool) {
-  now_.coefficients = Matrix(made_, outputs_);
-  now_.coefficients.values = Join(*readout_, *readout_rest_);
-  now_.intercepts = Join(*intercepts_, *intercepts_rest_);
+  Matrix coefficients(made_, outputs_);
+  coefficients.values = Join(*readout_, *readout_rest_);
+  now_.emplace(coefficients);
+  constants_ = Join(*intercepts_, *intercepts_rest_);
 }
 
 void ReadoutLearner::ReadTargets(const RowBlock& block, std::vector<double>* targets) const {
@@ -82,7 +83,7 @@ void ReadoutLearner::ReadTargets(const RowBlock& block, std::vector<double>* tar
 }
 
 ClassicLearner::StepResult ReadoutLearner::Train(int64_t) {
-  RidgeSystem system(made_, outputs_, &pool());
+  Moments moments(made_, outputs_);
   std::vector<float> features(static_cast<size_t>(kRows * made_));
   std::vector<double> targets, weights;
   StepResult result;
@@ -97,14 +98,15 @@ ClassicLearner::StepResult ReadoutLearner::Train(int64_t) {
         weights[static_cast<size_t>(row)] = block.Weight(row);
         result.weight += block.Weight(row);
       }
-      system.Add(features.data(), targets.data(), weights.data(), block.rows);
+      moments.Add(features.data(), targets.data(),
+                  block.weights != nullptr ? weights.data() : nullptr, block.rows, &pool());
     });
   });
-  const RidgeSystem::Solution solution = system.Solve(penalty_);
-  Split(solution.coefficients.values, readout_, readout_rest_);
-  Split(solution.intercepts, intercepts_, intercepts_rest_);
+  const RidgeFit fit = FitRidge(std::move(moments), penalty_, &pool());
+  Split(fit.coefficients.values, readout_, readout_rest_);
+  Split(fit.intercepts, intercepts_, intercepts_rest_);
   ReadoutLearner::Taken(false);
-  result.loss = solution.loss;
+  result.loss = fit.loss;
   result.examples = training()->rows();
   return result;
 }
@@ -113,7 +115,15 @@ void ReadoutLearner::Infer(const RowBlock& all, const Inference& out) {
   std::vector<float> features(static_cast<size_t>(kRows * made_));
   ForParts(all, layout(), [&](const RowBlock& block, int64_t first) {
     MakeFeatures(block, features.data());
-    now_.Apply(features.data(), block.rows, out.outputs + first * outputs_, &pool());
+    constexpr int64_t kTile = 32;
+    pool().ParallelFor((block.rows + kTile - 1) / kTile, [&](int64_t tile) {
+      const int64_t row = tile * kTile;
+      const int64_t rows = std::min(kTile, block.rows - row);
+      Matrix said(rows, outputs_);
+      for (int64_t i = 0; i < rows; ++i) std::copy_n(constants_.data(), outputs_, said.Row(i));
+      now_->Add(features.data() + row * made_, nullptr, rows, said.values.data());
+      std::copy(said.values.begin(), said.values.end(), out.outputs + (first + row) * outputs_);
+    });
   });
   if (layout().classes == 0 || out.probabilities == nullptr) return;
   for (int64_t row = 0; row < all.rows; ++row) {
@@ -133,7 +143,8 @@ void ReadoutLearner::Infer(const RowBlock& all, const Inference& out) {
 int64_t ReadoutLearner::WorkingBytes() const {
   const int64_t block = kRows * made_ * 4 + 8 * made_ * outputs_;
   if (training() == nullptr) return block;
-  return block + RidgeSystem::BytesOf(made_, outputs_) + kRows * (8 * made_ + 8 * outputs_);
+  // What the Cholesky factor takes in packed form, beside the sums.
+  return block + Moments::BytesOf(made_, outputs_) + 8 * made_ * made_ + kRows * 8 * outputs_;
 }
 
 }  // namespace beamline::engine

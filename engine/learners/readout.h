@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "engine/learners/classic_learner.h"
@@ -43,7 +44,9 @@ class ReadoutLearner : public ClassicLearner {
   Tensor* readout_rest_;
   Tensor* intercepts_;
   Tensor* intercepts_rest_;
-  Readout now_;
+  // As predictions take them.
+  std::vector<double> constants_;
+  std::optional<Multiplier> now_;
 };
 
 }  // namespace beamline::engine

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <vector>
 
 #include "engine/core/error.h"
 #include "engine/core/philox.h"
 #include "engine/learners/classic_learner.h"
+#include "engine/learners/epoch_rows.h"
 #include "engine/learners/products.h"
 #include "engine/learners/sampling.h"
 
@@ -48,9 +50,7 @@ class RestrictedBoltzmann : public ClassicLearner {
   Tensor* visible_velocity_ = nullptr;
   Tensor* hidden_velocity_ = nullptr;
   Tensor* chains_ = nullptr;  // probabilities of hidden units
-  std::unique_ptr<RowReader> reader_;
-  std::vector<int64_t> order_;
-  int64_t ordered_epoch_ = -1;
+  std::optional<EpochRows> rows_;
   // Of a step: the two phases, and what they change.
   std::vector<float> hidden_probabilities_, visible_, sampled_;
   std::vector<float> positive_, negative_, positive_scales_, negative_scales_;
@@ -75,7 +75,7 @@ ClassicLearner::Definition RestrictedBoltzmann::Define(const RestrictedBoltzmann
              ' ', spec.momentum, ' ', spec.weight_decay, ' ', spec.seed);
   definition.threads = spec.threads;
   const int64_t rows = data.training != nullptr ? data.training->rows() : 1;
-  definition.steps_per_epoch = (rows + spec.batch_size - 1) / spec.batch_size;
+  definition.steps_per_epoch = EpochRows::StepsOf(rows, spec.batch_size);
   definition.total_steps = definition.steps_per_epoch * spec.epochs;
   definition.outputs = data.layout.features;
   definition.codes = spec.hidden;
@@ -103,8 +103,7 @@ RestrictedBoltzmann::RestrictedBoltzmann(const RestrictedBoltzmannSpec& spec,
     const int64_t chains = std::min(spec.batch_size, training()->rows());
     chains_ = &AddState("chains", {chains, hidden_}, DType::kFloat32);
   }
-  reader_ = std::make_unique<RowReader>(*training(), &pool());
-  order_.resize(static_cast<size_t>(training()->rows()));
+  rows_.emplace(*training(), spec.seed, kShuffleStream, spec.batch_size, &pool());
 }
 
 void RestrictedBoltzmann::Hide(const float* visible, int64_t rows, float* hidden) {
@@ -234,17 +233,8 @@ void MoveBias(const RestrictedBoltzmannSpec& spec, const std::vector<double>& gr
 }
 
 ClassicLearner::StepResult RestrictedBoltzmann::Train(int64_t step) {
-  const int64_t rows = training()->rows();
   const int64_t features = layout().features;
-  const int64_t steps = (rows + spec_.batch_size - 1) / spec_.batch_size;
-  const int64_t epoch = step / steps;
-  if (ordered_epoch_ != epoch) {
-    Philox(spec_.seed, kShuffleStream | static_cast<uint64_t>(epoch)).Permute(order_);
-    ordered_epoch_ = epoch;
-  }
-  const int64_t first = step % steps * spec_.batch_size;
-  const RowBlock block = reader_->Read(
-      {order_.data() + first, static_cast<size_t>(std::min(spec_.batch_size, rows - first))});
+  const RowBlock block = rows_->Read(step);
   CheckRows(block);
   StepResult result;
   result.weight = 0;

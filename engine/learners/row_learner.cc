@@ -14,6 +14,8 @@ namespace {
 // Rows of one tile of a prediction, and of one part of an evaluation.
 constexpr int64_t kTileRows = 64;
 constexpr int64_t kEvaluatedRows = 8192;
+// Rows that one thread gathers at once.
+constexpr int64_t kGatheredRows = 512;
 
 // FNV-1a, 64 bits.
 uint64_t Hash(std::string_view text) {
@@ -35,28 +37,16 @@ struct LossSum {
 };
 
 void AddLosses(const RowMatrix& rows, std::span<const float> said, int64_t outputs, LossSum* sum) {
-  // Below the least probability that a float can hold.
-  constexpr double kLeast = 1e-45;
   for (int64_t i = 0; i < rows.rows; ++i) {
-    const float* row = said.data() + i * outputs;
-    double loss = 0;
-    if (!rows.labels.empty()) {
-      loss = -std::log(
-          std::max(static_cast<double>(row[rows.labels[static_cast<size_t>(i)]]), kLeast));
-    } else {
-      for (int64_t k = 0; k < outputs; ++k) {
-        const double error = static_cast<double>(row[k]) -
-                             static_cast<double>(rows.y[static_cast<size_t>(i * outputs + k)]);
-        loss += error * error / static_cast<double>(outputs);
-      }
-    }
     const auto weight = static_cast<double>(rows.weights[static_cast<size_t>(i)]);
-    sum->loss += weight * loss;
+    sum->loss += weight * LossOf(rows, i, said.data() + i * outputs, outputs);
     sum->weight += std::abs(weight);
   }
 }
 
-RowMatrix Read(const BatchSource& source, std::span<const int64_t> rows, bool features) {
+// By all threads of the pool.
+RowMatrix Read(const BatchSource& source, std::span<const int64_t> rows, bool features,
+               ThreadPool* pool) {
   const BatchLayout& layout = source.layout();
   RowMatrix out;
   out.rows = static_cast<int64_t>(rows.size());
@@ -66,18 +56,41 @@ RowMatrix Read(const BatchSource& source, std::span<const int64_t> rows, bool fe
   if (layout.classes > 0) out.labels.resize(rows.size());
   out.y.resize(rows.size() * static_cast<size_t>(layout.targets));
   out.weights.assign(rows.size(), 1.0F);
-  source.Gather(rows, {.features = features ? out.x.data() : nullptr,
-                       .targets = layout.targets > 0 ? out.y.data() : nullptr,
-                       .labels = layout.classes > 0 ? out.labels.data() : nullptr,
-                       .weights = layout.has_weights ? out.weights.data() : nullptr});
+  const auto count = static_cast<int64_t>(rows.size());
+  pool->ParallelFor((count + kGatheredRows - 1) / kGatheredRows, [&](int64_t tile) {
+    const int64_t first = tile * kGatheredRows;
+    const auto own = rows.subspan(static_cast<size_t>(first),
+                                  static_cast<size_t>(std::min(kGatheredRows, count - first)));
+    source.Gather(own,
+                  {.features = features ? out.x.data() + first * layout.features : nullptr,
+                   .targets = layout.targets > 0 ? out.y.data() + first * layout.targets : nullptr,
+                   .labels = layout.classes > 0 ? out.labels.data() + first : nullptr,
+                   .weights = layout.has_weights ? out.weights.data() + first : nullptr});
+  });
   for (const float weight : out.weights) out.weight_sum += static_cast<double>(weight);
   return out;
 }
 
 }  // namespace
 
-RowMatrix ReadRows(const BatchSource& source) {
-  return Read(source, RowNumbers(0, source.rows()), true);
+double LossOf(const RowMatrix& rows, int64_t row, const float* said, int64_t outputs) {
+  // Below the least probability that a float can hold.
+  constexpr double kLeast = 1e-45;
+  if (!rows.labels.empty()) {
+    const auto right = static_cast<double>(said[rows.labels[static_cast<size_t>(row)]]);
+    return -std::log(std::max(right, kLeast));
+  }
+  double loss = 0;
+  for (int64_t k = 0; k < outputs; ++k) {
+    const double error = static_cast<double>(said[k]) -
+                         static_cast<double>(rows.y[static_cast<size_t>(row * outputs + k)]);
+    loss += error * error / static_cast<double>(outputs);
+  }
+  return loss;
+}
+
+RowMatrix ReadRows(const BatchSource& source, ThreadPool* pool) {
+  return Read(source, RowNumbers(0, source.rows()), true, pool);
 }
 
 RowLearner::RowLearner(const LearnerData& data, int threads, std::string definition)
@@ -143,7 +156,8 @@ Evaluation RowLearner::Evaluate(const BatchSource& source) {
   for (int64_t first = 0; first < source.rows(); first += kEvaluatedRows) {
     const auto rows = RowNumbers(first, std::min(kEvaluatedRows, source.rows() - first));
     const Predictions said = Predict(source, rows);
-    AddLosses(Read(source, rows, false), said.probabilities.values<float>(), outputs(), &sum);
+    AddLosses(Read(source, rows, false, &pool_), said.probabilities.values<float>(), outputs(),
+              &sum);
   }
   Evaluation evaluation;
   evaluation.rows = source.rows();

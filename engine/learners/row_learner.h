@@ -24,7 +24,9 @@ struct RowMatrix {
   std::vector<float> weights;  // 1 where the source has none
   double weight_sum = 0;
 };
-RowMatrix ReadRows(const BatchSource& source);
+RowMatrix ReadRows(const BatchSource& source, ThreadPool* pool);
+// Of what is said of a row, [outputs]: -log p of the right class, or the mean squared error.
+double LossOf(const RowMatrix& rows, int64_t row, const float* said, int64_t outputs);
 
 // Predicts classes (layout.classes) or numbers (layout.targets) from features. What is written here
 // is layout, blocks of rows, losses and checkpoints; the rest is a subclass's. Losses are those of

@@ -1,5 +1,7 @@
 #include "engine/learners/k_means.h"
 
+#include "engine/learners/cluster.h"
+
 #include "pipeline/learners/kinds.h"
 
 namespace beamline::pipeline {
@@ -19,7 +21,7 @@ void CompleteFields(const LearnerFacts& /*facts*/, v1::KMeansLearner* fields) {
 
 double BytesOf(const v1::KMeansLearner& fields, const LearnerFacts& facts) {
   return 36.0 * fields.clusters() * static_cast<double>(facts.features) +
-         32.0 * static_cast<double>(facts.rows);
+         static_cast<double>(engine::LloydBytes(facts.rows, fields.clusters(), facts.features));
 }
 
 std::unique_ptr<engine::Learner> Make(const v1::KMeansLearner& fields,

@@ -1,6 +1,7 @@
 #include "engine/learners/kohonen_map.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "pipeline/learners/kinds.h"
 
@@ -12,6 +13,13 @@ void CheckFields(const v1::KohonenLearner& fields, LearnerCheck& check) {
   check.Range("epochs", fields.epochs(), 1, 100'000);
   check.Range("first_radius", fields.first_radius(), 1e-3, 1e6);
   check.Range("last_radius", fields.last_radius(), 1e-3, 1e6);
+  check.Range("first_learning_rate", fields.first_learning_rate(), 1e-9, 1);
+  check.Range("last_learning_rate", fields.last_learning_rate(), 1e-9, 1);
+  if (fields.rule() == v1::KohonenLearner::RULE_ONLINE) return;
+  for (const auto& [name, rate] : {std::pair("first_learning_rate", fields.first_learning_rate()),
+                                   std::pair("last_learning_rate", fields.last_learning_rate())}) {
+    if (rate != 0) check.Add(name, "is of the online rule: set rule to online, or remove it");
+  }
 }
 
 void CompleteFields(const LearnerFacts& /*facts*/, v1::KohonenLearner* fields) {
@@ -22,10 +30,18 @@ void CompleteFields(const LearnerFacts& /*facts*/, v1::KohonenLearner* fields) {
     fields->set_first_radius(std::max(fields->rows(), fields->columns()) / 2.0);
   }
   if (fields->last_radius() == 0) fields->set_last_radius(0.5);
+  if (fields->rule() == v1::KohonenLearner::RULE_UNSPECIFIED) {
+    fields->set_rule(v1::KohonenLearner::RULE_BATCH);
+  }
+  if (fields->rule() != v1::KohonenLearner::RULE_ONLINE) return;
+  if (fields->first_learning_rate() == 0) fields->set_first_learning_rate(0.5);
+  if (fields->last_learning_rate() == 0) fields->set_last_learning_rate(0.01);
 }
 
 double BytesOf(const v1::KohonenLearner& fields, const LearnerFacts& facts) {
-  return 28.0 * fields.rows() * fields.columns() * static_cast<double>(facts.features + 1);
+  const double order =
+      fields.rule() == v1::KohonenLearner::RULE_ONLINE ? 8.0 * static_cast<double>(facts.rows) : 0;
+  return order + 28.0 * fields.rows() * fields.columns() * static_cast<double>(facts.features + 1);
 }
 
 std::unique_ptr<engine::Learner> Make(const v1::KohonenLearner& fields,
@@ -36,6 +52,11 @@ std::unique_ptr<engine::Learner> Make(const v1::KohonenLearner& fields,
   spec.epochs = fields.epochs();
   spec.first_radius = fields.first_radius();
   spec.last_radius = fields.last_radius();
+  spec.online = fields.rule() == v1::KohonenLearner::RULE_ONLINE;
+  if (spec.online) {
+    spec.first_learning_rate = fields.first_learning_rate();
+    spec.last_learning_rate = fields.last_learning_rate();
+  }
   spec.seed = setting.seed;
   spec.threads = setting.threads;
   return engine::MakeKohonenMap(spec, setting.data);

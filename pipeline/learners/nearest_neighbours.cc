@@ -20,9 +20,8 @@ void CompleteFields(const LearnerFacts& /*facts*/, v1::NearestNeighboursLearner*
   }
 }
 
-// The rows twice: as they are, and packed.
 double BytesOf(const v1::NearestNeighboursLearner& /*fields*/, const LearnerFacts& facts) {
-  return 8 * static_cast<double>(facts.features) * static_cast<double>(facts.rows);
+  return (4 * static_cast<double>(facts.features) + 40) * static_cast<double>(facts.rows);
 }
 
 std::unique_ptr<engine::Learner> Make(const v1::NearestNeighboursLearner& fields,

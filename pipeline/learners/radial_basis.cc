@@ -1,5 +1,7 @@
 #include "engine/learners/radial_basis.h"
 
+#include "engine/learners/cluster.h"
+
 #include "pipeline/learners/kinds.h"
 
 namespace beamline::pipeline {
@@ -17,7 +19,8 @@ void CompleteFields(const LearnerFacts& /*facts*/, v1::RadialBasisLearner* field
 
 double BytesOf(const v1::RadialBasisLearner& fields, const LearnerFacts& facts) {
   const double centres = fields.centres();
-  return 8 * centres * centres + 36 * centres * static_cast<double>(facts.features);
+  return 16 * centres * centres + 36 * centres * static_cast<double>(facts.features) +
+         static_cast<double>(engine::LloydBytes(facts.rows, fields.centres(), facts.features));
 }
 
 std::unique_ptr<engine::Learner> Make(const v1::RadialBasisLearner& fields,

@@ -26,7 +26,8 @@ void CompleteFields(const LearnerFacts& facts, Fields* fields) {
 // Rows as they are, and as the library's nodes; its cache.
 double BytesOf(const Fields& /*fields*/, const LearnerFacts& facts) {
   return 20 * static_cast<double>(facts.features) * static_cast<double>(facts.rows) +
-         engine::kKernelCacheMebibytes * 1048576.0;
+         engine::kKernelCacheMebibytes * 1048576.0 +
+         static_cast<double>(engine::PrecomputedBytes(facts.rows));
 }
 
 std::unique_ptr<engine::Learner> Make(const Fields& fields, const LearnerSetting& setting) {

@@ -73,6 +73,8 @@ constexpr Line kLines[] = {
     {"k_means: {clusters: 3}", kPlaces, "mse", -0.5},
     {"principal_components: {components: 2}", kPlaces, "mse", -1e-9},
     {"kohonen_map: {rows: 3, columns: 3, epochs: 6}", kPlaces, "mse", -0.5},
+    {"kohonen_map: {rows: 3, columns: 3, epochs: 6, rule: online, last_learning_rate: 0.02}",
+     kPlaces, "mse", -0.5},
     {"markov_chain: {order: 2, smoothing: witten_bell}", kTokens, "accuracy", 0.99},
     {"hopfield: {rule: pseudo_inverse}",
      "objective: reconstruct, features: [x, y], limit: 2, split: {random: {validation: 0.2, test: "

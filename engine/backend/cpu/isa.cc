@@ -2,26 +2,19 @@
 
 namespace beamline::engine::cpu {
 
+#define BEAMLINE_DECLARE(isa)                           \
+  namespace isa {                                       \
+  const KernelTable& Table();                           \
+  Scratch ScratchOf(OpKind op, const KernelCall& call); \
+  const LearnerKernels& TableOfLearners();              \
+  }
+
 #if defined(BEAMLINE_CPU_X86)
-namespace avx512 {
-const KernelTable& Table();
-Scratch ScratchOf(OpKind op, const KernelCall& call);
-void SquaredDistances(const float* x, int64_t count, int64_t features, const float* block,
-                      double* squares);
-}  // namespace avx512
-namespace avx2 {
-const KernelTable& Table();
-Scratch ScratchOf(OpKind op, const KernelCall& call);
-void SquaredDistances(const float* x, int64_t count, int64_t features, const float* block,
-                      double* squares);
-}  // namespace avx2
+BEAMLINE_DECLARE(avx512)
+BEAMLINE_DECLARE(avx2)
 #endif
-namespace generic {
-const KernelTable& Table();
-Scratch ScratchOf(OpKind op, const KernelCall& call);
-void SquaredDistances(const float* x, int64_t count, int64_t features, const float* block,
-                      double* squares);
-}  // namespace generic
+BEAMLINE_DECLARE(generic)
+#undef BEAMLINE_DECLARE
 
 const std::vector<Isa>& Isas() {
   static const std::vector<Isa> kIsas = {
@@ -32,22 +25,22 @@ const std::vector<Isa>& Isas() {
               __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
               __builtin_cpu_supports("fma") != 0;
      },
-     avx512::Table, avx512::ScratchOf, avx512::SquaredDistances},
+     avx512::Table, avx512::ScratchOf, avx512::TableOfLearners()},
     {"avx2", "cpu/avx2",
      [] { return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0; },
-     avx2::Table, avx2::ScratchOf, avx2::SquaredDistances},
+     avx2::Table, avx2::ScratchOf, avx2::TableOfLearners()},
 #endif
     {"generic", "cpu/generic", [] { return true; }, generic::Table, generic::ScratchOf,
-     generic::SquaredDistances},
+     generic::TableOfLearners()},
   };
   return kIsas;
 }
 
-SquaredDistancesFn FindSquaredDistances() {
+const LearnerKernels& FindLearnerKernels() {
   for (const Isa& isa : Isas()) {
-    if (isa.Runs()) return isa.SquaredDistances;
+    if (isa.Runs()) return isa.learner_kernels;
   }
-  return generic::SquaredDistances;
+  return Isas().back().learner_kernels;
 }
 
 }  // namespace beamline::engine::cpu

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "engine/backend/backend.h"
-#include "engine/backend/cpu/distances.h"
+#include "engine/backend/cpu/learner_kernels.h"
 
 namespace beamline::engine::cpu {
 
@@ -16,13 +16,10 @@ struct Isa {
   bool (*Runs)();
   const KernelTable& (*Table)();
   Scratch (*ScratchOf)(OpKind op, const KernelCall& call);
-  SquaredDistancesFn SquaredDistances;
+  LearnerKernels learner_kernels;
 };
 
 // Widest first; the last runs everywhere.
 const std::vector<Isa>& Isas();
-
-// Of the widest that runs here.
-SquaredDistancesFn FindSquaredDistances();
 
 }  // namespace beamline::engine::cpu

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <memory>
 #include <utility>
 
 #include "engine/core/error.h"
+#include "engine/learners/libsvm/kernels.h"
 #include "engine/learners/libsvm/train.h"
+#include "engine/learners/linear_algebra.h"
 
 namespace beamline::engine {
 namespace {
@@ -20,6 +23,20 @@ struct Model {
   std::vector<float> x;             // [vectors, features]
   std::vector<float> coefficients;  // [decisions, vectors]
   std::vector<float> constants;     // [decisions]
+  // The vectors and coefficients, as they are multiplied with.
+  std::shared_ptr<const KernelRows> compared;
+  std::shared_ptr<const Multiplier> votes;
+
+  void Prepare() {
+    Matrix turned(vectors, decisions);
+    for (int64_t d = 0; d < decisions; ++d) {
+      for (int64_t v = 0; v < vectors; ++v) {
+        turned.At(v, d) = static_cast<double>(coefficients[static_cast<size_t>(d * vectors + v)]);
+      }
+    }
+    votes = std::make_shared<const Multiplier>(turned);
+    compared = std::make_shared<const KernelRows>(x.data(), vectors, features);
+  }
 };
 
 Model ModelOf(const std::vector<Decision>& decisions, const RowMatrix& rows, float gamma) {
@@ -46,6 +63,7 @@ Model ModelOf(const std::vector<Decision>& decisions, const RowMatrix& rows, flo
     }
     model.constants.push_back(static_cast<float>(decisions[d].constant));
   }
+  model.Prepare();
   return model;
 }
 
@@ -75,40 +93,19 @@ Model FromWeights(const std::vector<NamedTensor>& weights, int64_t features, int
       Floats(FindWeight(weights, "coefficients", DType::kFloat32, {decisions, model.vectors}));
   model.constants = Floats(FindWeight(weights, "constants", DType::kFloat32, {decisions}));
   model.gamma = FindWeight(weights, "gamma", DType::kFloat32, {1}).values<float>()[0];
+  model.Prepare();
   return model;
 }
 
-double Kernel(const SupportVectorSpec& spec, double gamma, const float* x, const float* y,
-              int64_t features) {
-  double sum = 0;
-  if (spec.kernel == SupportVectorKernel::kRadial) {
-    for (int64_t f = 0; f < features; ++f) {
-      const double difference = static_cast<double>(x[f]) - static_cast<double>(y[f]);
-      sum += difference * difference;
+// [rows, decisions], by the calling thread.
+Matrix Decide(const SupportVectorSpec& spec, const Model& model, const float* x, int64_t rows) {
+  const Matrix kernels = model.compared->KernelsOf(spec, static_cast<double>(model.gamma), x, rows);
+  Matrix decisions(rows, model.decisions);
+  model.votes->Add(kernels.values.data(), nullptr, rows, decisions.values.data());
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t d = 0; d < model.decisions; ++d) {
+      decisions.At(row, d) -= static_cast<double>(model.constants[static_cast<size_t>(d)]);
     }
-    return std::exp(-gamma * sum);
-  }
-  for (int64_t f = 0; f < features; ++f)
-    sum += static_cast<double>(x[f]) * static_cast<double>(y[f]);
-  if (spec.kernel == SupportVectorKernel::kLinear) return sum;
-  sum = gamma * sum + spec.offset;
-  return spec.kernel == SupportVectorKernel::kSigmoid ? std::tanh(sum) : std::pow(sum, spec.degree);
-}
-
-std::vector<double> Decide(const SupportVectorSpec& spec, const Model& model, const float* row) {
-  std::vector<double> kernels(static_cast<size_t>(model.vectors));
-  for (size_t v = 0; v < kernels.size(); ++v) {
-    kernels[v] =
-        Kernel(spec, static_cast<double>(model.gamma),
-               model.x.data() + static_cast<int64_t>(v) * model.features, row, model.features);
-  }
-  std::vector<double> decisions(static_cast<size_t>(model.decisions));
-  for (size_t d = 0; d < decisions.size(); ++d) {
-    const float* coefficients = model.coefficients.data() + d * kernels.size();
-    for (size_t v = 0; v < kernels.size(); ++v) {
-      decisions[d] += static_cast<double>(coefficients[v]) * kernels[v];
-    }
-    decisions[d] -= static_cast<double>(model.constants[d]);
   }
   return decisions;
 }
@@ -139,6 +136,7 @@ class SupportVectorLearner : public RowLearner {
     model_.features = features();
     model_.decisions = total_steps();
     model_.constants.resize(static_cast<size_t>(model_.decisions));
+    model_.Prepare();
   }
 
   bool done() const override { return step() >= total_steps(); }
@@ -152,27 +150,33 @@ class SupportVectorLearner : public RowLearner {
   }
 
   int64_t PeakBytes() const override {
-    return training().rows() * features() * 20 + (int64_t{kKernelCacheMebibytes} << 20);
+    const int64_t rows = training().rows();
+    return rows * features() * 20 + (int64_t{kKernelCacheMebibytes} << 20) + PrecomputedBytes(rows);
   }
 
  protected:
   void Advance(StepReport* report) override {
     Prepare();
     const auto at = static_cast<size_t>(step());
-    decisions_.push_back(classes() > 0 ? TrainPair(spec_, static_cast<double>(gamma_), rows_,
-                                                   pairs_[at].first, pairs_[at].second)
-                                       : TrainNumbers(spec_, static_cast<double>(gamma_), rows_));
+    if (trainer_ == nullptr) {
+      trainer_ =
+          std::make_unique<VectorTrainer>(spec_, static_cast<double>(gamma_), rows_, &pool());
+    }
+    decisions_.push_back(classes() > 0 ? trainer_->TrainPair(pairs_[at].first, pairs_[at].second)
+                                       : trainer_->TrainNumbers());
     report->epoch = 0;
     report->epoch_end = step() + 1 == total_steps();
     report->has_loss = report->epoch_end;
     if (!report->epoch_end) return;
+    trainer_.reset();
     model_ = ModelOf(decisions_, rows_, gamma_);
     report->loss = Evaluate(training()).loss;
   }
 
   void PredictRows(const float* x, int64_t count, float* out) const override {
-    for (int64_t i = 0; i < count; ++i, x += features(), out += outputs()) {
-      const std::vector<double> decisions = Decide(spec_, model_, x);
+    const Matrix all = Decide(spec_, model_, x, count);
+    for (int64_t i = 0; i < count; ++i, out += outputs()) {
+      const double* decisions = all.Row(i);
       if (classes() == 0) {
         out[0] = static_cast<float>(decisions[0]);
       } else if (classes() == 2) {
@@ -219,7 +223,7 @@ class SupportVectorLearner : public RowLearner {
  private:
   void Prepare() {
     if (rows_.rows > 0) return;
-    rows_ = ReadRows(training());
+    rows_ = ReadRows(training(), &pool());
     const double variance = VarianceOf(rows_.x);
     // As a model has it.
     gamma_ = static_cast<float>(
@@ -228,9 +232,9 @@ class SupportVectorLearner : public RowLearner {
   }
 
   // Votes, and by how much they were won, as scikit-learn has them for one class against the rest.
-  void Vote(const std::vector<double>& decisions, float* out) const {
+  void Vote(const double* decisions, float* out) const {
     std::vector<double> votes(static_cast<size_t>(classes())), margins(votes.size());
-    for (size_t d = 0; d < decisions.size(); ++d) {
+    for (size_t d = 0; d < pairs_.size(); ++d) {
       const auto first = static_cast<size_t>(pairs_[d].first);
       const auto second = static_cast<size_t>(pairs_[d].second);
       votes[decisions[d] > 0 ? first : second] += 1;
@@ -249,6 +253,7 @@ class SupportVectorLearner : public RowLearner {
   std::vector<std::pair<int32_t, int32_t>> pairs_;
   RowMatrix rows_;
   float gamma_ = 0;
+  std::unique_ptr<VectorTrainer> trainer_;  // while there is something to train
   std::vector<Decision> decisions_;
   Model model_;
 };
@@ -264,8 +269,9 @@ std::vector<double> DecisionValues(const SupportVectorSpec& spec,
                                    const std::vector<NamedTensor>& weights,
                                    std::span<const float> row) {
   const int64_t decisions = FindWeight(weights, "constants", DType::kFloat32).NumElements();
-  return Decide(spec, FromWeights(weights, static_cast<int64_t>(row.size()), decisions),
-                row.data());
+  return Decide(spec, FromWeights(weights, static_cast<int64_t>(row.size()), decisions), row.data(),
+                1)
+      .values;
 }
 
 }  // namespace beamline::engine

@@ -12,6 +12,12 @@ namespace beamline::engine {
 
 // Of the library's kernel cache while it trains.
 inline constexpr int kKernelCacheMebibytes = 100;
+// Of so few rows all kernels are computed before the training, which takes so many bytes.
+inline constexpr int64_t kMostPrecomputed = 4096;
+inline int64_t PrecomputedBytes(int64_t rows) {
+  const int64_t most = rows < kMostPrecomputed ? rows : kMostPrecomputed;
+  return 16 * most * (most + 2);
+}
 
 enum class SupportVectorKernel { kRadial, kLinear, kPolynomial, kSigmoid };
 

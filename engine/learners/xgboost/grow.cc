@@ -8,6 +8,7 @@
 #include <iomanip>
 #include <limits>
 #include <map>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -25,6 +26,8 @@ void Check(int result) {
 class Booster {
  public:
   explicit Booster(DMatrixHandle data) { Check(XGBoosterCreate(&data, 1, &handle_)); }
+  // Owns it.
+  explicit Booster(BoosterHandle* handle) : handle_(*handle) {}
   ~Booster() { XGBoosterFree(handle_); }
   Booster(const Booster&) = delete;
   Booster& operator=(const Booster&) = delete;
@@ -112,7 +115,13 @@ Tree Parse(std::string_view text) {
 
 struct TreeGrower::Data {
   DMatrixHandle handle = nullptr;
-  ~Data() { XGDMatrixFree(handle); }
+  // Of the trees since the last restart.
+  std::unique_ptr<Booster> booster;
+  int trees = 0;
+  ~Data() {
+    booster.reset();
+    XGDMatrixFree(handle);
+  }
 };
 
 TreeGrower::TreeGrower(const RowMatrix& rows, GrowSettings settings, int threads)
@@ -124,10 +133,10 @@ TreeGrower::TreeGrower(const RowMatrix& rows, GrowSettings settings, int threads
 
 TreeGrower::~TreeGrower() = default;
 
-Tree TreeGrower::Grow(std::span<float> gradients, std::span<float> curvatures, uint32_t seed) {
-  Round(gradients);
-  Round(curvatures);
-  Booster booster(data_->handle);
+void TreeGrower::Restart(uint32_t seed) {
+  data_->trees = 0;
+  data_->booster = std::make_unique<Booster>(data_->handle);
+  Booster& booster = *data_->booster;
   booster.Set("verbosity", "0");
   booster.Set("booster", "gbtree");
   booster.Set("tree_method", "hist");
@@ -148,11 +157,20 @@ Tree TreeGrower::Grow(std::span<float> gradients, std::span<float> curvatures, u
   number("min_child_weight", settings_.min_child_weight);
   number("colsample_bytree", settings_.tree_feature_share);
   number("colsample_bynode", settings_.split_feature_share);
-  Check(XGBoosterBoostOneIter(booster.handle(), data_->handle, gradients.data(), curvatures.data(),
-                              static_cast<bst_ulong>(gradients.size())));
+}
+
+Tree TreeGrower::Grow(std::span<float> gradients, std::span<float> curvatures) {
+  Round(gradients);
+  Round(curvatures);
+  Check(XGBoosterBoostOneIter(data_->booster->handle(), data_->handle, gradients.data(),
+                              curvatures.data(), static_cast<bst_ulong>(gradients.size())));
+  BoosterHandle newest = nullptr;
+  Check(XGBoosterSlice(data_->booster->handle(), data_->trees, data_->trees + 1, 1, &newest));
+  ++data_->trees;
+  const Booster slice(&newest);
   bst_ulong count = 0;
   const char** texts = nullptr;
-  Check(XGBoosterDumpModelEx(booster.handle(), "", 1, "text", &count, &texts));
+  Check(XGBoosterDumpModelEx(slice.handle(), "", 1, "text", &count, &texts));
   if (count != 1) Fail("XGBoost made ", count, " trees in place of one");
   return Parse(texts[0]);
 }

@@ -40,9 +40,12 @@ class TreeGrower {
   TreeGrower(const TreeGrower&) = delete;
   TreeGrower& operator=(const TreeGrower&) = delete;
 
+  // Begins the library's draws of features anew; to be called before the first tree. Memory that
+  // the library keeps for one tree serves those after it, up to the next call.
+  void Restart(uint32_t seed);
   // The tree whose leaves lower the sum of gradient v + curvature v^2 / 2 over the rows. Rounds
   // both.
-  Tree Grow(std::span<float> gradients, std::span<float> curvatures, uint32_t seed);
+  Tree Grow(std::span<float> gradients, std::span<float> curvatures);
 
  private:
   struct Data;

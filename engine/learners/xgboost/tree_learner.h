@@ -54,22 +54,37 @@ class TreeLearner : public RowLearner {
   int64_t columns() const { return classes() > 2 ? classes() : 1; }
   int64_t rounds() const { return static_cast<int64_t>(roots_.size()) / columns(); }
   void Prepare();
-  void Follow(const BatchSource& source, Followed* followed);
-  // Adds what trees from `first` on say.
-  void AddTrees(size_t first, Followed* followed);
+  // As far as the first `rounds` say.
+  void Follow(const BatchSource& source, int64_t rounds, Followed* followed);
+  // Adds what trees from `first` up to `last` say.
+  void AddTrees(size_t first, size_t last, Followed* followed);
   void AddTree(const Tree& tree);
-  float Leaf(size_t tree, const float* x) const;
-  // Of a row: from the sums of `columns` trees' values to what is said.
-  void Finish(const float* sums, float* out) const;
-  void FindGradients(int64_t column, std::vector<float>* gradients,
-                     std::vector<float>* curvatures) const;
-  bool Drawn(int64_t row) const;
+  void MakeSteps();
+  void Restart(int64_t round);
+  // What the trees from `first` up to `last` say of rows, added to sums: [count, columns].
+  void AddLeaves(size_t first, size_t last, const float* x, int64_t count, float* sums) const;
+  // Of rows: from the sums of `columns` trees' values to what is said.
+  void Finish(const float* sums, int64_t count, float* out) const;
+  std::vector<Tree> GrowRound(int64_t round);
+  void FindGradients(int64_t round, int64_t column, std::vector<float>* gradients,
+                     std::vector<float>* curvatures);
+  bool Drawn(int64_t round, int64_t row) const;
+  double TrainingLoss();
   // Keeps the trees of the first `rounds`.
   void Cut(int64_t rounds);
   void Watch(StepReport* report);
 
   TreeSettings settings_;
+  // A node as predictions walk it.
+  struct Step {
+    int32_t feature;
+    float value;
+    int32_t left;
+    int32_t right;
+  };
+
   std::vector<TreeNode> nodes_;  // of all trees; children by their place here
+  std::vector<Step> steps_;      // the same
   std::vector<int64_t> roots_;
   std::unique_ptr<TreeGrower> grower_;
   Followed training_rows_;

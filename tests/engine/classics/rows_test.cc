@@ -90,22 +90,72 @@ TEST(NearestNeighbours, TakeTheFirstOfRowsThatAreEquallyNear) {
   }
 }
 
+// Rows of many features are screened in float. Far from 0, where floats tell little of distances,
+// all are compared in double; in both cases the neighbours are those of plain loops, ties included.
+TEST(NearestNeighbours, ScreeningChangesNothing) {
+  constexpr int64_t kRows = 1500, kFeatures = 48, kProbes = 70, kNeighbours = 9;
+  const Philox random(3, 4);
+  for (const float middle : {0.0F, 30.0F, 5000.0F}) {
+    MemoryBatch batch, probes;
+    batch.layout.features = probes.layout.features = kFeatures;
+    batch.layout.targets = probes.layout.targets = 1;
+    const auto add = [&](int64_t row, uint64_t stream, MemoryBatch* to) {
+      for (int64_t f = 0; f < kFeatures; ++f) {
+        // Every tenth row is the one before it again.
+        const int64_t same = row % 10 == 9 ? row - 1 : row;
+        const auto at = stream + static_cast<uint64_t>(same * kFeatures + f);
+        to->features.push_back(middle + std::round(8 * random.Normal(at)) / 8);
+      }
+      to->targets.push_back(static_cast<float>(row));
+      ++to->rows;
+    };
+    for (int64_t row = 0; row < kRows; ++row) add(row, 0, &batch);
+    for (int64_t row = 0; row < kProbes; ++row) add(row, 1 << 20, &probes);
+    std::vector<double> expected;
+    for (int64_t i = 0; i < kProbes; ++i) {
+      std::vector<std::pair<double, int64_t>> squares;
+      for (int64_t row = 0; row < kRows; ++row) {
+        double square = 0;
+        for (int64_t f = 0; f < kFeatures; ++f) {
+          const double difference =
+              static_cast<double>(probes.features[static_cast<size_t>(i * kFeatures + f)]) -
+              static_cast<double>(batch.features[static_cast<size_t>(row * kFeatures + f)]);
+          square += difference * difference;
+        }
+        squares.emplace_back(square, row);
+      }
+      std::sort(squares.begin(), squares.end());
+      double sum = 0;
+      for (int64_t k = 0; k < kNeighbours; ++k) {
+        sum += static_cast<double>(squares[static_cast<size_t>(k)].second);
+      }
+      expected.push_back(static_cast<float>(sum / kNeighbours));
+    }
+    const MemoryBatchSource rows(batch), asked(probes);
+    const auto learner = MakeNearestNeighbours({.neighbours = kNeighbours},
+                                               {.layout = rows.layout(), .training = &rows});
+    StepReport report;
+    learner->Step(&report);
+    EXPECT_EQ(Said(*learner, asked), expected) << middle;
+  }
+}
+
 TEST(NearestNeighbours, DistancesAreTheSameForEveryInstructionSet) {
   constexpr int64_t kCount = 7, kFeatures = 37;
   const Philox random(1, 2);
   std::vector<float> x, block;
   for (uint64_t i = 0; i < kCount * kFeatures; ++i) x.push_back(random.Normal(i));
-  for (uint64_t i = 0; i < cpu::kDistanceLanes * kFeatures; ++i) {
+  for (uint64_t i = 0; i < cpu::kLanes * kFeatures; ++i) {
     block.push_back(random.Normal(1000 + i));
   }
-  std::vector<double> expected(kCount * cpu::kDistanceLanes);
+  std::vector<double> expected(kCount * cpu::kLanes);
   for (size_t i = 0; i < expected.size(); ++i) {
     for (int64_t f = 0; f < kFeatures; ++f) {
-      const auto row = static_cast<int64_t>(i) / cpu::kDistanceLanes;
-      const auto lane = static_cast<int64_t>(i) % cpu::kDistanceLanes;
+      const auto row = static_cast<int64_t>(i) / cpu::kLanes;
+      const auto lane = static_cast<int64_t>(i) % cpu::kLanes;
       const double difference =
           static_cast<double>(x[static_cast<size_t>(row * kFeatures + f)]) -
-          static_cast<double>(block[static_cast<size_t>(f * cpu::kDistanceLanes + lane)]);
+          static_cast<double>(block[static_cast<size_t>(f * cpu::kLanes + lane)]);
       // Not fused with the sum.
       const volatile double square = difference * difference;
       expected[i] += square;
@@ -114,7 +164,7 @@ TEST(NearestNeighbours, DistancesAreTheSameForEveryInstructionSet) {
   for (const cpu::Isa& isa : cpu::Isas()) {
     if (!isa.Runs()) continue;
     std::vector<double> squares(expected.size());
-    isa.SquaredDistances(x.data(), kCount, kFeatures, block.data(), squares.data());
+    isa.learner_kernels.SquaredDistances(x.data(), kCount, kFeatures, block.data(), squares.data());
     EXPECT_EQ(squares, expected) << isa.name;
   }
 }

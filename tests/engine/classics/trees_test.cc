@@ -107,11 +107,16 @@ TEST(Trees, GrowTheSameForAnyThreads) {
   settings.min_child_weight = 0;
   settings.split_feature_share = 0.6;
   std::vector<float> g = gradients, h = curvatures;
-  const Tree expected = TreeGrower(rows, settings, 1).Grow(g, h, 7);
+  const auto grow = [&](int threads) {
+    TreeGrower grower(rows, settings, threads);
+    grower.Restart(7);
+    return grower.Grow(g, h);
+  };
+  const Tree expected = grow(1);
   EXPECT_GT(expected.size(), 50);
   for (const int threads : {2, 3, 4, 8}) {
     g = gradients, h = curvatures;
-    const Tree tree = TreeGrower(rows, settings, threads).Grow(g, h, 7);
+    const Tree tree = grow(threads);
     ASSERT_EQ(tree.size(), expected.size()) << threads;
     for (size_t i = 0; i < tree.size(); ++i) {
       EXPECT_EQ(tree[i].feature, expected[i].feature) << i;

@@ -71,6 +71,39 @@ def kohonen_map():
     arrays["kohonen_places"] = place[nearest()]
 
 
+def philox_order(seed, stream, count):
+    """Philox::Permute: Fisher and Yates by Philox4x32-10."""
+    order = list(range(count))
+    for i in range(count - 1, 0, -1):
+        c, (k0, k1) = [i & 0xFFFFFFFF, i >> 32, stream & 0xFFFFFFFF, stream >> 32], (seed, 0)
+        for _ in range(10):
+            p0, p1 = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+            c = [p1 >> 32 ^ c[1] ^ k0, p1 & 0xFFFFFFFF, p0 >> 32 ^ c[3] ^ k1, p0 & 0xFFFFFFFF]
+            k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+        j = ((c[1] << 32 | c[0]) * (i + 1)) >> 64
+        order[i], order[j] = order[j], order[i]
+    return order
+
+
+def kohonen_online():
+    x = rows(250, 3, 0.75)
+    height, width, epochs = 4, 6, 8
+    units = x[10 * np.arange(height * width)]
+    place = np.stack([np.arange(height * width) // width, np.arange(height * width) % width], 1)
+    apart = ((place[:, None] - place[None]) ** 2).sum(-1)
+    for weights, name in ((np.ones(250), "kohonen_online"), (np.arange(250) % 3, "kohonen_weighted")):
+        w = units.copy()
+        for epoch in range(epochs):
+            share = epoch / (epochs - 1)
+            radius, rate = 3 * (0.5 / 3) ** share, 0.4 * (0.02 / 0.4) ** share
+            for row in philox_order(5, 0x6B6F69 << 32 | epoch, 250):
+                nearest = ((x[row] - w) ** 2).sum(1).argmin()
+                h = np.exp(-apart[nearest] / (2 * radius**2)) * rate * weights[row] / weights.max()
+                w += h[:, None] * (x[row] - w)
+            w = w.astype(np.float32).astype(np.float64)
+        arrays[name] = w
+
+
 def target(x):
     return np.round((np.sin(x[:, 0]) + 0.5 * x[:, 1] + 3) * 1024) / 1024
 
@@ -141,6 +174,7 @@ read_outs()
 reservoirs()
 k_means()
 kohonen_map()
+kohonen_online()
 principal_components()
 with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "classic_reference.txt"), "w") as file:
     for name, array in arrays.items():

@@ -110,7 +110,7 @@ TEST(KMeansTest, DrawsFarRowsAndNoneWithoutWeight) {
   const MemoryBatchSource data(batch);
   ThreadPool pool(2);
   for (uint64_t seed = 0; seed < 20; ++seed) {
-    const Matrix centres = DrawCentres(data, 2, seed, 0, &pool);
+    const Matrix centres = DrawCentres(ClusterRows(data, &pool), 2, seed, 0, &pool);
     EXPECT_NEAR(std::abs(centres.At(0, 0) - centres.At(1, 0)), 1000, 2) << "seed " << seed;
     EXPECT_LT(std::max(centres.At(0, 0), centres.At(1, 0)), 1500) << "seed " << seed;
   }

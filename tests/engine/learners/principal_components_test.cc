@@ -4,8 +4,8 @@
 
 #include <cmath>
 
-#include "engine/core/linear_algebra.h"
 #include "engine/core/philox.h"
+#include "engine/learners/linear_algebra.h"
 #include "tests/engine/learners/classic.h"
 
 namespace beamline::engine {
@@ -26,7 +26,7 @@ TEST(LinearAlgebraTest, EigenvectorsAreOrthogonalAndMakeTheMatrix) {
     const Matrix x = Random(n / 2 + 1, n, static_cast<uint64_t>(n));
     Matrix a(n, n);
     AddGram(x.values.data(), nullptr, x.rows, &a, &pool);
-    const SymmetricEigen eigen = EigenOfSymmetric(a, &pool);
+    const SymmetricEigen eigen = EigenOfSymmetric(a, n, &pool);
     for (int64_t i = 0; i < n; ++i) {
       for (int64_t j = 0; j <= i; ++j) {
         double made = 0, dot = 0, gram = 0;

@@ -1,0 +1,99 @@
+// Loops of learners that are no networks, compiled once per instruction set as the kernels are.
+// The bits are the same for each set.
+#pragma once
+
+#include <cstdint>
+
+namespace beamline::engine::cpu {
+
+// Numbers that lie side by side in a panel: rows of a block, or columns of a matrix.
+inline constexpr int64_t kLanes = 16;
+
+// row += a x + b y; nothing if x is null.
+struct RankTwo {
+  double a = 0;
+  const double* x = nullptr;
+  double b = 0;
+  const double* y = nullptr;
+};
+
+// Of a row and the one behind it: low' = cosine low - sine high, high' = sine low + cosine high.
+struct Rotation {
+  int64_t row;
+  double cosine, sine;
+};
+inline constexpr int64_t kStrip = 32;  // columns that are rotated at once
+
+struct LearnerKernels {
+  // squares[i, lane] = sum over f of (x[i, f] - block[f, lane])^2, in double, in the order of f.
+  // x: [count, features]; block: [features, kLanes]; squares: [count, kLanes].
+  void (*SquaredDistances)(const float* x, int64_t count, int64_t features, const float* block,
+                           double* squares);
+  void (*SquaredDistancesOfDoubles)(const double* x, int64_t count, int64_t features,
+                                    const float* block, double* squares);
+  // squares[i, lane] = sum over f of weights[i, f] (x[i, f] - block[f, lane])^2, as above.
+  void (*WeightedSquares)(const double* x, const double* weights, int64_t count, int64_t features,
+                          const float* block, double* squares);
+  // products[i, lane] = sum over f of x[i, f] block[f, lane], one chain of fused multiply-adds.
+  void (*ProductsOfRows)(const float* x, int64_t count, int64_t features, const float* block,
+                         float* products);
+  // least[lane] = the least of squares[.., lane], and which[lane] the first i that has it; 0 and
+  // infinity where there are none. squares: [count, kLanes].
+  void (*Least)(const double* squares, int64_t count, double* least, double* which);
+  // c[i, j] += sum over r of a[r, i] b[r, j], one chain of fused multiply-adds in the order of r.
+  // a, b: [rows, kLanes]; c: [height, width] of at most kLanes each, whose rows stand `stride`
+  // apart.
+  void (*AddProducts)(const double* a, const double* b, int64_t rows, double* c, int64_t stride,
+                      int64_t height, int64_t width);
+  // Updates a row, and gives its product with u, a sum of fixed shape. All: [size].
+  double (*UpdateAndDot)(const RankTwo& update, const double* u, int64_t size, double* row);
+  // Rotations, in order, of the first kStrip columns of rows that stand `stride` apart.
+  void (*Rotate)(const Rotation* rotations, int64_t count, double* rows, int64_t stride);
+  // sums[unit, lane] += sum over k of weights[unit, k] x[sources[unit, k], lane], in the order of k
+  // and not fused. weights, sources: [units, fan_in]; x, sums: [.., kLanes].
+  void (*AddHeard)(const float* weights, const int64_t* sources, int64_t units, int64_t fan_in,
+                   const float* x, float* sums);
+  // sums[lane] += sum over k of weights[k] x[k, lane], in the order of k and not fused.
+  void (*AddScaledLanes)(const float* weights, int64_t count, const double* x, double* sums);
+  void (*Sigmoids)(const double* x, int64_t size, float* y);
+  // x = e^(scale x), within 2 ulp; scale x above -708 and below 709, or at these.
+  void (*Exps)(double scale, int64_t size, double* x);
+  // x = (1 - leak) x + leak tanh(sums)
+  void (*Leak)(const float* sums, float leak, int64_t size, float* x);
+  // v = kept v + sums; where it reaches 1, a spike, and v = 0; trace = traced trace + (1 - traced)
+  // spike.
+  void (*Fire)(const float* sums, float kept, float traced, int64_t size, float* v, float* spikes,
+               float* trace);
+};
+
+// Of the widest instruction set that runs here.
+const LearnerKernels& FindLearnerKernels();
+
+#ifdef BEAMLINE_ISA
+namespace BEAMLINE_ISA {
+void SquaredDistances(const float* x, int64_t count, int64_t features, const float* block,
+                      double* squares);
+void SquaredDistancesOfDoubles(const double* x, int64_t count, int64_t features, const float* block,
+                               double* squares);
+void WeightedSquares(const double* x, const double* weights, int64_t count, int64_t features,
+                     const float* block, double* squares);
+void ProductsOfRows(const float* x, int64_t count, int64_t features, const float* block,
+                    float* products);
+void Least(const double* squares, int64_t count, double* least, double* which);
+void AddProducts(const double* a, const double* b, int64_t rows, double* c, int64_t stride,
+                 int64_t height, int64_t width);
+double UpdateAndDot(const RankTwo& update, const double* u, int64_t size, double* row);
+void Rotate(const Rotation* rotations, int64_t count, double* rows, int64_t stride);
+void AddHeard(const float* weights, const int64_t* sources, int64_t units, int64_t fan_in,
+              const float* x, float* sums);
+void AddScaledLanes(const float* weights, int64_t count, const double* x, double* sums);
+void Sigmoids(const double* x, int64_t size, float* y);
+void Exps(double scale, int64_t size, double* x);
+void Leak(const float* sums, float leak, int64_t size, float* x);
+void Fire(const float* sums, float kept, float traced, int64_t size, float* v, float* spikes,
+          float* trace);
+const LearnerKernels& TableOfLearners();
+}  // namespace BEAMLINE_ISA
+#endif
+
+}  // namespace beamline::engine::cpu

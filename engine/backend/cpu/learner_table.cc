@@ -1,0 +1,23 @@
+#include "engine/backend/cpu/learner_kernels.h"
+
+namespace beamline::engine::cpu::BEAMLINE_ISA {
+
+const LearnerKernels& TableOfLearners() {
+  static constexpr LearnerKernels kTable = {SquaredDistances,
+                                            SquaredDistancesOfDoubles,
+                                            WeightedSquares,
+                                            ProductsOfRows,
+                                            Least,
+                                            AddProducts,
+                                            UpdateAndDot,
+                                            Rotate,
+                                            AddHeard,
+                                            AddScaledLanes,
+                                            Sigmoids,
+                                            Exps,
+                                            Leak,
+                                            Fire};
+  return kTable;
+}
+
+}  // namespace beamline::engine::cpu::BEAMLINE_ISA

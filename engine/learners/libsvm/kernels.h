@@ -1,0 +1,28 @@
+// How alike rows are, many at a time.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/learners/libsvm/support_vectors.h"
+#include "engine/learners/linear_algebra.h"
+
+namespace beamline::engine {
+
+// Rows that others are compared with: [count, features].
+class KernelRows {
+ public:
+  KernelRows(const float* rows, int64_t count, int64_t features);
+
+  // k(x_i, y_j) of y, these rows: [rows, count], by the calling thread, in double; distances by way
+  // of products, as LIBSVM has them. x: [rows, features]. The same bits however rows are cut, and
+  // for every instruction set.
+  Matrix KernelsOf(const SupportVectorSpec& spec, double gamma, const float* x, int64_t rows) const;
+
+ private:
+  int64_t features_;
+  std::vector<double> squares_;  // y y
+  Multiplier turned_;
+};
+
+}  // namespace beamline::engine
