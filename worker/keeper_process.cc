@@ -33,6 +33,9 @@ constexpr int kDrainMillis = 1'000;
 constexpr int kNotStarted = 127;
 
 std::vector<char*> Pointers(std::vector<std::string>& strings) {
+// How long stopping all processes may take, and how often it is looked at. Unit: milliseconds.
+constexpr int kStopMillis = 1'000;
+constexpr int kStopPauseMillis = 2;
   std::vector<char*> pointers;
   for (std::string& text : strings) pointers.push_back(text.data());
   pointers.push_back(nullptr);
@@ -174,13 +177,12 @@ class Keeper {
         return;
       case ProgramSignal::kKill:
         return SignalAll(SIGKILL);
-      case ProgramSignal::kHold:
-        return SignalAll(SIGSTOP);
       case ProgramSignal::kGoOn:
         return SignalAll(SIGCONT);
     }
   }
 
+    if (command == kHoldProgram) return Hold();
   void SignalAll(int signal) const {
     // It may not have its group yet.
     if (kill(-program_, signal) != 0) kill(program_, signal);
@@ -200,6 +202,19 @@ class Keeper {
     unconfined_ = UniqueFd(unconfined_ends[0]);
     const UniqueFd unconfined_write_end(unconfined_ends[1]);
     splitter_ = LineSplitter();
+  // Says so when nothing of it runs any more, or that this took too long.
+  void Hold() {
+    if (program_ > 0) SignalAll(SIGSTOP);
+    bool held = program_ <= 0 || AllStoppedBelow(self_);
+    for (int waited = 0; !held && waited < kStopMillis; waited += kStopPauseMillis) {
+      poll(nullptr, 0, kStopPauseMillis);
+      held = AllStoppedBelow(self_);
+    }
+    const EndHeader header{.wait_status = held ? 1 : 0, .cause = kHeldReply, .words_bytes = 0};
+    const std::string_view bytes(reinterpret_cast<const char*>(&header), sizeof header);
+    if (!WriteFully(control_.get(), bytes).ok()) End();
+  }
+
     last_words_ = LastLines();
     cause_ = ProgramEnd::kItself;
     program_ = fork();

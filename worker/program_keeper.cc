@@ -167,3 +167,22 @@ absl::StatusOr<std::optional<ProgramEnd>> ProgramKeeper::Wait(int64_t wait_ms) {
 }
 
 }  // namespace beamline::worker
+bool ProgramKeeper::Hold() {
+  if (!WriteFully(control_.get(), {&kHoldProgram, 1}).ok()) return false;
+  while (true) {
+    EndHeader header;
+    if (!ReadAll(control_.get(), &header, sizeof header)) return false;
+    if (header.cause == kHeldReply) return header.wait_status != 0;
+    // It ended before it could be held.
+    auto end = ReadEnd(header);
+    if (!end.ok()) return false;
+    ended_ = *std::move(end);
+  }
+}
+
+  if (ended_.has_value()) return std::exchange(ended_, std::nullopt);
+  ASSIGN_OR_RETURN(ProgramEnd end, ReadEnd(header));
+  return end;
+}
+
+absl::StatusOr<ProgramEnd> ProgramKeeper::ReadEnd(const EndHeader& header) {

@@ -41,8 +41,7 @@ struct ProgramLimits {
 
 enum class ProgramSignal : char {
   kTerminate = 'T',  // SIGTERM, to the program itself
-  kKill = 'K',       // SIGKILL, and the two below, to it and all that it has started
-  kHold = 'H',       // SIGSTOP
+  kKill = 'K',       // SIGKILL, and the one below, to it and all that it has started
   kGoOn = 'C',       // SIGCONT
 };
 
@@ -68,6 +67,13 @@ struct ProgramEnd {
 class ProgramKeeper {
   struct Token {
     explicit Token() = default;
+// What a keeper tells of an end: this, then so many bytes of last words.
+struct EndHeader {
+  int32_t wait_status = 0;
+  int32_t cause = 0;
+  uint32_t words_bytes = 0;
+};
+
   };
 
  public:
@@ -92,23 +98,27 @@ class ProgramKeeper {
   // with it all programs.
   absl::StatusOr<std::optional<ProgramEnd>> Wait(int64_t wait_ms);
 
+  // Stops the program and all that it has started (SIGSTOP), until kGoOn. True when none of them
+  // runs any more, or it has ended; false if that took longer than a second, or the keeper is gone.
+  bool Hold();
  private:
   UniqueFd control_;
 };
 
 // ---- The keeper's own side (keeper_process.cc) ----
+  absl::StatusOr<ProgramEnd> ReadEnd(const EndHeader& header);
 
+
+  // It came while Hold waited for its answer.
+  std::optional<ProgramEnd> ended_;
 // Runs programs as `control` says until that is closed. `limits`: what a program is confined to.
 [[noreturn]] void KeepPrograms(UniqueFd control, const ProgramLimits& programs,
                                ConfinementLimits limits);
 
-// What a keeper tells of an end: this, then so many bytes of last words.
-struct EndHeader {
-  int32_t wait_status = 0;
-  int32_t cause = 0;
-  uint32_t words_bytes = 0;
-};
 // Precedes an order (a frame that holds a v1.Program of arguments) on the way to the keeper.
 inline constexpr char kRunProgram = 'R';
 
 }  // namespace beamline::worker
+// Is answered by an EndHeader of cause kHeldReply, whose wait_status is 1 if it is held.
+inline constexpr char kHoldProgram = 'H';
+inline constexpr int32_t kHeldReply = -1;

@@ -48,7 +48,7 @@ class Host : public pipeline::ProgramHost {
   }
   void Terminate() override { keeper_->Send(ProgramSignal::kTerminate); }
   void Kill() override { keeper_->Send(ProgramSignal::kKill); }
-  void Hold() override { keeper_->Send(ProgramSignal::kHold); }
+  bool Hold() override { return keeper_->Hold(); }
   void GoOn() override { keeper_->Send(ProgramSignal::kGoOn); }
   std::optional<pipeline::ProgramOutcome> Wait(int64_t wait_ms) override {
     pipeline::ProgramOutcome outcome;
