@@ -32,6 +32,8 @@ class ProgramHost {
   virtual ~ProgramHost() = default;
   // Their current folder. Exists.
   virtual const std::string& folder() const = 0;
+  // Its path as they see it themselves.
+  virtual const std::string& name() const = 0;
   // Never fails: what goes wrong is the program's end.
   virtual void Start(const std::vector<std::string>& arguments) = 0;
   // To the program that runs: asks it to end; ends it and all that it has started; stops these,

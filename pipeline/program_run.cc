@@ -67,7 +67,7 @@ void ProgramRun::Restore() {
 }
 
 bool ProgramRun::Run(const std::vector<std::string>& more, v1::TaskEnd* end) {
-  std::vector<std::string> arguments = ArgumentsOf(program_, folder());
+  std::vector<std::string> arguments = ArgumentsOf(program_, host_.name());
   arguments.insert(arguments.end(), more.begin(), more.end());
   running_ = true;
   host_.Start(arguments);

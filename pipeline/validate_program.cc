@@ -96,10 +96,12 @@ void CheckProgram(Context& context, const std::string& path, const v1::Program& 
     if (std::isfinite(number)) continue;
     context.errors.Add(absl::StrCat(path, ".numbers.", name), "is no number");
   }
-  if (!program.image().empty()) {
-    context.unimplemented.Add(path + ".image",
-                              "root file systems of images are not built yet: leave it out for "
-                              "the worker's own");
+  if (!program.image().empty() && !IsImageDigest(program.image())) {
+    context.errors.Add(
+        path + ".image",
+        "is no digest of an image, \"sha256:\" and 64 hexadecimal digits, as "
+        "\"beamline worker list --json\" shows them: leave it out for the worker's own "
+        "root");
   }
 }
 

@@ -168,7 +168,7 @@ class ContractTest(ProgramTest):
                 ({'files': {'model': {'text': ''}}}, "this name is the service's"),
                 ({'files': {'x': {}}}, 'give one of them'),
                 ({'files': {'x': {'file': 'large'}, 'y': {'text': 'y'}}}, 'at most 1 MiB'),
-                ({'image': 'sha256:00'}, 'not built yet')):
+                ({'image': 'sha256:00'}, 'no digest of an image')):
             path = self.write_pipeline('', program=program)
             refused = self.cluster.cli('run', 'create', path)
             self.assertNotEqual(refused.code, 0, program)

@@ -1,4 +1,5 @@
 // Programs of the user's, as steps and as learners.
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "pipeline/expand.h"
 #include "pipeline/programs.h"
@@ -27,8 +28,24 @@ TEST_F(ProgramsTest, AStepNeedsAProgram) {
             "\"table\"?)\nsteps.publish.command.inputs.2: \"table\" is there twice\n");
   EXPECT_EQ(CheckStep("{program: {arguments: [ls]}, models: [evaluate]}").substr(0, 62),
             "steps.publish.command.models.0: \"evaluate\" is no train step of");
-  CheckStep("{program: {arguments: [ls], image: x}, table: out}");
-  EXPECT_EQ(unimplemented_.substr(0, 41), "steps.publish.command.program.image: root");
+}
+
+TEST_F(ProgramsTest, AnImageIsNamedByItsDigest) {
+  const std::string digest = "sha256:" + std::string(64, 'a');
+  EXPECT_EQ(CheckStep("{program: {arguments: [ls], image: \"" + digest + "\"}}"), "");
+  EXPECT_EQ(unimplemented_, "");
+  for (const std::string& wrong :
+       {std::string("debian"), digest + "a", "sha256:" + std::string(64, 'A'), std::string(64, 'a'),
+        std::string("sha256:../../../etc")}) {
+    EXPECT_EQ(CheckStep("{program: {arguments: [ls], image: \"" + wrong + "\"}}").substr(0, 62),
+              "steps.publish.command.program.image: is no digest of an image,")
+        << wrong;
+  }
+  const std::string search = absl::StrCat(
+      "{steps.train.train.command: {program: {arguments: [ls], image: \"", digest,
+      "\"}}, steps.train.search: {grid: {}, space: {train.command.program.image: {choice: [\"",
+      digest, "\", \"sha256:", std::string(64, 'b'), "\"]}}}}");
+  EXPECT_THAT(Check(search), ::testing::HasSubstr("leads to the image of a program, which all"));
 }
 
 TEST_F(ProgramsTest, AStepMayMakeATable) {
