@@ -26,23 +26,9 @@ std::vector<std::string> TablesOfData(const v1::TrainingData& data) {
   return tables;
 }
 
-// Tables that a step reads, of which those that are no inputs are made by steps.
-std::vector<std::string> TablesRead(const v1::PipelineDefinition& definition,
-                                    const v1::Step& step) {
-  if (step.has_prepare()) return TablesOf(step.prepare());
-  if (step.has_train()) return TablesOfData(step.train().data());
-  if (!step.has_evaluate()) return {};
-  if (!step.evaluate().input().empty()) return {step.evaluate().input()};
-  for (const v1::Step& other : definition.steps()) {
-    if (other.name() == step.evaluate().model()) return TablesOfData(other.train().data());
-  }
-  return {};
-}
-
-bool IsPrepared(const v1::PipelineDefinition& definition, const std::string& name) {
-  return std::any_of(
-      definition.steps().begin(), definition.steps().end(),
-      [&](const v1::Step& step) { return step.has_prepare() && step.name() == name; });
+bool IsMade(const v1::PipelineDefinition& definition, const std::string& name) {
+  return std::any_of(definition.steps().begin(), definition.steps().end(),
+                     [&](const v1::Step& step) { return MakesTable(step) && step.name() == name; });
 }
 
 // Names that `step` waits for, known or not.
@@ -50,8 +36,8 @@ std::set<std::string> NamesBefore(const v1::PipelineDefinition& definition, cons
   std::set<std::string> names(step.after().begin(), step.after().end());
   for (const std::string& table : TablesRead(definition, step)) {
     const bool own = !step.has_evaluate() || !step.evaluate().input().empty();
-    // Where those of its model are made by no prepare step, the model's own step waits in vain.
-    if (!definition.inputs().contains(table) && (own || IsPrepared(definition, table))) {
+    // Where those of its model are made by no step, the model's own step waits in vain.
+    if (!definition.inputs().contains(table) && (own || IsMade(definition, table))) {
       names.insert(table);
     }
   }
@@ -94,6 +80,25 @@ std::vector<std::vector<int>> AllDependencies(const v1::PipelineDefinition& defi
 
 }  // namespace
 
+bool MakesTable(const v1::Step& step) {
+  return step.has_prepare() || !step.command().table().empty();
+}
+
+std::vector<std::string> TablesRead(const v1::PipelineDefinition& definition,
+                                    const v1::Step& step) {
+  if (step.has_prepare()) return TablesOf(step.prepare());
+  if (step.has_train()) return TablesOfData(step.train().data());
+  if (step.has_command()) {
+    return {step.command().inputs().begin(), step.command().inputs().end()};
+  }
+  if (!step.has_evaluate()) return {};
+  if (!step.evaluate().input().empty()) return {step.evaluate().input()};
+  for (const v1::Step& other : definition.steps()) {
+    if (other.name() == step.evaluate().model()) return TablesOfData(other.train().data());
+  }
+  return {};
+}
+
 bool IsRegisteredModel(const std::string& model) {
   const std::vector<std::string> parts = absl::StrSplit(model, '/');
   int version = 0;
@@ -118,8 +123,8 @@ std::vector<std::string> TablesBehind(const v1::PipelineDefinition& definition,
   for (bool more = true; more;) {
     const size_t before = found.size();
     for (const v1::Step& step : definition.steps()) {
-      if (!step.has_prepare() || !found.contains(step.name())) continue;
-      for (const std::string& table : TablesOf(step.prepare())) found.insert(table);
+      if (!MakesTable(step) || !found.contains(step.name())) continue;
+      for (const std::string& table : TablesRead(definition, step)) found.insert(table);
     }
     more = found.size() > before;
   }

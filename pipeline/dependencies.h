@@ -13,7 +13,15 @@ namespace beamline::pipeline {
 std::vector<std::string> DependenciesOf(const v1::PipelineDefinition& definition,
                                         const v1::Step& step);
 
-// The tables of those names, and all tables that prepare steps make these of; ascending.
+// Whether later steps may use what it makes by its name, as if it were an input: a prepare step, or
+// a command step with a table.
+bool MakesTable(const v1::Step& step);
+
+// The names of the tables that `step` reads; without an input of its own an evaluate step reads
+// those of its model's step. May have repetitions and empty names.
+std::vector<std::string> TablesRead(const v1::PipelineDefinition& definition, const v1::Step& step);
+
+// The tables of those names, and all tables that steps make these of; ascending.
 std::vector<std::string> TablesBehind(const v1::PipelineDefinition& definition,
                                       const std::vector<std::string>& names);
 

@@ -8,6 +8,7 @@
 #include "engine/core/error.h"
 #include "pipeline/dependencies.h"
 #include "pipeline/execute_internal.h"
+#include "pipeline/execute_made_tables.h"
 #include "pipeline/executor.h"
 #include "pipeline/program_learner.h"
 #include "pipeline/training.h"
@@ -100,10 +101,18 @@ const std::string& Task::InputPath(const std::string& key) const {
   return found->second;
 }
 
-engine::data::Dataset Task::OpenTable(const std::string& input) const {
+std::string Task::TableKey(const std::string& input) const {
   const bool made =
       !definition().inputs().contains(input) && FindStep(definition(), input) != nullptr;
-  const std::string& path = InputPath(made ? absl::StrCat(input, "/table") : input);
+  return made ? absl::StrCat(input, "/table") : input;
+}
+
+bool Task::HasTable(const std::string& input) const {
+  return start_.input_paths().contains(TableKey(input));
+}
+
+engine::data::Dataset Task::OpenTable(const std::string& input) const {
+  const std::string& path = InputPath(TableKey(input));
   try {
     return engine::data::OpenColumnar(path, {.verify = true, .threads = threads()});
   } catch (const engine::Error& error) {
@@ -140,6 +149,7 @@ v1::TaskEnd Failed(v1::FailureKind kind, const std::string& message, const std::
 }
 
 void RunStep(Task& task, v1::TaskEnd* end) {
+  CheckMadeTables(task);
   switch (task.step().kind_case()) {
     case v1::Step::kPrepare:
       return RunPrepare(task, end);

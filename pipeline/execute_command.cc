@@ -5,6 +5,7 @@
 #include "base/digest.h"
 #include "pipeline/archive.h"
 #include "pipeline/execute_internal.h"
+#include "pipeline/execute_made_tables.h"
 #include "pipeline/execute_results.h"
 #include "pipeline/program_folder.h"
 #include "pipeline/program_learner.h"
@@ -46,6 +47,9 @@ void RunCommand(Task& task, v1::TaskEnd* end) {
     WriteParameters(command.program(), ProgramFacts(task), run.folder());
     task.Log(absl::StrCat("runs ", command.program().arguments(0), "; ", task.Hardware()));
     if (!run.Run({}, end)) return;
+    if (!command.table().empty()) {
+      At(task.path() + ".command.table", [&] { TakeTable(task, run.folder(), end); });
+    }
     v1::ModelCard& card = *end->mutable_result()->mutable_card();
     card.set_format(1);
     card.set_seed(task.definition().seed());

@@ -62,6 +62,8 @@ class Task {
 
   // The file of an input or artifact by its key. TaskFailure (INFRASTRUCTURE) if there is none.
   const std::string& InputPath(const std::string& key) const;
+  // Whether it was given the table.
+  bool HasTable(const std::string& input) const;
   // Opens the table of an input, or of a step before this one. TaskFailure (INFRASTRUCTURE) if it
   // is damaged.
   engine::data::Dataset OpenTable(const std::string& input) const;
@@ -69,6 +71,8 @@ class Task {
   ModelFile OpenModel(const std::string& key) const;
 
  private:
+  std::string TableKey(const std::string& input) const;
+
   const v1::TaskStart& start_;
   TaskSink& sink_;
   const StopToken& stop_;

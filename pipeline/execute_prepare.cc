@@ -14,8 +14,8 @@
 #include "base/strings.h"
 #include "engine/data/checksum.h"
 #include "pipeline/execute_internal.h"
+#include "pipeline/execute_results.h"
 #include "pipeline/expand.h"
-#include "pipeline/fitted.h"
 #include "pipeline/prepare/operations.h"
 #include "pipeline/training.h"
 
@@ -25,8 +25,6 @@ namespace {
 using engine::data::Table;
 
 constexpr int64_t kProgressMillis = 200;
-// Results of tables with more columns have no statistics of them.
-constexpr int kMaxDescribed = 500;
 // Of the step's memory, for tables; beyond it they lie in files of the work folder, together at
 // most so many times the step's memory.
 constexpr int64_t kMemoryShare = 2;
@@ -153,12 +151,7 @@ class PrepareRun {
         },
         task_.threads());
     if (fsync(fd.get()) != 0) Fail(absl::StrCat("cannot write ", path, ": ", std::strerror(errno)));
-    v1::Dataset& described = *end->mutable_result()->mutable_result()->mutable_table();
-    DescribeTable(table, statistics, &described);
-    // They go through every event and answer that has the result.
-    for (v1::Column& column : *described.mutable_columns()) {
-      if (described.columns_size() > kMaxDescribed) column.clear_statistics();
-    }
+    DescribeMadeTable(table, statistics, end);
     (*end->mutable_artifact_paths())["table"] = path;
   }
 

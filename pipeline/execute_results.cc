@@ -13,6 +13,9 @@
 namespace beamline::pipeline::execution {
 namespace {
 
+// Results of tables with more columns have no statistics of them.
+constexpr int kMaxDescribed = 500;
+
 std::vector<engine::data::ColumnStatistics> WriteTable(const Task& task,
                                                        const engine::data::Table& table,
                                                        const std::string& path) {
@@ -55,16 +58,29 @@ void WriteOutOfFold(Task& task, v1::TaskEnd* end) {
   (*end->mutable_artifact_paths())["out_of_fold_table"] = path + ".table";
 }
 
+void DescribeMadeTable(const engine::data::Table& table,
+                       const std::vector<engine::data::ColumnStatistics>& statistics,
+                       v1::TaskEnd* end) {
+  v1::Dataset& described = *end->mutable_result()->mutable_result()->mutable_table();
+  DescribeTable(table, statistics, &described);
+  // They go through every event and answer that has the result.
+  for (v1::Column& column : *described.mutable_columns()) {
+    if (described.columns_size() > kMaxDescribed) column.clear_statistics();
+  }
+}
+
 void FillLineage(const Task& task, const std::string& backend, int64_t started_ms,
                  v1::Lineage* lineage) {
   const std::string& name = task.attempt().task();
   const v1::TrainingData& data = task.step().train().data();
+  const std::vector<std::string> tables =
+      task.step().has_command() ? TablesRead(task.definition(), task.step())
+                                : std::vector<std::string>{data.input(), data.graph().arcs()};
   lineage->set_run(name.substr(0, name.find("/tasks/")));
   lineage->set_step(task.step().name());
   lineage->set_pipeline(task.definition().name());
   const auto& inputs = task.definition().inputs();
-  for (const std::string& input :
-       TablesBehind(task.definition(), {data.input(), data.graph().arcs()})) {
+  for (const std::string& input : TablesBehind(task.definition(), tables)) {
     const auto made = task.attempt().inputs().find(absl::StrCat(input, "/table"));
     if (made != task.attempt().inputs().end()) {
       (*lineage->mutable_data_digests())[input] = made->second.digest();

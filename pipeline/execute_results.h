@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/data/columnar.h"
 #include "pipeline/execute_internal.h"
 #include "pipeline/measure.h"
 
@@ -20,6 +21,11 @@ void WriteHeldOut(Task& task, const Said& said, const std::vector<int64_t>& rows
 
 // What the folds left, as a dataset.
 void WriteOutOfFold(Task& task, v1::TaskEnd* end);
+
+// What the result says of a table that the step made for later ones.
+void DescribeMadeTable(const engine::data::Table& table,
+                       const std::vector<engine::data::ColumnStatistics>& statistics,
+                       v1::TaskEnd* end);
 
 // Of a task that began at `started_ms` and trained with `backend`.
 void FillLineage(const Task& task, const std::string& backend, int64_t started_ms,

@@ -66,7 +66,7 @@ void AddNeeds(const v1::PipelineDefinition& definition, const v1::Step& step, Pl
       if (other.name() == evaluate.model()) AddTables(definition, other.train().data(), task);
     }
   } else if (step.has_command()) {
-    for (const std::string& input : step.command().inputs()) task->tables.push_back(input);
+    for (const std::string& input : step.command().inputs()) AddTable(definition, input, task);
     for (const std::string& model : step.command().models()) AddModel(model, task);
   } else if (step.has_publish()) {
     task->artifacts.push_back({step.publish().model(), "model"});

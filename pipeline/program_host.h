@@ -32,13 +32,15 @@ class ProgramHost {
   virtual ~ProgramHost() = default;
   // Their current folder. Exists.
   virtual const std::string& folder() const = 0;
+  // Its path as they see it themselves.
+  virtual const std::string& name() const = 0;
   // Never fails: what goes wrong is the program's end.
   virtual void Start(const std::vector<std::string>& arguments) = 0;
-  // To the program that runs: asks it to end; ends it and all that it has started; stops these;
-  // lets them go on.
+  // To the program that runs: asks it to end; ends it and all that it has started; stops these,
+  // and says whether none of them runs any more; lets them go on.
   virtual void Terminate() = 0;
   virtual void Kill() = 0;
-  virtual void Hold() = 0;
+  virtual bool Hold() = 0;
   virtual void GoOn() = 0;
   // The end of the program, once, after at most `wait_ms`.
   virtual std::optional<ProgramOutcome> Wait(int64_t wait_ms) = 0;

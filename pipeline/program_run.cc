@@ -67,7 +67,7 @@ void ProgramRun::Restore() {
 }
 
 bool ProgramRun::Run(const std::vector<std::string>& more, v1::TaskEnd* end) {
-  std::vector<std::string> arguments = ArgumentsOf(program_, folder());
+  std::vector<std::string> arguments = ArgumentsOf(program_, host_.name());
   arguments.insert(arguments.end(), more.begin(), more.end());
   running_ = true;
   host_.Start(arguments);
@@ -150,8 +150,9 @@ void ProgramRun::Checkpoint(int64_t step) {
   const std::string folder = absl::StrCat(host_.folder(), "/", kCheckpoint);
   const std::string path =
       absl::StrCat(task_.work_folder(), "/checkpoint-", ++checkpoints_, ".tar");
-  if (running_) host_.Hold();
+  const bool held = !running_ || host_.Hold();
   try {
+    if (!held) engine::Fail("the program could not be held while its files are packed");
     if (PackFolder(folder, kCheckpoint, path, kCheckpointLimits) > 0) {
       task_.EmitCheckpoint(path, step);
     }

@@ -1,15 +1,36 @@
 #include "pipeline/programs.h"
 
+#include "base/digest.h"
 #include "pipeline/trial.h"
 
 namespace beamline::pipeline {
 
+namespace {
+
+// Null if an attempt at the step starts none.
+const v1::Program* ProgramOf(const v1::PipelineDefinition& definition, const v1::Step& step) {
+  if (step.has_command()) return &step.command().program();
+  if (step.has_evaluate()) {
+    const v1::Step* trained = FindStep(definition, step.evaluate().model());
+    return trained != nullptr && trained->has_train() ? ProgramOf(definition, *trained) : nullptr;
+  }
+  return step.train().has_command() ? &step.train().command().program() : nullptr;
+}
+
+}  // namespace
+
 bool RunsProgram(const v1::PipelineDefinition& definition, const v1::Step& step) {
-  if (step.has_command()) return true;
-  if (step.has_train()) return step.train().has_command();
-  if (!step.has_evaluate()) return false;
-  const v1::Step* trained = FindStep(definition, step.evaluate().model());
-  return trained != nullptr && trained->has_train() && trained->train().has_command();
+  return ProgramOf(definition, step) != nullptr;
+}
+
+std::string ImageOf(const v1::PipelineDefinition& definition, const v1::Step& step) {
+  const v1::Program* program = ProgramOf(definition, step);
+  return program == nullptr ? "" : program->image();
+}
+
+bool IsImageDigest(std::string_view text) {
+  constexpr std::string_view kPrefix = "sha256:";
+  return text.starts_with(kPrefix) && IsSha256Hex(text.substr(kPrefix.size()));
 }
 
 const v1::Step* FindProgramStep(const v1::PipelineDefinition& definition) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "beamline/v1/pipeline.pb.h"
@@ -15,6 +16,12 @@ inline constexpr int kMaxProgramArguments = 1000;
 
 // Whether an attempt at the step starts a program.
 bool RunsProgram(const v1::PipelineDefinition& definition, const v1::Step& step);
+
+// The image that it starts its program in: "sha256:..."; empty: the worker's own root.
+std::string ImageOf(const v1::PipelineDefinition& definition, const v1::Step& step);
+
+// Whether it is "sha256:" and 64 hexadecimal digits.
+bool IsImageDigest(std::string_view text);
 
 // The first step that does; null if none does.
 const v1::Step* FindProgramStep(const v1::PipelineDefinition& definition);

@@ -39,7 +39,7 @@ Resolved Conclude(ParsedDefinition parsed, const ValidateOptions& options) {
 Resolved ResolveDefinition(const v1::DefinitionSource& source, const DatasetLookup& datasets) {
   ParsedDefinition parsed = Read(source);
   const Positions positions = parsed.positions;
-  return Conclude(std::move(parsed), {.datasets = datasets, .positions = &positions});
+  return Conclude(std::move(parsed), {.datasets = datasets, .tables = {}, .positions = &positions});
 }
 
 Resolved ResolveRun(const v1::DefinitionSource& source,
@@ -55,7 +55,7 @@ Resolved ResolveRun(const v1::DefinitionSource& source,
   }
   const Positions positions = parsed.positions;
   return Conclude(std::move(parsed),
-                  {.datasets = datasets, .for_run = true, .positions = &positions});
+                  {.datasets = datasets, .for_run = true, .tables = {}, .positions = &positions});
 }
 
 std::string DefinitionDigest(const v1::PipelineDefinition& definition) {

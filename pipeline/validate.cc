@@ -14,6 +14,7 @@
 #include "pipeline/fill_message.h"
 #include "pipeline/learners/registry.h"
 #include "pipeline/parameters.h"
+#include "pipeline/programs.h"
 #include "pipeline/schema.h"
 #include "pipeline/text_value.h"
 #include "pipeline/validate_internal.h"
@@ -71,6 +72,10 @@ void CheckInputs(Context& context, const ValidateOptions& options) {
       context.errors.Add(path, "an input's name is 1 to 63 characters without '/' and spaces");
     }
     CheckSource(context, path, input, options);
+    if (const auto known = options.tables.find(name); known != options.tables.end()) {
+      context.inputs[name] = &known->second;
+      continue;
+    }
     if (input.source_case() != v1::Input::kDataset || !options.datasets) continue;
     context.inputs[name] = options.datasets(input.dataset());
     if (context.inputs[name] == nullptr) {
@@ -122,7 +127,7 @@ void CheckGpus(Context& context, const std::string& path, const v1::Step& step) 
                        absl::StrCat("is cpu, but gpus is ", resources.gpus(),
                                     ": leave gpus out, or set device to cuda or any"));
   }
-  if (wanted && (step.has_command() || step.train().has_command())) {
+  if (wanted && RunsProgram(context.definition, step)) {
     // A program could use those that it was not given: no sandbox of ours tells them apart.
     context.unimplemented.Add(path,
                               "programs on graphics processors are not built yet: leave gpus "
@@ -191,7 +196,7 @@ void CheckStep(Context& context, const std::string& path, const v1::Step& step) 
       CheckPublish(context, path + ".publish", step.publish());
       break;
     case v1::Step::kPrepare:
-      break;  // CheckPrepareSteps did.
+      break;  // CheckTableSteps did.
     case v1::Step::kScalingStudy:
       context.unimplemented.Add(path + ".scaling_study", "scaling studies are not built yet");
       break;
@@ -301,7 +306,7 @@ Verdict Validate(const v1::PipelineDefinition& definition, const ValidateOptions
                               {}};
   validation::CheckNames(context);
   validation::CheckInputs(context, options);
-  validation::CheckPrepareSteps(context);
+  validation::CheckTableSteps(context, options);
   for (int i = 0; i < definition.steps_size(); ++i) {
     validation::CheckStep(context, validation::StepPath(context, i), definition.steps(i));
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,10 @@ struct ValidateOptions {
   // For a run: every input must be a dataset that `datasets` knows. Otherwise inputs that are still
   // local files are accepted, and what depends on their columns is not checked.
   bool for_run = false;
+  // Tables by the names that steps use for them, inputs or made by steps, with schema and
+  // statistics: for the worker, which has them when a step of theirs starts. They come before all
+  // else that is known of these tables.
+  std::map<std::string, v1::Dataset> tables;
   // Of the text that the definition was read from; may be null.
   const Positions* positions = nullptr;
 };

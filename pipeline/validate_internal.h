@@ -18,7 +18,7 @@ struct Context {
   Violations unimplemented;
   // Steps by name, the first of each.
   std::map<std::string, const v1::Step*> steps;
-  // Inputs and prepare steps by name; null where the schema is not known.
+  // Inputs and steps that make tables, by name; null where the schema is not known.
   std::map<std::string, const v1::Dataset*> inputs;
   // As in ValidateOptions.
   bool for_run = false;
@@ -157,9 +157,9 @@ void CheckSteering(Context& context, const std::string& path, const v1::TrainSte
 void CheckMetric(Context& context, const std::string& path, const std::string& name,
                  const TargetFacts& target, bool allow_loss);
 
-// Adds the tables that prepare steps make to the inputs, as far as their columns are known, and
-// what is wrong with the steps.
-void CheckPrepareSteps(Context& context);
+// Adds the tables that steps make to the inputs, as far as their columns are known, and what is
+// wrong with the prepare steps.
+void CheckTableSteps(Context& context, const ValidateOptions& options);
 void CheckTrain(Context& context, const std::string& path, const v1::Step& step);
 void CheckEvaluate(Context& context, const std::string& path, const v1::EvaluateStep& evaluate);
 // Search and cross-validation of a step, in themselves.

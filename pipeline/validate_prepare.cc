@@ -1,4 +1,4 @@
-// Prepare steps: the tables that they make are inputs for the steps behind them.
+// Steps that make tables: these are inputs for the steps behind them.
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "pipeline/dependencies.h"
@@ -16,7 +16,8 @@ bool CheckTable(Context& context, const std::string& path, const std::string& na
                                           absl::StrJoin(context.InputNames(), ", "), ")"));
   } else if (context.steps.contains(name)) {
     context.errors.Add(
-        path, absl::StrCat("step \"", name, "\" makes no table: name an input or a prepare step"));
+        path, absl::StrCat("step \"", name, "\" makes no table: name an input or a prepare step",
+                           context.steps.at(name)->has_command() ? ", or give it a table" : ""));
   } else {
     context.errors.Add(path, absl::StrCat("there is no input or prepare step \"", name, "\"",
                                           Hint(name, context.InputNames())));
@@ -43,15 +44,18 @@ bool CheckTables(Context& context, const std::string& path, const v1::PrepareSte
 
 }  // namespace
 
-void CheckPrepareSteps(Context& context) {
+void CheckTableSteps(Context& context, const ValidateOptions& options) {
   std::map<std::string, Schema> schemas;
   for (const auto& [name, dataset] : context.inputs) {
     if (dataset == nullptr) continue;
     schemas[name] = {dataset->columns().begin(), dataset->columns().end()};
   }
   for (const auto& [name, step] : context.steps) {
-    if (!step->has_prepare()) continue;
-    if (!context.inputs.try_emplace(name, nullptr).second) {
+    if (!MakesTable(*step)) continue;
+    const auto made = options.tables.find(name);
+    const v1::Dataset* dataset = made == options.tables.end() ? nullptr : &made->second;
+    if (dataset != nullptr) schemas[name] = {dataset->columns().begin(), dataset->columns().end()};
+    if (!context.inputs.try_emplace(name, dataset).second) {
       context.errors.Add(absl::StrCat("steps.", name, ".name"),
                          absl::StrCat("there is an input \"", name,
                                       "\" too, and tables are found by these names: rename one"));
@@ -73,7 +77,7 @@ void CheckPrepareSteps(Context& context) {
     if (!step.has_prepare() || known == context.steps.end() || known->second != &step) continue;
     const std::string path = absl::StrCat("steps.", step.name(), ".prepare");
     std::optional<Schema> schema = PreparedSchema(step.prepare(), path, lookup, &context.errors);
-    if (!good[step.name()] || !schema.has_value()) continue;
+    if (!good[step.name()] || !schema.has_value() || options.tables.contains(step.name())) continue;
     v1::Dataset& dataset = context.prepared[step.name()];
     dataset.mutable_columns()->Assign(schema->begin(), schema->end());
     // What rows alone tell is not known before the step ran.

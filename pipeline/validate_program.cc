@@ -42,7 +42,6 @@ std::string WrongName(const std::string& name) {
   for (const char c : name) {
     if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) return "a file's name is printable";
   }
-  if (IsReservedName(name)) return "this name is the service's: choose another";
   return "";
 }
 
@@ -58,7 +57,11 @@ void CheckFiles(Context& context, const std::string& path, const v1::Program& pr
   for (const auto& [name, file] : files) {
     const std::string at = absl::StrCat(path, ".", name);
     bytes += file.text().size();
-    if (const std::string wrong = WrongName(name); !wrong.empty()) context.errors.Add(at, wrong);
+    if (const std::string wrong = WrongName(name); !wrong.empty()) {
+      context.errors.Add(at, wrong);
+    } else if (IsReservedName(name)) {
+      context.errors.Add(at, "this name is the service's: choose another");
+    }
     if (file.source_case() == v1::ProgramFile::SOURCE_NOT_SET) {
       context.errors.Add(at, "says neither \"file\" nor \"text\": give one of them");
     } else if (file.has_file() && (for_run || file.file().empty())) {
@@ -73,6 +76,17 @@ void CheckFiles(Context& context, const std::string& path, const v1::Program& pr
   }
 }
 
+// Its columns are known when the program has run; what uses it is checked then.
+void CheckTable(Context& context, const std::string& path, const std::string& table) {
+  if (table.empty()) return;
+  if (const std::string wrong = WrongName(table); !wrong.empty()) {
+    context.errors.Add(path, wrong);
+  } else if (table.ends_with(".csv")) {
+    context.errors.Add(path,
+                       absl::StrCat("stands for outputs/", table, ".csv: leave its \".csv\" out"));
+  }
+}
+
 }  // namespace
 
 void CheckProgram(Context& context, const std::string& path, const v1::Program& program) {
@@ -82,10 +96,12 @@ void CheckProgram(Context& context, const std::string& path, const v1::Program& 
     if (std::isfinite(number)) continue;
     context.errors.Add(absl::StrCat(path, ".numbers.", name), "is no number");
   }
-  if (!program.image().empty()) {
-    context.unimplemented.Add(path + ".image",
-                              "root file systems of images are not built yet: leave it out for "
-                              "the worker's own");
+  if (!program.image().empty() && !IsImageDigest(program.image())) {
+    context.errors.Add(
+        path + ".image",
+        "is no digest of an image, \"sha256:\" and 64 hexadecimal digits, as "
+        "\"beamline worker list --json\" shows them: leave it out for the worker's own "
+        "root");
   }
 }
 
@@ -113,11 +129,7 @@ void CheckCommand(Context& context, const std::string& path, const v1::CommandSt
       context.errors.Add(at, absl::StrCat("\"", name, "\" is there twice"));
     }
   }
-  if (!command.table().empty()) {
-    context.unimplemented.Add(path + ".table",
-                              "tables that a program makes are not built yet: leave what it makes "
-                              "in model/");
-  }
+  CheckTable(context, path + ".table", command.table());
 }
 
 }  // namespace beamline::pipeline::validation

@@ -216,6 +216,11 @@ void TryValues(Context& context, const std::string& path, const v1::Step& step,
                                    LearnerField(step.train()));
       return;
     }
+    // Which workers may run a task is known before its trial is.
+    if (changed->train().command().program().image() != step.train().command().program().image()) {
+      context.errors.Add(path, "leads to the image of a program, which all trials share");
+      return;
+    }
     for (v1::Step& other : *variant.mutable_steps()) other.clear_search();
     ValidateOptions quiet = options;
     quiet.positions = nullptr;

@@ -29,6 +29,15 @@ scheduler::DeviceKind DeviceKindOf(const v1::Resources& resources) {
   return scheduler::DeviceKind::kCpu;
 }
 
+// Of one worker: what it says beyond is not heard.
+constexpr int kMaxImages = 100;
+
+// How the scheduler finds workers that have an image, of a pool or of all; as its explanations
+// print it behind "pool". No pool is called so: their names have no blanks.
+std::string ImageLabel(const std::string& pool, const std::string& image) {
+  return absl::StrCat(pool.empty() ? "any" : pool, " with image ", image);
+}
+
 absl::Status AddModels(const store::View& view, const store::StoredRun& run,
                        const pipeline::PlannedTask& plan, v1::Attempt& attempt) {
   for (const std::string& name : plan.models) {
@@ -93,6 +102,23 @@ scheduler::Demand DemandOf(const v1::Resources& resources) {
   return demand;
 }
 
+std::vector<std::string> LabelsOf(const v1::Worker& worker) {
+  std::vector<std::string> labels;
+  if (!worker.pool().empty()) labels.push_back(worker.pool());
+  int known = 0;
+  for (const std::string& image : worker.images()) {
+    if (!pipeline::IsImageDigest(image) || ++known > kMaxImages) continue;
+    labels.push_back(ImageLabel("", image));
+    if (!worker.pool().empty()) labels.push_back(ImageLabel(worker.pool(), image));
+  }
+  return labels;
+}
+
+bool HasImage(const v1::Worker& worker, std::string_view image) {
+  return image.empty() ||
+         std::find(worker.images().begin(), worker.images().end(), image) != worker.images().end();
+}
+
 absl::StatusOr<pipeline::PlannedTask> PlanOf(const v1::PipelineDefinition& definition,
                                              const store::StoredTask& task) {
   const v1::Step* step = pipeline::FindStep(definition, task.message.step());
@@ -106,12 +132,16 @@ absl::StatusOr<scheduler::TaskQueued> QueuedEvent(const Transaction& transaction
                                                   const store::StoredRun& run,
                                                   const store::StoredTask& task) {
   ASSIGN_OR_RETURN(const pipeline::PlannedTask plan, PlanOf(run.message.definition(), task));
+  const v1::Step* step = pipeline::FindStep(run.message.definition(), task.message.step());
   scheduler::TaskQueued event;
   event.task = scheduler::TaskId(task.message.name());
   event.run = scheduler::RunId(run.message.name());
   event.project = scheduler::ProjectId(run.project);
   event.priority = run.message.priority();
   event.demand = DemandOf(plan.resources);
+  const std::string image =
+      step == nullptr ? "" : pipeline::ImageOf(run.message.definition(), *step);
+  if (!image.empty()) event.demand.pool = ImageLabel(event.demand.pool, image);
   event.max_attempts = plan.max_attempts;
   event.last_attempt = task.message.attempt();
   event.failures = task.failures;
@@ -119,7 +149,6 @@ absl::StatusOr<scheduler::TaskQueued> QueuedEvent(const Transaction& transaction
   event.data = DataOf(transaction.store(), run, plan);
   event.attained = task.attained;
   // What has no epochs keeps no checkpoints, and would begin anew.
-  const v1::Step* step = pipeline::FindStep(run.message.definition(), task.message.step());
   event.preemptible =
       step != nullptr && step->has_train() && !pipeline::EpochsField(step->train()).empty();
   event.queued_at_ms = absl::ToUnixMillis(task.queued_at);

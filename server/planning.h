@@ -2,8 +2,11 @@
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "beamline/v1/cluster.pb.h"
 #include "beamline/v1/common.pb.h"
 #include "beamline/v1/worker.pb.h"
 #include "pipeline/expand.h"
@@ -17,6 +20,11 @@ namespace beamline::server {
 
 // What one process of a task asks of a worker. Zeros have their defaults already.
 scheduler::Demand DemandOf(const v1::Resources& resources);
+
+// The labels of a worker: its pool, and for each image that it has one alone and one with the pool.
+std::vector<std::string> LabelsOf(const v1::Worker& worker);
+// Whether a worker has the image; an empty one every worker has.
+bool HasImage(const v1::Worker& worker, std::string_view image);
 
 // The plan of `task` as the run's definition has it. Internal if there is none, which cannot be.
 absl::StatusOr<pipeline::PlannedTask> PlanOf(const v1::PipelineDefinition& definition,

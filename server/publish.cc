@@ -6,6 +6,7 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "beamline/v1/model.pb.h"
+#include "pipeline/dependencies.h"
 #include "pipeline/resolve.h"
 #include "pipeline/trial.h"
 #include "server/names.h"
@@ -44,7 +45,7 @@ absl::Status CompleteLineage(Transaction& transaction, const store::StoredRun& r
         dataset.ok() ? dataset->source().digest() : std::string(id.substr(0, kDigestLength));
   }
   for (const v1::Step& other : run.message.definition().steps()) {
-    if (!other.has_prepare()) continue;
+    if (!pipeline::MakesTable(other)) continue;
     ASSIGN_OR_RETURN(
         const store::StoredTask made,
         store::GetTask(transaction.store(), store::IdOf(run.message.name()), other.name()));

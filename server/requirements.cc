@@ -1,12 +1,17 @@
 #include "server/requirements.h"
 
 #include <algorithm>
+#include <iterator>
+#include <set>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "pipeline/expand.h"
+#include "pipeline/programs.h"
+#include "pipeline/trial.h"
 #include "pipeline/violation.h"
 #include "server/commands.h"
 #include "server/errors.h"
@@ -35,7 +40,7 @@ std::string Gpus(int64_t gpus) { return absl::StrCat(gpus, gpus == 1 ? " GPU" : 
 
 // A worker as far as it matters here.
 struct Machine {
-  std::string pool;
+  v1::Worker worker;
   scheduler::Capacity capacity;
 };
 
@@ -46,7 +51,7 @@ absl::StatusOr<std::vector<Machine>> Machines(const store::View& view) {
     scheduler::Capacity capacity = CapacityOf(worker.message);
     // One that has joined and never said what it has.
     if (capacity.cpu_millis == 0) continue;
-    machines.push_back({worker.message.pool(), std::move(capacity)});
+    machines.push_back({worker.message, std::move(capacity)});
   }
   return machines;
 }
@@ -104,7 +109,8 @@ void CheckDemand(const scheduler::Demand& demand, const scheduler::QuotaChanged&
                  pipeline::Violations& violations) {
   std::vector<const scheduler::Capacity*> fitting;
   for (const Machine& machine : machines) {
-    if (demand.pool.empty() || machine.pool == demand.pool) fitting.push_back(&machine.capacity);
+    if (demand.pool.empty() || machine.worker.pool() == demand.pool)
+      fitting.push_back(&machine.capacity);
   }
   const std::string where = demand.pool.empty()
                                 ? "the largest worker"
@@ -138,13 +144,63 @@ void CheckDemand(const scheduler::Demand& demand, const scheduler::QuotaChanged&
   }
 }
 
+// Where the step names the image of its program, or the model that runs in it.
+std::string ImageField(const v1::Step& step) {
+  const std::string path = "steps." + step.name();
+  if (step.has_evaluate()) return path + ".evaluate.model";
+  return path + (step.has_command() ? "" : ".train") + ".command.program.image";
+}
+
+std::string ListImages(const std::vector<Machine>& machines) {
+  constexpr size_t kMaxListed = 5;
+  std::set<std::string> images;
+  for (const Machine& machine : machines) {
+    images.insert(machine.worker.images().begin(), machine.worker.images().end());
+  }
+  if (images.empty()) return "none has any image";
+  std::vector<std::string> listed(images.begin(), images.end());
+  if (listed.size() > kMaxListed) {
+    listed.resize(kMaxListed);
+    listed.push_back("...");
+  }
+  return absl::StrCat("there are ", absl::StrJoin(listed, ", "));
+}
+
+// Those that have the image that the step needs. Adds why none can do.
+std::vector<Machine> MachinesWith(const std::vector<Machine>& machines, const std::string& image,
+                                  const v1::Step& step, pipeline::Violations& violations) {
+  std::vector<Machine> with;
+  std::copy_if(machines.begin(), machines.end(), std::back_inserter(with),
+               [&](const Machine& machine) { return HasImage(machine.worker, image); });
+  if (image.empty()) return with;
+  if (with.empty()) {
+    violations.Add(ImageField(step),
+                   absl::StrCat("needs ", image, ", which no worker has; ", ListImages(machines),
+                                ": ask an operator to import it on a worker"));
+  }
+  const std::string& pool = step.resources().pool();
+  if (with.empty() || pool.empty()) return with;
+  if (std::none_of(with.begin(), with.end(),
+                   [&](const Machine& machine) { return machine.worker.pool() == pool; })) {
+    violations.Add(absl::StrCat("steps.", step.name(), ".resources.pool"),
+                   absl::StrCat("no worker of pool ", pool, " has image ", image,
+                                ": leave it out, or ask an operator to import the image there"));
+    with.clear();
+  }
+  return with;
+}
+
 absl::Status CheckResources(const store::View& view, const v1::Project& project,
                             const v1::Run& run) {
   ASSIGN_OR_RETURN(const std::vector<Machine> machines, Machines(view));
   const scheduler::QuotaChanged quota = QuotaEvent(project);
   pipeline::Violations violations;
   for (const pipeline::PlannedTask& plan : pipeline::Expand(run.definition())) {
-    CheckDemand(DemandOf(plan.resources), quota, machines,
+    const v1::Step* step = pipeline::FindStep(run.definition(), plan.step);
+    if (step == nullptr) return absl::InternalError("a plan has no step");
+    const std::string image = pipeline::ImageOf(run.definition(), *step);
+    const std::vector<Machine> fitting = MachinesWith(machines, image, *step, violations);
+    CheckDemand(DemandOf(plan.resources), quota, fitting,
                 absl::StrCat("steps.", plan.step, ".resources"), violations);
   }
   return pipeline::ToInvalidArgument(violations.list());

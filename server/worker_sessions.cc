@@ -6,6 +6,7 @@
 #include "base/status_macros.h"
 #include "server/errors.h"
 #include "server/names.h"
+#include "server/planning.h"
 #include "store/identity.h"
 #include "store/runs.h"
 
@@ -109,13 +110,11 @@ absl::Status WorkerSessions::Take(Transaction& transaction, const std::string& w
   }
   if (!new_session) RETURN_IF_ERROR(FindLost(transaction, worker, state, held));
   const bool draining = stored.draining || description.state() == v1::WORKER_STATE_DRAINING;
-  std::vector<std::string> labels;
-  if (!description.pool().empty()) labels.push_back(description.pool());
   std::vector<scheduler::DataId> data;
   for (const std::string& digest : request.cached()) data.emplace_back(digest);
   transaction.Schedule(scheduler::WorkerSeen{.worker = id,
                                              .capacity = capacity,
-                                             .labels = std::move(labels),
+                                             .labels = LabelsOf(description),
                                              .draining = draining,
                                              .data = std::move(data)});
   // Only what is held is remembered: what has been dropped is of no interest any more.

@@ -39,6 +39,8 @@ struct ConfinementLimits {
   bool own_processes = false;
   bool own_proc = false;
   bool own_shared_memory = false;
+  // Of a program: its root file system is that of an image, in which it may read everything.
+  bool own_root = false;
   // Of a program: all but its own folder is mounted read-only. Else changing modes, owners, times
   // and attributes of files by path, which Landlock does not know of, is denied everywhere.
   bool read_only_system = false;
@@ -46,6 +48,9 @@ struct ConfinementLimits {
 
 // What was applied and what was not, in words: "seccomp", "no network namespace: not permitted".
 using ConfinementReport = std::vector<std::string>;
+
+// The line of a machine that can show programs the root file system of an image.
+inline constexpr char kProgramsInImages[] = "programs in images";
 
 // First part, at the start of the process, before any thread: own session, death with the parent,
 // no core dumps, no new privileges, namespaces for users, network and System V IPC.

@@ -14,6 +14,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <map>
+#include <string_view>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
@@ -31,6 +33,9 @@ constexpr int kWatchMillis = 100;
 // How long what a program wrote may take to arrive after its end. Unit: milliseconds.
 constexpr int kDrainMillis = 1'000;
 constexpr int kNotStarted = 127;
+// How long stopping all processes may take, and how often it is looked at. Unit: milliseconds.
+constexpr int kStopMillis = 1'000;
+constexpr int kStopPauseMillis = 2;
 
 std::vector<char*> Pointers(std::vector<std::string>& strings) {
   std::vector<char*> pointers;
@@ -39,27 +44,38 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   return pointers;
 }
 
-// All that a program finds in its environment.
-std::vector<std::string> Environment(const ProgramLimits& programs) {
-  std::vector<std::string> environment = {
-      "PATH=/usr/local/bin:/usr/bin:/bin",
-      "LANG=C.UTF-8",
-      "USER=beamline",
-      absl::StrCat("HOME=", programs.folder),
-      absl::StrCat("TMPDIR=", programs.folder, "/tmp"),
-      "PYTHONUNBUFFERED=1",
-      "PYTHONHASHSEED=0",
-  };
+constexpr char kPath[] = "/usr/local/bin:/usr/bin:/bin";
+
+// All that a program finds in its environment: of the names that its image has too, PATH and LANG
+// are the image's.
+std::map<std::string, std::string> Environment(const ProgramLimits& programs,
+                                               const std::string& folder) {
+  std::map<std::string, std::string> environment = {{"PATH", kPath}, {"LANG", "C.UTF-8"}};
+  for (const std::string& entry : programs.image.environment) {
+    const size_t equals = entry.find('=');
+    environment[entry.substr(0, equals)] = entry.substr(equals + 1);
+  }
+  environment["USER"] = "beamline";
+  environment["HOME"] = folder;
+  environment["TMPDIR"] = folder + "/tmp";
+  environment["PYTHONUNBUFFERED"] = "1";
+  environment["PYTHONHASHSEED"] = "0";
   for (const char* name : {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
                            "NUMEXPR_NUM_THREADS", "LOKY_MAX_CPU_COUNT"}) {
-    environment.push_back(absl::StrCat(name, "=", programs.threads));
+    environment[name] = absl::StrCat(programs.threads);
   }
   for (const char* name : {"CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH"}) {
-    if (const char* value = std::getenv(name); value != nullptr) {
-      environment.push_back(absl::StrCat(name, "=", value));
-    }
+    // Where the machine has its libraries means nothing in an image.
+    if (!programs.image.root.empty() && name == std::string_view("LD_LIBRARY_PATH")) continue;
+    if (const char* value = std::getenv(name); value != nullptr) environment[name] = value;
   }
   return environment;
+}
+
+std::vector<std::string> Entries(const std::map<std::string, std::string>& environment) {
+  std::vector<std::string> entries;
+  for (const auto& [name, value] : environment) entries.push_back(absl::StrCat(name, "=", value));
+  return entries;
 }
 
 [[noreturn]] void CannotStart(const std::string& why) {
@@ -102,14 +118,15 @@ void RequireConfinement(const ConfinementReport& report) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
-  std::vector<std::string> environment = Environment(programs);
+  const auto environment = Environment(programs, limits.work_folder);
+  std::vector<std::string> entries = Entries(environment);
   ConfinementReport report;
   const absl::Status confined = ConfineToWork(limits, report);
   if (!confined.ok()) CannotStart(std::string(confined.message()));
   RequireConfinement(report);
   // Where execvpe looks for a name without a slash.
-  setenv("PATH", "/usr/local/bin:/usr/bin:/bin", 1);
-  execvpe(arguments[0].c_str(), Pointers(arguments).data(), Pointers(environment).data());
+  setenv("PATH", environment.at("PATH").c_str(), 1);
+  execvpe(arguments[0].c_str(), Pointers(arguments).data(), Pointers(entries).data());
   CannotStart(absl::StrCat("cannot start ", arguments[0], ": ", std::strerror(errno)));
 }
 
@@ -167,6 +184,7 @@ class Keeper {
     char command = 0;
     if (read(control_.get(), &command, 1) != 1) End();
     if (command == kRunProgram) return StartOne();
+    if (command == kHoldProgram) return Hold();
     if (program_ <= 0) return;
     switch (static_cast<ProgramSignal>(command)) {
       case ProgramSignal::kTerminate:
@@ -174,8 +192,6 @@ class Keeper {
         return;
       case ProgramSignal::kKill:
         return SignalAll(SIGKILL);
-      case ProgramSignal::kHold:
-        return SignalAll(SIGSTOP);
       case ProgramSignal::kGoOn:
         return SignalAll(SIGCONT);
     }
@@ -184,6 +200,19 @@ class Keeper {
   void SignalAll(int signal) const {
     // It may not have its group yet.
     if (kill(-program_, signal) != 0) kill(program_, signal);
+  }
+
+  // Says so when nothing of it runs any more, or that this took too long.
+  void Hold() {
+    if (program_ > 0) SignalAll(SIGSTOP);
+    bool held = program_ <= 0 || AllStoppedBelow(self_);
+    for (int waited = 0; !held && waited < kStopMillis; waited += kStopPauseMillis) {
+      poll(nullptr, 0, kStopPauseMillis);
+      held = AllStoppedBelow(self_);
+    }
+    const EndHeader header{.wait_status = held ? 1 : 0, .cause = kHeldReply, .words_bytes = 0};
+    const std::string_view bytes(reinterpret_cast<const char*>(&header), sizeof header);
+    if (!WriteFully(control_.get(), bytes).ok()) End();
   }
 
   void StartOne() {

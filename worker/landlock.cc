@@ -100,7 +100,8 @@ void AllowGpus(int ruleset, uint64_t handled) {
   }
 }
 
-void AllowPrograms(int ruleset, const ConfinementLimits& limits, uint64_t in_folders) {
+// What interpreters read of the machine's own system.
+void AllowSystem(int ruleset) {
   for (const char* path : kProgramPaths) {
     Allow(ruleset, path, kRead | LANDLOCK_ACCESS_FS_EXECUTE);
   }
@@ -111,6 +112,10 @@ void AllowPrograms(int ruleset, const ConfinementLimits& limits, uint64_t in_fol
       if (name.starts_with(prefix)) Allow(ruleset, entry.path(), kRead);
     }
   }
+}
+
+void AllowPrograms(int ruleset, const ConfinementLimits& limits, uint64_t in_folders) {
+  if (!limits.own_root) AllowSystem(ruleset);
   for (const char* path : kProgramDevices) Allow(ruleset, path, kReadWrite);
   // Both are mounted anew for it, so that they show nobody else's.
   if (limits.own_proc) Allow(ruleset, "/proc", kRead);
@@ -140,8 +145,12 @@ void RestrictFiles(const ConfinementLimits& limits, ConfinementReport& report) {
     report.push_back(absl::StrCat("no Landlock: ", std::strerror(errno)));
     return;
   }
-  for (const char* path : kSystemPaths) {
-    Allow(ruleset.get(), path, kRead | LANDLOCK_ACCESS_FS_EXECUTE);
+  if (limits.own_root) {
+    Allow(ruleset.get(), "/", kRead | LANDLOCK_ACCESS_FS_EXECUTE);
+  } else {
+    for (const char* path : kSystemPaths) {
+      Allow(ruleset.get(), path, kRead | LANDLOCK_ACCESS_FS_EXECUTE);
+    }
   }
   Allow(ruleset.get(), "/dev/null", kReadWrite);
   if (limits.gpus) AllowGpus(ruleset.get(), handled);

@@ -67,6 +67,16 @@ bool ReadMemory(const std::string& path, std::string_view own, std::string_view 
   return found == 2;
 }
 
+// One that is gone has.
+bool HasStopped(const std::string& thread) {
+  const auto text = ReadFile(thread + "/stat", kMaxFileBytes);
+  if (!text.ok()) return true;
+  // "1234 (any name) S ...": a name may have parentheses too.
+  const size_t name_end = text->rfind(") ");
+  if (name_end == std::string::npos || name_end + 2 >= text->size()) return false;
+  return std::string_view("TtZX").find((*text)[name_end + 2]) != std::string_view::npos;
+}
+
 Memory MemoryOf(const std::vector<std::string>& threads) {
   Memory memory;
   // A first thread that has ended tells nothing of the memory that the others use.
@@ -96,6 +106,19 @@ TreeUse UseBelow(const std::string& pid, int most_processes, int most_threads) {
     for (std::string& child : ChildrenOf(threads)) left.push_back(std::move(child));
   }
   return use;
+}
+
+bool AllStoppedBelow(const std::string& pid) {
+  std::vector<std::string> left = ChildrenOf(ThreadsOf(pid));
+  while (!left.empty()) {
+    const std::vector<std::string> threads = ThreadsOf(left.back());
+    left.pop_back();
+    for (const std::string& thread : threads) {
+      if (!HasStopped(thread)) return false;
+    }
+    for (std::string& child : ChildrenOf(threads)) left.push_back(std::move(child));
+  }
+  return true;
 }
 
 }  // namespace beamline::worker

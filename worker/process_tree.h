@@ -19,4 +19,7 @@ struct TreeUse {
 // and `most_threads`. Those that end or start meanwhile may be left out.
 TreeUse UseBelow(const std::string& pid, int most_processes, int most_threads);
 
+// Whether all threads of all processes below `pid` are stopped by a signal or have ended.
+bool AllStoppedBelow(const std::string& pid);
+
 }  // namespace beamline::worker

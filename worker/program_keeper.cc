@@ -21,6 +21,7 @@
 #include "base/status_macros.h"
 #include "beamline/v1/learners.pb.h"
 #include "worker/frames.h"
+#include "worker/program_root.h"
 
 namespace beamline::worker {
 namespace {
@@ -65,20 +66,60 @@ void MakeReadOnly(ConfinementLimits& limits) {
   if (limits.own_proc && limits.gpus) SetReadOnly("/proc", false, 0);
 }
 
+// Before, this would be the bound of the whole machine.
+void BoundThreads(const ConfinementLimits& limits) {
+  if (!limits.own_proc || !BoundsNamespaces()) return;
+  const UniqueFd most(open("/proc/sys/kernel/pid_max", O_WRONLY | O_CLOEXEC));
+  const std::string text = absl::StrCat(limits.threads);
+  [[maybe_unused]] const ssize_t ignored = write(most.get(), text.data(), text.size());
+}
+
 // In the keeper, which has a mount namespace of its own.
 void MountOwn(int64_t memory_bytes, ConfinementLimits& limits) {
-  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return;
   constexpr unsigned long kFlags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
   limits.own_proc = mount("proc", "/proc", "proc", kFlags, nullptr) == 0;
   const std::string size = absl::StrCat("mode=0700,size=", memory_bytes);
   limits.own_shared_memory = mount("tmpfs", "/dev/shm", "tmpfs", kFlags, size.c_str()) == 0;
-  // Before, this would be the bound of the whole machine.
-  if (limits.own_proc && BoundsNamespaces()) {
-    const UniqueFd most(open("/proc/sys/kernel/pid_max", O_WRONLY | O_CLOEXEC));
-    const std::string text = absl::StrCat(limits.threads);
-    [[maybe_unused]] const ssize_t ignored = write(most.get(), text.data(), text.size());
-  }
+  BoundThreads(limits);
   MakeReadOnly(limits);
+}
+
+absl::Status EnterImage(const ProgramLimits& programs, ConfinementLimits& limits) {
+  RETURN_IF_ERROR(EnterProgramRoot({.image = programs.image.root,
+                                    .work_folder = programs.folder,
+                                    .memory_bytes = programs.memory_bytes}));
+  limits.work_folder = kWorkInImage;
+  limits.own_proc = limits.own_shared_memory = limits.own_root = limits.read_only_system = true;
+  BoundThreads(limits);
+  return SetReadOnly("/proc", true, 0) ? absl::OkStatus()
+                                       : absl::UnavailableError("/proc cannot be made read-only");
+}
+
+// In the keeper: what programs see of the machine.
+absl::Status MakeView(const ProgramLimits& programs, ConfinementLimits& limits) {
+  // Else what is mounted here would be seen elsewhere.
+  const bool own_mounts =
+      limits.own_processes && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+  if (programs.image.root.empty()) {
+    if (own_mounts) MountOwn(programs.memory_bytes, limits);
+    return absl::OkStatus();
+  }
+  return own_mounts ? EnterImage(programs, limits)
+                    : absl::UnavailableError("there are no namespaces of mounts and processes");
+}
+
+// What a keeper says first: this, then so many bytes of why it cannot begin.
+struct Greeting {
+  bool read_only_system = false;
+  uint32_t why_bytes = 0;
+};
+
+void Greet(int fd, const absl::Status& view, bool read_only_system) {
+  const std::string why(view.message().substr(0, kMaxWords));
+  const Greeting greeting{.read_only_system = read_only_system,
+                          .why_bytes = static_cast<uint32_t>(why.size())};
+  const std::string bytes(reinterpret_cast<const char*>(&greeting), sizeof greeting);
+  if (!WriteFully(fd, absl::StrCat(bytes, why)).ok() || !view.ok()) _exit(EXIT_FAILURE);
 }
 
 bool ReadAll(int fd, void* bytes, size_t size) {
@@ -94,6 +135,16 @@ bool ReadAll(int fd, void* bytes, size_t size) {
 }
 
 absl::Status Gone() { return absl::UnavailableError("the process that keeps programs is gone"); }
+
+// What Greet has said. Whether the system is read-only.
+absl::StatusOr<bool> HearGreeting(int fd) {
+  Greeting greeting;
+  if (!ReadAll(fd, &greeting, sizeof greeting) || greeting.why_bytes > kMaxWords) return Gone();
+  std::string why(greeting.why_bytes, '\0');
+  if (!ReadAll(fd, why.data(), why.size())) return Gone();
+  if (!why.empty()) return absl::UnavailableError(why);
+  return greeting.read_only_system;
+}
 
 }  // namespace
 
@@ -124,16 +175,14 @@ absl::StatusOr<std::unique_ptr<ProgramKeeper>> ProgramKeeper::Start(const Progra
   }
   if (pid == 0) {
     own.Reset();
-    if (limits.own_processes) MountOwn(programs.memory_bytes, limits);
-    const char told = limits.read_only_system ? 1 : 0;
-    if (!WriteFully(keepers.get(), {&told, 1}).ok()) _exit(EXIT_FAILURE);
+    const absl::Status view = MakeView(programs, limits);
+    Greet(keepers.get(), view, limits.read_only_system);
     KeepPrograms(std::move(keepers), programs, std::move(limits));
   }
   keepers.Reset();
-  char read_only = 0;
-  if (!ReadAll(own.get(), &read_only, 1)) return Gone();
-  report.push_back(read_only != 0 ? "programs in a read-only system"
-                                  : "programs in no read-only system");
+  ASSIGN_OR_RETURN(const bool read_only, HearGreeting(own.get()));
+  report.push_back(read_only ? "programs in a read-only system"
+                             : "programs in no read-only system");
   // One that is gone is found out by Wait.
   signal(SIGPIPE, SIG_IGN);
   return std::make_unique<ProgramKeeper>(Token(), std::move(own));
@@ -152,11 +201,30 @@ void ProgramKeeper::Send(ProgramSignal signal) {
   WriteFully(control_.get(), {&command, 1}).IgnoreError();
 }
 
+bool ProgramKeeper::Hold() {
+  if (!WriteFully(control_.get(), {&kHoldProgram, 1}).ok()) return false;
+  while (true) {
+    EndHeader header;
+    if (!ReadAll(control_.get(), &header, sizeof header)) return false;
+    if (header.cause == kHeldReply) return header.wait_status != 0;
+    // It ended before it could be held.
+    auto end = ReadEnd(header);
+    if (!end.ok()) return false;
+    ended_ = *std::move(end);
+  }
+}
+
 absl::StatusOr<std::optional<ProgramEnd>> ProgramKeeper::Wait(int64_t wait_ms) {
+  if (ended_.has_value()) return std::exchange(ended_, std::nullopt);
   pollfd ready{.fd = control_.get(), .events = POLLIN, .revents = 0};
   if (poll(&ready, 1, static_cast<int>(wait_ms)) <= 0) return std::nullopt;
   EndHeader header;
   if (!ReadAll(control_.get(), &header, sizeof header)) return Gone();
+  ASSIGN_OR_RETURN(ProgramEnd end, ReadEnd(header));
+  return end;
+}
+
+absl::StatusOr<ProgramEnd> ProgramKeeper::ReadEnd(const EndHeader& header) {
   ProgramEnd end;
   end.wait_status = header.wait_status;
   end.cause = static_cast<ProgramEnd::Cause>(header.cause);

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "base/clock.h"
@@ -12,6 +13,7 @@
 #include "pipeline/programs.h"
 #include "pipeline/trial.h"
 #include "worker/program_keeper.h"
+#include "worker/program_root.h"
 #include "worker/signal_name.h"
 #include "worker/task_program.h"
 
@@ -39,16 +41,17 @@ class Sink : public pipeline::TaskSink {
 // The keeper's programs in the pipeline's terms.
 class Host : public pipeline::ProgramHost {
  public:
-  Host(std::unique_ptr<ProgramKeeper> keeper, std::string folder)
-      : keeper_(std::move(keeper)), folder_(std::move(folder)) {}
+  Host(std::unique_ptr<ProgramKeeper> keeper, std::string folder, std::string name)
+      : keeper_(std::move(keeper)), folder_(std::move(folder)), name_(std::move(name)) {}
 
   const std::string& folder() const override { return folder_; }
+  const std::string& name() const override { return name_; }
   void Start(const std::vector<std::string>& arguments) override {
     lost_ = !keeper_->Run(arguments).ok();
   }
   void Terminate() override { keeper_->Send(ProgramSignal::kTerminate); }
   void Kill() override { keeper_->Send(ProgramSignal::kKill); }
-  void Hold() override { keeper_->Send(ProgramSignal::kHold); }
+  bool Hold() override { return keeper_->Hold(); }
   void GoOn() override { keeper_->Send(ProgramSignal::kGoOn); }
   std::optional<pipeline::ProgramOutcome> Wait(int64_t wait_ms) override {
     pipeline::ProgramOutcome outcome;
@@ -83,6 +86,7 @@ class Host : public pipeline::ProgramHost {
 
   const std::unique_ptr<ProgramKeeper> keeper_;
   const std::string folder_;
+  const std::string name_;
   bool lost_ = false;
 };
 
@@ -93,11 +97,19 @@ class PipelineProgram : public TaskProgram {
     const v1::Step* step = pipeline::FindStep(definition, start.attempt().step());
     return step != nullptr && pipeline::RunsProgram(definition, *step);
   }
+  std::string ImageOf(const v1::TaskStart& start) const override {
+    const v1::PipelineDefinition& definition = start.attempt().definition();
+    const v1::Step* step = pipeline::FindStep(definition, start.attempt().step());
+    return step == nullptr ? "" : pipeline::ImageOf(definition, *step);
+  }
   void TakeKeeper(std::unique_ptr<ProgramKeeper> keeper) override { keeper_ = std::move(keeper); }
   v1::TaskEnd Execute(const v1::TaskStart& start, TaskReporter& reporter) override {
     Sink sink(reporter);
     std::optional<Host> host;
-    if (keeper_ != nullptr) host.emplace(std::move(keeper_), start.work_folder() + kProgramFolder);
+    if (keeper_ != nullptr) {
+      const std::string folder = start.work_folder() + kProgramFolder;
+      host.emplace(std::move(keeper_), folder, ImageOf(start).empty() ? folder : kWorkInImage);
+    }
     return pipeline::Execute(start, sink, stop_, SystemClock(),
                              host.has_value() ? &*host : nullptr);
   }

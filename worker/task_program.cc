@@ -14,6 +14,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "worker/confinement.h"
 #include "worker/frames.h"
@@ -71,14 +72,21 @@ ConfinementLimits LimitsOf(const v1::TaskStart& start) {
 }
 
 // Where programs of the user's work: beside what the task itself writes.
-absl::Status MakeKeeper(TaskProgram& program, const v1::TaskStart& start,
+absl::Status MakeKeeper(TaskProgram& program, const v1::TaskStart& start, const std::string& images,
                         ConfinementReport& report) {
   if (!program.RunsPrograms(start)) return absl::OkStatus();
   const ConfinementLimits own = LimitsOf(start);
-  const ProgramLimits limits{.folder = start.work_folder() + kProgramFolder,
-                             .memory_bytes = own.memory_bytes,
-                             .threads = start.threads(),
-                             .gpus = own.gpus};
+  // They could reach those of others too.
+  if (own.gpus)
+    return absl::UnimplementedError("programs on graphics processors are not built yet");
+  ProgramLimits limits{.folder = start.work_folder() + kProgramFolder,
+                       .memory_bytes = own.memory_bytes,
+                       .threads = start.threads(),
+                       .gpus = own.gpus,
+                       .image = {}};
+  if (const std::string digest = program.ImageOf(start); !digest.empty()) {
+    ASSIGN_OR_RETURN(limits.image, FindImage(images, digest));
+  }
   if (mkdir(limits.folder.c_str(), 0700) != 0) {
     return absl::InternalError("cannot make " + limits.folder + ": " + std::strerror(errno));
   }
@@ -102,8 +110,14 @@ int PrintConfinement() {
   ConfinementLimits limits;
   limits.work_folder = "/";
   limits.memory_bytes = kDefaultMemoryBytes;
-  // It ends with this process. Nothing is written to the folder.
-  const auto keeper = ProgramKeeper::Start({.folder = "/tmp"}, report);
+  // They end with this process. Nothing is written to the folder.
+  const auto keeper = ProgramKeeper::Start({.folder = "/tmp", .image = {}}, report);
+  ConfinementReport ignored;
+  const auto in_image = ProgramKeeper::Start(
+      {.folder = "/tmp", .image = {.root = "/usr", .environment = {}}}, ignored);
+  report.push_back(in_image.ok()
+                       ? kProgramsInImages
+                       : absl::StrCat("no programs in images: ", in_image.status().message()));
   const absl::Status status = ConfineToWork(limits, report);
   for (const std::string& line : report) std::printf("%s\n", line.c_str());
   return status.ok() ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -118,8 +132,10 @@ void TaskReporter::Send(const v1::TaskMessage& message) {
 
 int RunTaskProgram(TaskProgram& program, int argc, char** argv) {
   if (argc == 2 && std::strcmp(argv[1], "--confinement") == 0) return PrintConfinement();
+  std::string images;
+  if (argc == 3 && std::strcmp(argv[1], "--images") == 0) images = argv[2];
   struct stat info;
-  if (argc != 1 || fstat(kSocket, &info) != 0 || !S_ISSOCK(info.st_mode)) {
+  if ((argc != 1 && images.empty()) || fstat(kSocket, &info) != 0 || !S_ISSOCK(info.st_mode)) {
     std::fprintf(stderr, "beamline-task is started by beamline-worker, not by hand\n");
     return 2;
   }
@@ -134,7 +150,7 @@ int RunTaskProgram(TaskProgram& program, int argc, char** argv) {
   ShowGpus(command.start());
   TaskReporter reporter;
   v1::TaskMessage last;
-  absl::Status confined = MakeKeeper(program, command.start(), report);
+  absl::Status confined = MakeKeeper(program, command.start(), images, report);
   if (confined.ok()) confined = ConfineToWork(LimitsOf(command.start()), report);
   if (confined.ok()) {
     std::thread listener([&program] { Listen(program); });

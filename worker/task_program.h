@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <mutex>
+#include <string>
 
 #include "beamline/v1/task.pb.h"
 #include "worker/program_keeper.h"
@@ -26,6 +27,8 @@ class TaskProgram {
   virtual ~TaskProgram() = default;
   // Whether the attempt runs programs of the user's. It is given a keeper then, before Execute.
   virtual bool RunsPrograms(const v1::TaskStart&) const { return false; }
+  // The digest of the image that these run in; empty: in the machine's own root.
+  virtual std::string ImageOf(const v1::TaskStart&) const { return ""; }
   virtual void TakeKeeper(std::unique_ptr<ProgramKeeper>) {}
   // Runs the attempt to its end, on the main thread, confined. std::bad_alloc becomes
   // OUT_OF_MEMORY, any other exception CRASH.
@@ -35,7 +38,7 @@ class TaskProgram {
 };
 
 // What main returns. With the one argument "--confinement" prints what this machine can enforce,
-// a line each, and ends.
+// a line each, and ends. With "--images" and a folder: where images are (image_folder.h).
 int RunTaskProgram(TaskProgram& program, int argc, char** argv);
 
 }  // namespace beamline::worker

@@ -168,7 +168,7 @@ class ContractTest(ProgramTest):
                 ({'files': {'model': {'text': ''}}}, "this name is the service's"),
                 ({'files': {'x': {}}}, 'give one of them'),
                 ({'files': {'x': {'file': 'large'}, 'y': {'text': 'y'}}}, 'at most 1 MiB'),
-                ({'image': 'sha256:00'}, 'not built yet')):
+                ({'image': 'sha256:00'}, 'no digest of an image')):
             path = self.write_pipeline('', program=program)
             refused = self.cluster.cli('run', 'create', path)
             self.assertNotEqual(refused.code, 0, program)
@@ -338,59 +338,6 @@ class BreakOutTest(ProgramTest):
         self.expect_failure('f = open("model/large", "wb"); f.truncate((4 << 30) + 1)', 'USER', 'more than 4096 MiB')
         self.expect_failure('open("model/" + "x" * 101, "w")', 'USER', 'too long a name')
         self.expect_failure('for i in range(10001): open(f"model/{i}", "w")', 'USER', 'more than 10000 files')
-
-
-class CheckpointTest(ProgramTest):
-
-    # Counts to `last`, and goes on where it was.
-    COUNT = '''
-        import json, os, signal, sys, time
-        state = json.load(open('checkpoint/state')) if os.path.exists('checkpoint/state') else {'n': 0, 'starts': 0}
-        state['starts'] += 1
-        print('begins at', state['n'])
-        def keep():
-            with open('checkpoint/new', 'w') as file:
-                json.dump(state, file)
-            os.replace('checkpoint/new', 'checkpoint/state')
-        signal.signal(signal.SIGTERM, lambda *_: (keep(), sys.exit(3)))
-        words = open('metrics.jsonl', 'a')
-        while state['n'] < 100:
-            state['n'] += 1
-            if state['n'] % 10 == 0:
-                keep()
-                print(json.dumps({'checkpoint': state['n']}), file=words, flush=True)
-            time.sleep(0.05)
-        print(json.dumps({'metric': 'starts', 'value': state['starts']}), file=words)
-        '''
-
-    def reach_the_middle(self):
-        name = self.start(self.COUNT)
-        self.cluster.wait_for_event(name, lambda event: event.checkpoint.step >= 20, 'it had a checkpoint')
-        return name
-
-    def check(self, name):
-        run = self.cluster.expect_success(name)
-        begins = [int(line.split()[-1]) for line in self.logs(name) if line.startswith('begins')]
-        self.assertEqual(begins[0], 0)
-        self.assertGreaterEqual(begins[-1], 20)
-        self.assertEqual(self.task(run).result.metrics['starts'], len(begins))
-        self.assertGreaterEqual(len(begins), 2)
-
-    def test_kill_worker(self):
-        name = self.reach_the_middle()
-        self.cluster.workers['w1'].kill()
-        wait_for(lambda: not self.processes_below(), 'programs end with their worker', 10)
-        self.cluster.start_worker()
-        self.check(name)
-
-    def test_worker_that_leaves(self):
-        name = self.reach_the_middle()
-        self.assertEqual(self.cluster.workers['w1'].terminate(), 0, self.cluster.log_ends())
-        self.cluster.start_worker()
-        self.check(name)
-        # Kept when it was told to end, not only when it said so.
-        self.assertTrue([int(line.split()[-1]) % 10 for line in self.logs(name)
-                         if line.startswith('begins')][-1])
 
 
 if __name__ == '__main__':

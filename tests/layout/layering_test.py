@@ -19,6 +19,7 @@ FENCES = [
     ('CUDA', re.compile(r'^(cuda|cublas|cudnn|nccl)'),
      ('engine/backend/cuda/', 'engine/collective/nccl')),
     ('XGBoost', re.compile(r'^xgboost/'), ('engine/learners/xgboost/',)),
+    ('libarchive', re.compile(r'^archive(_entry)?\.h$'), ('worker/images/',)),
     ('LIBSVM', re.compile(r'^(libsvm/|svm\.h)'), ('engine/learners/libsvm/',)),
     ('Protocol Buffers', re.compile(r'^google/(protobuf|rpc)/|\.pb\.h$|^beamline/v1/'),
      ('proto/', 'store/', 'scheduler/', 'pipeline/', 'auth/', 'server/', 'worker/', 'clients/',
@@ -88,6 +89,7 @@ class LayeringTest(unittest.TestCase):
             'engine/d.h': '#include "absl/status/status.h"',
             'engine/e.cc': '#  include "base/clock.h"',
             'server/f.cc': '#include <sqlite3.h>',
+            'worker/h.cc': '#include <archive.h>',
             'clients/g.cc': '#include "store/store.h"',
         }
         harmless = {

@@ -1,4 +1,5 @@
 // Programs of the user's, as steps and as learners.
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "pipeline/expand.h"
 #include "pipeline/programs.h"
@@ -27,9 +28,38 @@ TEST_F(ProgramsTest, AStepNeedsAProgram) {
             "\"table\"?)\nsteps.publish.command.inputs.2: \"table\" is there twice\n");
   EXPECT_EQ(CheckStep("{program: {arguments: [ls]}, models: [evaluate]}").substr(0, 62),
             "steps.publish.command.models.0: \"evaluate\" is no train step of");
-  CheckStep("{program: {arguments: [ls], image: x}, table: out}");
-  EXPECT_EQ(unimplemented_.substr(0, 41), "steps.publish.command.program.image: root");
-  EXPECT_NE(unimplemented_.find("steps.publish.command.table: tables"), std::string::npos);
+}
+
+TEST_F(ProgramsTest, AnImageIsNamedByItsDigest) {
+  const std::string digest = "sha256:" + std::string(64, 'a');
+  EXPECT_EQ(CheckStep("{program: {arguments: [ls], image: \"" + digest + "\"}}"), "");
+  EXPECT_EQ(unimplemented_, "");
+  for (const std::string& wrong :
+       {std::string("debian"), digest + "a", "sha256:" + std::string(64, 'A'), std::string(64, 'a'),
+        std::string("sha256:../../../etc")}) {
+    EXPECT_EQ(CheckStep("{program: {arguments: [ls], image: \"" + wrong + "\"}}").substr(0, 62),
+              "steps.publish.command.program.image: is no digest of an image,")
+        << wrong;
+  }
+  const std::string search = absl::StrCat(
+      "{steps.train.train.command: {program: {arguments: [ls], image: \"", digest,
+      "\"}}, steps.train.search: {grid: {}, space: {train.command.program.image: {choice: [\"",
+      digest, "\", \"sha256:", std::string(64, 'b'), "\"]}}}}");
+  EXPECT_THAT(Check(search), ::testing::HasSubstr("leads to the image of a program, which all"));
+}
+
+TEST_F(ProgramsTest, AStepMayMakeATable) {
+  EXPECT_EQ(CheckStep("{program: {arguments: [ls]}, table: out}"), "");
+  EXPECT_EQ(unimplemented_, "");
+  EXPECT_EQ(
+      CheckStep("{program: {arguments: [ls]}, table: out.csv}"),
+      "steps.publish.command.table: stands for outputs/out.csv.csv: leave its \".csv\" out\n");
+  EXPECT_EQ(CheckStep("{program: {arguments: [ls]}, table: ../out}"),
+            "steps.publish.command.table: a file's name is 1 to 100 bytes without '/'\n");
+  EXPECT_EQ(
+      Check("steps.publish: {name: table, command: {program: {arguments: [ls]}, table: out}}"),
+      "steps.table.name: there is an input \"table\" too, and tables are found by these names: "
+      "rename one\n");
 }
 
 TEST_F(ProgramsTest, FilesLieInTheFolderAndNowhereElse) {
@@ -62,6 +92,11 @@ TEST_F(ProgramsTest, ALearnerIsOneToo) {
                   "steps.train.resources: {gpus: 1}}"),
             "");
   EXPECT_THAT(unimplemented_, ::testing::HasSubstr("programs on graphics processors"));
+  EXPECT_EQ(Check("{steps.train.train.command: {program: {arguments: [ls]}}, "
+                  "steps.evaluate.resources: {gpus: 1}}"),
+            "");
+  EXPECT_THAT(unimplemented_, ::testing::HasSubstr("programs on graphics processors"))
+      << "what measures a program's model runs it";
   EXPECT_NE(Check("{steps.train.train.command: {program: {arguments: [ls]}}, "
                   "steps.train.train.data.windows: {steps: 3}}"),
             "");

@@ -263,6 +263,8 @@ class FakeWorker {
     gpu.set_memory_bytes(memory_bytes);
   }
 
+  void AddImage(const std::string& digest) { images_.push_back(digest); }
+
   v1::SynchronizeRequest Request(int64_t hold_ms) const {
     v1::SynchronizeRequest request;
     request.set_session(session_);
@@ -275,6 +277,7 @@ class FakeWorker {
     device.set_kind(v1::DEVICE_KIND_CPU);
     device.set_cpus(2);
     for (const v1::Device& gpu : gpus_) *worker.add_devices() = gpu;
+    worker.mutable_images()->Assign(images_.begin(), images_.end());
     for (const v1::Attempt& attempt : held_) {
       auto& held = *request.add_held();
       held.set_task(attempt.task());
@@ -384,6 +387,7 @@ class FakeWorker {
   std::string session_;
   bool draining_ = false;
   std::vector<v1::Device> gpus_;
+  std::vector<std::string> images_;
   std::vector<v1::Attempt> held_;
   std::set<std::string> stopping_;
 };

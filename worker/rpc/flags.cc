@@ -110,6 +110,10 @@ const std::vector<Flag>& Table() {
        absl::StrCat("Largest size of the cache of datasets. Default: ",
                     pipeline::BytesText(static_cast<double>(Flags().cache_bytes))),
        Bytes("--cache", &Flags::cache_bytes)},
+      {"--images", "DIR",
+       "Root file systems for programs: \"beamline-worker image --help\". Default: images in the\n"
+       "state folder.",
+       Text(&Flags::images)},
       {"--pool", "NAME", "Take only tasks that ask for this pool, or for none.", SetPool},
       {"--name", "HINT", "The host's name as lists show it. Default: what the host calls itself.",
        Text(&Flags::name)},
@@ -167,7 +171,8 @@ absl::StatusOr<Flags> ParseFlags(const std::vector<std::string>& args) {
 std::string HelpText() {
   std::string text =
       "beamline-worker: runs tasks for a Beamline server\n\n"
-      "usage: beamline-worker [flags]\n\n";
+      "usage: beamline-worker [flags]\n"
+      "       beamline-worker image import FILE   (and more: beamline-worker image --help)\n\n";
   for (const Flag& flag : Table()) {
     absl::StrAppend(&text, "  ", flag.name, flag.value.empty() ? "" : " ", flag.value, "\n      ",
                     absl::StrReplaceAll(flag.help, {{"\n", "\n      "}}), "\n");

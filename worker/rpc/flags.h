@@ -21,6 +21,7 @@ struct Flags {
   int64_t cache_bytes = int64_t{50} << 30;
   bool no_gpus = false;
   std::string fake_devices;
+  std::string images;
   std::string pool;
   std::string name;
   std::string task_binary;

@@ -6,6 +6,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -24,9 +25,12 @@
 #include "base/random.h"
 #include "base/status_macros.h"
 #include "worker/cache.h"
+#include "worker/confinement.h"
 #include "worker/deadline_executor.h"
 #include "worker/devices.h"
 #include "worker/gpus.h"
+#include "worker/image_folder.h"
+#include "worker/images/command.h"
 #include "worker/logging_executor.h"
 #include "worker/loop.h"
 #include "worker/probe.h"
@@ -172,6 +176,11 @@ absl::StatusOr<std::unique_ptr<GpuSource>> GpusToOffer(const Flags& flags) {
   return NoGpus();
 }
 
+void TellImages(const std::string& folder, v1::Worker& worker) {
+  const std::vector<std::string> digests = ListImages(folder);
+  worker.mutable_images()->Assign(digests.begin(), digests.end());
+}
+
 absl::Status Run(const Flags& flags, const Clock& clock, const Events& events) {
   v1::Worker description;
   RETURN_IF_ERROR(
@@ -190,13 +199,18 @@ absl::Status Run(const Flags& flags, const Clock& clock, const Events& events) {
   ASSIGN_OR_RETURN(const std::vector<std::string> confinement, ProbeConfinement(binary));
   description.mutable_confinement()->Assign(confinement.begin(), confinement.end());
   log::Info("tasks are confined by: %s", absl::StrJoin(confinement, ", "));
+  const std::string state = std::filesystem::absolute(flags.state).string();
+  const std::string images =
+      flags.images.empty() ? state + "/images" : std::filesystem::absolute(flags.images).string();
+  const bool offers_images =
+      std::find(confinement.begin(), confinement.end(), kProgramsInImages) != confinement.end();
+  if (offers_images) TellImages(images, description);
   ASSIGN_OR_RETURN(const Identity identity, FindIdentity(flags, description.hostname(), events));
   description.set_name(identity.worker);
 
-  const std::string state = std::filesystem::absolute(flags.state).string();
   ASSIGN_OR_RETURN(const auto cache, BlobCache::Open(state + "/cache", flags.cache_bytes));
   GrpcLink link(MakeChannel(flags.server, identity.credentials));
-  TaskStarter starter({.binary = binary});
+  TaskStarter starter({.binary = binary, .arguments = {"--images", images}});
   ProcessExecutor processes({.work_folder = state + "/work", .gpus = gpus->gpus()}, starter, *cache,
                             link, clock);
   RETURN_IF_ERROR(processes.Prepare());
@@ -220,7 +234,10 @@ absl::Status Run(const Flags& flags, const Clock& clock, const Events& events) {
       });
   ASSIGN_OR_RETURN(const Validity validity, ValidityOf(identity.credentials.certificate));
   renewal.Start(validity);
-  loop.OnReadings([&gpus](v1::Worker& worker) { gpus->Read(*worker.mutable_devices()); });
+  loop.OnReadings([&](v1::Worker& worker) {
+    gpus->Read(*worker.mutable_devices());
+    if (offers_images) TellImages(images, worker);
+  });
 
   absl::Status ready;
   Serve(loop, events, clock, [&] {
@@ -247,6 +264,7 @@ int Main(const std::vector<std::string>& args) {
   // deadlock. That belongs into tests.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
 #endif
+  if (!args.empty() && args[0] == "image") return RunImageCommand({args.begin() + 1, args.end()});
   const absl::StatusOr<Flags> flags = ParseFlags(args);
   if (!flags.ok()) {
     std::fprintf(stderr, "beamline-worker: %s\n", std::string(flags.status().message()).c_str());
