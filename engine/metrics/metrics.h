@@ -130,6 +130,9 @@ double LogLoss(std::span<const float> probabilities, std::span<const int32_t> la
 // with the largest dot product; of equals the first counts as nearer. Compares all pairs of rows.
 double RecallAtK(std::span<const float> embeddings, std::span<const int32_t> labels, int64_t k,
                  Weights weights = {});
+// Of each row whether it has one.
+std::vector<uint8_t> FoundAtK(std::span<const float> embeddings, std::span<const int32_t> labels,
+                              int64_t k);
 
 // --- Numbers.
 
