@@ -34,6 +34,7 @@ constexpr Case kCases[] = {
      "steps.evaluate.evaluate.importance.metric: is missing: name the one of the step's metrics "
      "that columns are compared by\n"},
     {"steps.evaluate.evaluate.importance: {}, steps.train.train.data.windows: {steps: 4}, "
+     "steps.train.train.network.layers: [{reshape: {}}, {dense: {}}], "
      "steps.train.train.data.split: {ordered: {validation: 0.2, test: 0.2}}",
      "steps.evaluate.evaluate.importance: the model sees many rows at once, and permuted rows are "
      "no sequences: remove importance\n"},

@@ -9,8 +9,9 @@ const std::vector<Command>& AllCommands() {
     std::vector<Command> all;
     for (auto group :
          {DevCommands, RunCreateCommands, RunWatchCommands, RunControlCommands, RunCommands,
-          RunTrialsCommands, ModelCommands, DatasetCommands, PipelineCommands, ClusterCommands,
-          QueueCommands, AccountCommands, ProjectCommands, ProjectQuotaCommands, SelfCommands}) {
+          RunTrialsCommands, RunPlotsCommands, ModelCommands, DatasetCommands,
+          PipelineCommands, ClusterCommands, QueueCommands, AccountCommands,
+          ProjectCommands, ProjectQuotaCommands, SelfCommands}) {
       std::vector<Command> more = group();
       all.insert(all.end(), std::make_move_iterator(more.begin()),
                  std::make_move_iterator(more.end()));

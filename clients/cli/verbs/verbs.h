@@ -18,6 +18,7 @@ std::vector<Command> RunWatchCommands();
 std::vector<Command> RunCommands();
 std::vector<Command> RunControlCommands();
 std::vector<Command> RunTrialsCommands();
+std::vector<Command> RunPlotsCommands();
 std::vector<Command> ModelCommands();
 std::vector<Command> ClusterCommands();
 std::vector<Command> QueueCommands();
