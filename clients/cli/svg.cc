@@ -205,7 +205,8 @@ std::string SvgErrorBars(const std::vector<LabelledBar>& bars, const Box& box) {
                           place(bar.value - bar.error), y + kBarHeight / 2 - 3,
                           place(bar.value + bar.error));
     text += SvgText(box.left - 8, y + 12, "text-anchor=\"end\"", Shortened(bar.name, 26));
-    text += SvgText(to + 6, y + 12, "text-anchor=\"start\" font-size=\"10\" fill=\"#404040\"",
+    const double behind = std::max(to, place(bar.value + bar.error)) + 6;
+    text += SvgText(behind, y + 12, "text-anchor=\"start\" font-size=\"10\" fill=\"#404040\"",
                     absl::StrFormat("%.4g", bar.value));
     y += kBarHeight;
   }

@@ -10,7 +10,7 @@ const std::vector<Command>& AllCommands() {
     for (auto group :
          {DevCommands, RunCreateCommands, RunWatchCommands, RunControlCommands, RunCommands,
           RunTrialsCommands, RunPlotsCommands, ModelCommands, DatasetCommands,
-          PipelineCommands, ClusterCommands, QueueCommands, AccountCommands,
+          DatasetLookingCommands, PipelineCommands, ClusterCommands, QueueCommands, AccountCommands,
           ProjectCommands, ProjectQuotaCommands, SelfCommands}) {
       std::vector<Command> more = group();
       all.insert(all.end(), std::make_move_iterator(more.begin()),

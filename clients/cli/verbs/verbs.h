@@ -12,6 +12,7 @@ std::vector<Command> AccountCommands();
 std::vector<Command> ProjectCommands();
 std::vector<Command> ProjectQuotaCommands();
 std::vector<Command> DatasetCommands();
+std::vector<Command> DatasetLookingCommands();
 std::vector<Command> PipelineCommands();
 std::vector<Command> RunCreateCommands();
 std::vector<Command> RunWatchCommands();
