@@ -40,6 +40,11 @@ IngestOptions ToIngestOptions(const v1::ImportOptions& options, int threads, int
   if (options.format() == v1::ImportOptions::FORMAT_NPZ) ingest.format = FileFormat::kNpz;
   if (options.format() == v1::ImportOptions::FORMAT_TEXT) ingest.format = FileFormat::kText;
   if (options.format() == v1::ImportOptions::FORMAT_IDX) ingest.format = FileFormat::kIdx;
+  if (options.format() == v1::ImportOptions::FORMAT_LIBSVM) ingest.format = FileFormat::kLibsvm;
+  if (options.format() == v1::ImportOptions::FORMAT_TS) ingest.format = FileFormat::kTimeSeries;
+  if (options.format() == v1::ImportOptions::FORMAT_EDGE_LIST) {
+    ingest.format = FileFormat::kEdgeList;
+  }
   if (options.header() == v1::ImportOptions::HEADER_PRESENT) {
     ingest.csv.header = data::CsvHeader::kPresent;
   } else if (options.header() == v1::ImportOptions::HEADER_ABSENT) {
@@ -63,11 +68,10 @@ absl::Status CheckImportOptions(const v1::ImportOptions& options) {
   Violations missing;
   if (!v1::ImportOptions::Format_IsValid(options.format())) {
     wrong.Add("options.format", "is no format");
-  } else if (options.format() == v1::ImportOptions::FORMAT_HDF5 ||
-             options.format() == v1::ImportOptions::FORMAT_LIBSVM) {
+  } else if (options.format() == v1::ImportOptions::FORMAT_HDF5) {
     missing.Add("options.format",
-                "HDF5 and LIBSVM files are not read by this version yet: "
-                "convert the file to CSV, NPY, NPZ or IDX");
+                "HDF5 files are not read by this version yet: convert the file to CSV, NPY, NPZ or "
+                "IDX");
   }
   if (!v1::ImportOptions::Header_IsValid(options.header())) {
     wrong.Add("options.header", "is neither present nor absent");

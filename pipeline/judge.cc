@@ -1,5 +1,7 @@
 #include "pipeline/judge.h"
 
+#include <cmath>
+
 #include "engine/metrics/metrics.h"
 #include "pipeline/measure.h"
 #include "pipeline/metric_names.h"
@@ -11,35 +13,105 @@
 namespace beamline::pipeline {
 namespace {
 
-std::map<std::string, double> EmbeddingFigures(engine::Learner& learner,
-                                               const engine::BatchSource& source,
-                                               const Truth& truth,
-                                               const std::vector<std::string>& names) {
-  std::map<std::string, double> values;
-  if (source.rows() < 2) return values;
+using engine::metrics::CountedFigures;
+using Names = std::vector<std::string>;
+using Figures = std::map<std::string, double>;
+
+int64_t NeighboursOf(const std::string& metric) { return metric == "recall_at_1" ? 1 : 5; }
+
+// Whether each row has a row of its class among its neighbours, by metric.
+std::map<std::string, std::vector<double>> Neighbours(engine::Learner& learner,
+                                                      const engine::BatchSource& source,
+                                                      const Truth& truth, const Names& names) {
+  std::map<std::string, std::vector<double>> found;
+  if (source.rows() < 2) return found;
   const engine::Predictions predictions = learner.Predict(source);
   for (const std::string& name : names.empty() ? EmbeddingMetrics() : names) {
     if (name == "loss") continue;
-    values[name] =
-        engine::metrics::RecallAtK(predictions.probabilities.values<float>(), truth.labels,
-                                   name == "recall_at_1" ? 1 : 5, truth.weights);
+    const auto hits = engine::metrics::FoundAtK(predictions.probabilities.values<float>(),
+                                                truth.labels, NeighboursOf(name));
+    found[name].assign(hits.begin(), hits.end());
   }
-  return values;
+  return found;
 }
 
-std::map<std::string, double> TokenFigures(engine::Learner& learner,
-                                           const engine::BatchSource& source, const Truth& truth,
-                                           const v1::ModelCard& card,
-                                           const std::vector<std::string>& names) {
-  if (GivesNextToken(card.data())) return MeasureTokens(learner, source, truth.weights, names);
-  return MeasureHidden(learner, source, truth.weights, PrepareInference(card).spec, names);
+std::vector<TokenSums> TokensOf(engine::Learner& learner, const engine::BatchSource& source,
+                                const v1::ModelCard& card) {
+  if (GivesNextToken(card.data())) return SumTokens(learner, source);
+  return SumHidden(learner, source, PrepareInference(card).spec);
 }
 
-v1::Evaluation Only(const std::map<std::string, double>& metrics, int64_t rows) {
+v1::Evaluation Only(const Figures& metrics, int64_t rows) {
   v1::Evaluation evaluation;
   for (const auto& [name, value] : metrics) (*evaluation.mutable_metrics())[name] = value;
   evaluation.set_row_count(rows);
   return evaluation;
+}
+
+// Those that could be computed, ascending.
+Names ComputedOf(const v1::Evaluation& evaluation) {
+  const Figures sorted(evaluation.metrics().begin(), evaluation.metrics().end());
+  Names names;
+  for (const auto& [name, value] : sorted) names.push_back(name);
+  return names;
+}
+
+Judged JudgeTokens(std::span<const TokenSums> sums, const Truth& truth, const Names& names,
+                   bool resampled) {
+  Judged judged;
+  judged.evaluation =
+      Only(MeasureTokens(sums, truth.weights, names), static_cast<int64_t>(sums.size()));
+  if (!resampled) return judged;
+  judged.figures = std::make_unique<CountedFigures>(sums.size(), truth.weights);
+  for (const std::string& name : ComputedOf(judged.evaluation)) {
+    std::vector<double> above, below;
+    for (const TokenSums& window : sums) {
+      above.push_back(name == "accuracy" ? window.right : window.log_loss);
+      below.push_back(window.tokens);
+    }
+    double (*exponential)(double) = [](double x) { return std::exp(x); };
+    judged.figures->AddRatio(name, std::move(above), std::move(below),
+                             name == "perplexity" ? exponential : nullptr);
+  }
+  return judged;
+}
+
+Judged JudgeErrors(const RowErrors& errors, std::span<const int32_t> anomalies, const Truth& truth,
+                   const Names& names, bool resampled) {
+  Judged judged;
+  judged.evaluation = MeasureReconstruction(errors, anomalies, truth.weights, names);
+  if (!resampled) return judged;
+  judged.figures = std::make_unique<CountedFigures>(errors.scores.size(), truth.weights);
+  Names ranks;
+  for (const std::string& name : ComputedOf(judged.evaluation)) {
+    if (name != "mse" && name != "mae") {
+      ranks.push_back(name);
+      continue;
+    }
+    const std::vector<float>& values = name == "mse" ? errors.scores : errors.absolute;
+    judged.figures->AddRatio(name, {values.begin(), values.end()});
+  }
+  judged.figures->AddRanks(errors.scores, anomalies, ranks);
+  return judged;
+}
+
+Judged JudgeEmbeddings(engine::Learner& learner, const engine::BatchSource& source,
+                       const Truth& truth, const Names& names, bool resampled) {
+  Judged judged;
+  judged.evaluation.set_row_count(source.rows());
+  const auto rows = static_cast<size_t>(source.rows());
+  if (resampled) judged.figures = std::make_unique<CountedFigures>(rows, truth.weights);
+  for (auto& [name, found] : Neighbours(learner, source, truth, names)) {
+    double above = 0, below = 0;
+    for (size_t i = 0; i < rows; ++i) {
+      const double weight = truth.weights.empty() ? 1 : static_cast<double>(truth.weights[i]);
+      above += weight * found[i];
+      below += weight;
+    }
+    (*judged.evaluation.mutable_metrics())[name] = above / below;
+    if (resampled) judged.figures->AddRatio(name, std::move(found));
+  }
+  return judged;
 }
 
 }  // namespace
@@ -52,29 +124,52 @@ Said SaidOf(engine::Learner& learner, const engine::BatchSource& source,
 
 std::map<std::string, double> JudgeMetrics(engine::Learner& learner,
                                            const engine::BatchSource& source, const Truth& truth,
-                                           const v1::ModelCard& card,
-                                           const std::vector<std::string>& names) {
-  if (ReadsTokens(card.data())) return TokenFigures(learner, source, truth, card, names);
-  if (!HasTarget(card.data())) {
-    return MeasureErrors(ErrorsOf(learner, source), {}, truth.weights, names);
+                                           const v1::ModelCard& card, const Names& names,
+                                           std::span<const int32_t> anomalies) {
+  if (ReadsTokens(card.data())) {
+    return MeasureTokens(TokensOf(learner, source, card), truth.weights, names);
   }
-  if (Embeds(card.network().loss())) return EmbeddingFigures(learner, source, truth, names);
+  if (!HasTarget(card.data())) {
+    return MeasureErrors(ErrorsOf(learner, source), anomalies, truth.weights, names);
+  }
+  if (Embeds(card.network().loss())) {
+    const Judged judged = JudgeEmbeddings(learner, source, truth, names, false);
+    return {judged.evaluation.metrics().begin(), judged.evaluation.metrics().end()};
+  }
   return Metrics(SaidOf(learner, source, card), truth, names);
 }
 
-v1::Evaluation Judge(engine::Learner& learner, const engine::BatchSource& source,
-                     const Truth& truth, std::span<const int32_t> anomalies,
-                     const v1::ModelCard& card, const std::vector<std::string>& names) {
+Judged JudgeSaid(const Said& said, const Truth& truth, const v1::ModelCard& card,
+                 const Names& names, bool resampled) {
+  Judged judged;
+  judged.evaluation = Measure(said, truth, card, names);
+  if (said.classes > 0) judged.decided = Decide(said);
+  if (!resampled) return judged;
+  judged.figures = std::make_unique<CountedFigures>(truth.targets.size(), truth.weights);
+  judged.figures->AddMetrics(OutcomeOf(said, truth), ComputedOf(judged.evaluation));
+  return judged;
+}
+
+Judged Judge(engine::Learner& learner, const engine::BatchSource& source, const Truth& truth,
+             std::span<const int32_t> anomalies, const v1::ModelCard& card, const Names& names,
+             bool resampled) {
   if (ReadsTokens(card.data())) {
-    return Only(TokenFigures(learner, source, truth, card, names), source.rows());
+    return JudgeTokens(TokensOf(learner, source, card), truth, names, resampled);
   }
   if (!HasTarget(card.data())) {
-    return MeasureReconstruction(ErrorsOf(learner, source), anomalies, truth.weights, names);
+    return JudgeErrors(ErrorsOf(learner, source), anomalies, truth, names, resampled);
   }
   if (Embeds(card.network().loss())) {
-    return Only(EmbeddingFigures(learner, source, truth, names), source.rows());
+    return JudgeEmbeddings(learner, source, truth, names, resampled);
   }
-  return Measure(SaidOf(learner, source, card), truth, card, names);
+  Judged judged = JudgeSaid(SaidOf(learner, source, card), truth, card, names, resampled);
+  if (!resampled || !JudgesEachStep(card.data())) return judged;
+  const std::vector<int64_t> lengths = LengthsOf(source);
+  for (size_t example = 0; example < lengths.size(); ++example) {
+    judged.units.insert(judged.units.end(), static_cast<size_t>(lengths[example]),
+                        static_cast<int64_t>(example));
+  }
+  return judged;
 }
 
 }  // namespace beamline::pipeline

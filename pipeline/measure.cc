@@ -4,7 +4,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "engine/metrics/metrics.h"
 #include "pipeline/metric_names.h"
 
 namespace beamline::pipeline {
@@ -12,7 +11,36 @@ namespace {
 
 namespace metrics = engine::metrics;
 
-// The class that each row is taken for.
+// Of two classes, if what the model says are probabilities.
+void AddCalibration(std::span<const float> probabilities, const Truth& truth,
+                    v1::Evaluation* evaluation) {
+  const auto is_one = [](float p) { return p >= 0 && p <= 1; };
+  if (!std::all_of(probabilities.begin(), probabilities.end(), is_one)) return;
+  for (const metrics::ReliabilityBin& bin : metrics::Reliability(
+           probabilities, truth.labels, metrics::kCalibrationBins, truth.weights)) {
+    if (bin.weight == 0) continue;
+    v1::CalibrationBin& out = *evaluation->add_calibration();
+    out.set_predicted(bin.mean_probability);
+    out.set_observed(bin.share);
+    out.set_weight(bin.weight);
+  }
+}
+
+// `points` have thresholds, of which the first is infinite.
+template <typename Points>
+void AddPoints(const Points& points, double above,
+               google::protobuf::RepeatedPtrField<v1::CurvePoint>* out) {
+  for (const auto& [x, y, threshold] : points) {
+    if (!std::isfinite(x) || !std::isfinite(y)) continue;
+    v1::CurvePoint& point = *out->Add();
+    point.set_x(x);
+    point.set_y(y);
+    point.set_threshold(std::isfinite(threshold) ? threshold : above);
+  }
+}
+
+}  // namespace
+
 std::vector<int32_t> Decide(const Said& said) {
   if (said.classes > 2) return metrics::ArgMax(said.values, said.classes);
   std::vector<int32_t> decided;
@@ -21,7 +49,13 @@ std::vector<int32_t> Decide(const Said& said) {
   return decided;
 }
 
-}  // namespace
+metrics::Outcome OutcomeOf(const Said& said, const Truth& truth) {
+  return {.probabilities = said.values,
+          .labels = truth.labels,
+          .targets = truth.raw,
+          .classes = said.classes,
+          .weights = truth.weights};
+}
 
 Said ToSaid(const engine::Predictions& predictions, const v1::ModelCard& card) {
   Said said;
@@ -67,12 +101,7 @@ Said StepsSaid(engine::Learner& learner, const engine::BatchSource& source,
 
 std::map<std::string, double> Metrics(const Said& said, const Truth& truth,
                                       const std::vector<std::string>& names) {
-  metrics::Outcome outcome;
-  outcome.probabilities = said.values;
-  outcome.labels = truth.labels;
-  outcome.targets = truth.raw;
-  outcome.classes = said.classes;
-  outcome.weights = truth.weights;
+  const metrics::Outcome outcome = OutcomeOf(said, truth);
   std::map<std::string, double> values;
   for (const std::string& name : names.empty() ? DefaultMetrics(said.classes) : names) {
     if (name == "loss") continue;
@@ -115,22 +144,25 @@ v1::Evaluation Measure(const Said& said, const Truth& truth, const v1::ModelCard
     evaluation.add_confusion(cell);
   }
   if (said.classes != 2) return evaluation;
-  AddRoc(said.values, truth.labels, truth.weights, &evaluation);
+  AddCurves(said.values, truth.labels, truth.weights, &evaluation);
+  AddCalibration(said.values, truth, &evaluation);
   return evaluation;
 }
 
-void AddRoc(std::span<const float> scores, std::span<const int32_t> labels,
-            std::span<const float> weights, v1::Evaluation* evaluation) {
-  const auto curve = metrics::ThinCurve(metrics::RocCurve(scores, labels, weights), kMaxRocPoints);
+void AddCurves(std::span<const float> scores, std::span<const int32_t> labels,
+               std::span<const float> weights, v1::Evaluation* evaluation) {
+  double net[2] = {};
+  for (size_t i = 0; i < labels.size(); ++i) {
+    net[labels[i] == 1 ? 1 : 0] += weights.empty() ? 1.0 : static_cast<double>(weights[i]);
+  }
   const double above = std::max(1.0F, *std::max_element(scores.begin(), scores.end())) + 1.0;
-  for (const metrics::RocPoint& point : curve) {
-    if (!std::isfinite(point.false_positive_rate) || !std::isfinite(point.true_positive_rate)) {
-      continue;  // Only one class among the rows.
-    }
-    v1::CurvePoint& out = *evaluation->add_roc();
-    out.set_x(point.false_positive_rate);
-    out.set_y(point.true_positive_rate);
-    out.set_threshold(std::isfinite(point.threshold) ? point.threshold : above);
+  if (net[0] != 0 && net[1] != 0) {
+    AddPoints(metrics::ThinCurve(metrics::RocCurve(scores, labels, weights), kMaxCurvePoints),
+              above, evaluation->mutable_roc());
+  }
+  if (net[1] != 0) {
+    AddPoints(metrics::ThinCurve(metrics::PrCurve(scores, labels, weights), kMaxCurvePoints), above,
+              evaluation->mutable_precision_recall());
   }
 }
 

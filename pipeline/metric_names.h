@@ -34,6 +34,10 @@ std::vector<std::string> MetricsFor(int64_t classes);
 // Those of them that are computed where no metrics are named.
 std::vector<std::string> DefaultMetrics(int64_t classes);
 
+// Those that columns are compared by where none is named: the first of them that is computed.
+inline constexpr std::string_view kImportanceMetrics[] = {"auc", "accuracy", "rmse", "mse",
+                                                          "recall_at_1"};
+
 // Names of those for models that embed rows.
 std::vector<std::string> EmbeddingMetrics();
 // Names of those for models that give the next token.

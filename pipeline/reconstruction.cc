@@ -203,7 +203,7 @@ v1::Evaluation MeasureReconstruction(const RowErrors& errors, std::span<const in
     (*evaluation.mutable_metrics())[name] = value;
   }
   evaluation.set_row_count(static_cast<int64_t>(errors.scores.size()));
-  if (!anomalies.empty()) AddRoc(errors.scores, anomalies, weights, &evaluation);
+  if (!anomalies.empty()) AddCurves(errors.scores, anomalies, weights, &evaluation);
   return evaluation;
 }
 

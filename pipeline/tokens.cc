@@ -72,30 +72,12 @@ class Tails : public engine::BatchSource {
   const std::vector<std::vector<int32_t>>& rows_;
 };
 
-struct Sums {
-  double weight = 0, log_loss = 0, right = 0;
-};
-
-void AddToken(std::span<const float> probabilities, int32_t token, double weight, Sums* sums) {
+void AddToken(std::span<const float> probabilities, int32_t token, TokenSums* sums) {
   const auto likelihood = static_cast<double>(probabilities[static_cast<size_t>(token)]);
-  sums->log_loss -= weight * std::log(std::max(likelihood, 1e-30));
+  sums->log_loss -= std::log(std::max(likelihood, 1e-30));
   const auto best = std::max_element(probabilities.begin(), probabilities.end());
-  if (best - probabilities.begin() == token) sums->right += weight;
-  sums->weight += weight;
-}
-
-// What `names` ask for.
-std::map<std::string, double> FiguresOf(const Sums& sums, const std::vector<std::string>& names) {
-  const double log_loss = sums.log_loss / sums.weight;
-  const std::map<std::string, double> all = {{"log_loss", log_loss},
-                                             {"perplexity", std::exp(log_loss)},
-                                             {"accuracy", sums.right / sums.weight}};
-  std::map<std::string, double> values;
-  for (const std::string& name : names.empty() ? TokenMetrics() : names) {
-    const auto found = all.find(name);
-    if (found != all.end() && std::isfinite(found->second)) values.insert(*found);
-  }
-  return values;
+  if (best - probabilities.begin() == token) sums->right += 1;
+  sums->tokens += 1;
 }
 
 // Rows of another source, with what is hidden of them where a model is measured.
@@ -119,12 +101,11 @@ class Hidden : public engine::BatchSource {
   const engine::TokenMask mask_;
 };
 
-// Calls use(row, probabilities, codes, weight) for each row of `source`, of which the network sees
+// Calls use(row, probabilities, codes) for each row of `source`, of which the network sees
 // what `shown` gives; some at a time.
 template <typename Use>
 void ForEachWindow(engine::Learner& learner, const engine::BatchSource& source,
-                   const engine::BatchSource& shown, std::span<const float> weights,
-                   const Use& use) {
+                   const engine::BatchSource& shown, const Use& use) {
   const auto width = static_cast<size_t>(source.layout().code_columns);
   std::vector<int64_t> rows;
   std::vector<int32_t> codes;
@@ -138,9 +119,7 @@ void ForEachWindow(engine::Learner& learner, const engine::BatchSource& source,
     const std::span<const float> p = predictions.probabilities.values<float>();
     const size_t each = p.size() / rows.size();
     for (size_t i = 0; i < rows.size(); ++i) {
-      const double weight =
-          weights.empty() ? 1 : static_cast<double>(weights[static_cast<size_t>(rows[i])]);
-      use(rows[i], p.subspan(i * each, each), std::span(codes).subspan(i * width, width), weight);
+      use(rows[i], p.subspan(i * each, each), std::span(codes).subspan(i * width, width));
     }
     at_once = std::max<int64_t>(1, kNumbersAtOnce / static_cast<int64_t>(each));
   }
@@ -148,41 +127,58 @@ void ForEachWindow(engine::Learner& learner, const engine::BatchSource& source,
 
 }  // namespace
 
-std::map<std::string, double> MeasureTokens(engine::Learner& learner,
-                                            const engine::BatchSource& source,
-                                            std::span<const float> weights,
-                                            const std::vector<std::string>& names) {
-  Sums sums;
-  ForEachWindow(learner, source, source, weights,
-                [&](int64_t, std::span<const float> p, std::span<const int32_t> codes, double w) {
+std::vector<TokenSums> SumTokens(engine::Learner& learner, const engine::BatchSource& source) {
+  std::vector<TokenSums> windows(static_cast<size_t>(source.rows()));
+  ForEachWindow(learner, source, source,
+                [&](int64_t row, std::span<const float> p, std::span<const int32_t> codes) {
                   const size_t vocabulary = p.size() / (codes.size() - 1);
                   for (size_t step = 0; step + 1 < codes.size(); ++step) {
                     if (codes[step + 1] < 0) continue;
-                    AddToken(p.subspan(step * vocabulary, vocabulary), codes[step + 1], w, &sums);
+                    AddToken(p.subspan(step * vocabulary, vocabulary), codes[step + 1],
+                             &windows[static_cast<size_t>(row)]);
                   }
                 });
-  return FiguresOf(sums, names);
+  return windows;
 }
 
-std::map<std::string, double> MeasureHidden(engine::Learner& learner,
-                                            const engine::BatchSource& source,
-                                            std::span<const float> weights,
-                                            const engine::NetworkSpec& spec,
-                                            const std::vector<std::string>& names) {
+std::vector<TokenSums> SumHidden(engine::Learner& learner, const engine::BatchSource& source,
+                                 const engine::NetworkSpec& spec) {
   const engine::TokenMask mask(spec.masking, engine::Vocabulary(spec), spec.seed,
                                engine::kMeasured);
-  Sums sums;
-  ForEachWindow(
-      learner, source, Hidden(source, mask), weights,
-      [&](int64_t row, std::span<const float> p, std::span<const int32_t> codes, double w) {
-        const size_t vocabulary = p.size() / codes.size();
-        for (size_t step = 0; step < codes.size(); ++step) {
-          int32_t seen = codes[step];
-          if (!mask.Hide(row, static_cast<int64_t>(step), &seen)) continue;
-          AddToken(p.subspan(step * vocabulary, vocabulary), codes[step], w, &sums);
-        }
-      });
-  return FiguresOf(sums, names);
+  std::vector<TokenSums> rows(static_cast<size_t>(source.rows()));
+  ForEachWindow(learner, source, Hidden(source, mask),
+                [&](int64_t row, std::span<const float> p, std::span<const int32_t> codes) {
+                  const size_t vocabulary = p.size() / codes.size();
+                  for (size_t step = 0; step < codes.size(); ++step) {
+                    int32_t seen = codes[step];
+                    if (!mask.Hide(row, static_cast<int64_t>(step), &seen)) continue;
+                    AddToken(p.subspan(step * vocabulary, vocabulary), codes[step],
+                             &rows[static_cast<size_t>(row)]);
+                  }
+                });
+  return rows;
+}
+
+std::map<std::string, double> MeasureTokens(std::span<const TokenSums> windows,
+                                            std::span<const float> weights,
+                                            const std::vector<std::string>& names) {
+  TokenSums all;
+  for (size_t i = 0; i < windows.size(); ++i) {
+    const double weight = weights.empty() ? 1 : static_cast<double>(weights[i]);
+    all.tokens += weight * windows[i].tokens;
+    all.log_loss += weight * windows[i].log_loss;
+    all.right += weight * windows[i].right;
+  }
+  const double log_loss = all.log_loss / all.tokens;
+  const std::map<std::string, double> figures = {{"log_loss", log_loss},
+                                                 {"perplexity", std::exp(log_loss)},
+                                                 {"accuracy", all.right / all.tokens}};
+  std::map<std::string, double> values;
+  for (const std::string& name : names.empty() ? TokenMetrics() : names) {
+    const auto found = figures.find(name);
+    if (found != figures.end() && std::isfinite(found->second)) values.insert(*found);
+  }
+  return values;
 }
 
 std::vector<NextToken> ContinueRows(engine::Learner& learner, const engine::BatchLayout& layout,

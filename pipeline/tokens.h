@@ -12,20 +12,24 @@
 
 namespace beamline::pipeline {
 
-// Over all tokens of all windows but the first of each, unknown ones left out: log_loss (mean of
-// -ln p, nats per token), perplexity (its exponential), accuracy (the most probable token is the
-// right one). `names` empty: all three. Goes through the windows some at a time: memory does not
-// grow with their number. `weights`, of windows; empty: 1 each.
-std::map<std::string, double> MeasureTokens(engine::Learner& learner,
-                                            const engine::BatchSource& source,
+// Of one window or row: sums over its tokens.
+struct TokenSums {
+  double tokens = 0;
+  double log_loss = 0;  // of -ln p, nats
+  double right = 0;     // tokens that are the most probable ones
+};
+
+// Of each window, all its tokens but the first, unknown ones left out. Goes through the windows
+// some at a time: memory grows by three numbers a window.
+std::vector<TokenSums> SumTokens(engine::Learner& learner, const engine::BatchSource& source);
+// The same over the tokens that are hidden where a model is measured. `spec`: the learner's.
+std::vector<TokenSums> SumHidden(engine::Learner& learner, const engine::BatchSource& source,
+                                 const engine::NetworkSpec& spec);
+
+// log_loss (mean, nats per token), perplexity (its exponential), accuracy. `names` empty: all
+// three. `weights`, of windows; empty: 1 each.
+std::map<std::string, double> MeasureTokens(std::span<const TokenSums> windows,
                                             std::span<const float> weights,
-                                            const std::vector<std::string>& names);
-// The same over the tokens that are hidden where a model is measured.
-// `spec`: the learner's.
-std::map<std::string, double> MeasureHidden(engine::Learner& learner,
-                                            const engine::BatchSource& source,
-                                            std::span<const float> weights,
-                                            const engine::NetworkSpec& spec,
                                             const std::vector<std::string>& names);
 
 // How tokens are drawn.

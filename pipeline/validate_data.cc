@@ -14,25 +14,6 @@
 namespace beamline::pipeline::validation {
 namespace {
 
-// The dataset of an input; an error if there is no such input. Null if its schema is not known.
-const v1::Dataset* CheckInput(Context& context, const std::string& path, const std::string& name) {
-  if (name.empty()) {
-    context.errors.Add(path, absl::StrCat("is missing: name one of the inputs (",
-                                          absl::StrJoin(context.InputNames(), ", "), ")"));
-    return nullptr;
-  }
-  const auto found = context.inputs.find(name);
-  if (found != context.inputs.end()) return found->second;
-  if (const auto step = context.steps.find(name); step != context.steps.end()) {
-    context.errors.Add(
-        path, absl::StrCat("step \"", name, "\" makes no table: name an input or a prepare step"));
-  } else {
-    context.errors.Add(
-        path, absl::StrCat("there is no input \"", name, "\"", Hint(name, context.InputNames())));
-  }
-  return nullptr;
-}
-
 void CheckTarget(Context& context, const std::string& path, const v1::TrainStep& train,
                  const v1::Dataset& dataset, const TargetFacts& target) {
   const v1::Column* column = CheckColumn(context, path + ".target", dataset, train.data().target());
@@ -137,7 +118,26 @@ void CheckFeatureNames(Context& context, const std::string& path, const v1::Trai
   }
 }
 
-// The rows that another input gives must have the columns that the model needs.
+}  // namespace
+
+const v1::Dataset* CheckInput(Context& context, const std::string& path, const std::string& name) {
+  if (name.empty()) {
+    context.errors.Add(path, absl::StrCat("is missing: name one of the inputs (",
+                                          absl::StrJoin(context.InputNames(), ", "), ")"));
+    return nullptr;
+  }
+  const auto found = context.inputs.find(name);
+  if (found != context.inputs.end()) return found->second;
+  if (const auto step = context.steps.find(name); step != context.steps.end()) {
+    context.errors.Add(
+        path, absl::StrCat("step \"", name, "\" makes no table: name an input or a prepare step"));
+  } else {
+    context.errors.Add(
+        path, absl::StrCat("there is no input \"", name, "\"", Hint(name, context.InputNames())));
+  }
+  return nullptr;
+}
+
 void CheckOtherInput(Context& context, const std::string& path, const v1::Dataset& other,
                      const v1::TrainingData& data, const v1::Dataset& dataset) {
   std::vector<std::string> needed = FeatureColumns(data, ColumnNames(dataset));
@@ -163,8 +163,6 @@ void CheckOtherInput(Context& context, const std::string& path, const v1::Datase
                                           "\": ", absl::StrJoin(missing, ", ")));
   }
 }
-
-}  // namespace
 
 TargetFacts FactsOfTarget(const Context& context, const v1::TrainStep& train) {
   TargetFacts facts;
@@ -259,79 +257,6 @@ FeatureFacts CheckData(Context& context, const std::string& path, const v1::Trai
   }
   // Widths that depend on values are found when the step runs.
   return facts.known ? facts : FeatureFacts();
-}
-
-namespace {
-
-// The dataset with the rows of a model's own split that are measured; null if it is not known.
-const v1::Dataset* MeasuredDataset(const Context& context, const v1::EvaluateStep& evaluate,
-                                   const v1::TrainingData& data) {
-  const bool other = data.split().has_input() && (evaluate.part() == v1::DATA_PART_TEST ||
-                                                  evaluate.part() == v1::DATA_PART_UNSPECIFIED);
-  const auto found = context.inputs.find(other ? data.split().input().test() : data.input());
-  return found == context.inputs.end() ? nullptr : found->second;
-}
-
-}  // namespace
-
-void CheckEvaluate(Context& context, const std::string& path, const v1::EvaluateStep& evaluate) {
-  const v1::TrainStep* train = context.FindTrain(evaluate.model());
-  const bool registered = IsRegisteredModel(evaluate.model());
-  if (train == nullptr && !registered) {
-    context.errors.Add(path + ".model",
-                       evaluate.model().empty()
-                           ? "is missing: name a train step"
-                           : absl::StrCat("\"", evaluate.model(),
-                                          "\" is no train step of this "
-                                          "pipeline and no \"projects/P/models/M/versions/V\"",
-                                          Hint(evaluate.model(), context.StepNames())));
-  }
-  if (!evaluate.input().empty() && evaluate.part() != v1::DATA_PART_UNSPECIFIED) {
-    context.errors.Add(path + ".part",
-                       "only one of part and input may be given: all rows of an "
-                       "input are used");
-  }
-  const v1::Dataset* dataset =
-      evaluate.input().empty() ? nullptr : CheckInput(context, path + ".input", evaluate.input());
-  if (registered && evaluate.input().empty()) {
-    context.errors.Add(path + ".input",
-                       "is missing: a registered model has no rows of its own "
-                       "in this pipeline");
-  }
-  TargetFacts target;
-  if (train != nullptr) {
-    target = FactsOfTarget(context, *train);
-    if (target.generates) {
-      context.errors.Add(path + ".model",
-                         absl::StrCat("step \"", evaluate.model(),
-                                      "\" generates and predicts nothing that could be measured: "
-                                      "remove this step"));
-    }
-    const v1::Split& split = train->data().split();
-    const bool wants_test = evaluate.part() == v1::DATA_PART_TEST;
-    const bool wants_validation = evaluate.part() == v1::DATA_PART_VALIDATION;
-    if (evaluate.input().empty() &&
-        ((wants_test && !HasTestRows(split)) || (wants_validation && !HasValidationRows(split)) ||
-         (evaluate.part() == v1::DATA_PART_UNSPECIFIED && !HasTestRows(split) &&
-          !HasValidationRows(split)))) {
-      context.errors.Add(path + (wants_test || wants_validation ? ".part" : ".model"),
-                         absl::StrCat("the split of step \"", evaluate.model(), "\" has no ",
-                                      wants_validation ? "validation" : "test",
-                                      " rows: add a split, or give an input"));
-    }
-    const auto trained_on = context.inputs.find(train->data().input());
-    if (dataset != nullptr && trained_on != context.inputs.end() && trained_on->second != nullptr) {
-      CheckOtherInput(context, path + ".input", *dataset, train->data(), *trained_on->second);
-    }
-    if (dataset == nullptr && evaluate.input().empty()) {
-      dataset = MeasuredDataset(context, evaluate, train->data());
-    }
-  }
-  CheckAnomaly(context, path + ".anomaly", evaluate, train, dataset);
-  target.anomalies = evaluate.has_anomaly();
-  for (int i = 0; i < evaluate.metrics_size(); ++i) {
-    CheckMetric(context, absl::StrCat(path, ".metrics.", i), evaluate.metrics(i), target, true);
-  }
 }
 
 }  // namespace beamline::pipeline::validation

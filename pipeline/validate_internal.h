@@ -68,6 +68,12 @@ struct FeatureFacts {
 
 TargetFacts FactsOfTarget(const Context& context, const v1::TrainStep& train);
 
+// The dataset of an input; an error if there is no such input. Null if its schema is not known.
+const v1::Dataset* CheckInput(Context& context, const std::string& path, const std::string& name);
+// The rows that another input gives must have the columns that the model needs.
+void CheckOtherInput(Context& context, const std::string& path, const v1::Dataset& other,
+                     const v1::TrainingData& data, const v1::Dataset& dataset);
+
 // Each adds what is wrong with one part of a definition; `path` is the part's field path.
 FeatureFacts CheckData(Context& context, const std::string& path, const v1::TrainStep& train,
                        const TargetFacts& target);

@@ -45,6 +45,12 @@ struct Series {
   Emphasis emphasis = Emphasis::kPlain;
   // Drawn as a line through the points in their order; else a mark for each.
   bool joined = false;
+  // As SVG: what its colour stands for, in a legend; empty: it has no entry there.
+  std::string label = {};
+  // As SVG: of the series that are told apart by colour, 0, 1, ...; below 0: the emphasis decides.
+  int color = -1;
+  // As SVG: of a line.
+  bool dashed = false;
 };
 
 struct Plot {

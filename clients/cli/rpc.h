@@ -52,6 +52,10 @@ BEAMLINE_RPC(DatasetService, GetDataset, GetDatasetRequest, v1::Dataset);
 BEAMLINE_RPC(DatasetService, ListDatasets, ListDatasetsRequest, v1::ListDatasetsResponse);
 BEAMLINE_RPC(DatasetService, DeleteDataset, DeleteDatasetRequest, google::protobuf::Empty);
 BEAMLINE_RPC(DatasetService, DownloadDataset, DownloadDatasetRequest, v1::DownloadDatasetResponse);
+BEAMLINE_RPC(DatasetService, ComputeHistogram, ComputeHistogramRequest,
+             v1::ComputeHistogramResponse);
+BEAMLINE_RPC(DatasetService, ComputeCorrelation, ComputeCorrelationRequest,
+             v1::ComputeCorrelationResponse);
 
 BEAMLINE_RPC(PipelineService, ValidatePipeline, ValidatePipelineRequest,
              v1::ValidatePipelineResponse);

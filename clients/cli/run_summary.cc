@@ -1,5 +1,6 @@
 #include "clients/cli/run_summary.h"
 
+#include <algorithm>
 #include <map>
 
 #include "absl/strings/str_cat.h"
@@ -37,6 +38,13 @@ std::string StateLine(const v1::Run& run, const TerminalTraits& traits) {
 
 }  // namespace
 
+std::string IntervalText(const v1::Evaluation& evaluation, const std::string& metric) {
+  const auto found = evaluation.intervals().find(metric);
+  if (found == evaluation.intervals().end()) return "";
+  return absl::StrFormat("%.5f to %.5f (%s%%)", found->second.low(), found->second.high(),
+                         HumanNumber(100 * evaluation.confidence(), 6));
+}
+
 std::vector<RocPoint> RocOf(const std::vector<v1::Task>& tasks) {
   std::vector<RocPoint> points;
   for (const v1::Task& task : tasks) {
@@ -72,7 +80,12 @@ std::string RunSummary(const v1::Run& run, const std::vector<v1::Task>& tasks,
     absl::StrAppend(&text, "table of ", Printable(task.step()), ": ",
                     TableSize(table.row_count(), table.columns_size()), "\n");
   }
-  Table metrics({{"STEP"}, {"METRIC"}, {"VALUE", Table::Align::kRight}, {"ON"}});
+  const bool has_intervals = std::ranges::any_of(
+      tasks, [](const v1::Task& task) { return task.result().evaluation().intervals_size() > 0; });
+  std::vector<Table::Column> columns = {{"STEP"}, {"METRIC"}, {"VALUE", Table::Align::kRight}};
+  if (has_intervals) columns.push_back({"INTERVAL"});
+  columns.push_back({"ON"});
+  Table metrics(std::move(columns));
   for (const v1::Task& task : tasks) {
     const v1::Evaluation& evaluation = task.result().evaluation();
     const std::string rows =
@@ -82,7 +95,10 @@ std::string RunSummary(const v1::Run& run, const std::vector<v1::Task>& tasks,
                               HumanCount(static_cast<double>(evaluation.row_count())));
     for (const auto& [name, value] :
          std::map<std::string, double>(evaluation.metrics().begin(), evaluation.metrics().end())) {
-      metrics.Add({task.step(), name, absl::StrFormat("%.5f", value), rows});
+      std::vector<std::string> cells = {task.step(), name, absl::StrFormat("%.5f", value)};
+      if (has_intervals) cells.push_back(IntervalText(evaluation, name));
+      cells.push_back(rows);
+      metrics.Add(std::move(cells));
     }
   }
   if (!metrics.empty()) absl::StrAppend(&text, "\n", metrics.Render());

@@ -14,6 +14,9 @@ namespace beamline::cli {
 // Points of the first evaluation among the tasks' results that has a curve; empty if none has.
 std::vector<RocPoint> RocOf(const std::vector<v1::Task>& tasks);
 
+// Where the metric lies: "0.71000 to 0.85000 (95%)"; empty if it is not known.
+std::string IntervalText(const v1::Evaluation& evaluation, const std::string& metric);
+
 // State, failure, what the searches found, tables of metrics over folds and of models, the picture
 // of the curve, and the models with their digests.
 std::string RunSummary(const v1::Run& run, const std::vector<v1::Task>& tasks,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -15,6 +16,8 @@ namespace {
 constexpr double kBarHeight = 22;
 constexpr size_t kLongestLabel = 12;
 constexpr size_t kLongestName = 48;
+// Of a legend.
+constexpr size_t kLongestEntry = 18;
 
 // Without what XML does not allow: it becomes a blank.
 std::string Escaped(std::string_view text) {
@@ -63,6 +66,19 @@ std::string_view ColorOf(Emphasis emphasis) {
   return "black";
 }
 
+// Of series that are told apart by colour (Okabe and Ito 2008: also by the colour-blind).
+std::string_view ColorOf(const Series& series) {
+  static constexpr std::string_view kPalette[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
+                                                  "#e69f00", "#56b4e9", "#7f7f7f", "#000000"};
+  if (series.color < 0) return ColorOf(series.emphasis);
+  return kPalette[static_cast<size_t>(series.color) % std::size(kPalette)];
+}
+
+std::string DashesOf(const Series& series) {
+  const bool faint = series.color < 0 && series.emphasis == Emphasis::kFaint;
+  return faint || series.dashed ? " stroke-dasharray=\"5 4\"" : "";
+}
+
 std::string SvgSeries(const Plot& plot, const Series& series, const Box& box) {
   std::string marks;
   std::string path;
@@ -74,14 +90,27 @@ std::string SvgSeries(const Plot& plot, const Series& series, const Box& box) {
     const double y = box.top + box.height * (1 - std::clamp(up, 0.0, 1.0));
     absl::StrAppendFormat(&path, "%s%.2f,%.2f", path.empty() ? "" : " ", x, y);
     absl::StrAppendFormat(&marks, "<circle cx=\"%.2f\" cy=\"%.2f\" r=\"%d\" fill=\"%s\"/>\n", x, y,
-                          series.emphasis == Emphasis::kStrong ? 4 : 3,
-                          A(ColorOf(series.emphasis)));
+                          series.emphasis == Emphasis::kStrong ? 4 : 3, A(ColorOf(series)));
   }
   if (!series.joined) return marks;
-  const bool faint = series.emphasis == Emphasis::kFaint;
   return absl::StrFormat(
       "<polyline points=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"%s\"%s/>\n", path,
-      A(ColorOf(series.emphasis)), faint ? "1" : "2", faint ? " stroke-dasharray=\"5 4\"" : "");
+      A(ColorOf(series)), series.emphasis == Emphasis::kFaint ? "1" : "2", DashesOf(series));
+}
+
+// At the right of the box, beyond it.
+std::string SvgLegend(const Plot& plot, const Box& box) {
+  std::string text;
+  double y = box.top + 8;
+  const double x = box.left + box.width + 12;
+  for (const Series& series : plot.series) {
+    if (series.label.empty()) continue;
+    absl::StrAppendFormat(&text, "<path d=\"M%.2f,%.2fh18\" stroke=\"%s\" stroke-width=\"2\"%s/>\n",
+                          x, y, A(ColorOf(series)), DashesOf(series));
+    text += SvgText(x + 24, y + 4, "text-anchor=\"start\"", Shortened(series.label, kLongestEntry));
+    y += 18;
+  }
+  return text;
 }
 
 std::string SvgTitle(const Box& box, std::string_view title) {
@@ -131,6 +160,7 @@ std::string SvgPlot(const Plot& plot, const Box& box) {
                         "fill=\"none\" stroke=\"#404040\"/>\n",
                         box.left, box.top, box.width, box.height);
   for (const Series& series : plot.series) text += SvgSeries(plot, series, box);
+  text += SvgLegend(plot, box);
   text += SvgText(box.left + box.width / 2, bottom + 40, "text-anchor=\"middle\"",
                   Shortened(plot.x.name, kLongestName));
   absl::StrAppendFormat(&text, "<g transform=\"translate(%.2f,%.2f) rotate(-90)\">\n%s</g>\n",
@@ -151,6 +181,33 @@ std::string SvgBars(std::string_view title,
         box.left, y, box.width * std::clamp(share, 0.0, 1.0), kBarHeight - 6);
     text += SvgText(box.left + 6, y + 12, "text-anchor=\"start\"",
                     absl::StrFormat("%s  %.0f%%", Shortened(name, kLongestName), 100 * share));
+    y += kBarHeight;
+  }
+  return text;
+}
+
+std::string SvgErrorBars(const std::vector<LabelledBar>& bars, const Box& box) {
+  double low = 0, high = 0;
+  for (const LabelledBar& bar : bars) {
+    low = std::min(low, bar.value - bar.error);
+    high = std::max(high, bar.value + bar.error);
+  }
+  const double range = high > low ? high - low : 1;
+  const auto place = [&](double value) { return box.left + box.width * (value - low) / range; };
+  std::string text;
+  double y = box.top;
+  for (const LabelledBar& bar : bars) {
+    const double from = place(std::min(0.0, bar.value)), to = place(std::max(0.0, bar.value));
+    absl::StrAppendFormat(
+        &text, "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"#a9cbea\"/>\n",
+        from, y, to - from, kBarHeight - 6);
+    absl::StrAppendFormat(&text, "<path d=\"M%.2f,%.2fH%.2f\" stroke=\"#404040\"/>\n",
+                          place(bar.value - bar.error), y + kBarHeight / 2 - 3,
+                          place(bar.value + bar.error));
+    text += SvgText(box.left - 8, y + 12, "text-anchor=\"end\"", Shortened(bar.name, 26));
+    const double behind = std::max(to, place(bar.value + bar.error)) + 6;
+    text += SvgText(behind, y + 12, "text-anchor=\"start\" font-size=\"10\" fill=\"#404040\"",
+                    absl::StrFormat("%.4g", bar.value));
     y += kBarHeight;
   }
   return text;

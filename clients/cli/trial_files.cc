@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/strings.h"
+#include "clients/cli/csv.h"
 #include "clients/cli/json.h"
 #include "clients/cli/leaderboard.h"
 #include "clients/cli/svg.h"
@@ -29,27 +30,10 @@ constexpr double kDown = 310;
 constexpr double kLeft = 80;
 constexpr double kTop = 80;
 
-// The shortest text that gives the same number again.
-std::string Exactly(double value) {
-  char text[32];
-  const auto end = std::to_chars(std::begin(text), std::end(text), value);
-  return {text, end.ptr};
-}
-
-std::string Cell(std::string_view text) {
-  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
-  std::string cell = "\"";
-  for (const char c : text) {
-    cell += c;
-    if (c == '"') cell += c;
-  }
-  return cell + "\"";
-}
-
 std::string CellOf(const Value& value) {
-  if (value.kind_case() == Value::kNumberValue) return Exactly(value.number_value());
-  if (value.kind_case() == Value::kStringValue) return Cell(value.string_value());
-  return Cell(JsonLine(value));
+  if (value.kind_case() == Value::kNumberValue) return ExactNumber(value.number_value());
+  if (value.kind_case() == Value::kStringValue) return CsvCell(value.string_value());
+  return CsvCell(JsonLine(value));
 }
 
 bool IsShown(const v1::TrialSummary& trial) {
@@ -150,9 +134,9 @@ std::vector<std::string> KeysByImportance(const v1::ListTrialsResponse& search) 
 std::string TrialsCsv(const v1::ListTrialsResponse& search) {
   const std::vector<std::string> keys = KeysOf(search);
   std::vector<std::string> cells = {"number", "state"};
-  for (const std::string& key : keys) cells.push_back(Cell("parameters." + key));
+  for (const std::string& key : keys) cells.push_back(CsvCell("parameters." + key));
   cells.insert(cells.end(), {"value", "standard_error", "folds", "epochs", "seconds"});
-  std::string text = absl::StrJoin(cells, ",") + "\r\n";
+  std::string text = CsvLine(cells);
   for (const v1::TrialSummary& trial : search.trials()) {
     const bool has_folds = trial.fold_values_size() > 1;
     cells = {absl::StrCat(trial.number()),
@@ -161,12 +145,12 @@ std::string TrialsCsv(const v1::ListTrialsResponse& search) {
       const auto found = trial.parameters().find(key);
       cells.push_back(found == trial.parameters().end() ? "" : CellOf(found->second));
     }
-    cells.push_back(trial.has_value() ? Exactly(trial.value()) : "");
-    cells.push_back(has_folds ? Exactly(trial.standard_error()) : "");
+    cells.push_back(trial.has_value() ? ExactNumber(trial.value()) : "");
+    cells.push_back(has_folds ? ExactNumber(trial.standard_error()) : "");
     cells.push_back(has_folds ? absl::StrCat(trial.fold_values_size()) : "");
     cells.push_back(trial.epochs() > 0 ? absl::StrCat(trial.epochs()) : "");
-    cells.push_back(Exactly(trial.seconds()));
-    absl::StrAppend(&text, absl::StrJoin(cells, ","), "\r\n");
+    cells.push_back(ExactNumber(trial.seconds()));
+    text += CsvLine(cells);
   }
   return text;
 }

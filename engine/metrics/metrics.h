@@ -59,8 +59,19 @@ struct RocPoint {
 // make the curve leave [0, 1] or turn back.
 std::vector<RocPoint> RocCurve(std::span<const float> scores, std::span<const int32_t> labels,
                                Weights weights = {});
-// At most `points` of them (>= 2), evenly spaced along the curve, both ends kept.
+// From recall 0, where the precision counts as 1, to recall 1: one point per distinct score, from
+// the largest. A point whose rows have no net weight has a precision of NaN.
+struct PrPoint {
+  double recall = 0;
+  double precision = 1;
+  double threshold = 0;  // as of a RocPoint
+};
+std::vector<PrPoint> PrCurve(std::span<const float> scores, std::span<const int32_t> labels,
+                             Weights weights = {});
+
+// At most `points` of a curve (>= 2), evenly spaced along it, both ends kept.
 std::vector<RocPoint> ThinCurve(const std::vector<RocPoint>& curve, size_t points);
+std::vector<PrPoint> ThinCurve(const std::vector<PrPoint>& curve, size_t points);
 
 // Area under the ROC curve by trapezoids: with unit weights the probability that a positive row
 // scores higher than a negative one, ties counting a half. NaN if one class has no net weight.
@@ -83,6 +94,8 @@ struct Ams {
   double value = 0;
   double threshold = 0;
 };
+// The formula alone.
+double Significance(double signal, double background, double regularisation = kAmsRegularisation);
 // The largest over all thresholds, and the first (highest) threshold that reaches it.
 Ams BestAms(std::span<const float> scores, std::span<const int32_t> labels, Weights weights = {},
             double regularisation = kAmsRegularisation);
@@ -117,6 +130,9 @@ double LogLoss(std::span<const float> probabilities, std::span<const int32_t> la
 // with the largest dot product; of equals the first counts as nearer. Compares all pairs of rows.
 double RecallAtK(std::span<const float> embeddings, std::span<const int32_t> labels, int64_t k,
                  Weights weights = {});
+// Of each row whether it has one.
+std::vector<uint8_t> FoundAtK(std::span<const float> embeddings, std::span<const int32_t> labels,
+                              int64_t k);
 
 // --- Numbers.
 
@@ -139,6 +155,18 @@ struct Outcome {
   int64_t classes = 0;                   // 0: numbers
   Weights weights;
 };
+// The class that each row is taken for: the likeliest, of two the second from 1/2 on.
+std::vector<int32_t> ChosenClasses(const Outcome& outcome);
+// The probability of label 1 of each row. Throws Error unless there are two classes.
+std::vector<float> PositiveScores(const Outcome& outcome);
+// What calibration is about: the probability of label 1 of two classes, and whether it is; else
+// that of the class that is chosen, and whether it is right.
+struct Confidences {
+  std::vector<float> probabilities;
+  std::vector<int32_t> right;
+};
+Confidences ConfidencesOf(const Outcome& outcome);
+
 struct MetricInfo {
   std::string_view name;  // "auc", "accuracy", "rmse", ...
   std::string_view summary;
@@ -146,6 +174,8 @@ struct MetricInfo {
   bool for_classes = true;
   bool binary_only = false;
   double (*compute)(const Outcome& outcome);
+  // The same from a confusion matrix, if it depends on nothing else; or else null.
+  double (*of_confusion)(std::span<const double> confusion, int64_t classes) = nullptr;
 };
 // Ascending by name.
 const std::vector<MetricInfo>& Metrics();

@@ -24,18 +24,17 @@ float Dot(const float* a, const float* b, size_t width) {
 
 }  // namespace
 
-double RecallAtK(std::span<const float> embeddings, std::span<const int32_t> labels, int64_t k,
-                 Weights weights) {
+std::vector<uint8_t> FoundAtK(std::span<const float> embeddings, std::span<const int32_t> labels,
+                              int64_t k) {
   const size_t rows = labels.size();
-  if (rows < 2 || k < 1 || embeddings.size() % rows != 0 || embeddings.empty() ||
-      (!weights.empty() && weights.size() != rows)) {
+  if (rows < 2 || k < 1 || embeddings.size() % rows != 0 || embeddings.empty()) {
     Fail("recall at ", k, " needs two rows or more, each with an embedding of the same width: got ",
          rows, " labels and ", embeddings.size(), " numbers");
   }
   const size_t width = embeddings.size() / rows;
   const auto kept = std::min(static_cast<size_t>(k), rows - 1);
   std::vector<std::pair<float, size_t>> nearest;  // the nearest first
-  double found = 0, all = 0;
+  std::vector<uint8_t> found(rows);
   for (size_t i = 0; i < rows; ++i) {
     nearest.clear();
     for (size_t j = 0; j < rows; ++j) {
@@ -48,12 +47,23 @@ double RecallAtK(std::span<const float> embeddings, std::span<const int32_t> lab
                            [](float value, const auto& entry) { return value > entry.first; });
       nearest.insert(place, {likeness, j});
     }
+    found[i] = std::any_of(nearest.begin(), nearest.end(),
+                           [&](const auto& entry) { return labels[entry.second] == labels[i]; });
+  }
+  return found;
+}
+
+double RecallAtK(std::span<const float> embeddings, std::span<const int32_t> labels, int64_t k,
+                 Weights weights) {
+  if (!weights.empty() && weights.size() != labels.size()) {
+    Fail("there are ", labels.size(), " labels, but ", weights.size(), " weights");
+  }
+  const std::vector<uint8_t> hits = FoundAtK(embeddings, labels, k);
+  double found = 0, all = 0;
+  for (size_t i = 0; i < hits.size(); ++i) {
     const double weight = weights.empty() ? 1.0 : static_cast<double>(weights[i]);
     all += weight;
-    const bool hit = std::any_of(nearest.begin(), nearest.end(), [&](const auto& entry) {
-      return labels[entry.second] == labels[i];
-    });
-    if (hit) found += weight;
+    if (hits[i] != 0) found += weight;
   }
   return all != 0 ? found / all : std::numeric_limits<double>::quiet_NaN();
 }

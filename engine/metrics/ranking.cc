@@ -66,14 +66,40 @@ std::vector<RocPoint> RocCurve(std::span<const float> scores, std::span<const in
   return curve;
 }
 
-std::vector<RocPoint> ThinCurve(const std::vector<RocPoint>& curve, size_t points) {
+std::vector<PrPoint> PrCurve(std::span<const float> scores, std::span<const int32_t> labels,
+                             Weights weights) {
+  const std::vector<Count> counts = CumulativeCounts(scores, labels, weights);
+  const double positives = counts.back().positive;
+  if (positives == 0) Fail("a precision-recall curve needs rows of label 1: they have no weight");
+  std::vector<PrPoint> curve = {{0, 1, counts.front().threshold}};
+  for (size_t i = 1; i < counts.size(); ++i) {
+    const double predicted = counts[i].positive + counts[i].negative;
+    curve.push_back({counts[i].positive / positives,
+                     predicted != 0 ? counts[i].positive / predicted : kNone, counts[i].threshold});
+  }
+  return curve;
+}
+
+namespace {
+
+template <typename Point>
+std::vector<Point> Thinned(const std::vector<Point>& curve, size_t points) {
   if (points < 2) Fail("a thinned curve has at least 2 points");
   if (curve.size() <= points) return curve;
-  std::vector<RocPoint> thin;
+  std::vector<Point> thin;
   for (size_t i = 0; i < points; ++i) {
     thin.push_back(curve[i * (curve.size() - 1) / (points - 1)]);
   }
   return thin;
+}
+
+}  // namespace
+
+std::vector<RocPoint> ThinCurve(const std::vector<RocPoint>& curve, size_t points) {
+  return Thinned(curve, points);
+}
+std::vector<PrPoint> ThinCurve(const std::vector<PrPoint>& curve, size_t points) {
+  return Thinned(curve, points);
 }
 
 double RocAuc(std::span<const float> scores, std::span<const int32_t> labels, Weights weights) {
@@ -123,16 +149,12 @@ double RocAucOneVsRest(std::span<const float> scores, std::span<const int32_t> l
   return occurring > 0 ? sum / occurring : kNone;
 }
 
-namespace {
-
 double Significance(double signal, double background, double regularisation) {
   const double b = background + regularisation;
   if (!(b > 0)) return kNone;
   if (!(signal > 0)) return 0;
   return std::sqrt(2 * ((signal + b) * std::log1p(signal / b) - signal));
 }
-
-}  // namespace
 
 double AmsAt(std::span<const float> scores, std::span<const int32_t> labels, double threshold,
              Weights weights, double regularisation) {

@@ -13,49 +13,41 @@ bool IsBinaryScore(const Outcome& outcome) {
 }
 
 std::vector<double> Confusion(const Outcome& outcome) {
-  std::vector<int32_t> predicted;
-  if (IsBinaryScore(outcome)) {
-    for (const float p : outcome.probabilities) predicted.push_back(p >= 0.5f ? 1 : 0);
-  } else {
-    predicted = ArgMax(outcome.probabilities, outcome.classes);
-  }
-  return ConfusionMatrix(predicted, outcome.labels, outcome.classes, outcome.weights);
+  return ConfusionMatrix(ChosenClasses(outcome), outcome.labels, outcome.classes, outcome.weights);
 }
 
 // Of class 1 for two classes, else the mean over classes.
-ClassScores Scores(const Outcome& outcome) {
-  const std::vector<double> confusion = Confusion(outcome);
-  return outcome.classes == 2 ? ScoresOf(confusion, 2, 1) : MacroScores(confusion, outcome.classes);
+ClassScores Scores(std::span<const double> confusion, int64_t classes) {
+  return classes == 2 ? ScoresOf(confusion, 2, 1) : MacroScores(confusion, classes);
+}
+double Precision(std::span<const double> confusion, int64_t classes) {
+  return Scores(confusion, classes).precision;
+}
+double Recall(std::span<const double> confusion, int64_t classes) {
+  return Scores(confusion, classes).recall;
+}
+double F1(std::span<const double> confusion, int64_t classes) {
+  return Scores(confusion, classes).f1;
+}
+double MacroF1(std::span<const double> confusion, int64_t classes) {
+  return MacroScores(confusion, classes).f1;
+}
+double MicroF1(std::span<const double> confusion, int64_t classes) {
+  return MicroScores(confusion, classes).f1;
+}
+double WeightedF1(std::span<const double> confusion, int64_t classes) {
+  return WeightedScores(confusion, classes).f1;
 }
 
-// The probability of label 1.
-std::vector<float> PositiveScores(const Outcome& outcome) {
-  if (outcome.classes != 2) Fail("this metric is for two classes, not ", outcome.classes);
-  if (IsBinaryScore(outcome)) {
-    return {outcome.probabilities.begin(), outcome.probabilities.end()};
-  }
-  std::vector<float> scores;
-  for (size_t i = 1; i < outcome.probabilities.size(); i += 2) {
-    scores.push_back(outcome.probabilities[i]);
-  }
-  return scores;
+template <double (*figure)(std::span<const double>, int64_t)>
+double FromConfusion(const Outcome& outcome) {
+  return figure(Confusion(outcome), outcome.classes);
 }
 
-// The probability of label 1 of two classes, else of the class that is chosen.
 double Calibration(const Outcome& outcome) {
-  if (outcome.classes == 2) {
-    const std::vector<float> scores = PositiveScores(outcome);
-    return CalibrationError(Reliability(scores, outcome.labels, kCalibrationBins, outcome.weights));
-  }
-  const std::vector<int32_t> chosen = ArgMax(outcome.probabilities, outcome.classes);
-  std::vector<float> confidence;
-  std::vector<int32_t> right;
-  for (size_t i = 0; i < chosen.size(); ++i) {
-    confidence.push_back(outcome.probabilities[i * static_cast<size_t>(outcome.classes) +
-                                               static_cast<size_t>(chosen[i])]);
-    right.push_back(chosen[i] == outcome.labels[i] ? 1 : 0);
-  }
-  return CalibrationError(Reliability(confidence, right, kCalibrationBins, outcome.weights));
+  const Confidences said = ConfidencesOf(outcome);
+  return CalibrationError(
+      Reliability(said.probabilities, said.right, kCalibrationBins, outcome.weights));
 }
 
 double AllClassesAuc(const Outcome& outcome) {
@@ -72,11 +64,45 @@ double TopK(const Outcome& outcome, int64_t k) {
 
 }  // namespace
 
+std::vector<int32_t> ChosenClasses(const Outcome& outcome) {
+  if (!IsBinaryScore(outcome)) return ArgMax(outcome.probabilities, outcome.classes);
+  std::vector<int32_t> chosen;
+  chosen.reserve(outcome.probabilities.size());
+  for (const float p : outcome.probabilities) chosen.push_back(p >= 0.5f ? 1 : 0);
+  return chosen;
+}
+
+std::vector<float> PositiveScores(const Outcome& outcome) {
+  if (outcome.classes != 2) Fail("this metric is for two classes, not ", outcome.classes);
+  if (IsBinaryScore(outcome)) {
+    return {outcome.probabilities.begin(), outcome.probabilities.end()};
+  }
+  std::vector<float> scores;
+  for (size_t i = 1; i < outcome.probabilities.size(); i += 2) {
+    scores.push_back(outcome.probabilities[i]);
+  }
+  return scores;
+}
+
+Confidences ConfidencesOf(const Outcome& outcome) {
+  if (outcome.classes == 2) {
+    return {PositiveScores(outcome), {outcome.labels.begin(), outcome.labels.end()}};
+  }
+  const std::vector<int32_t> chosen = ArgMax(outcome.probabilities, outcome.classes);
+  Confidences said;
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    said.probabilities.push_back(outcome.probabilities[i * static_cast<size_t>(outcome.classes) +
+                                                       static_cast<size_t>(chosen[i])]);
+    said.right.push_back(chosen[i] == outcome.labels[i] ? 1 : 0);
+  }
+  return said;
+}
+
 const std::vector<MetricInfo>& Metrics() {
   using O = const Outcome&;
   static const std::vector<MetricInfo> kMetrics = {
-      {"accuracy", "share of rows whose class is right", true, true, false,
-       [](O o) { return Accuracy(Confusion(o), o.classes); }},
+      {"accuracy", "share of rows whose class is right", true, true, false, FromConfusion<Accuracy>,
+       Accuracy},
       {"ams", "approximate median significance at the best threshold", true, true, true,
        [](O o) { return BestAms(PositiveScores(o), o.labels, o.weights).value; }},
       {"auc", "area under the ROC curve", true, true, true,
@@ -84,17 +110,15 @@ const std::vector<MetricInfo>& Metrics() {
       {"auc_macro", "mean over classes of the ROC AUC against all others", true, true, false,
        [](O o) { return AllClassesAuc(o); }},
       {"balanced_accuracy", "mean over classes of the share found", true, true, false,
-       [](O o) { return BalancedAccuracy(Confusion(o), o.classes); }},
+       FromConfusion<BalancedAccuracy>, BalancedAccuracy},
       {"calibration_error", "expected calibration error, 15 bins", false, true, false,
        [](O o) { return Calibration(o); }},
-      {"f1", "harmonic mean of precision and recall", true, true, false,
-       [](O o) { return Scores(o).f1; }},
-      {"f1_macro", "mean over classes of F1", true, true, false,
-       [](O o) { return MacroScores(Confusion(o), o.classes).f1; }},
-      {"f1_micro", "F1 of all classes together", true, true, false,
-       [](O o) { return MicroScores(Confusion(o), o.classes).f1; }},
+      {"f1", "harmonic mean of precision and recall", true, true, false, FromConfusion<F1>, F1},
+      {"f1_macro", "mean over classes of F1", true, true, false, FromConfusion<MacroF1>, MacroF1},
+      {"f1_micro", "F1 of all classes together", true, true, false, FromConfusion<MicroF1>,
+       MicroF1},
       {"f1_weighted", "mean over classes, by their weight, of F1", true, true, false,
-       [](O o) { return WeightedScores(Confusion(o), o.classes).f1; }},
+       FromConfusion<WeightedF1>, WeightedF1},
       {"log_loss", "mean of -log p(label)", false, true, false,
        [](O o) { return LogLoss(o.probabilities, o.labels, o.classes, o.weights); }},
       {"mae", "mean absolute error", false, false, false,
@@ -106,11 +130,11 @@ const std::vector<MetricInfo>& Metrics() {
       {"pr_auc", "average precision", true, true, true,
        [](O o) { return PrAuc(PositiveScores(o), o.labels, o.weights); }},
       {"precision", "share of predicted positives that are positive", true, true, false,
-       [](O o) { return Scores(o).precision; }},
+       FromConfusion<Precision>, Precision},
       {"r2", "coefficient of determination", true, false, false,
        [](O o) { return R2(o.probabilities, o.targets, o.weights); }},
-      {"recall", "share of positives that are found", true, true, false,
-       [](O o) { return Scores(o).recall; }},
+      {"recall", "share of positives that are found", true, true, false, FromConfusion<Recall>,
+       Recall},
       {"rmse", "root mean squared error", false, false, false,
        [](O o) { return RootMeanSquaredError(o.probabilities, o.targets, o.weights); }},
       {"top_3_accuracy", "share of rows whose class is among the 3 likeliest", true, true, false,

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -17,8 +18,11 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "engine/data/characters.h"
+#include "engine/data/edge_list.h"
 #include "engine/data/idx.h"
 #include "engine/data/npy.h"
+#include "engine/data/sparse_rows.h"
+#include "engine/data/time_series.h"
 #include "pipeline/ingest/decompress.h"
 #include "pipeline/ingest/spill.h"
 #include "pipeline/ingest/zip.h"
@@ -144,8 +148,28 @@ FileFormat DetectFormat(std::string_view head) {
   if (head.starts_with("\x93NUMPY")) return FileFormat::kNpy;
   if (head.starts_with("PK\x03\x04") || head.starts_with("PK\x05\x06")) return FileFormat::kNpz;
   if (engine::data::IsIdx(head)) return FileFormat::kIdx;
+  if (engine::data::IsTimeSeries(head)) return FileFormat::kTimeSeries;
   RefuseKnownFormats(head);
   return FileFormat::kCsv;
+}
+
+// Formats that are made of lines of text, but not CSV.
+Table ReadTextFormat(FileFormat format, std::string_view text, const IngestOptions& options) {
+  const int64_t grown = std::max<int64_t>(
+      int64_t{16} << 20, static_cast<int64_t>(text.size()) * options.max_expansion);
+  const int64_t max_bytes = std::min(options.max_expanded_bytes, grown);
+  if (format == FileFormat::kTimeSeries) {
+    return engine::data::ReadTimeSeries(text, options.csv.names, max_bytes);
+  }
+  if (format == FileFormat::kEdgeList) {
+    engine::data::CsvOptions csv = options.csv;
+    csv.threads = options.threads;
+    return engine::data::ReadEdgeList(text, csv);
+  }
+  if (!options.csv.names.empty()) {
+    throw Error("column_names are not for LIBSVM files: their columns are label, f1, f2, ...");
+  }
+  return engine::data::ReadSparseRows(text, max_bytes);
 }
 
 // `folder` is for temporary files.
@@ -157,7 +181,8 @@ Table ReadTable(std::string_view bytes, std::string_view name, const std::string
   const auto source = Decompress(DetectCompression(bytes), bytes, limit);
   FileFormat format = options.format;
   if (format == FileFormat::kDetect) {
-    char head[16];
+    // Comments may come before what tells a format.
+    char head[4096];
     const size_t size = source->Read(head, sizeof head);
     if (size == 0) throw Error("the file is empty");
     format = DetectFormat({head, size});
@@ -168,8 +193,8 @@ Table ReadTable(std::string_view bytes, std::string_view name, const std::string
          " files make no table together: only IDX and NPY files are joined, each an array "
          "that becomes a column; join the rows of other files into one file first");
   }
-  if (format != FileFormat::kCsv && !options.csv.types.empty()) {
-    Fail("column_types is for CSV, but this file is not: its arrays have types of their own");
+  if (format != FileFormat::kCsv && format != FileFormat::kEdgeList && !options.csv.types.empty()) {
+    Fail("column_types is for CSV and edge lists: the values of this file have types of their own");
   }
   if (format == FileFormat::kIdx) {
     return engine::data::ReadIdx(*source,
@@ -191,6 +216,10 @@ Table ReadTable(std::string_view bytes, std::string_view name, const std::string
   std::string expanded;
   std::string_view content = source->Memory();
   if (content.data() == nullptr) content = expanded = ReadAll(*source);
+  if (format == FileFormat::kLibsvm || format == FileFormat::kTimeSeries ||
+      format == FileFormat::kEdgeList) {
+    return ReadTextFormat(format, content, options);
+  }
   if (format == FileFormat::kNpy) {
     return engine::data::ReadNpyFiles(Stem(name), options.csv.names, content);
   }

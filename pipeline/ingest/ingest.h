@@ -11,13 +11,13 @@
 
 namespace beamline::pipeline {
 
-enum class FileFormat { kDetect, kCsv, kNpy, kNpz, kIdx, kText };
+enum class FileFormat { kDetect, kCsv, kNpy, kNpz, kIdx, kText, kLibsvm, kTimeSeries, kEdgeList };
 
 struct IngestOptions {
-  // kDetect: by the first bytes, seen through gzip and zstd; all that is not NPY, NPZ or IDX is
-  // CSV.
+  // kDetect: by the first bytes, seen through gzip and zstd; all that is not NPY, NPZ, IDX or
+  // kTimeSeries is CSV.
   FileFormat format = FileFormat::kDetect;
-  // How a CSV file is read. Its `names` serve NPY, IDX and text too; its `threads` is overridden by
+  // How a CSV file is read. Its `names` serve the others too; its `threads` is overridden by
   // the one below.
   engine::data::CsvOptions csv;
   // Of how many files the input consists, one after the other. More than one only of NPY or IDX.

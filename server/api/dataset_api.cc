@@ -238,10 +238,4 @@ absl::StatusOr<ByteSource> DatasetApi::DownloadDataset(const auth::Principal&,
   return ByteSource::Open(context_.blobs, dataset.source().digest(), request.offset());
 }
 
-void DatasetApi::ComputeHistogram(const auth::Principal&, const v1::ComputeHistogramRequest&,
-                                  Done<v1::ComputeHistogramResponse> done) {
-  done(NotBuiltYet("the histogram of a column by classes",
-                   "GetDataset has a histogram of each column"));
-}
-
 }  // namespace beamline::server

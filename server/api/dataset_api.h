@@ -33,8 +33,12 @@ class DatasetApi {
                     Done<v1::ListDatasetsResponse> done);
   void DeleteDataset(const auth::Principal& caller, const v1::DeleteDatasetRequest& request,
                      Done<google::protobuf::Empty> done);
+  // These two end early, with Cancelled, once nobody waits any more.
   void ComputeHistogram(const auth::Principal& caller, const v1::ComputeHistogramRequest& request,
-                        Done<v1::ComputeHistogramResponse> done);
+                        Waiting waiting, Done<v1::ComputeHistogramResponse> done);
+  void ComputeCorrelation(const auth::Principal& caller,
+                          const v1::ComputeCorrelationRequest& request, Waiting waiting,
+                          Done<v1::ComputeCorrelationResponse> done);
 
   // Begins a WriteUpload stream with the `upload` of its first message; every message's offset and
   // data, also the first's, then go to Write. Aborted if another stream writes the same upload.

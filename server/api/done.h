@@ -1,6 +1,8 @@
 // How API classes answer.
 #pragma once
 
+#include <functional>
+
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 
@@ -11,5 +13,9 @@ namespace beamline::server {
 // "type.googleapis.com/google.rpc.BadRequest", the value the serialised message.
 template <typename Response>
 using Done = absl::AnyInvocable<void(absl::StatusOr<Response>)>;
+
+// Whether somebody still waits for the answer of a long call. Thread-safe; may be called until the
+// answer is given.
+using Waiting = std::function<bool()>;
 
 }  // namespace beamline::server

@@ -18,8 +18,10 @@ class DatasetService : public v1::DatasetService::CallbackService {
   BEAMLINE_UNARY(DatasetService, GetDataset, v1::GetDatasetRequest, v1::Dataset)
   BEAMLINE_UNARY(DatasetService, ListDatasets, v1::ListDatasetsRequest, v1::ListDatasetsResponse)
   BEAMLINE_UNARY(DatasetService, DeleteDataset, v1::DeleteDatasetRequest, google::protobuf::Empty)
-  BEAMLINE_UNARY(DatasetService, ComputeHistogram, v1::ComputeHistogramRequest,
-                 v1::ComputeHistogramResponse)
+  BEAMLINE_LONG_UNARY(DatasetService, ComputeHistogram, v1::ComputeHistogramRequest,
+                      v1::ComputeHistogramResponse)
+  BEAMLINE_LONG_UNARY(DatasetService, ComputeCorrelation, v1::ComputeCorrelationRequest,
+                      v1::ComputeCorrelationResponse)
 
   grpc::ServerReadReactor<v1::WriteUploadRequest>* WriteUpload(grpc::CallbackServerContext* context,
                                                                v1::Upload* response) override {

@@ -46,6 +46,29 @@ grpc::ServerUnaryReactor* Unary(Gate& gate, grpc::CallbackServerContext* context
   return reactor;
 }
 
+// The same of a call that takes long, and is told when nobody waits for it any more.
+template <typename Api, typename Request, typename Response>
+grpc::ServerUnaryReactor* LongUnary(Gate& gate, grpc::CallbackServerContext* context,
+                                    std::string_view method, Api& api,
+                                    void (Api::*call)(const auth::Principal&, const Request&,
+                                                      Waiting, Done<Response>),
+                                    const Request* request, Response* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  auth::Principal caller;
+  if (const grpc::Status refusal = gate.Admit(*context, method, *request, &caller); !refusal.ok()) {
+    reactor->Finish(refusal);
+    return reactor;
+  }
+  // The context lives until the reactor has finished.
+  (api.*call)(
+      caller, *request, [context] { return !context->IsCancelled(); },
+      [reactor, method, response, caller](absl::StatusOr<Response> answer) {
+        if (answer.ok()) *response = *std::move(answer);
+        reactor->Finish(Gate::Conclude(answer.status(), method, caller));
+      });
+  return reactor;
+}
+
 }  // namespace beamline::server::rpc
 
 // Defines the method `name` of a CallbackService in a class that has `gate_` and `api_`. A macro,
@@ -55,4 +78,10 @@ grpc::ServerUnaryReactor* Unary(Gate& gate, grpc::CallbackServerContext* context
                                  Response* response) override {                                \
     return Unary(gate_, context, "/beamline.v1." #service "/" #name, api_,                     \
                  &std::remove_reference_t<decltype(api_)>::name, request, response);           \
+  }
+#define BEAMLINE_LONG_UNARY(service, name, Request, Response)                                  \
+  grpc::ServerUnaryReactor* name(grpc::CallbackServerContext* context, const Request* request, \
+                                 Response* response) override {                                \
+    return LongUnary(gate_, context, "/beamline.v1." #service "/" #name, api_,                 \
+                     &std::remove_reference_t<decltype(api_)>::name, request, response);       \
   }

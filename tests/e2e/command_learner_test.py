@@ -63,7 +63,7 @@ else:
 class LearnerTest(ProgramTest):
 
     def write_training(self, script, target='label', file='points.csv', text=None, more='',
-                       name='learner', program=''):
+                       name='learner', program='', evaluate=''):
         self.cluster.write(file, text or harness.two_classes(rows=300))
         self.cluster.write(f'{name}.py', textwrap.dedent(script))
         return self.cluster.write(f'{name}.yaml', f'''
@@ -82,7 +82,7 @@ steps:
           numbers: {{smoothing: 0.001}}
 {textwrap.indent(more, '    ')}
   - name: evaluate
-    evaluate: {{model: train, part: test}}
+    evaluate: {{model: train, part: test{evaluate}}}
   - name: publish
     publish: {{model: train, name: {name}}}
 ''')
@@ -123,6 +123,18 @@ steps:
 ''')
         refused = self.cluster.cli('run', 'create', registered)
         self.assertIn('whose learner is a program', refused.err)
+
+    def test_intervals_and_importance(self):
+        path = self.write_training(BAYES, evaluate=', bootstrap: {}, importance: {repeats: 2}')
+        run = self.cluster.expect_success(self.cluster.create_run(path))
+        evaluation = self.results(run)['evaluate'].evaluation
+        self.assertLess(evaluation.intervals['auc'].low, evaluation.metrics['auc'])
+        self.assertGreater(evaluation.intervals['auc'].high, evaluation.metrics['auc'])
+        importance = {one.column: one.mean for one in evaluation.importance}
+        self.assertEqual(sorted(importance), ['x', 'y', 'z'])
+        # z is noise; the clouds are 1.5 apart along x and 1 along y.
+        self.assertGreater(importance['x'], 0.05)
+        self.assertGreater(importance['x'], importance['z'])
 
     def test_search_with_folds(self):
         path = self.write_training(BAYES, more='''

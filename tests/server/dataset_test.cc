@@ -263,5 +263,74 @@ TEST_F(UnusedBlobsTest, WhatNobodyRefersToAnyMoreGivesItsSpaceBack) {
   EXPECT_TRUE(IsThere(other));
 }
 
+// Calls a long method and waits for its answer.
+template <class Request, class R>
+absl::StatusOr<R> CallLong(DatasetApi& api,
+                           void (DatasetApi::*method)(const auth::Principal&, const Request&,
+                                                      Waiting, Done<R>),
+                           const Request& request, Waiting waiting = nullptr) {
+  Answer<R> answer;
+  (api.*method)(User("ada"), request, std::move(waiting), answer.Take());
+  return answer.Wait();
+}
+
+constexpr char kParticles[] = "mass,charge,kind\n1,2,b\n2,4,s\n3,,b\n4,8,s\n5,10,s\n";
+
+TEST_F(DatasetTest, AHistogramByClass) {
+  v1::ComputeHistogramRequest request;
+  request.set_name(Upload("optics", kParticles));
+  request.set_column("mass");
+  request.set_bins(2);
+  request.set_by_column("kind");
+  const auto answer = CallLong(server_->datasets(), &DatasetApi::ComputeHistogram, request);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(std::vector<double>(answer->edges().begin(), answer->edges().end()),
+            (std::vector<double>{1, 3, 5}));
+  ASSERT_EQ(answer->series_size(), 2);
+  EXPECT_EQ(answer->series(0).category(), "b");
+  EXPECT_EQ(answer->series(0).counts(0), 1);
+  EXPECT_EQ(answer->series(0).counts(1), 1);
+  EXPECT_EQ(answer->series(1).counts(1), 2);
+  request.set_bins(1001);
+  request.set_min(3);
+  request.set_max(2);
+  request.clear_column();
+  const auto wrong = CallLong(server_->datasets(), &DatasetApi::ComputeHistogram, request);
+  EXPECT_TRUE(absl::IsInvalidArgument(wrong.status()));
+  EXPECT_NE(wrong.status().ToString().find("column"), std::string::npos) << wrong.status();
+  EXPECT_NE(wrong.status().ToString().find("bins"), std::string::npos) << wrong.status();
+  EXPECT_NE(wrong.status().ToString().find("max"), std::string::npos) << wrong.status();
+}
+
+TEST_F(DatasetTest, CorrelationsOfAllNumbers) {
+  v1::ComputeCorrelationRequest request;
+  request.set_name(Upload("optics", kParticles));
+  for (const auto method : {v1::ComputeCorrelationRequest::METHOD_PEARSON,
+                            v1::ComputeCorrelationRequest::METHOD_SPEARMAN}) {
+    request.set_method(method);
+    const auto answer = CallLong(server_->datasets(), &DatasetApi::ComputeCorrelation, request);
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    ASSERT_EQ(answer->columns_size(), 2);
+    EXPECT_EQ(answer->columns(1), "charge");
+    ASSERT_EQ(answer->values_size(), 4);
+    for (const double value : answer->values()) EXPECT_NEAR(value, 1, 1e-12);
+  }
+  request.add_columns("kind");
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      CallLong(server_->datasets(), &DatasetApi::ComputeCorrelation, request).status()));
+}
+
+TEST_F(DatasetTest, LookingEndsWhenNobodyWaits) {
+  v1::ComputeCorrelationRequest request;
+  request.set_name(Upload("optics", kParticles));
+  EXPECT_TRUE(
+      absl::IsCancelled(CallLong(server_->datasets(), &DatasetApi::ComputeCorrelation, request, [] {
+                          return false;
+                        }).status()));
+  request.set_name("projects/optics/datasets/" + std::string(64, '0'));
+  EXPECT_TRUE(absl::IsNotFound(
+      CallLong(server_->datasets(), &DatasetApi::ComputeCorrelation, request).status()));
+}
+
 }  // namespace
 }  // namespace beamline::server

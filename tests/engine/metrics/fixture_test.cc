@@ -2,41 +2,18 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <fstream>
-#include <map>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "engine/core/error.h"
 #include "engine/metrics/metrics.h"
+#include "tests/engine/metrics/fixture.h"
 
 namespace beamline::engine::metrics {
 namespace {
 
-using Floats = std::vector<float>;
-using Ints = std::vector<int32_t>;
-
-std::map<std::string, std::vector<double>> ReadFixture() {
-  std::ifstream file(std::string(BEAMLINE_SOURCE_DIR) + "/tests/engine/metrics/fixture.txt");
-  std::map<std::string, std::vector<double>> values;
-  for (std::string line; std::getline(file, line);) {
-    std::istringstream words(line);
-    std::string name;
-    words >> name;
-    for (double x = 0; words >> x;) values[name].push_back(x);
-  }
-  return values;
-}
-
-class FixtureTest : public ::testing::Test {
+class MetricsFixtureTest : public FixtureTest {
  protected:
-  Floats Numbers(const std::string& name) const {
-    return {values_.at(name).begin(), values_.at(name).end()};
-  }
-  Ints Codes(const std::string& name) const {
-    return {values_.at(name).begin(), values_.at(name).end()};
-  }
   // All metrics of a case, by name.
   void Compare(const std::string& name, const Outcome& outcome, size_t at_least) {
     const std::string prefix = "metric:" + name + ":";
@@ -50,11 +27,9 @@ class FixtureTest : public ::testing::Test {
     }
     EXPECT_GE(compared, at_least) << name;
   }
-
-  const std::map<std::string, std::vector<double>> values_ = ReadFixture();
 };
 
-TEST_F(FixtureTest, TwoClasses) {
+TEST_F(MetricsFixtureTest, TwoClasses) {
   const Floats probabilities = Numbers("binary:probabilities");
   const Ints labels = Codes("binary:labels");
   const Floats weights = Numbers("weights");
@@ -71,7 +46,7 @@ TEST_F(FixtureTest, TwoClasses) {
               values_.at("metric:binary:weighted:ams_at_0.6")[0], 1e-6);
 }
 
-TEST_F(FixtureTest, MoreClasses) {
+TEST_F(MetricsFixtureTest, MoreClasses) {
   const Floats probabilities = Numbers("classes:probabilities");
   const Ints labels = Codes("classes:labels");
   const Floats weights = Numbers("weights");
@@ -89,7 +64,7 @@ TEST_F(FixtureTest, MoreClasses) {
   }
 }
 
-TEST_F(FixtureTest, Numbers) {
+TEST_F(MetricsFixtureTest, Numbers) {
   const Floats predicted = Numbers("numbers:predicted");
   const Floats targets = Numbers("numbers:targets");
   const Floats weights = Numbers("weights");
@@ -99,6 +74,50 @@ TEST_F(FixtureTest, Numbers) {
   Compare("numbers:plain", outcome, 4);
   outcome.weights = weights;
   Compare("numbers:weighted", outcome, 4);
+}
+
+// Points of a curve as the fixture has them: x, y.
+template <typename Curve, typename X, typename Y>
+void ExpectCurve(const Curve& curve, const std::vector<double>& expected, X x, Y y) {
+  ASSERT_EQ(2 * curve.size(), expected.size());
+  for (size_t i = 0; i < curve.size(); ++i) {
+    EXPECT_NEAR(curve[i].*x, expected[2 * i], 1e-6) << i;
+    EXPECT_NEAR(curve[i].*y, expected[2 * i + 1], 1e-6) << i;
+  }
+}
+
+TEST_F(MetricsFixtureTest, Curves) {
+  const Floats p = Numbers("binary:probabilities");
+  const Ints labels = Codes("binary:labels");
+  for (const std::string form : {"plain", "weighted"}) {
+    const Floats weights = form == "plain" ? Floats{} : Numbers("weights");
+    ExpectCurve(RocCurve(p, labels, weights), values_.at("roc:binary:" + form),
+                &RocPoint::false_positive_rate, &RocPoint::true_positive_rate);
+    ExpectCurve(PrCurve(p, labels, weights), values_.at("precision_recall:binary:" + form),
+                &PrPoint::recall, &PrPoint::precision);
+  }
+  std::vector<ReliabilityBin> bins = Reliability(p, labels, kCalibrationBins);
+  std::erase_if(bins, [](const ReliabilityBin& bin) { return bin.weight == 0; });
+  ExpectCurve(bins, values_.at("calibration"), &ReliabilityBin::mean_probability,
+              &ReliabilityBin::share);
+}
+
+TEST(PrCurveTest, Thinned) {
+  Floats scores;
+  Ints labels;
+  for (int i = 0; i < 1000; ++i) {
+    scores.push_back(static_cast<float>(i) / 1000);
+    labels.push_back(i % 3 == 0 ? 1 : 0);
+  }
+  const auto curve = PrCurve(scores, labels);
+  ASSERT_EQ(curve.size(), 1001u);
+  const auto thin = ThinCurve(curve, 201);
+  ASSERT_EQ(thin.size(), 201u);
+  EXPECT_EQ(thin.front().recall, 0);
+  EXPECT_EQ(thin.front().precision, 1);
+  EXPECT_EQ(thin.back().recall, 1);
+  EXPECT_NEAR(thin.back().precision, 0.334, 1e-12);
+  EXPECT_THROW(PrCurve(scores, Ints(1000, 0)), Error);
 }
 
 TEST(SignificanceTest, ByHand) {

@@ -5,11 +5,15 @@ Needs scikit-learn (written with 1.9). The output is committed, so this is run o
     tests/engine/metrics/make_fixture.py > tests/engine/metrics/fixture.txt
 
 Lines "name value value ...": data, then "metric:NAME" with what scikit-learn, or the formula where
-it has none, makes of them; once without weights ("plain") and once with ("weighted").
+it has none, makes of them; once without weights ("plain") and once with ("weighted"). Then curves,
+and "interval:NAME": percentiles over resamples that are drawn as Beamline draws them.
 """
+
+import warnings
 
 import numpy as np
 import sklearn.metrics as m
+from sklearn.calibration import calibration_curve
 
 rng = np.random.default_rng(5)
 ROWS, CLASSES = 60, 7
@@ -100,3 +104,83 @@ for form, weights in (("plain", np.ones(ROWS)), ("weighted", w)):
     binary(f"binary:{form}", y, p, weights)
     multi_class(f"classes:{form}", labels, q, weights)
     numbers(f"numbers:{form}", t, r, weights)
+
+
+def philox(seed, stream, counter):
+    """Philox4x32-10 (Salmon et al. 2011)."""
+    k = [seed & 0xFFFFFFFF, seed >> 32]
+    c = [counter & 0xFFFFFFFF, counter >> 32, stream & 0xFFFFFFFF, stream >> 32]
+    for _ in range(10):
+        p0, p1 = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [(p1 >> 32) ^ c[1] ^ k[0], p1 & 0xFFFFFFFF, (p0 >> 32) ^ c[3] ^ k[1], p0 & 0xFFFFFFFF]
+        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return c
+
+
+def draws(seed, resample, units):
+    stream = 0x626F6F74 << 32 | resample
+    words = [philox(seed, stream, i) for i in range((units + 1) // 2)]
+    bits = [high << 32 | low for w in words for low, high in ((w[0], w[1]), (w[2], w[3]))]
+    return np.array([b * units >> 64 for b in bits[:units]])
+
+
+def curves(case, y, p, w):
+    fpr, tpr, _ = m.roc_curve(y, p, sample_weight=w, drop_intermediate=False)
+    write(f"roc:{case}", np.stack([fpr, tpr], 1))
+    precision, recall, _ = m.precision_recall_curve(y, p, sample_weight=w)
+    write(f"precision_recall:{case}", np.stack([recall, precision], 1)[::-1])
+
+
+def intervals(case, units, resamples, confidence, figures):
+    """Of `figures`, name: function of rows."""
+    of = range(units.max() + 1)
+    members = [np.flatnonzero(units == u) for u in of]
+    values = {name: [] for name in figures}
+    for r in range(resamples):
+        rows = np.concatenate([members[u] for u in draws(SEED, r, len(of))])
+        for name, figure in figures.items():
+            values[name].append(figure(rows))
+    ends = [50 * (1 - confidence), 50 * (1 + confidence)]
+    for name, v in values.items():
+        v = np.array(v)
+        write(f"interval:{case}:{name}", np.percentile(v[np.isfinite(v)], ends))
+
+
+SEED, RESAMPLES = 11, 150
+warnings.simplefilter("ignore")
+for form, weights in (("plain", np.ones(ROWS)), ("weighted", w)):
+    curves(f"binary:{form}", y, p, weights)
+    if form == "plain":
+        observed, predicted = calibration_curve(y, p, n_bins=15)
+        write("calibration", np.stack([predicted, observed], 1))
+    hard = (p >= 0.5).astype(int)
+    for grouping, units in (("rows", np.arange(ROWS)), ("groups", np.arange(ROWS) // 4)):
+        intervals(f"binary:{form}:{grouping}", units, RESAMPLES, 0.9, {
+            "accuracy": lambda i: m.accuracy_score(y[i], hard[i], sample_weight=weights[i]),
+            "auc": lambda i: m.roc_auc_score(y[i], p[i], sample_weight=weights[i]),
+            "pr_auc": lambda i: m.average_precision_score(y[i], p[i], sample_weight=weights[i]),
+            "f1": lambda i: m.f1_score(y[i], hard[i], sample_weight=weights[i]),
+            "log_loss": lambda i: m.log_loss(y[i], p[i], sample_weight=weights[i], labels=[0, 1]),
+            "calibration_error": lambda i: calibration_error(p[i], y[i], weights[i]),
+        })
+    best = q.argmax(1)
+    intervals(f"classes:{form}:rows", np.arange(ROWS), RESAMPLES, 0.9, {
+        "balanced_accuracy": lambda i: m.recall_score(
+            labels[i], best[i], average="macro", labels=np.unique(labels[i]),
+            sample_weight=weights[i]),
+        "f1_weighted": lambda i: m.f1_score(labels[i], best[i], average="weighted",
+                                            sample_weight=weights[i]),
+        "log_loss": lambda i: m.log_loss(labels[i], q[i], sample_weight=weights[i],
+                                         labels=range(CLASSES)),
+        "top_3_accuracy": lambda i: m.top_k_accuracy_score(
+            labels[i], q[i], k=3, sample_weight=weights[i], labels=range(CLASSES)),
+        "auc_macro": lambda i: np.mean([
+            m.roc_auc_score(labels[i] == c, q[i][:, c], sample_weight=weights[i])
+            for c in np.unique(labels[i])]),
+    })
+    intervals(f"numbers:{form}:rows", np.arange(ROWS), RESAMPLES, 0.9, {
+        "rmse": lambda i: np.sqrt(m.mean_squared_error(t[i], r[i], sample_weight=weights[i])),
+        "mse": lambda i: m.mean_squared_error(t[i], r[i], sample_weight=weights[i]),
+        "mae": lambda i: m.mean_absolute_error(t[i], r[i], sample_weight=weights[i]),
+        "r2": lambda i: m.r2_score(t[i], r[i], sample_weight=weights[i]),
+    })

@@ -201,6 +201,45 @@ TEST_F(IngestTest, RefusesDamagedIdx) {
   EXPECT_THAT(Refusal(kImages, options), HasSubstr("column_types is for CSV"));
 }
 
+TEST_F(IngestTest, ReadsFormatsOfLines) {
+  const std::string series = "#c\n@problemName x\n@classLabel true 1 2\n@data\n1,2:1\n3:2\n";
+  for (const std::string& bytes : {series, Gzip(series)}) {
+    const auto found = Run(bytes, "x.ts");
+    ASSERT_TRUE(found.ok()) << found.status();
+    EXPECT_THAT(found->dataset.table.Get("series").values<int64_t>(), ElementsAre(0, 0, 1));
+    EXPECT_THAT(found->dataset.table.Get("class").values<int64_t>(), ElementsAre(1, 1, 2));
+  }
+  IngestOptions options;
+  options.format = FileFormat::kLibsvm;
+  const auto sparse = Run(Zstd("1 2:0.5\n0 1:4\n"), "x.svm", options);
+  ASSERT_TRUE(sparse.ok()) << sparse.status();
+  EXPECT_THAT(sparse->dataset.table.Get("f2").values<double>(), ElementsAre(0.5, 0));
+  options.format = FileFormat::kEdgeList;
+  options.csv.types = {{"weight", ColumnType::kFloat64}};
+  const auto arcs = Run("# arcs\na b 1\nb c 2\n", "x.txt", options);
+  ASSERT_TRUE(arcs.ok()) << arcs.status();
+  EXPECT_EQ(arcs->dataset.table.Get("source").Text(1), "b");
+  EXPECT_EQ(arcs->dataset.table.Get("weight").type(), ColumnType::kFloat64);
+}
+
+TEST_F(IngestTest, RefusesFormatsOfLines) {
+  IngestOptions options;
+  options.format = FileFormat::kEdgeList;
+  EXPECT_EQ(Refusal("a b\nc\n", options), "data.csv: line 2: an arc needs a source and a target");
+  options.format = FileFormat::kLibsvm;
+  options.csv.names = {"a"};
+  EXPECT_THAT(Refusal("1 1:1\n", options), HasSubstr("column_names are not for LIBSVM"));
+}
+
+TEST_F(IngestTest, BoundsWhatSparseRowsBecome) {
+  std::string rows = "1 10000:1\n";
+  while (rows.size() < 100'000) rows += "1 1:1\n";
+  IngestOptions options;
+  options.format = FileFormat::kLibsvm;
+  options.max_expansion = 100;
+  EXPECT_THAT(Refusal(rows, options), HasSubstr("are a table of more than 16777216 bytes"));
+}
+
 TEST_F(IngestTest, JoinsArraysOnly) {
   IngestOptions options;
   options.files = 2;

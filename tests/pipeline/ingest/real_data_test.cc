@@ -169,5 +169,18 @@ TEST_F(RealDataTest, Magic04) {
   EXPECT_THAT(Counts("class"), ElementsAre(Pair("g", 12332), Pair("h", 6688)));
 }
 
+TEST_F(RealDataTest, ItalyPowerDemand) {
+  Read("italy_power/ItalyPowerDemand_TRAIN.ts");
+  if (IsSkipped()) return;
+  EXPECT_EQ(table().rows(), 67 * 24);
+  EXPECT_NEAR(table().Get("dim0").Number(0), -0.71051757, 1e-12);
+  EXPECT_NEAR(table().Get("dim0").Number(24), -0.99300935, 1e-12);
+  EXPECT_EQ(table().Get("series").Number(67 * 24 - 1), 66);
+  int64_t first = 0;
+  for (int64_t row = 0; row < table().rows(); row += 24)
+    first += table().Get("class").Number(row) == 1;
+  EXPECT_EQ(first, 34);
+}
+
 }  // namespace
 }  // namespace beamline::pipeline

@@ -1,0 +1,93 @@
+// Times reading a CSV file into a table, and writing the table as a columnar file (to nowhere).
+//
+//   ingest_bench FILE THREADS REPEATS
+//
+// One line of JSON: rows, columns, the best seconds of both, those of processors for the first, and
+// a digest of the columnar file.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <fstream>
+#include <limits>
+#include <span>
+#include <string>
+
+#include "engine/core/error.h"
+#include "engine/data/checksum.h"
+#include "engine/data/columnar.h"
+#include "engine/data/csv.h"
+
+namespace {
+
+using beamline::engine::data::CsvOptions;
+using beamline::engine::data::Table;
+
+double Now() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration<double>(now).count();
+}
+
+// Of all threads of the process: what a machine that others use too does not change.
+double Cpu() {
+  timespec now{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+int Run(const char* path, int threads, int repeats) {
+  std::string bytes;
+  {
+    std::ifstream file(path, std::ios::binary | std::ios::ate);
+    bytes.resize(static_cast<size_t>(file.tellg()));
+    file.seekg(0);
+    file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  }
+  double read = std::numeric_limits<double>::infinity();
+  double write = read;
+  double cpu = read;
+  Table table;
+  uint64_t digest = 0;
+  for (int i = 0; i < repeats; ++i) {
+    table = Table();
+    const double start = Now();
+    const double cpu_start = Cpu();
+    CsvOptions options;
+    options.threads = threads;
+    table = beamline::engine::data::ReadCsv(bytes, options);
+    const double middle = Now();
+    cpu = std::min(cpu, Cpu() - cpu_start);
+    digest = 0;
+    beamline::engine::data::WriteColumnar(
+        table,
+        [&](std::string_view piece) {
+          digest = digest * 31 + beamline::engine::data::Xxh64(std::as_bytes(std::span(piece)));
+        },
+        threads);
+    read = std::min(read, middle - start);
+    write = std::min(write, Now() - middle);
+  }
+  std::printf(
+      "{\"rows\": %lld, \"columns\": %zu, \"bytes\": %zu, \"seconds\": %.4f, "
+      "\"cpu_seconds\": %.4f, "
+      "\"columnar_seconds\": %.4f, \"digest\": \"%016llx\"}\n",
+      static_cast<long long>(table.rows()), table.columns().size(), bytes.size(), read, cpu, write,
+      static_cast<unsigned long long>(digest));
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 4) {
+    std::fprintf(stderr, "ingest_bench FILE THREADS REPEATS\n");
+    return 2;
+  }
+  try {
+    return Run(argv[1], std::atoi(argv[2]), std::atoi(argv[3]));
+  } catch (const beamline::engine::Error& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+}

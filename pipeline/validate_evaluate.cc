@@ -1,0 +1,181 @@
+// Evaluate steps.
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
+#include "absl/strings/str_cat.h"
+#include "pipeline/class_histograms.h"
+#include "pipeline/dependencies.h"
+#include "pipeline/metric_names.h"
+#include "pipeline/node_pairs.h"
+#include "pipeline/permutation.h"
+#include "pipeline/schema.h"
+#include "pipeline/validate_internal.h"
+
+namespace beamline::pipeline::validation {
+namespace {
+
+// The dataset with the rows of a model's own split that are measured; null if it is not known.
+const v1::Dataset* MeasuredDataset(const Context& context, const v1::EvaluateStep& evaluate,
+                                   const v1::TrainingData& data) {
+  const bool other = data.split().has_input() && (evaluate.part() == v1::DATA_PART_TEST ||
+                                                  evaluate.part() == v1::DATA_PART_UNSPECIFIED);
+  const auto found = context.inputs.find(other ? data.split().input().test() : data.input());
+  return found == context.inputs.end() ? nullptr : found->second;
+}
+
+void CheckBootstrap(Context& context, const std::string& path, const v1::EvaluateStep& evaluate) {
+  if (!evaluate.has_bootstrap()) return;
+  const v1::Bootstrap& bootstrap = evaluate.bootstrap();
+  CheckRange(context, path + ".resamples", bootstrap.resamples(), 100, 100'000);
+  CheckRange(context, path + ".confidence", bootstrap.confidence(), 1e-6, 0.999999);
+}
+
+void CheckImportance(Context& context, const std::string& path, const v1::EvaluateStep& evaluate,
+                     const v1::TrainStep* train, const TargetFacts& target) {
+  if (!evaluate.has_importance()) return;
+  const v1::PermutationImportance& importance = evaluate.importance();
+  CheckRange(context, path + ".repeats", importance.repeats(), 1, kMostPermutations);
+  if (train != nullptr) {
+    if (const std::string_view why = NotPermutable(train->data()); !why.empty()) {
+      context.errors.Add(path, std::string(why));
+      return;
+    }
+  }
+  const auto& metrics = evaluate.metrics();
+  const auto computed = [&](std::string_view name) {
+    return std::find(metrics.begin(), metrics.end(), name) != metrics.end();
+  };
+  const std::string& named = importance.metric();
+  if (!named.empty()) {
+    CheckMetric(context, path + ".metric", named, target, false);
+    if (!metrics.empty() && !computed(named)) {
+      context.errors.Add(path + ".metric", absl::StrCat("\"", named,
+                                                        "\" is not computed by this step: add it "
+                                                        "to its metrics"));
+    }
+    return;
+  }
+  if (!metrics.empty() &&
+      std::none_of(std::begin(kImportanceMetrics), std::end(kImportanceMetrics), computed)) {
+    context.errors.Add(path + ".metric",
+                       "is missing: name the one of the step's metrics that columns are compared "
+                       "by");
+  }
+}
+
+void CheckHistogram(Context& context, const std::string& path, const v1::HistogramRequest& request,
+                    const v1::Dataset* dataset) {
+  CheckRange(context, path + ".bins", request.bins(), 1, kMostBins);
+  for (const auto& [field, given, value] : {std::tuple{".min", request.has_min(), request.min()},
+                                            std::tuple{".max", request.has_max(), request.max()}}) {
+    if (given && !std::isfinite(value)) context.errors.Add(path + field, "must be finite");
+  }
+  if (request.has_min() && request.has_max() && !(request.min() < request.max())) {
+    context.errors.Add(path + ".max", "must be above min");
+  }
+  if (request.column().empty()) {
+    context.errors.Add(path + ".column", "is missing: name a column of plain numbers");
+  }
+  if (request.column().empty() || dataset == nullptr) return;
+  const v1::Column* column = CheckColumn(context, path + ".column", *dataset, request.column());
+  if (column == nullptr) return;
+  if (IsText(column->type()) || column->item_shape_size() > 0) {
+    context.errors.Add(path + ".column",
+                       absl::StrCat("column \"", column->name(), "\" is ",
+                                    IsText(column->type()) ? "text" : "of arrays",
+                                    ": histograms by class are of plain numbers"));
+  } else if (IsMeasured(*dataset) && column->statistics().count() == 0) {
+    context.errors.Add(path + ".column",
+                       absl::StrCat("column \"", column->name(), "\" has no values"));
+  }
+}
+
+void CheckHistograms(Context& context, const std::string& path, const v1::EvaluateStep& evaluate,
+                     const v1::TrainStep* train, const TargetFacts& target,
+                     const v1::Dataset* dataset) {
+  if (evaluate.histograms().empty()) return;
+  const bool pairs = train != nullptr && LearnsPairs(train->data());
+  if (target.known && (!target.is_class || target.embeds || pairs)) {
+    context.errors.Add(path, "are by classes of rows, but the model predicts none: remove them");
+    return;
+  }
+  int64_t counts = 0;
+  for (int i = 0; i < evaluate.histograms_size(); ++i) {
+    const v1::HistogramRequest& request = evaluate.histograms(i);
+    CheckHistogram(context, absl::StrCat(path, ".", i), request, dataset);
+    counts += 2 * target.classes * (request.bins() > 0 ? request.bins() : kDefaultBins);
+  }
+  if (counts > kMostCounts) {
+    context.errors.Add(path, absl::StrCat("have ", counts, " counts, of ", target.classes,
+                                          " classes, but at most ", kMostCounts,
+                                          " may be asked for: take fewer bins or columns"));
+  }
+}
+
+}  // namespace
+
+void CheckEvaluate(Context& context, const std::string& path, const v1::EvaluateStep& evaluate) {
+  const v1::TrainStep* train = context.FindTrain(evaluate.model());
+  const bool registered = IsRegisteredModel(evaluate.model());
+  if (train == nullptr && !registered) {
+    context.errors.Add(path + ".model",
+                       evaluate.model().empty()
+                           ? "is missing: name a train step"
+                           : absl::StrCat("\"", evaluate.model(),
+                                          "\" is no train step of this "
+                                          "pipeline and no \"projects/P/models/M/versions/V\"",
+                                          Hint(evaluate.model(), context.StepNames())));
+  }
+  if (!evaluate.input().empty() && evaluate.part() != v1::DATA_PART_UNSPECIFIED) {
+    context.errors.Add(path + ".part",
+                       "only one of part and input may be given: all rows of an "
+                       "input are used");
+  }
+  const v1::Dataset* dataset =
+      evaluate.input().empty() ? nullptr : CheckInput(context, path + ".input", evaluate.input());
+  if (registered && evaluate.input().empty()) {
+    context.errors.Add(path + ".input",
+                       "is missing: a registered model has no rows of its own "
+                       "in this pipeline");
+  }
+  TargetFacts target;
+  if (train != nullptr) {
+    target = FactsOfTarget(context, *train);
+    if (target.generates) {
+      context.errors.Add(path + ".model",
+                         absl::StrCat("step \"", evaluate.model(),
+                                      "\" generates and predicts nothing that could be measured: "
+                                      "remove this step"));
+    }
+    const v1::Split& split = train->data().split();
+    const bool wants_test = evaluate.part() == v1::DATA_PART_TEST;
+    const bool wants_validation = evaluate.part() == v1::DATA_PART_VALIDATION;
+    if (evaluate.input().empty() &&
+        ((wants_test && !HasTestRows(split)) || (wants_validation && !HasValidationRows(split)) ||
+         (evaluate.part() == v1::DATA_PART_UNSPECIFIED && !HasTestRows(split) &&
+          !HasValidationRows(split)))) {
+      context.errors.Add(path + (wants_test || wants_validation ? ".part" : ".model"),
+                         absl::StrCat("the split of step \"", evaluate.model(), "\" has no ",
+                                      wants_validation ? "validation" : "test",
+                                      " rows: add a split, or give an input"));
+    }
+    const auto trained_on = context.inputs.find(train->data().input());
+    if (dataset != nullptr && trained_on != context.inputs.end() && trained_on->second != nullptr) {
+      CheckOtherInput(context, path + ".input", *dataset, train->data(), *trained_on->second);
+    }
+    if (dataset == nullptr && evaluate.input().empty()) {
+      dataset = MeasuredDataset(context, evaluate, train->data());
+    }
+  }
+  CheckAnomaly(context, path + ".anomaly", evaluate, train, dataset);
+  target.anomalies = evaluate.has_anomaly();
+  for (int i = 0; i < evaluate.metrics_size(); ++i) {
+    CheckMetric(context, absl::StrCat(path, ".metrics.", i), evaluate.metrics(i), target, true);
+  }
+  CheckBootstrap(context, path + ".bootstrap", evaluate);
+  CheckImportance(context, path + ".importance", evaluate, train, target);
+  CheckHistograms(context, path + ".histograms", evaluate, train, target, dataset);
+}
+
+}  // namespace beamline::pipeline::validation
