@@ -7,7 +7,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "scheduler/leases.h"
@@ -17,6 +16,7 @@
 #include "scheduler/scheduler.h"
 #include "scheduler/service_level.h"
 #include "scheduler/task.h"
+#include "scheduler/task_table.h"
 
 namespace beamline::scheduler {
 
@@ -36,7 +36,7 @@ class Scheduler::Core {
   std::vector<QueueEntry> Queue(size_t limit) const;
   std::vector<WorkerEntry> Workers() const;
   std::vector<ShareEntry> Shares() const;
-  const Task* Find(const TaskId& id) const;
+  const Task* Find(const TaskId& id) const { return tasks_.Find(id); }
   size_t pending_count() const { return queue_.size() + back_off_.all().size() + reserved_; }
   size_t live_count() const { return tasks_.size() - pending_count(); }
 
@@ -75,7 +75,6 @@ class Scheduler::Core {
 
   // The task whose live attempt is `attempt`; nullptr, and the event is ignored, if there is none.
   Task* FindLive(const TaskId& id, int32_t attempt);
-  Task* FindTask(const TaskId& id);
   // A new task record with the defaults filled in.
   Task& Add(const TaskQueued& event);
   // Puts a pending task where it belongs: the queue, or the back-off.
@@ -118,7 +117,7 @@ class Scheduler::Core {
   int64_t now_ms_ = 0;
   // The time of the last SetTimer; one that is not after now has fired. 0: none.
   int64_t timer_ms_ = 0;
-  std::unordered_map<TaskId, std::unique_ptr<Task>, IdHash> tasks_;  // only looked up
+  TaskTable tasks_;
   TaskQueue queue_;
   BackOff back_off_;
   Graces graces_;

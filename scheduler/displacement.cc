@@ -40,11 +40,24 @@ bool Preemption::IsMovable(const Task& task, const Task& beneficiary) const {
 void Preemption::Choose(Task& task) {
   task.chosen_of_plan = plan_;
   chosen_.push_back(&task);
+  for (size_t i = 0; i < task.workers.size(); ++i) {
+    Worker& worker = *task.workers[i];
+    if (worker.chosen_in_plan != plan_) worker.chosen_devices = 0;
+    worker.chosen_in_plan = plan_;
+    worker.chosen_devices += task.workers.size() == 1
+                                 ? task.held.devices()
+                                 : static_cast<int64_t>(task.placements[i].devices.size());
+  }
 }
 
 void Preemption::UnchooseLast() {
   chosen_.back()->chosen_of_plan = 0;
   chosen_.pop_back();
+}
+
+bool Preemption::MaySpare(const Worker& worker, int64_t devices) const {
+  const int64_t chosen = worker.chosen_in_plan == plan_ ? worker.chosen_devices : 0;
+  return worker.open_devices + worker.vacated_devices + chosen >= devices;
 }
 
 int32_t Preemption::SpareFor(const Demand& demand, int32_t devices, const Worker& worker,
@@ -68,7 +81,7 @@ int32_t Preemption::SpareFor(const Demand& demand, int32_t devices, const Worker
         std::count_if(worker.slots.begin(), worker.slots.end(), [&](const Slot& slot) {
           const bool chosen =
               slot.next == nullptr && slot.holders == 1 && slot.holder->chosen_of_plan == plan_;
-          return (slot.spare() || chosen) && slot.device.memory_bytes >= demand.gpu_memory_bytes;
+          return (slot.spare() || chosen) && slot.memory_bytes >= demand.gpu_memory_bytes;
         });
     count = std::min(count, slots / devices);
   }
@@ -101,6 +114,7 @@ Worker* Preemption::ClearOne(const Task& beneficiary, const Demand& demand, int3
     Choose(*victim);
     for (Worker* worker : victim->workers) {
       if (!worker->usable() || IsTaken(*worker, taken) || !HasLabel(*worker, demand.pool)) continue;
+      if (!MaySpare(*worker, int64_t{devices} * processes)) continue;
       if (SpareFor(demand, devices, *worker, processes) >= processes) {
         found = worker;
         break;
