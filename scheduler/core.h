@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "scheduler/leases.h"
@@ -19,6 +20,8 @@
 #include "scheduler/task_table.h"
 
 namespace beamline::scheduler {
+
+class Reader;
 
 // Not thread-safe. Invariant after Step: a task is in exactly one of the queue (kPending, due), the
 // back-off (kPending, not due), the reservations (kReserved) and the attempts of its workers (all
@@ -37,6 +40,9 @@ class Scheduler::Core {
   std::vector<WorkerEntry> Workers() const;
   std::vector<ShareEntry> Shares() const;
   const Task* Find(const TaskId& id) const { return tasks_.Find(id); }
+  std::string Snapshot() const;
+  // Of a new core.
+  bool Restore(std::string_view bytes);
   size_t pending_count() const { return queue_.size() + back_off_.all().size() + reserved_; }
   size_t live_count() const { return tasks_.size() - pending_count(); }
 
@@ -59,6 +65,10 @@ class Scheduler::Core {
   void FindEntitlements() const;
   bool HasRivals(const Project& project) const;
   bool StartsBefore(const Task& a, const Task& b) const;
+
+  void RestoreTasks(Reader& reader, int64_t count);
+  // Puts a task that was read where it belongs; queued ones are pushed by the caller.
+  void RestoreTask(Task& task, bool queued);
 
   // What follows from an event, in this order.
   void ExpireLeases();

@@ -159,6 +159,21 @@ void WorkerTable::Unreserve(Task& task, const std::vector<Placement>& placements
   }
 }
 
+void WorkerTable::RestoreReserved(Task& task, const std::vector<Placement>& placements,
+                                  const std::vector<Worker*>& workers) {
+  for (size_t i = 0; i < placements.size(); ++i) {
+    workers[i]->reserved.insert(&task);
+    for (size_t k = 0; k < workers[i]->slots.size(); ++k) {
+      if (Holds(placements[i], *workers[i], k)) workers[i]->slots[k].next = &task;
+    }
+  }
+}
+
+void WorkerTable::FinishRestore(int64_t version) {
+  for (const auto& [id, worker] : workers_) Update(*worker, [](Worker&) {});
+  version_ = version;
+}
+
 bool WorkerTable::Ready(const std::vector<Placement>& placements,
                         const std::vector<Worker*>& workers) {
   for (size_t i = 0; i < placements.size(); ++i) {

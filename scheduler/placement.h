@@ -75,6 +75,11 @@ class WorkerTable {
   std::vector<Placement> Reserve(Task& task, const std::vector<Seat>& seats, int64_t plan);
   void Unreserve(Task& task, const std::vector<Placement>& placements,
                  const std::vector<Worker*>& workers);
+  // After a snapshot was read: marks the named slots as reserved, without booking them;
+  void RestoreReserved(Task& task, const std::vector<Placement>& placements,
+                       const std::vector<Worker*>& workers);
+  // and counts everything, once attempts and reservations are there.
+  void FinishRestore(int64_t version);
   // Whether everything in the reserved `placements` is free by now.
   static bool Ready(const std::vector<Placement>& placements, const std::vector<Worker*>& workers);
 

@@ -108,27 +108,29 @@ std::string ProjectTree::SetQuota(const QuotaChanged& event) {
   }
   Project& project = FindOrAdd(event.project);
   Project* parent = event.parent.empty() ? nullptr : &FindOrAdd(event.parent);
-  if (project.parent != parent) {
-    // What it holds moves with it.
-    for (Project* node = project.parent; node != nullptr; node = node->parent) {
-      node->held = node->held - project.held;
-      node->leaving = node->leaving - project.leaving;
-    }
-    if (project.parent != nullptr) project.parent->children.erase(project.id);
-    project.parent = parent;
-    if (parent != nullptr) parent->children[project.id] = &project;
-    for (Project* node = parent; node != nullptr; node = node->parent) {
-      node->held = node->held + project.held;
-      node->leaving = node->leaving + project.leaving;
-    }
-    SetPaths(project);
-  }
+  Adopt(project, parent);
   project.weight_millis = event.weight_millis;
   project.guaranteed = {
       {event.guaranteed_cpu_millis, event.guaranteed_memory_bytes, event.guaranteed_devices, 0}};
   project.cap = {{event.max_cpu_millis, event.max_memory_bytes, event.max_devices, -1}};
   project.has_quota = true;
   return "";
+}
+
+void ProjectTree::Adopt(Project& project, Project* parent) {
+  if (project.parent == parent) return;
+  for (Project* node = project.parent; node != nullptr; node = node->parent) {
+    node->held = node->held - project.held;
+    node->leaving = node->leaving - project.leaving;
+  }
+  if (project.parent != nullptr) project.parent->children.erase(project.id);
+  project.parent = parent;
+  if (parent != nullptr) parent->children[project.id] = &project;
+  for (Project* node = parent; node != nullptr; node = node->parent) {
+    node->held = node->held + project.held;
+    node->leaving = node->leaving + project.leaving;
+  }
+  SetPaths(project);
 }
 
 void ProjectTree::SetPaths(Project& project) {

@@ -119,6 +119,8 @@ class ProjectTree {
   const std::map<ProjectId, std::unique_ptr<Project>>& all() const { return projects_; }
   // Takes over what `event` says, without moving the project. Empty: done; otherwise what is wrong.
   std::string SetQuota(const QuotaChanged& event);
+  // Moves `project`, with what it holds, to another parent; nullptr: to the top.
+  void Adopt(Project& project, Project* parent);
   // Forgets projects without tasks, quota and relatives, and with a full bucket.
   void Sweep();
   // The same for one of them.

@@ -59,29 +59,44 @@ Class TaskQueue::ClassOf(const Project& project, size_t group) {
 
 Class TaskQueue::ClassOf(const Task& task) const { return ClassOf(*task.project, GroupOf(task)); }
 
-void TaskQueue::Push(Task& task) {
-  assert(task.shape == nullptr);
-  std::unique_ptr<Shape>& shape = shapes_[task.spec.demand];
+Shape& TaskQueue::FindOrAddShape(const Demand& demand) {
+  std::unique_ptr<Shape>& shape = shapes_[demand];
   if (shape == nullptr) {
     shape = std::make_unique<Shape>();
-    shape->demand = task.spec.demand;
-    shape->amounts = GangAmounts(shape->demand);
+    shape->demand = demand;
+    shape->amounts = GangAmounts(demand);
     shape->serial = ++last_serial_;
     open_shapes_.insert(shape.get());
   }
-  task.shape = shape.get();
-  ++shape->tasks;
+  return *shape;
+}
+
+void TaskQueue::SetCapped(Line& line) {
+  line.capped = true;
+  ++line.project.capped_lines;
+  Leave(line);
+}
+
+void TaskQueue::SetCapped(Project& project, const Demand& demand) {
+  SetCapped(*FindLine(project, FindOrAddShape(demand)));
+}
+
+void TaskQueue::Push(Task& task) {
+  assert(task.shape == nullptr);
+  Shape& shape = FindOrAddShape(task.spec.demand);
+  task.shape = &shape;
+  ++shape.tasks;
   ++size_;
   if (options_.policy == Policy::kStrictFifo) fifo_.insert(&task);
   if (options_.preemption && !task.guarded) EnterWaits(task);
   Project& project = *task.project;
   ++project.waiting;
-  if (shape->counted) {
+  if (shape.counted) {
     BandSums& sums = project.SumsOf(BandOf(task));
-    sums.waiting_amounts = sums.waiting_amounts + shape->amounts;
+    sums.waiting_amounts = sums.waiting_amounts + shape.amounts;
     ++sums.waiting;
   }
-  Line& line = FindOrAddLine(project, *shape);
+  Line& line = FindOrAddLine(project, shape);
   task.line = &line;
   const size_t group = GroupOf(task);
   line.groups[group].Insert(RankOf(task));
@@ -263,9 +278,7 @@ Task* TaskQueue::First() {
     } else if (CapAllows(*best, task->shape->amounts)) {
       return task;
     } else {
-      task->line->capped = true;
-      ++best->capped_lines;
-      Leave(*task->line);
+      SetCapped(*task->line);
     }
   }
   return nullptr;

@@ -68,6 +68,11 @@ class TaskQueue {
   }
   // The tasks, not guarded yet, that have waited since `since_ms` or longer.
   std::vector<Task*> Starved(int64_t since_ms) const;
+  // The shape of `demand`; a new one is open.
+  Shape& FindOrAddShape(const Demand& demand);
+  // The cap has no room for the project's tasks of this demand, of which there are some.
+  static void SetCapped(Line& line);
+  void SetCapped(Project& project, const Demand& demand);
   // Marks whether tasks of this shape count as demand.
   void SetCounted(Shape& shape, bool counted);
 
