@@ -28,6 +28,15 @@ bool Preemption::Eligible(const Task& beneficiary, const Task& victim) const {
   if (victim.project == beneficiary.project) {
     return now_ms_ - victim.started_ms >= options_.level_quantum_ms;
   }
+  // Which of its tasks are in is the project's own affair as long as it holds no more than it is
+  // owed.
+  const Project& loser = *victim.project;
+  if (loser.children.empty()) {
+    const bool loses_more = loser.chosen_in_plan == plan_;
+    const int64_t left =
+        loses_more ? DominantShare(loser.held - loser.chosen, queue_.total()) : loser.held_share;
+    if (left - DominantShare(victim.held, queue_.total()) / 2 < loser.entitled) return false;
+  }
   return queue_.ClassOf(beneficiary) != Class::kNormal ||
          beneficiary.project->held_share < beneficiary.project->entitled;
 }
@@ -37,8 +46,21 @@ bool Preemption::IsMovable(const Task& task, const Task& beneficiary) const {
          ServiceRate(task.held) < ServiceRate(beneficiary.shape->amounts);
 }
 
-void Preemption::Choose(Task& task) {
+void Preemption::Mark(Task& task) {
+  Project& project = *task.project;
+  if (project.chosen_in_plan != plan_) project.chosen = Amounts();
+  project.chosen_in_plan = plan_;
+  project.chosen = project.chosen + task.held;
   task.chosen_of_plan = plan_;
+}
+
+void Preemption::Unmark(Task& task) {
+  task.project->chosen = task.project->chosen - task.held;
+  task.chosen_of_plan = 0;
+}
+
+void Preemption::Choose(Task& task) {
+  Mark(task);
   chosen_.push_back(&task);
   for (size_t i = 0; i < task.workers.size(); ++i) {
     Worker& worker = *task.workers[i];
@@ -51,7 +73,7 @@ void Preemption::Choose(Task& task) {
 }
 
 void Preemption::UnchooseLast() {
-  chosen_.back()->chosen_of_plan = 0;
+  Unmark(*chosen_.back());
   chosen_.pop_back();
 }
 
@@ -92,11 +114,11 @@ void Preemption::Spare(const Demand& demand, const Worker& worker, int32_t devic
                        int32_t processes, size_t before) {
   for (size_t i = chosen_.size(); i-- > before;) {
     Task* task = chosen_[i];
-    task->chosen_of_plan = 0;
+    Unmark(*task);
     if (SpareFor(demand, devices, worker, processes) >= processes) {
       chosen_.erase(chosen_.begin() + static_cast<ptrdiff_t>(i));
     } else {
-      task->chosen_of_plan = plan_;
+      Mark(*task);
     }
   }
 }
@@ -130,7 +152,7 @@ Worker* Preemption::ClearOne(const Task& beneficiary, const Demand& demand, int3
       if (std::count(task->workers.begin(), task->workers.end(), found) > 0) {
         chosen_[kept++] = task;
       } else {
-        task->chosen_of_plan = 0;
+        Unmark(*task);
       }
     }
     chosen_.resize(kept);

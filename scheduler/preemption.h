@@ -93,6 +93,9 @@ class Preemption {
   std::vector<Seat> ClearByMoving(const Task& task, int32_t devices);
   // Chooses on this worker so that `processes` fit; the slots that have to move, -1: impossible.
   int64_t Clear(const Task& task, Worker& worker, int32_t devices, int32_t processes);
+  // Notes whether `task` leaves in this plan, with what its project loses by that.
+  void Mark(Task& task);
+  static void Unmark(Task& task);
   void Choose(Task& task);
   void UnchooseLast();
   // Undoes those choices after the first `before` that `processes` on `worker` do not need.

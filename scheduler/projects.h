@@ -100,6 +100,9 @@ struct Project {
   int64_t demand_share = 0;
   int64_t entitled = 0;
   int64_t floor = 0;
+  // What it would lose by plan `chosen_in_plan`.
+  Amounts chosen;
+  int64_t chosen_in_plan = 0;
 };
 
 // Lowest held share for its weight first, compared at the highest node where the two differ.
