@@ -11,18 +11,6 @@ __extension__ typedef __int128 Wide;
 
 }  // namespace
 
-Amounts operator+(const Amounts& a, const Amounts& b) {
-  Amounts sum;
-  for (size_t i = 0; i < Amounts::kDimensions; ++i) sum.of[i] = a.of[i] + b.of[i];
-  return sum;
-}
-
-Amounts operator-(const Amounts& a, const Amounts& b) {
-  Amounts difference;
-  for (size_t i = 0; i < Amounts::kDimensions; ++i) difference.of[i] = a.of[i] - b.of[i];
-  return difference;
-}
-
 Amounts operator*(const Amounts& a, int64_t times) {
   Amounts product;
   for (size_t i = 0; i < Amounts::kDimensions; ++i) {
@@ -31,15 +19,6 @@ Amounts operator*(const Amounts& a, int64_t times) {
   }
   return product;
 }
-
-bool Within(const Amounts& a, const Amounts& b) {
-  for (size_t i = 0; i < Amounts::kDimensions; ++i) {
-    if (a.of[i] > b.of[i]) return false;
-  }
-  return true;
-}
-
-bool IsZero(const Amounts& a) { return a == Amounts(); }
 
 Amounts ProcessAmounts(const Demand& demand, int32_t devices) {
   return {{demand.cpu_millis, demand.memory_bytes, devices,
@@ -80,10 +59,6 @@ int64_t ServiceRate(const Amounts& amounts) {
   if (amounts.devices() > 0) return amounts.devices() * 1000;
   return std::max(amounts.cpu_millis(),
                   (amounts.memory_bytes() >> 20) * 1000 / (kBytesPerCore >> 20));
-}
-
-bool LessRatio(int64_t a, int64_t b, int64_t c, int64_t d) {
-  return static_cast<Wide>(a) * d < static_cast<Wide>(c) * b;
 }
 
 }  // namespace beamline::scheduler

@@ -24,12 +24,26 @@ struct Amounts {
   bool operator==(const Amounts&) const = default;
 };
 
-Amounts operator+(const Amounts& a, const Amounts& b);
-Amounts operator-(const Amounts& a, const Amounts& b);
+inline Amounts operator+(const Amounts& a, const Amounts& b) {
+  Amounts sum;
+  for (size_t i = 0; i < Amounts::kDimensions; ++i) sum.of[i] = a.of[i] + b.of[i];
+  return sum;
+}
+
+inline Amounts operator-(const Amounts& a, const Amounts& b) {
+  Amounts difference;
+  for (size_t i = 0; i < Amounts::kDimensions; ++i) difference.of[i] = a.of[i] - b.of[i];
+  return difference;
+}
+
 Amounts operator*(const Amounts& a, int64_t times);
 // Whether no dimension of `a` is above that of `b`.
-bool Within(const Amounts& a, const Amounts& b);
-bool IsZero(const Amounts& a);
+inline bool Within(const Amounts& a, const Amounts& b) {
+  for (size_t i = 0; i < Amounts::kDimensions; ++i) {
+    if (a.of[i] > b.of[i]) return false;
+  }
+  return true;
+}
 
 // What one process of `demand` takes where it gets `devices` devices.
 Amounts ProcessAmounts(const Demand& demand, int32_t devices);
@@ -48,8 +62,5 @@ int64_t ShareOf(const Amounts& amounts, const Amounts& total, size_t dimension);
 // How fast a task of these amounts attains service: devices if it has any, cores (or memory, at
 // 4 GiB a core) otherwise. Unit: thousandths of a device or core.
 int64_t ServiceRate(const Amounts& amounts);
-
-// a / b < c / d without loss, for b, d > 0.
-bool LessRatio(int64_t a, int64_t b, int64_t c, int64_t d);
 
 }  // namespace beamline::scheduler

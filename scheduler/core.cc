@@ -34,6 +34,7 @@ Scheduler::Core::Core(const Options& options)
 std::vector<Action> Scheduler::Core::Step(const Event& event, int64_t now_ms) {
   now_ms_ = std::max(now_ms_, now_ms);
   became_due_.clear();
+  actions_.reserve(4);
   std::visit([this](const auto& e) { On(e); }, event);
   ExpireLeases();
   ExpireGraces();
@@ -49,35 +50,25 @@ std::vector<Action> Scheduler::Core::Step(const Event& event, int64_t now_ms) {
   return std::exchange(actions_, {});
 }
 
-const Task* Scheduler::Core::Find(const TaskId& id) const {
-  const auto found = tasks_.find(id);
-  return found == tasks_.end() ? nullptr : found->second.get();
-}
-
 Task* Scheduler::Core::FindLive(const TaskId& id, int32_t attempt) {
-  const auto found = tasks_.find(id);
-  if (found == tasks_.end()) {
+  Task* task = tasks_.Find(id);
+  if (task == nullptr) {
     Ignore(IgnoredCode::kUnknownTask, id, attempt, WorkerId());
     return nullptr;
   }
-  Task& task = *found->second;
-  if (!task.live() || task.spec.last_attempt != attempt) {
+  if (!task->live() || task->spec.last_attempt != attempt) {
     Ignore(IgnoredCode::kStaleAttempt, id, attempt, WorkerId());
     return nullptr;
   }
-  return &task;
-}
-
-Task* Scheduler::Core::FindTask(const TaskId& id) {
-  const auto found = tasks_.find(id);
-  return found == tasks_.end() ? nullptr : found->second.get();
+  Prefetch(*task->project);
+  for (const Worker* worker : task->workers) Prefetch(*worker);
+  return task;
 }
 
 Task& Scheduler::Core::Add(const TaskQueued& event) {
-  std::unique_ptr<Task>& owner = tasks_[event.task];
-  owner = std::make_unique<Task>();
-  Task& task = *owner;
+  Task& task = tasks_.Add(event.task);
   task.spec = event;
+  task.name = PrefixOf(event.task);
   if (task.spec.max_attempts <= 0) task.spec.max_attempts = options_.max_attempts;
   if (task.spec.queued_at_ms == 0) task.spec.queued_at_ms = now_ms_;
   task.attained = event.attained;
@@ -150,6 +141,10 @@ void Scheduler::Core::StartAt(Task& task, const std::vector<Seat>& seats) {
 }
 
 void Scheduler::Core::Free(Task& task, bool keep) {
+  for (const Worker* worker : task.workers) {
+    __builtin_prefetch(worker->attempts.data());
+    if (!worker->slots.empty()) Prefetch(worker->slots.front());
+  }
   crossings_.End(task, now_ms_, keep);
   DropReservation(task);
   if (task.charged) Discount(task);
@@ -183,8 +178,10 @@ void Scheduler::Core::Retry(Task& task, RequeueCode code) {
 
 void Scheduler::Core::LoseAttempts(Worker& worker, StopCode code) {
   DropReservations(worker);
-  while (!worker.attempts.empty()) {
-    Task& task = **worker.attempts.begin();
+  std::vector<Task*> attempts = worker.attempts;
+  std::sort(attempts.begin(), attempts.end(), ByTaskId());
+  for (Task* attempt : attempts) {
+    Task& task = *attempt;
     const bool cancelling = task.state == TaskState::kStopping;
     for (const Placement& placement : task.placements) {
       actions_.push_back(
@@ -203,7 +200,7 @@ void Scheduler::Core::End(Task& task, EndState state, EndCode code) {
   actions_.push_back(EndTask{task.spec.task, task.spec.last_attempt, state, code, task.attained});
   queue_.Discharge(task);
   maybe_ready_.erase(&task);
-  tasks_.erase(TaskId(task.spec.task));
+  tasks_.Erase(task);
 }
 
 void Scheduler::Core::Ignore(IgnoredCode code, TaskId task, int32_t attempt, WorkerId worker,
@@ -253,6 +250,7 @@ void Scheduler::Core::WakeTasks() {
 
 void Scheduler::Core::AssignWhatFits() {
   while (Task* task = queue_.First()) {
+    Prefetch(*task);
     const std::vector<Seat> seats = workers_.FindSeats(task->spec.demand, task->spec.data);
     if (seats.empty()) {
       queue_.Close(*task->shape);

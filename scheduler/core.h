@@ -7,7 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <unordered_map>
+#include <string_view>
 #include <vector>
 
 #include "scheduler/leases.h"
@@ -17,8 +17,11 @@
 #include "scheduler/scheduler.h"
 #include "scheduler/service_level.h"
 #include "scheduler/task.h"
+#include "scheduler/task_table.h"
 
 namespace beamline::scheduler {
+
+class Reader;
 
 // Not thread-safe. Invariant after Step: a task is in exactly one of the queue (kPending, due), the
 // back-off (kPending, not due), the reservations (kReserved) and the attempts of its workers (all
@@ -36,7 +39,10 @@ class Scheduler::Core {
   std::vector<QueueEntry> Queue(size_t limit) const;
   std::vector<WorkerEntry> Workers() const;
   std::vector<ShareEntry> Shares() const;
-  const Task* Find(const TaskId& id) const;
+  const Task* Find(const TaskId& id) const { return tasks_.Find(id); }
+  std::string Snapshot() const;
+  // Of a new core.
+  bool Restore(std::string_view bytes);
   size_t pending_count() const { return queue_.size() + back_off_.all().size() + reserved_; }
   size_t live_count() const { return tasks_.size() - pending_count(); }
 
@@ -60,6 +66,10 @@ class Scheduler::Core {
   bool HasRivals(const Project& project) const;
   bool StartsBefore(const Task& a, const Task& b) const;
 
+  void RestoreTasks(Reader& reader, int64_t count);
+  // Puts a task that was read where it belongs; queued ones are pushed by the caller.
+  void RestoreTask(Task& task, bool queued);
+
   // What follows from an event, in this order.
   void ExpireLeases();
   void ExpireGraces();
@@ -75,7 +85,6 @@ class Scheduler::Core {
 
   // The task whose live attempt is `attempt`; nullptr, and the event is ignored, if there is none.
   Task* FindLive(const TaskId& id, int32_t attempt);
-  Task* FindTask(const TaskId& id);
   // A new task record with the defaults filled in.
   Task& Add(const TaskQueued& event);
   // Puts a pending task where it belongs: the queue, or the back-off.
@@ -118,7 +127,7 @@ class Scheduler::Core {
   int64_t now_ms_ = 0;
   // The time of the last SetTimer; one that is not after now has fired. 0: none.
   int64_t timer_ms_ = 0;
-  std::unordered_map<TaskId, std::unique_ptr<Task>, IdHash> tasks_;  // only looked up
+  TaskTable tasks_;
   TaskQueue queue_;
   BackOff back_off_;
   Graces graces_;

@@ -58,12 +58,12 @@ void Scheduler::Core::On(const TaskQueued& event) {
 }
 
 void Scheduler::Core::On(const TaskCancelled& event) {
-  const auto found = tasks_.find(event.task);
-  if (found == tasks_.end()) {
+  Task* found = tasks_.Find(event.task);
+  if (found == nullptr) {
     Ignore(IgnoredCode::kUnknownTask, event.task, 0, WorkerId());
     return;
   }
-  Task& task = *found->second;
+  Task& task = *found;
   if (task.state == TaskState::kStopping) return;
   if (task.state == TaskState::kReserved) {
     DropReservation(task);

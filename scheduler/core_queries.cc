@@ -109,7 +109,7 @@ bool Scheduler::Core::StartsBefore(const Task& a, const Task& b) const {
     if (HoldsLess(*a.project, *b.project)) return true;
     if (HoldsLess(*b.project, *a.project)) return false;
   }
-  return ByRank()(&a, &b);
+  return RankBefore(a, b);
 }
 
 std::vector<QueueEntry> Scheduler::Core::Queue(size_t limit) const {
@@ -162,7 +162,7 @@ std::vector<ShareEntry> Scheduler::Core::Shares() const {
     entry.entitled = project->entitled;
     entry.express_bucket = project->bucket;
     entry.waiting = static_cast<size_t>(project->waiting);
-    for (const auto& [band, sums] : project->bands) {
+    for (const BandSums& sums : project->bands) {
       entry.running += static_cast<int64_t>(sums.running.size());
       entry.cpu_millis += sums.running_amounts.cpu_millis();
       entry.memory_bytes += sums.running_amounts.memory_bytes();
@@ -185,7 +185,9 @@ std::vector<WorkerEntry> Scheduler::Core::Workers() const {
     entry.lease_until_ms = worker->lease_until_ms;
     entry.free_cpu_millis = worker->free_cpu_millis;
     entry.free_memory_bytes = worker->free_memory_bytes;
-    for (const Task* task : worker->attempts) {
+    std::vector<Task*> attempts = worker->attempts;
+    std::sort(attempts.begin(), attempts.end(), ByTaskId());
+    for (const Task* task : attempts) {
       for (const Placement& placement : task->placements) {
         if (placement.worker != id) continue;
         entry.attempts.push_back(

@@ -28,6 +28,15 @@ bool Preemption::Eligible(const Task& beneficiary, const Task& victim) const {
   if (victim.project == beneficiary.project) {
     return now_ms_ - victim.started_ms >= options_.level_quantum_ms;
   }
+  // Which of its tasks are in is the project's own affair as long as it holds no more than it is
+  // owed.
+  const Project& loser = *victim.project;
+  if (loser.children.empty()) {
+    const bool loses_more = loser.chosen_in_plan == plan_;
+    const int64_t left =
+        loses_more ? DominantShare(loser.held - loser.chosen, queue_.total()) : loser.held_share;
+    if (left - DominantShare(victim.held, queue_.total()) / 2 < loser.entitled) return false;
+  }
   return queue_.ClassOf(beneficiary) != Class::kNormal ||
          beneficiary.project->held_share < beneficiary.project->entitled;
 }
@@ -37,14 +46,40 @@ bool Preemption::IsMovable(const Task& task, const Task& beneficiary) const {
          ServiceRate(task.held) < ServiceRate(beneficiary.shape->amounts);
 }
 
-void Preemption::Choose(Task& task) {
+void Preemption::Mark(Task& task) {
+  Project& project = *task.project;
+  if (project.chosen_in_plan != plan_) project.chosen = Amounts();
+  project.chosen_in_plan = plan_;
+  project.chosen = project.chosen + task.held;
   task.chosen_of_plan = plan_;
+}
+
+void Preemption::Unmark(Task& task) {
+  task.project->chosen = task.project->chosen - task.held;
+  task.chosen_of_plan = 0;
+}
+
+void Preemption::Choose(Task& task) {
+  Mark(task);
   chosen_.push_back(&task);
+  for (size_t i = 0; i < task.workers.size(); ++i) {
+    Worker& worker = *task.workers[i];
+    if (worker.chosen_in_plan != plan_) worker.chosen_devices = 0;
+    worker.chosen_in_plan = plan_;
+    worker.chosen_devices += task.workers.size() == 1
+                                 ? task.held.devices()
+                                 : static_cast<int64_t>(task.placements[i].devices.size());
+  }
 }
 
 void Preemption::UnchooseLast() {
-  chosen_.back()->chosen_of_plan = 0;
+  Unmark(*chosen_.back());
   chosen_.pop_back();
+}
+
+bool Preemption::MaySpare(const Worker& worker, int64_t devices) const {
+  const int64_t chosen = worker.chosen_in_plan == plan_ ? worker.chosen_devices : 0;
+  return worker.open_devices + worker.vacated_devices + chosen >= devices;
 }
 
 int32_t Preemption::SpareFor(const Demand& demand, int32_t devices, const Worker& worker,
@@ -68,7 +103,7 @@ int32_t Preemption::SpareFor(const Demand& demand, int32_t devices, const Worker
         std::count_if(worker.slots.begin(), worker.slots.end(), [&](const Slot& slot) {
           const bool chosen =
               slot.next == nullptr && slot.holders == 1 && slot.holder->chosen_of_plan == plan_;
-          return (slot.spare() || chosen) && slot.device.memory_bytes >= demand.gpu_memory_bytes;
+          return (slot.spare() || chosen) && slot.memory_bytes >= demand.gpu_memory_bytes;
         });
     count = std::min(count, slots / devices);
   }
@@ -79,11 +114,11 @@ void Preemption::Spare(const Demand& demand, const Worker& worker, int32_t devic
                        int32_t processes, size_t before) {
   for (size_t i = chosen_.size(); i-- > before;) {
     Task* task = chosen_[i];
-    task->chosen_of_plan = 0;
+    Unmark(*task);
     if (SpareFor(demand, devices, worker, processes) >= processes) {
       chosen_.erase(chosen_.begin() + static_cast<ptrdiff_t>(i));
     } else {
-      task->chosen_of_plan = plan_;
+      Mark(*task);
     }
   }
 }
@@ -101,6 +136,7 @@ Worker* Preemption::ClearOne(const Task& beneficiary, const Demand& demand, int3
     Choose(*victim);
     for (Worker* worker : victim->workers) {
       if (!worker->usable() || IsTaken(*worker, taken) || !HasLabel(*worker, demand.pool)) continue;
+      if (!MaySpare(*worker, int64_t{devices} * processes)) continue;
       if (SpareFor(demand, devices, *worker, processes) >= processes) {
         found = worker;
         break;
@@ -116,7 +152,7 @@ Worker* Preemption::ClearOne(const Task& beneficiary, const Demand& demand, int3
       if (std::count(task->workers.begin(), task->workers.end(), found) > 0) {
         chosen_[kept++] = task;
       } else {
-        task->chosen_of_plan = 0;
+        Unmark(*task);
       }
     }
     chosen_.resize(kept);

@@ -124,7 +124,7 @@ class Filler {
 // Own tasks only.
 Amounts OwnDemand(const Project& project) {
   Amounts sum;
-  for (const auto& [band, sums] : project.bands) {
+  for (const BandSums& sums : project.bands) {
     sum = sum + sums.running_amounts + sums.waiting_amounts;
   }
   return sum;
@@ -139,7 +139,8 @@ struct Asks {
 
 Asks AsksOf(const TaskQueue& queue, Project& project) {
   Asks asks;
-  for (const auto& [band, sums] : project.bands) {
+  for (const BandSums& sums : project.bands) {
+    const Band& band = sums.band;
     const Amounts amounts = sums.running_amounts + sums.waiting_amounts;
     asks.all = asks.all + amounts;
     if (!project.express || band.guarded || band.level >= queue.express_levels()) continue;

@@ -28,9 +28,8 @@ std::string Devices(int64_t devices, int64_t memory_bytes) {
 }
 
 int64_t CountDevices(const Worker& worker, int64_t least_memory_bytes) {
-  return std::count_if(worker.slots.begin(), worker.slots.end(), [&](const Slot& slot) {
-    return slot.device.memory_bytes >= least_memory_bytes;
-  });
+  return std::count_if(worker.slots.begin(), worker.slots.end(),
+                       [&](const Slot& slot) { return slot.memory_bytes >= least_memory_bytes; });
 }
 
 // What the largest of `workers` lacks, by dimension; if each dimension is there, but never together

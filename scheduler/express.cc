@@ -16,8 +16,11 @@ bool IsActive(const Project& project) {
 
 void SetInflow(Project& project, const Options& options, int64_t share, int64_t now_ms) {
   SettleBucket(project, now_ms);
+  // Where few projects share, a multiple of the share would be the whole cluster: half of what the
+  // others are owed stays theirs.
+  const Wide most = (kWhole + share) / 2;
   const Wide refill = static_cast<Wide>(share) * options.express_refill_percent / 100;
-  project.bucket_refill = static_cast<int64_t>(std::min<Wide>(refill, kWhole));
+  project.bucket_refill = static_cast<int64_t>(std::min<Wide>(refill, most));
   project.bucket_most = static_cast<int64_t>(std::min<Wide>(
       static_cast<Wide>(project.bucket_refill) * options.express_burst_ms, int64_t{1} << 60));
   if (!project.bucket_known) {

@@ -14,17 +14,17 @@ class Room {
         cpu_millis_(worker.free_cpu_millis),
         memory_bytes_(worker.free_memory_bytes) {
     for (const Slot& slot : worker.slots) {
-      if (slot.holders == 0 && IsLarge(slot.device)) ++devices_;
+      if (slot.holders == 0 && IsLarge(slot.memory_bytes)) ++devices_;
     }
   }
 
   void Add(const Worker& worker, const Placement& placement) {
     cpu_millis_ += placement.cpu_millis;
     memory_bytes_ += placement.memory_bytes;
-    for (const Slot& slot : worker.slots) {
-      const bool held = std::find(placement.devices.begin(), placement.devices.end(),
-                                  slot.device.id) != placement.devices.end();
-      if (held && IsLarge(slot.device)) ++devices_;
+    for (const Device& device : worker.capacity.devices) {
+      const bool held = std::find(placement.devices.begin(), placement.devices.end(), device.id) !=
+                        placement.devices.end();
+      if (held && IsLarge(device.memory_bytes)) ++devices_;
     }
   }
 
@@ -34,9 +34,7 @@ class Room {
   }
 
  private:
-  bool IsLarge(const Device& device) const {
-    return device.memory_bytes >= demand_.gpu_memory_bytes;
-  }
+  bool IsLarge(int64_t memory_bytes) const { return memory_bytes >= demand_.gpu_memory_bytes; }
 
   const Demand& demand_;
   int64_t cpu_millis_ = 0;

@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <utility>
@@ -31,6 +32,17 @@ using DeviceId = Id<struct DeviceTag>;
 
 // Bytes that tasks read and workers keep, by what they are: a digest.
 using DataId = Id<struct DataTag>;
+
+// The first eight bytes of a name, as a number. Names compare as these numbers do unless the
+// numbers are equal: most comparisons of an ordered table need not look the name up.
+template <class Tag>
+uint64_t PrefixOf(const Id<Tag>& id) {
+  uint64_t prefix = 0;
+  for (size_t i = 0; i < 8; ++i) {
+    prefix = prefix << 8 | (i < id.value.size() ? static_cast<unsigned char>(id.value[i]) : 0u);
+  }
+  return prefix;
+}
 
 // For hash tables that are only looked up, never iterated.
 struct IdHash {

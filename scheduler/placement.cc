@@ -8,21 +8,16 @@
 namespace beamline::scheduler {
 namespace {
 
-bool Holds(const Placement& placement, const Slot& slot) {
+// Whether the worker's slot `i` is named there.
+bool Holds(const Placement& placement, const Worker& worker, size_t i) {
   const auto& held = placement.devices;
-  return std::find(held.begin(), held.end(), slot.device.id) != held.end();
+  return std::find(held.begin(), held.end(), worker.capacity.devices[i].id) != held.end();
 }
+
+void Add(std::set<Worker*, Pool::ById>& workers, Worker& worker) { workers.insert(&worker); }
+void Take(std::set<Worker*, Pool::ById>& workers, Worker& worker) { workers.erase(&worker); }
 
 }  // namespace
-
-bool WorkerTable::ByOpen::operator()(const Worker* a, const Worker* b) const {
-  const int64_t a_cpu = a->open_cpu_millis();
-  const int64_t b_cpu = b->open_cpu_millis();
-  if (a_cpu != b_cpu) return a_cpu < b_cpu;
-  const int64_t a_memory = a->open_memory_bytes();
-  const int64_t b_memory = b->open_memory_bytes();
-  return a_memory != b_memory ? a_memory < b_memory : a->id < b->id;
-}
 
 Worker* WorkerTable::Find(const WorkerId& id) const {
   const auto found = workers_.find(id);
@@ -34,6 +29,7 @@ Worker& WorkerTable::FindOrAdd(const WorkerId& id) {
   if (worker == nullptr) {
     worker = std::make_unique<Worker>();
     worker->id = id;
+    worker->name = PrefixOf(id);
   }
   return *worker;
 }
@@ -52,20 +48,19 @@ void WorkerTable::Book(Task& task) {
   for (size_t i = 0; i < task.placements.size(); ++i) {
     const Placement& placement = task.placements[i];
     Worker& worker = *task.workers[i];
-    Unindex(worker);
-    worker.attempts.insert(&task);
+    worker.attempts.push_back(&task);
     worker.free_cpu_millis -= placement.cpu_millis;
     worker.free_memory_bytes -= placement.memory_bytes;
     worker.spare_cpu_millis -= placement.cpu_millis;
     worker.spare_memory_bytes -= placement.memory_bytes;
-    for (Slot& slot : worker.slots) {
-      if (placement.devices.empty()) break;
-      if (!Holds(placement, slot)) continue;
+    for (size_t k = 0; k < worker.slots.size() && !placement.devices.empty(); ++k) {
+      if (!Holds(placement, worker, k)) continue;
+      Slot& slot = worker.slots[k];
       if (slot.open()) --worker.open_devices;
       ++slot.holders;
       slot.holder = &task;
     }
-    Index(worker);
+    Reindex(worker);
   }
 }
 
@@ -73,24 +68,27 @@ void WorkerTable::Release(Task& task) {
   for (size_t i = 0; i < task.placements.size(); ++i) {
     const Placement& placement = task.placements[i];
     Worker& worker = *task.workers[i];
-    Unindex(worker);
-    worker.attempts.erase(&task);
+    *std::find(worker.attempts.begin(), worker.attempts.end(), &task) = worker.attempts.back();
+    worker.attempts.pop_back();
     worker.free_cpu_millis += placement.cpu_millis;
     worker.free_memory_bytes += placement.memory_bytes;
-    if (!task.vacating) {
+    if (task.vacating) {
+      worker.vacated_devices -= static_cast<int64_t>(placement.devices.size());
+    } else {
       worker.spare_cpu_millis += placement.cpu_millis;
       worker.spare_memory_bytes += placement.memory_bytes;
     }
     bool odd = false;
-    for (Slot& slot : worker.slots) {
-      if (placement.devices.empty()) break;
-      if (!Holds(placement, slot)) continue;
+    for (size_t k = 0; k < worker.slots.size() && !placement.devices.empty(); ++k) {
+      Slot& slot = worker.slots[k];
+      if (slot.holders == 0 || (slot.holders == 1 && slot.holder != &task)) continue;
+      if (slot.holders > 1 && !Holds(placement, worker, k)) continue;
       odd |= --slot.holders > 0;
       slot.holder = nullptr;
       if (slot.open()) ++worker.open_devices;
     }
     if (odd) Recount(worker);
-    Index(worker);
+    Reindex(worker);
   }
 }
 
@@ -98,10 +96,10 @@ void WorkerTable::Vacate(Task& task) {
   task.vacating = true;
   for (size_t i = 0; i < task.placements.size(); ++i) {
     Worker& worker = *task.workers[i];
-    Unindex(worker);
     worker.spare_cpu_millis += task.placements[i].cpu_millis;
     worker.spare_memory_bytes += task.placements[i].memory_bytes;
-    Index(worker);
+    worker.vacated_devices += static_cast<int64_t>(task.placements[i].devices.size());
+    Reindex(worker);
   }
 }
 
@@ -118,27 +116,28 @@ std::vector<Placement> WorkerTable::Reserve(Task& task, const std::vector<Seat>&
       const Slot& slot = worker.slots[i];
       const bool chosen = plan != 0 && slot.next == nullptr && slot.holders == 1 &&
                           slot.holder->chosen_of_plan == plan;
-      if ((slot.spare() || chosen) && slot.device.memory_bytes >= demand.gpu_memory_bytes) {
-        found.push_back({slot.device.memory_bytes, i});
+      if ((slot.spare() || chosen) && slot.memory_bytes >= demand.gpu_memory_bytes) {
+        found.push_back({slot.memory_bytes, i});
       }
     }
     std::sort(found.begin(), found.end());
     const auto wanted = static_cast<size_t>(seat.devices_each) * seat.processes;
     assert(found.size() >= wanted);
     found.resize(wanted);
-    Unindex(worker);
     for (const auto& [memory_bytes, i] : found) {
       Slot& slot = worker.slots[i];
       if (slot.open()) --worker.open_devices;
       slot.next = &task;
     }
-    for (const Slot& slot : worker.slots) {
-      if (slot.next == &task) placement.devices.push_back(slot.device.id);
+    for (size_t i = 0; i < worker.slots.size(); ++i) {
+      if (worker.slots[i].next == &task) {
+        placement.devices.push_back(worker.capacity.devices[i].id);
+      }
     }
     worker.spare_cpu_millis -= placement.cpu_millis;
     worker.spare_memory_bytes -= placement.memory_bytes;
     worker.reserved.insert(&task);
-    Index(worker);
+    Reindex(worker);
     placements.push_back(std::move(placement));
   }
   return placements;
@@ -148,7 +147,6 @@ void WorkerTable::Unreserve(Task& task, const std::vector<Placement>& placements
                             const std::vector<Worker*>& workers) {
   for (size_t i = 0; i < placements.size(); ++i) {
     Worker& worker = *workers[i];
-    Unindex(worker);
     worker.reserved.erase(&task);
     worker.spare_cpu_millis += placements[i].cpu_millis;
     worker.spare_memory_bytes += placements[i].memory_bytes;
@@ -157,8 +155,23 @@ void WorkerTable::Unreserve(Task& task, const std::vector<Placement>& placements
       slot.next = nullptr;
       if (slot.open()) ++worker.open_devices;
     }
-    Index(worker);
+    Reindex(worker);
   }
+}
+
+void WorkerTable::RestoreReserved(Task& task, const std::vector<Placement>& placements,
+                                  const std::vector<Worker*>& workers) {
+  for (size_t i = 0; i < placements.size(); ++i) {
+    workers[i]->reserved.insert(&task);
+    for (size_t k = 0; k < workers[i]->slots.size(); ++k) {
+      if (Holds(placements[i], *workers[i], k)) workers[i]->slots[k].next = &task;
+    }
+  }
+}
+
+void WorkerTable::FinishRestore(int64_t version) {
+  for (const auto& [id, worker] : workers_) Update(*worker, [](Worker&) {});
+  version_ = version;
 }
 
 bool WorkerTable::Ready(const std::vector<Placement>& placements,
@@ -169,8 +182,8 @@ bool WorkerTable::Ready(const std::vector<Placement>& placements,
         worker.free_memory_bytes < placements[i].memory_bytes) {
       return false;
     }
-    for (const Slot& slot : worker.slots) {
-      if (slot.holders > 0 && Holds(placements[i], slot)) return false;
+    for (size_t k = 0; k < worker.slots.size(); ++k) {
+      if (worker.slots[k].holders > 0 && Holds(placements[i], worker, k)) return false;
     }
   }
   return true;
@@ -183,24 +196,46 @@ std::vector<Worker*> WorkerTable::WorkersOf(const std::vector<Placement>& placem
   return workers;
 }
 
-void WorkerTable::Reindex(Worker& worker, bool add) {
+void WorkerTable::Index(Worker& worker) {
   if (!worker.usable()) return;
-  Reindex(worker, "", add);
-  for (const std::string& label : worker.labels) Reindex(worker, label, add);
+  worker.pools.push_back(&pools_[""]);
+  for (const std::string& label : worker.labels) worker.pools.push_back(&pools_[label]);
+  worker.place_idle = worker.place_whole = false;
+  worker.place_devices = -1;
+  Reindex(worker);
 }
 
-void WorkerTable::Reindex(Worker& worker, const std::string& label, bool add) {
-  Pool& pool = pools_[label];
-  std::set<Worker*, ByOpen>& bucket = pool.open[worker.open_devices];
-  if (add) {
-    bucket.insert(&worker);
-    if (worker.idle()) pool.idle.insert(&worker);
-    if (worker.all_devices_open()) pool.whole.insert(&worker);
-    return;
+void WorkerTable::Unindex(Worker& worker) {
+  for (Pool* pool : worker.pools) {
+    pool->open[static_cast<size_t>(worker.place_devices)].Erase(worker.place_key);
+    pool->idle.erase(&worker);
+    pool->whole.erase(&worker);
   }
-  bucket.erase(&worker);
-  if (worker.idle()) pool.idle.erase(&worker);
-  if (worker.all_devices_open()) pool.whole.erase(&worker);
+  worker.pools.clear();
+}
+
+void WorkerTable::Reindex(Worker& worker) {
+  const OpenKey key{worker.open_cpu_millis(), worker.open_memory_bytes(), worker.name, &worker};
+  const auto devices = static_cast<size_t>(worker.open_devices);
+  const bool moves = worker.place_devices != worker.open_devices || key < worker.place_key ||
+                     worker.place_key < key;
+  const bool idle = worker.idle();
+  const bool whole = worker.all_devices_open();
+  for (Pool* pool : worker.pools) {
+    if (moves) {
+      if (worker.place_devices >= 0) {
+        pool->open[static_cast<size_t>(worker.place_devices)].Erase(worker.place_key);
+      }
+      if (pool->open.size() <= devices) pool->open.resize(devices + 1);
+      pool->open[devices].Insert(key);
+    }
+    if (idle != worker.place_idle) idle ? Add(pool->idle, worker) : Take(pool->idle, worker);
+    if (whole != worker.place_whole) whole ? Add(pool->whole, worker) : Take(pool->whole, worker);
+  }
+  worker.place_key = key;
+  worker.place_devices = worker.open_devices;
+  worker.place_idle = idle;
+  worker.place_whole = whole;
 }
 
 void WorkerTable::CountOpen(Worker& worker) {
@@ -213,23 +248,26 @@ void WorkerTable::Recount(Worker& worker) {
   worker.free_memory_bytes = worker.capacity.memory_bytes;
   worker.spare_cpu_millis = worker.capacity.cpu_millis;
   worker.spare_memory_bytes = worker.capacity.memory_bytes;
+  worker.vacated_devices = 0;
   worker.slots.resize(worker.capacity.devices.size());
   for (size_t i = 0; i < worker.slots.size(); ++i) {
-    worker.slots[i] = {worker.capacity.devices[i], 0, nullptr, worker.slots[i].next};
+    worker.slots[i] = {worker.capacity.devices[i].memory_bytes, 0, nullptr, worker.slots[i].next};
   }
   for (Task* task : worker.attempts) {
     for (const Placement& placement : task->placements) {
       if (placement.worker != worker.id) continue;
       worker.free_cpu_millis -= placement.cpu_millis;
       worker.free_memory_bytes -= placement.memory_bytes;
-      if (!task->vacating) {
+      if (task->vacating) {
+        worker.vacated_devices += static_cast<int64_t>(placement.devices.size());
+      } else {
         worker.spare_cpu_millis -= placement.cpu_millis;
         worker.spare_memory_bytes -= placement.memory_bytes;
       }
-      for (Slot& slot : worker.slots) {
-        if (!Holds(placement, slot)) continue;
-        ++slot.holders;
-        slot.holder = task;
+      for (size_t k = 0; k < worker.slots.size(); ++k) {
+        if (!Holds(placement, worker, k)) continue;
+        ++worker.slots[k].holders;
+        worker.slots[k].holder = task;
       }
     }
   }

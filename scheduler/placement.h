@@ -11,6 +11,7 @@
 #include "scheduler/ids.h"
 #include "scheduler/reasons.h"
 #include "scheduler/resources.h"
+#include "scheduler/sorted_keys.h"
 #include "scheduler/task.h"
 #include "scheduler/worker.h"
 
@@ -21,6 +22,20 @@ struct Seat {
   Worker* worker = nullptr;
   int32_t processes = 0;
   int32_t devices_each = 0;
+};
+
+// The usable workers with one label.
+struct Pool {
+  struct ById {
+    bool operator()(const Worker* a, const Worker* b) const {
+      return a->name != b->name ? a->name < b->name : a->id < b->id;
+    }
+  };
+  // At [n]: those with n open devices.
+  std::vector<SortedKeys<OpenKey>> open;
+  // Nothing on it; all of its devices open.
+  std::set<Worker*, ById> idle;
+  std::set<Worker*, ById> whole;
 };
 
 // Not thread-safe. Workers are found by what is open: per pool, by devices, then cores, then
@@ -60,6 +75,11 @@ class WorkerTable {
   std::vector<Placement> Reserve(Task& task, const std::vector<Seat>& seats, int64_t plan);
   void Unreserve(Task& task, const std::vector<Placement>& placements,
                  const std::vector<Worker*>& workers);
+  // After a snapshot was read: marks the named slots as reserved, without booking them;
+  void RestoreReserved(Task& task, const std::vector<Placement>& placements,
+                       const std::vector<Worker*>& workers);
+  // and counts everything, once attempts and reservations are there.
+  void FinishRestore(int64_t version);
   // Whether everything in the reserved `placements` is free by now.
   static bool Ready(const std::vector<Placement>& placements, const std::vector<Worker*>& workers);
 
@@ -89,25 +109,11 @@ class WorkerTable {
   int64_t version() const { return version_; }
 
  private:
-  struct ByOpen {
-    bool operator()(const Worker* a, const Worker* b) const;
-  };
-  struct ById {
-    bool operator()(const Worker* a, const Worker* b) const { return a->id < b->id; }
-  };
-  struct Pool {
-    // By open devices.
-    std::map<int32_t, std::set<Worker*, ByOpen>> open;
-    // Nothing on it; all of its devices open.
-    std::set<Worker*, ById> idle;
-    std::set<Worker*, ById> whole;
-    int64_t workers = 0;
-  };
-
-  void Index(Worker& worker) { Reindex(worker, true); }
-  void Unindex(Worker& worker) { Reindex(worker, false); }
-  void Reindex(Worker& worker, bool add);
-  void Reindex(Worker& worker, const std::string& label, bool add);
+  // Enters the worker in the pools of its labels if it is usable, takes it out of them, or moves it
+  // to where it belongs after a booking.
+  void Index(Worker& worker);
+  static void Unindex(Worker& worker);
+  static void Reindex(Worker& worker);
   // Computes what is free from the capacity, the attempts and the reservations.
   static void Recount(Worker& worker);
   static void CountOpen(Worker& worker);

@@ -17,9 +17,9 @@ bool IsIn(const Amounts& before, const Amounts& more, const Amounts& total, int6
 class Waiting {
  public:
   explicit Waiting(const Project& project) {
-    for (const auto& [shape, line] : project.lines) {
-      if (!shape->counted || line.capped) continue;
-      for (const auto& group : line.groups) {
+    for (const std::unique_ptr<Line>& line : project.lines) {
+      if (!line->shape.counted || line->capped) continue;
+      for (const auto& group : line->groups) {
         if (!group.empty()) cursors_.push_back({group.begin(), group.end()});
       }
     }
@@ -29,11 +29,11 @@ class Waiting {
   Task* First(const Band& band) {
     at_ = nullptr;
     for (Cursor& cursor : cursors_) {
-      while (cursor.next != cursor.end && BandOf(**cursor.next) < band) ++cursor.next;
-      if (cursor.next == cursor.end || !(BandOf(**cursor.next) == band)) continue;
-      if (at_ == nullptr || ByEntry()(*cursor.next, *at_->next)) at_ = &cursor;
+      while (cursor.next != cursor.end && cursor.next->band < band) ++cursor.next;
+      if (cursor.next == cursor.end || !(cursor.next->band == band)) continue;
+      if (at_ == nullptr || cursor.next->entry < at_->next->entry) at_ = &cursor;
     }
-    return at_ == nullptr ? nullptr : *at_->next;
+    return at_ == nullptr ? nullptr : at_->next->entry.task;
   }
   void Pass() { ++at_->next; }
   // No further task like this one.
@@ -41,8 +41,8 @@ class Waiting {
 
  private:
   struct Cursor {
-    std::set<Task*, ByRank>::const_iterator next;
-    std::set<Task*, ByRank>::const_iterator end;
+    SortedKeys<RankKey>::Iterator next;
+    SortedKeys<RankKey>::Iterator end;
   };
   std::vector<Cursor> cursors_;
   Cursor* at_ = nullptr;
@@ -121,11 +121,12 @@ void Preemption::Sort(Project& project, std::vector<Task*>* in, std::vector<Task
   Waiting waiting(project);
   Amounts sum;
   bool full = false;
-  for (const auto& [band, sums] : project.bands) {
+  for (const BandSums& sums : project.bands) {
     if (DominantShare(sum + sums.running_amounts, total) <= project.entitled) {
       sum = sum + sums.running_amounts;
     } else {
-      for (Task* task : sums.running) {
+      for (const TimeKey& key : sums.running) {
+        Task* task = key.task;
         if (IsIn(sum, task->held, total, project.entitled)) {
           sum = sum + task->held;
         } else if (out != nullptr && Preemptible(*task)) {
@@ -136,7 +137,7 @@ void Preemption::Sort(Project& project, std::vector<Task*>* in, std::vector<Task
     }
     full = full || DominantShare(sum, total) >= project.entitled;
     while (!full && sums.waiting > 0) {
-      Task* task = waiting.First(band);
+      Task* task = waiting.First(sums.band);
       if (task == nullptr) break;
       if (IsIn(sum, task->shape->amounts, total, project.entitled)) {
         sum = sum + task->shape->amounts;

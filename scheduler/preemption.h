@@ -81,6 +81,8 @@ class Preemption {
   bool Eligible(const Task& beneficiary, const Task& victim) const;
   bool IsMovable(const Task& task, const Task& beneficiary) const;
   bool Preemptible(const Task& task) const;
+  // Whether there may be that many devices there for SpareFor to find; cheap.
+  bool MaySpare(const Worker& worker, int64_t devices) const;
   // How many processes fit on what is spare or held by chosen tasks.
   int32_t SpareFor(const Demand& demand, int32_t devices, const Worker& worker, int32_t most) const;
   // Chooses victims, worst first, until `processes` fit on one worker that is not in `taken`.
@@ -91,6 +93,9 @@ class Preemption {
   std::vector<Seat> ClearByMoving(const Task& task, int32_t devices);
   // Chooses on this worker so that `processes` fit; the slots that have to move, -1: impossible.
   int64_t Clear(const Task& task, Worker& worker, int32_t devices, int32_t processes);
+  // Notes whether `task` leaves in this plan, with what its project loses by that.
+  void Mark(Task& task);
+  static void Unmark(Task& task);
   void Choose(Task& task);
   void UnchooseLast();
   // Undoes those choices after the first `before` that `processes` on `worker` do not need.

@@ -24,15 +24,30 @@ bool HoldsLess(const Project& a, const Project& b) {
     const Project& left = *a.path[i];
     const Project& right = *b.path[i];
     if (&left == &right) continue;
-    if (LessRatio(left.held_share, left.weight_millis, right.held_share, right.weight_millis)) {
-      return true;
-    }
-    if (LessRatio(right.held_share, right.weight_millis, left.held_share, left.weight_millis)) {
-      return false;
-    }
+    if (left.held_ratio != right.held_ratio) return left.held_ratio < right.held_ratio;
     return left.id < right.id;
   }
   return a.path.size() < b.path.size();
+}
+
+BandSums& Project::SumsOf(const Band& band) {
+  auto sums = bands.begin();
+  while (sums != bands.end() && sums->band < band) ++sums;
+  if (sums == bands.end() || !(sums->band == band)) {
+    sums = bands.emplace(sums);
+    sums->band = band;
+  }
+  return *sums;
+}
+
+void Project::DropIfIdle(const Band& band) {
+  const auto sums = bands.begin() + (&SumsOf(band) - bands.data());
+  if (sums->running.empty() && sums->waiting == 0) bands.erase(sums);
+}
+
+void SetHeldShare(Project& project, const Amounts& total) {
+  project.held_share = DominantShare(project.held, total);
+  project.held_ratio = RatioOf(project.held_share, project.weight_millis);
 }
 
 bool CapAllows(const Project& project, const Amounts& more) {
@@ -48,18 +63,21 @@ bool CapAllows(const Project& project, const Amounts& more) {
 }
 
 Project& ProjectTree::FindOrAdd(const ProjectId& id) {
-  std::unique_ptr<Project>& project = projects_[id];
-  if (project == nullptr) {
+  Project*& known = by_id_[id];
+  if (known == nullptr) {
+    std::unique_ptr<Project>& project = projects_[id];
     project = std::make_unique<Project>();
     project->id = id;
+    project->name = PrefixOf(id);
     project->path = {project.get()};
+    known = project.get();
   }
-  return *project;
+  return *known;
 }
 
 Project* ProjectTree::Find(const ProjectId& id) const {
-  const auto found = projects_.find(id);
-  return found == projects_.end() ? nullptr : found->second.get();
+  const auto found = by_id_.find(id);
+  return found == by_id_.end() ? nullptr : found->second;
 }
 
 std::string ProjectTree::SetQuota(const QuotaChanged& event) {
@@ -90,27 +108,29 @@ std::string ProjectTree::SetQuota(const QuotaChanged& event) {
   }
   Project& project = FindOrAdd(event.project);
   Project* parent = event.parent.empty() ? nullptr : &FindOrAdd(event.parent);
-  if (project.parent != parent) {
-    // What it holds moves with it.
-    for (Project* node = project.parent; node != nullptr; node = node->parent) {
-      node->held = node->held - project.held;
-      node->leaving = node->leaving - project.leaving;
-    }
-    if (project.parent != nullptr) project.parent->children.erase(project.id);
-    project.parent = parent;
-    if (parent != nullptr) parent->children[project.id] = &project;
-    for (Project* node = parent; node != nullptr; node = node->parent) {
-      node->held = node->held + project.held;
-      node->leaving = node->leaving + project.leaving;
-    }
-    SetPaths(project);
-  }
+  Adopt(project, parent);
   project.weight_millis = event.weight_millis;
   project.guaranteed = {
       {event.guaranteed_cpu_millis, event.guaranteed_memory_bytes, event.guaranteed_devices, 0}};
   project.cap = {{event.max_cpu_millis, event.max_memory_bytes, event.max_devices, -1}};
   project.has_quota = true;
   return "";
+}
+
+void ProjectTree::Adopt(Project& project, Project* parent) {
+  if (project.parent == parent) return;
+  for (Project* node = project.parent; node != nullptr; node = node->parent) {
+    node->held = node->held - project.held;
+    node->leaving = node->leaving - project.leaving;
+  }
+  if (project.parent != nullptr) project.parent->children.erase(project.id);
+  project.parent = parent;
+  if (parent != nullptr) parent->children[project.id] = &project;
+  for (Project* node = parent; node != nullptr; node = node->parent) {
+    node->held = node->held + project.held;
+    node->leaving = node->leaving + project.leaving;
+  }
+  SetPaths(project);
 }
 
 void ProjectTree::SetPaths(Project& project) {
@@ -122,12 +142,16 @@ void ProjectTree::SetPaths(Project& project) {
 
 void ProjectTree::Sweep() {
   for (auto it = projects_.begin(); it != projects_.end();) {
-    it = IsIdle(*it->second) ? projects_.erase(it) : std::next(it);
+    const auto next = std::next(it);
+    ForgetIfIdle(*it->second);
+    it = next;
   }
 }
 
 void ProjectTree::ForgetIfIdle(const Project& project) {
-  if (IsIdle(project)) projects_.erase(ProjectId(project.id));
+  if (!IsIdle(project)) return;
+  by_id_.erase(project.id);
+  projects_.erase(ProjectId(project.id));
 }
 
 }  // namespace beamline::scheduler

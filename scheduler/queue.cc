@@ -1,5 +1,6 @@
 #include "scheduler/queue.h"
 
+#include <algorithm>
 #include <cassert>
 
 namespace beamline::scheduler {
@@ -12,11 +13,25 @@ bool BelowGuarantee(const Project& project) {
   return false;
 }
 
-}  // namespace
-
-bool ByShapeSerial::operator()(const Shape* a, const Shape* b) const {
-  return a->serial < b->serial;
+// Where the line of `shape` is, or would be.
+std::vector<std::unique_ptr<Line>>::iterator PlaceOf(Project& project, const Shape& shape) {
+  return std::lower_bound(project.lines.begin(), project.lines.end(), shape.serial,
+                          [](const std::unique_ptr<Line>& line, int64_t serial) {
+                            return line->shape.serial < serial;
+                          });
 }
+
+Line* FindLine(Project& project, const Shape& shape) {
+  const auto place = PlaceOf(project, shape);
+  return place != project.lines.end() && &(*place)->shape == &shape ? place->get() : nullptr;
+}
+
+Line& FindOrAddLine(Project& project, Shape& shape) {
+  if (Line* line = FindLine(project, shape)) return *line;
+  return **project.lines.insert(PlaceOf(project, shape), std::make_unique<Line>(project, shape));
+}
+
+}  // namespace
 
 void TaskQueue::Enroll(Task& task) {
   task.project = &projects_.FindOrAdd(task.spec.project);
@@ -44,34 +59,65 @@ Class TaskQueue::ClassOf(const Project& project, size_t group) {
 
 Class TaskQueue::ClassOf(const Task& task) const { return ClassOf(*task.project, GroupOf(task)); }
 
-void TaskQueue::Push(Task& task) {
-  assert(task.shape == nullptr);
-  std::unique_ptr<Shape>& shape = shapes_[task.spec.demand];
+Shape& TaskQueue::FindOrAddShape(const Demand& demand) {
+  std::unique_ptr<Shape>& shape = shapes_[demand];
   if (shape == nullptr) {
     shape = std::make_unique<Shape>();
-    shape->demand = task.spec.demand;
-    shape->amounts = GangAmounts(shape->demand);
+    shape->demand = demand;
+    shape->amounts = GangAmounts(demand);
     shape->serial = ++last_serial_;
     open_shapes_.insert(shape.get());
   }
-  task.shape = shape.get();
-  ++shape->tasks;
+  return *shape;
+}
+
+void TaskQueue::SetCapped(Line& line) {
+  line.capped = true;
+  ++line.project.capped_lines;
+  Leave(line);
+}
+
+void TaskQueue::SetCapped(Project& project, const Demand& demand) {
+  SetCapped(*FindLine(project, FindOrAddShape(demand)));
+}
+
+void TaskQueue::Push(Task& task) {
+  assert(task.shape == nullptr);
+  Shape& shape = FindOrAddShape(task.spec.demand);
+  task.shape = &shape;
+  ++shape.tasks;
   ++size_;
   if (options_.policy == Policy::kStrictFifo) fifo_.insert(&task);
-  // Time never goes back, so the last to come has waited least.
-  if (options_.preemption && !task.guarded) {
-    task.wait_place = by_wait_.insert(by_wait_.end(), &task);
-  }
+  if (options_.preemption && !task.guarded) EnterWaits(task);
   Project& project = *task.project;
   ++project.waiting;
-  if (shape->counted) {
-    BandSums& sums = project.bands[BandOf(task)];
-    sums.waiting_amounts = sums.waiting_amounts + shape->amounts;
+  if (shape.counted) {
+    BandSums& sums = project.SumsOf(BandOf(task));
+    sums.waiting_amounts = sums.waiting_amounts + shape.amounts;
     ++sums.waiting;
   }
-  Line& line = project.lines[shape.get()];
-  line.groups[GroupOf(task)].insert(&task);
-  Enter(project, *shape, line);
+  Line& line = FindOrAddLine(project, shape);
+  task.line = &line;
+  const size_t group = GroupOf(task);
+  line.groups[group].Insert(RankOf(task));
+  if (line.waits[group]) return;
+  line.waits[group] = true;
+  Enter(line);
+}
+
+// Time never goes back, so the last to come has waited least.
+void TaskQueue::EnterWaits(Task& task) {
+  task.waits_before = waits_least_;
+  task.waits_after = nullptr;
+  (waits_least_ == nullptr ? waits_longest_ : waits_least_->waits_after) = &task;
+  waits_least_ = &task;
+}
+
+void TaskQueue::LeaveWaits(Task& task) {
+  (task.waits_before == nullptr ? waits_longest_ : task.waits_before->waits_after) =
+      task.waits_after;
+  (task.waits_after == nullptr ? waits_least_ : task.waits_after->waits_before) = task.waits_before;
+  task.waits_before = task.waits_after = nullptr;
 }
 
 void TaskQueue::Remove(Task& task) {
@@ -82,23 +128,23 @@ void TaskQueue::Remove(Task& task) {
   --shape.tasks;
   --size_;
   if (options_.policy == Policy::kStrictFifo) fifo_.erase(&task);
-  if (options_.preemption && !task.guarded) by_wait_.erase(task.wait_place);
+  if (options_.preemption && !task.guarded) LeaveWaits(task);
   if (shape.counted) {
-    const auto sums = project.bands.find(BandOf(task));
-    sums->second.waiting_amounts = sums->second.waiting_amounts - shape.amounts;
-    if (--sums->second.waiting == 0 && sums->second.running.empty()) project.bands.erase(sums);
+    BandSums& sums = project.SumsOf(BandOf(task));
+    sums.waiting_amounts = sums.waiting_amounts - shape.amounts;
+    if (--sums.waiting == 0) project.DropIfIdle(sums.band);
   }
-  const auto line = project.lines.find(&shape);
-  auto& group = line->second.groups[GroupOf(task)];
-  group.erase(&task);
+  Line& line = *task.line;
+  const size_t group = GroupOf(task);
+  line.groups[group].Erase(RankOf(task));
   task.shape = nullptr;
-  if (group.empty()) {
-    Leave(project, shape, line->second);
-    const auto& groups = line->second.groups;
-    if (groups[0].empty() && groups[1].empty() && groups[2].empty()) {
-      project.lines.erase(line);
-    } else {
-      Enter(project, shape, line->second);
+  task.line = nullptr;
+  if (line.groups[group].empty()) {
+    line.waits[group] = false;
+    Enter(line);
+    if (line.waits == std::array<bool, kGroups>{}) {
+      if (line.capped) --project.capped_lines;
+      project.lines.erase(PlaceOf(project, shape));
     }
   }
   if (shape.tasks > 0) return;
@@ -106,35 +152,36 @@ void TaskQueue::Remove(Task& task) {
   shapes_.erase(Demand(shape.demand));
 }
 
-void TaskQueue::Enter(Project& project, Shape& shape, Line& line) {
-  if (line.capped) return;
+void TaskQueue::Enter(Line& line) {
+  std::array<bool, kClasses> wanted{};
   for (size_t group = 0; group < kGroups; ++group) {
-    if (line.groups[group].empty()) continue;
-    const auto at = static_cast<size_t>(ClassOf(project, group));
-    if (line.entered[at]) continue;
-    line.entered[at] = true;
-    shape.contests[at].insert(&project);
+    if (line.capped || !line.waits[group]) continue;
+    wanted[static_cast<size_t>(ClassOf(line.project, group))] = true;
+  }
+  for (size_t at = 0; at < kClasses; ++at) {
+    if (wanted[at]) {
+      line.shape.contests[at].Enter(line);
+    } else {
+      line.shape.contests[at].Leave(line);
+    }
   }
 }
 
-void TaskQueue::Leave(Project& project, Shape& shape, Line& line) {
-  for (size_t at = 0; at < kClasses; ++at) {
-    if (!line.entered[at]) continue;
-    line.entered[at] = false;
-    shape.contests[at].erase(&project);
-  }
+void TaskQueue::Leave(Line& line) {
+  for (Contest& contest : line.shape.contests) contest.Leave(line);
 }
 
 void TaskQueue::EnterAll(Project& project) {
-  for (auto& [shape, line] : project.lines) {
-    line.capped = false;
-    Enter(project, *shape, line);
+  project.capped_lines = 0;
+  for (const std::unique_ptr<Line>& line : project.lines) {
+    line->capped = false;
+    Enter(*line);
   }
   for (const auto& [id, child] : project.children) EnterAll(*child);
 }
 
 void TaskQueue::LeaveAll(Project& project) {
-  for (auto& [shape, line] : project.lines) Leave(project, *shape, line);
+  for (const std::unique_ptr<Line>& line : project.lines) Leave(*line);
   for (const auto& [id, child] : project.children) LeaveAll(*child);
 }
 
@@ -148,12 +195,19 @@ void TaskQueue::Reorder(Project& project, const std::function<void()>& change) {
 
 void TaskQueue::ChangeHeld(Project& project, const Amounts& change) {
   Project& top = *project.path.front();
-  LeaveAll(top);
+  // One that stands alone moves; relatives change places among each other.
+  const bool alone = top.children.empty();
+  if (!alone) LeaveAll(top);
+  const Ratio ratio = project.held_ratio;
   for (Project* node : project.path) {
     node->held = node->held + change;
-    node->held_share = DominantShare(node->held, total_);
+    SetHeldShare(*node, total_);
   }
-  project.below_guarantee = BelowGuarantee(project);
+  const bool below = BelowGuarantee(project);
+  // Contests find out by themselves that one holds more.
+  const bool only_more = alone && project.held_ratio >= ratio && project.capped_lines == 0;
+  if (only_more && below == project.below_guarantee) return;
+  project.below_guarantee = below;
   EnterAll(top);
 }
 
@@ -161,7 +215,7 @@ void TaskQueue::SetTotal(const Amounts& total) {
   total_ = total;
   for (const auto& [id, project] : projects_.all()) LeaveAll(*project);
   for (const auto& [id, project] : projects_.all()) {
-    project->held_share = DominantShare(project->held, total_);
+    SetHeldShare(*project, total_);
     project->below_guarantee = BelowGuarantee(*project);
   }
   for (const auto& [id, project] : projects_.all()) EnterAll(*project);
@@ -169,18 +223,18 @@ void TaskQueue::SetTotal(const Amounts& total) {
 
 void TaskQueue::Charge(Task& task) {
   Project& project = *task.project;
-  BandSums& sums = project.bands[BandOf(task)];
-  sums.running.insert(&task);
+  BandSums& sums = project.SumsOf(BandOf(task));
+  sums.running.Insert(EntryOf(task));
   sums.running_amounts = sums.running_amounts + task.held;
   ChangeHeld(project, task.held);
 }
 
 void TaskQueue::Discount(Task& task) {
   Project& project = *task.project;
-  const auto sums = project.bands.find(BandOf(task));
-  sums->second.running.erase(&task);
-  sums->second.running_amounts = sums->second.running_amounts - task.held;
-  if (sums->second.running.empty() && sums->second.waiting == 0) project.bands.erase(sums);
+  BandSums& sums = project.SumsOf(BandOf(task));
+  sums.running.Erase(EntryOf(task));
+  sums.running_amounts = sums.running_amounts - task.held;
+  if (sums.running.empty()) project.DropIfIdle(sums.band);
   ChangeHeld(project, Amounts() - task.held);
 }
 
@@ -190,17 +244,16 @@ void TaskQueue::ChargeLeaving(Task& task, int64_t sign) {
   if (sign < 0) Reorder(*task.project, [] {});
 }
 
-Task* TaskQueue::HeadOf(const Project& project, const Shape& shape, Class of_class) {
-  const Line& line = project.lines.at(const_cast<Shape*>(&shape));
-  Task* head = nullptr;
+Task* TaskQueue::HeadOf(const Line& line, Class of_class) {
+  const RankKey* head = nullptr;
   for (size_t group = 0; group < kGroups; ++group) {
-    if (line.groups[group].empty()) continue;
-    Task* first = *line.groups[group].begin();
+    if (!line.waits[group]) continue;
+    const RankKey& first = *line.groups[group].begin();
     // A guarded task takes its own project's next turn, of whichever class that is.
-    if (ClassOf(project, group) != of_class && !first->guarded) continue;
-    if (head == nullptr || ByRank()(first, head)) head = first;
+    if (ClassOf(line.project, group) != of_class && !first.band.guarded) continue;
+    if (head == nullptr || first < *head) head = &first;
   }
-  return head;
+  return head == nullptr ? nullptr : head->entry.task;
 }
 
 Task* TaskQueue::First() {
@@ -213,11 +266,11 @@ Task* TaskQueue::First() {
     Task* task = nullptr;
     for (Shape* shape : open_shapes_) {
       if (shape->contests[at].empty()) continue;
-      Project* project = *shape->contests[at].begin();
-      if (best != nullptr && best != project && !HoldsLess(*project, *best)) continue;
-      Task* head = HeadOf(*project, *shape, static_cast<Class>(at));
-      if (best == project && !ByRank()(head, task)) continue;
-      best = project;
+      Line& line = shape->contests[at].First();
+      if (best != nullptr && best != &line.project && !HoldsLess(line.project, *best)) continue;
+      Task* head = HeadOf(line, static_cast<Class>(at));
+      if (best == &line.project && !RankBefore(*head, *task)) continue;
+      best = &line.project;
       task = head;
     }
     if (task == nullptr) {
@@ -225,9 +278,7 @@ Task* TaskQueue::First() {
     } else if (CapAllows(*best, task->shape->amounts)) {
       return task;
     } else {
-      Line& line = best->lines.at(task->shape);
-      Leave(*best, *task->shape, line);
-      line.capped = true;
+      SetCapped(*task->line);
     }
   }
   return nullptr;
@@ -235,17 +286,11 @@ Task* TaskQueue::First() {
 
 std::vector<Task*> TaskQueue::Starved(int64_t since_ms) const {
   std::vector<Task*> tasks;
-  for (Task* task : by_wait_) {
+  for (Task* task = waits_longest_; task != nullptr; task = task->waits_after) {
     if (task->waits_since_ms > since_ms) break;
     tasks.push_back(task);
   }
   return tasks;
-}
-
-void TaskQueue::OpenWhere(const std::function<bool(const Demand&)>& fits) {
-  for (const auto& [demand, shape] : shapes_) {
-    if (!shape->open && fits(demand)) SetOpen(*shape, true);
-  }
 }
 
 void TaskQueue::SetOpen(Shape& shape, bool open) {
@@ -260,16 +305,18 @@ void TaskQueue::SetOpen(Shape& shape, bool open) {
 void TaskQueue::SetCounted(Shape& shape, bool counted) {
   if (shape.counted == counted) return;
   const auto add = [](Project& project, const Task& task, const Amounts& amounts, int sign) {
-    BandSums& sums = project.bands[BandOf(task)];
+    BandSums& sums = project.SumsOf(BandOf(task));
     sums.waiting_amounts = sums.waiting_amounts + amounts * sign;
     sums.waiting += sign;
-    if (sums.waiting == 0 && sums.running.empty()) project.bands.erase(BandOf(task));
+    if (sums.waiting == 0) project.DropIfIdle(sums.band);
   };
   for (const auto& [id, project] : projects_.all()) {
-    const auto line = project->lines.find(&shape);
-    if (line == project->lines.end()) continue;
-    for (const auto& group : line->second.groups) {
-      for (const Task* task : group) add(*project, *task, shape.amounts, counted ? 1 : -1);
+    const Line* line = FindLine(*project, shape);
+    if (line == nullptr) continue;
+    for (const auto& group : line->groups) {
+      for (const RankKey& key : group) {
+        add(*project, *key.entry.task, shape.amounts, counted ? 1 : -1);
+      }
     }
   }
   shape.counted = counted;
@@ -279,8 +326,10 @@ std::vector<const Task*> TaskQueue::All() const {
   std::vector<const Task*> tasks;
   tasks.reserve(size_);
   for (const auto& [id, project] : projects_.all()) {
-    for (const auto& [shape, line] : project->lines) {
-      for (const auto& group : line.groups) tasks.insert(tasks.end(), group.begin(), group.end());
+    for (const std::unique_ptr<Line>& line : project->lines) {
+      for (const auto& group : line->groups) {
+        for (const RankKey& key : group) tasks.push_back(key.entry.task);
+      }
     }
   }
   return tasks;

@@ -3,15 +3,14 @@
 // Tasks with equal demands share a Shape: either all of them fit somewhere or none does, so a whole
 // shape is closed when its first task finds no place and opened when some worker has room for one.
 // Each shape holds a contest per class: the projects with such tasks, by held share. A project has
-// one Line per shape. An event therefore costs O(open shapes * log projects), however long the
-// queue.
+// one Line per shape. An event therefore costs O(open shapes + shapes of its project) * O(log
+// projects), however long the queue.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <list>
 #include <map>
 #include <memory>
 #include <set>
@@ -32,7 +31,7 @@ struct Shape {
   bool open = true;
   int64_t tasks = 0;
   // The projects that have such tasks waiting, by the class of these.
-  std::array<std::set<Project*, ByHeldShare>, kClasses> contests;
+  std::array<Contest, kClasses> contests = {Contest(0), Contest(1), Contest(2), Contest(3)};
   // Whether the usable workers could hold one when idle; valid while `checked_at` is the current
   // version of the cluster. `counted`: its tasks count as demand.
   bool feasible = false;
@@ -61,9 +60,19 @@ class TaskQueue {
   // No worker has room for a task of this shape now.
   void Close(Shape& shape) { SetOpen(shape, false); }
   // Opens the closed shapes for which `fits` is true.
-  void OpenWhere(const std::function<bool(const Demand&)>& fits);
+  template <class Fits>
+  void OpenWhere(Fits fits) {
+    for (const auto& [demand, shape] : shapes_) {
+      if (!shape->open && fits(demand)) SetOpen(*shape, true);
+    }
+  }
   // The tasks, not guarded yet, that have waited since `since_ms` or longer.
   std::vector<Task*> Starved(int64_t since_ms) const;
+  // The shape of `demand`; a new one is open.
+  Shape& FindOrAddShape(const Demand& demand);
+  // The cap has no room for the project's tasks of this demand, of which there are some.
+  static void SetCapped(Line& line);
+  void SetCapped(Project& project, const Demand& demand);
   // Marks whether tasks of this shape count as demand.
   void SetCounted(Shape& shape, bool counted);
 
@@ -94,23 +103,30 @@ class TaskQueue {
 
  private:
   static Class ClassOf(const Project& project, size_t group);
-  void Enter(Project& project, Shape& shape, Line& line);
-  static void Leave(Project& project, Shape& shape, Line& line);
-  void EnterAll(Project& project);
-  void LeaveAll(Project& project);
+  // Enters the line for the classes of its tasks, and for no others.
+  static void Enter(Line& line);
+  static void Leave(Line& line);
+  static void EnterAll(Project& project);
+  static void LeaveAll(Project& project);
+  void EnterWaits(Task& task);
+  void LeaveWaits(Task& task);
   void ChangeHeld(Project& project, const Amounts& change);
   void SetOpen(Shape& shape, bool open);
-  static Task* HeadOf(const Project& project, const Shape& shape, Class of_class);
+  static Task* HeadOf(const Line& line, Class of_class);
 
   const Options& options_;
   ProjectTree projects_;
   std::map<Demand, std::unique_ptr<Shape>> shapes_;
+  struct BySerial {
+    bool operator()(const Shape* a, const Shape* b) const { return a->serial < b->serial; }
+  };
   // Invariant: exactly the shapes with open == true.
-  std::set<Shape*, ByShapeSerial> open_shapes_;
+  std::set<Shape*, BySerial> open_shapes_;
   // Policy::kStrictFifo only.
   std::set<Task*, ByAge> fifo_;
   // Those that are not guarded, the longest waiting first; Options::preemption only.
-  std::list<Task*> by_wait_;
+  Task* waits_longest_ = nullptr;
+  Task* waits_least_ = nullptr;
   Amounts total_;
   int64_t last_serial_ = 0;
   size_t size_ = 0;

@@ -111,7 +111,7 @@ void Scheduler::Core::DropReservations(Worker& worker) {
 
 void Scheduler::Core::ReleaseVictims(Task& task) {
   for (const TaskId& id : std::exchange(task.victims, {})) {
-    Task* victim = FindTask(id);
+    Task* victim = tasks_.Find(id);
     if (victim == nullptr || victim->beneficiary != task.spec.task) continue;
     if (victim->state == TaskState::kPreempting) {
       victim->resumes_first = true;

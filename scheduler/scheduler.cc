@@ -39,6 +39,14 @@ std::vector<WorkerEntry> Scheduler::Workers() const { return core_->Workers(); }
 
 std::vector<ShareEntry> Scheduler::Shares() const { return core_->Shares(); }
 
+std::string Scheduler::Snapshot() const { return core_->Snapshot(); }
+
+std::unique_ptr<Scheduler> Scheduler::Restore(const Options& options, std::string_view snapshot) {
+  auto scheduler = std::make_unique<Scheduler>(options);
+  if (!scheduler->core_->Restore(snapshot)) return nullptr;
+  return scheduler;
+}
+
 size_t Scheduler::PendingCount() const { return core_->pending_count(); }
 
 size_t Scheduler::LiveCount() const { return core_->live_count(); }

@@ -20,6 +20,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "scheduler/actions.h"
@@ -194,6 +195,14 @@ class Scheduler {
 
   // All projects that have or lately had tasks, ordered by id.
   std::vector<ShareEntry> Shares() const;
+
+  // The whole state as bytes, the same bytes for the same state: a hash of them is the state's.
+  std::string Snapshot() const;
+
+  // The scheduler that gave the snapshot, from then on: the same events give the same actions as
+  // they would have there. `options` must be the same. nullptr: these are not the bytes of a
+  // snapshot, or those of another version.
+  static std::unique_ptr<Scheduler> Restore(const Options& options, std::string_view snapshot);
 
   size_t PendingCount() const;
   // Tasks with a live attempt.

@@ -20,8 +20,8 @@ std::vector<DeviceId> ChooseDevices(const Demand& demand, const Worker& worker, 
   std::vector<std::pair<int64_t, size_t>> found;
   for (size_t i = 0; i < worker.slots.size(); ++i) {
     const Slot& slot = worker.slots[i];
-    if (slot.open() && slot.device.memory_bytes >= demand.gpu_memory_bytes) {
-      found.push_back({slot.device.memory_bytes, i});
+    if (slot.open() && slot.memory_bytes >= demand.gpu_memory_bytes) {
+      found.push_back({slot.memory_bytes, i});
     }
   }
   std::sort(found.begin(), found.end());
@@ -29,7 +29,7 @@ std::vector<DeviceId> ChooseDevices(const Demand& demand, const Worker& worker, 
   std::sort(found.begin(), found.end(),
             [](const auto& a, const auto& b) { return a.second < b.second; });
   ids.reserve(devices);
-  for (const auto& [memory_bytes, i] : found) ids.push_back(worker.slots[i].device.id);
+  for (const auto& [memory_bytes, i] : found) ids.push_back(worker.capacity.devices[i].id);
   return ids;
 }
 
@@ -54,22 +54,24 @@ Worker* WorkerTable::FindWorker(const Demand& demand, int32_t devices, int32_t p
   const auto pool = pools_.find(demand.pool);
   if (pool == pools_.end()) return nullptr;
   const Amounts least = ProcessAmounts(demand, devices) * processes;
-  Worker key;
-  key.free_cpu_millis = key.spare_cpu_millis = least.cpu_millis();
-  key.free_memory_bytes = key.spare_memory_bytes = least.memory_bytes();
+  const OpenKey first{least.cpu_millis(), least.memory_bytes(), 0, nullptr};
+  const auto fits = [&](Worker* worker) {
+    return OpenFor(demand, devices, *worker, processes) >= processes && !IsTaken(worker, taken);
+  };
   const auto& open = pool->second.open;
-  for (auto bucket = open.lower_bound(static_cast<int32_t>(least.devices())); bucket != open.end();
-       ++bucket) {
-    const auto& workers = bucket->second;
-    for (auto it = workers.lower_bound(&key); it != workers.end(); ++it) {
-      if (OpenFor(demand, devices, **it, processes) < processes || IsTaken(*it, taken)) continue;
-      if (data.empty()) return *it;
-      Worker* best = *it;
-      int32_t looked_at = 1;
-      for (++it; it != workers.end() && AlikeOpen(**it, *best) && looked_at < kMostAlike; ++it) {
+  for (auto open_devices = static_cast<size_t>(least.devices()); open_devices < open.size();
+       ++open_devices) {
+    const SortedKeys<OpenKey>& workers = open[open_devices];
+    for (auto it = workers.LowerBound(first); it != workers.end(); ++it) {
+      if (!fits(it->worker)) continue;
+      Worker* best = it->worker;
+      int32_t looked_at = data.empty() ? kMostAlike : 1;
+      for (++it; it != workers.end() && AlikeOpen(*it->worker, *best) && looked_at < kMostAlike;
+           ++it) {
         ++looked_at;
-        if (IsTaken(*it, taken) || OpenFor(demand, devices, **it, processes) < processes) continue;
-        if (CountHeld(**it, data) > CountHeld(*best, data)) best = *it;
+        if (fits(it->worker) && CountHeld(*it->worker, data) > CountHeld(*best, data)) {
+          best = it->worker;
+        }
       }
       return best;
     }

@@ -23,6 +23,10 @@ class Crossings {
  public:
   // The attempt makes progress from `now_ms` on, and leaves its level when its time has come.
   void Begin(const Options& options, Task& task, int64_t now_ms);
+  // As Begin left it, after a snapshot was read.
+  void Restore(Task& task) {
+    if (task.crosses_ms != 0) tasks_.insert(&task);
+  }
   // The attempt is over or stands still. `keep`: what it attained counts.
   void End(Task& task, int64_t now_ms, bool keep);
   // The attempt goes on in the next level. Its crosses_ms has passed.

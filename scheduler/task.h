@@ -1,8 +1,8 @@
 // The scheduler's own record of a task. Private to this folder.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <list>
 #include <vector>
 
 #include "scheduler/amounts.h"
@@ -13,9 +13,40 @@
 
 namespace beamline::scheduler {
 
+struct Line;
 struct Project;
 struct Shape;
+struct Task;
 struct Worker;
+
+// A project's own order: guarded tasks, then priority, then level.
+struct Band {
+  bool guarded = false;
+  int32_t priority = 0;
+  int32_t level = 0;
+  bool operator<(const Band& other) const {
+    if (guarded != other.guarded) return guarded;
+    if (priority != other.priority) return priority > other.priority;
+    return level < other.level;
+  }
+  bool operator==(const Band&) const = default;
+};
+
+// A task in an ordered table, by a time and then by name. Holds what is compared, so that a search
+// rarely has to look at tasks.
+struct TimeKey {
+  int64_t time_ms = 0;
+  uint64_t name = 0;
+  Task* task = nullptr;
+};
+bool operator<(const TimeKey& a, const TimeKey& b);
+
+// A project's waiting tasks: by band, then by the time at which they entered it.
+struct RankKey {
+  Band band;
+  TimeKey entry;
+};
+bool operator<(const RankKey& a, const RankKey& b);
 
 // Not thread-safe; owned by the scheduler, at one address from TaskQueued to EndTask.
 struct Task {
@@ -34,6 +65,7 @@ struct Task {
   std::vector<Worker*> next_workers;
   // Set while the task waits in the queue and is due; null while it backs off.
   Shape* shape = nullptr;
+  Line* line = nullptr;
   // Set from TaskQueued to EndTask.
   Project* project = nullptr;
 
@@ -51,8 +83,9 @@ struct Task {
   bool guarded = false;
   int64_t guarded_until_ms = 0;
   int64_t waits_since_ms = 0;
-  // Its place among all that wait; valid while queued and not guarded.
-  std::list<Task*>::iterator wait_place;
+  // Its neighbours among all that wait; set while queued and not guarded.
+  Task* waits_before = nullptr;
+  Task* waits_after = nullptr;
   int64_t started_ms = 0;
   // While kPreempting.
   int64_t deadline_ms = 0;
@@ -68,9 +101,19 @@ struct Task {
   // Marks of the round in progress; see preemption.h.
   int64_t victim_of_round = 0;
   int64_t chosen_of_plan = 0;
+  // PrefixOf(spec.task).
+  uint64_t name = 0;
 
   bool live() const { return state != TaskState::kPending && state != TaskState::kReserved; }
 };
+
+// Asks for the memory of `object` ahead of its use: with many tasks and workers most of the time is
+// spent waiting for memory, and such waits overlap.
+template <class T>
+void Prefetch(const T& object) {
+  const char* begin = reinterpret_cast<const char*>(&object);
+  for (size_t at = 0; at < sizeof(T); at += 64) __builtin_prefetch(begin + at);
+}
 
 // Longest waiting first; names break ties, addresses never do.
 struct ByAge {
@@ -83,21 +126,20 @@ struct ByAge {
 };
 
 struct ByTaskId {
-  bool operator()(const Task* a, const Task* b) const { return a->spec.task < b->spec.task; }
+  bool operator()(const Task* a, const Task* b) const {
+    return a->name != b->name ? a->name < b->name : a->spec.task < b->spec.task;
+  }
 };
 
-// A project's own order: guarded tasks, then priority, then level.
-struct Band {
-  bool guarded = false;
-  int32_t priority = 0;
-  int32_t level = 0;
-  bool operator<(const Band& other) const {
-    if (guarded != other.guarded) return guarded;
-    if (priority != other.priority) return priority > other.priority;
-    return level < other.level;
-  }
-  bool operator==(const Band&) const = default;
-};
+inline bool operator<(const TimeKey& a, const TimeKey& b) {
+  if (a.time_ms != b.time_ms) return a.time_ms < b.time_ms;
+  if (a.name != b.name) return a.name < b.name;
+  return a.task->spec.task < b.task->spec.task;
+}
+
+inline bool operator<(const RankKey& a, const RankKey& b) {
+  return a.band == b.band ? a.entry < b.entry : a.band < b.band;
+}
 
 inline Band BandOf(const Task& task) {
   if (task.guarded) return {true, 0, 0};
@@ -105,21 +147,13 @@ inline Band BandOf(const Task& task) {
 }
 
 // Inside a band.
-struct ByEntry {
-  bool operator()(const Task* a, const Task* b) const {
-    if (a->entered_ms != b->entered_ms) return a->entered_ms < b->entered_ms;
-    return a->spec.task < b->spec.task;
-  }
-};
-
-// A project's waiting tasks.
-struct ByRank {
-  bool operator()(const Task* a, const Task* b) const {
-    const Band left = BandOf(*a);
-    const Band right = BandOf(*b);
-    if (!(left == right)) return left < right;
-    return ByEntry()(a, b);
-  }
-};
+inline TimeKey EntryOf(Task& task) { return {task.entered_ms, task.name, &task}; }
+inline RankKey RankOf(Task& task) { return {BandOf(task), EntryOf(task)}; }
+inline bool RankBefore(const Task& a, const Task& b) {
+  const Band left = BandOf(a);
+  const Band right = BandOf(b);
+  if (!(left == right)) return left < right;
+  return a.entered_ms != b.entered_ms ? a.entered_ms < b.entered_ms : ByTaskId()(&a, &b);
+}
 
 }  // namespace beamline::scheduler

@@ -34,7 +34,7 @@ int32_t OpenFor(const Demand& demand, int32_t devices, const Worker& worker, int
   if (demand.gpu_memory_bytes > 0) {
     found = static_cast<int32_t>(
         std::count_if(worker.slots.begin(), worker.slots.end(), [&](const Slot& slot) {
-          return slot.open() && slot.device.memory_bytes >= demand.gpu_memory_bytes;
+          return slot.open() && slot.memory_bytes >= demand.gpu_memory_bytes;
         }));
   }
   return std::min(count, found / devices);
@@ -45,7 +45,7 @@ int32_t IdleFor(const Demand& demand, int32_t devices, const Worker& worker, int
       ByCoresAndMemory(demand, worker.capacity.cpu_millis, worker.capacity.memory_bytes, most);
   if (devices == 0 || count == 0) return count;
   const auto found = std::count_if(worker.slots.begin(), worker.slots.end(), [&](const Slot& slot) {
-    return slot.device.memory_bytes >= demand.gpu_memory_bytes;
+    return slot.memory_bytes >= demand.gpu_memory_bytes;
   });
   return std::min(count, static_cast<int32_t>(found) / devices);
 }

@@ -15,7 +15,8 @@
 namespace beamline::scheduler {
 
 struct Slot {
-  Device device;
+  // Of its device.
+  int64_t memory_bytes = 0;
   // More than one only after odd restarts.
   int32_t holders = 0;
   // One of them.
@@ -30,9 +31,25 @@ struct Slot {
   }
 };
 
+struct Worker;
+
+// A worker among those with as many open devices: by open cores, open memory and name. Holds what
+// is compared. Without a worker: before all of them.
+struct OpenKey {
+  int64_t cpu_millis = 0;
+  int64_t memory_bytes = 0;
+  uint64_t name = 0;
+  Worker* worker = nullptr;
+};
+bool operator<(const OpenKey& a, const OpenKey& b);
+
+struct Pool;
+
 // Not thread-safe; owned by WorkerTable, which changes it.
 struct Worker {
   WorkerId id;
+  // PrefixOf(id).
+  uint64_t name = 0;
   Capacity capacity;
   std::vector<std::string> labels;
   // False: known only as the place of restored attempts; its capacity is not known yet.
@@ -49,13 +66,25 @@ struct Worker {
   int64_t spare_memory_bytes = 0;
   // Slots that are open.
   int32_t open_devices = 0;
+  // Devices held by attempts that were asked to leave.
+  int64_t vacated_devices = 0;
+  // At least the devices of its attempts that are chosen to leave in plan `chosen_in_plan`.
+  int64_t chosen_devices = 0;
+  int64_t chosen_in_plan = 0;
   // One per device of `capacity`, in its order.
   std::vector<Slot> slots;
-  std::set<Task*, ByTaskId> attempts;
+  // In no order.
+  std::vector<Task*> attempts;
   // What it keeps of what tasks read.
   std::set<DataId> data;
   // Tasks with a reserved place here.
   std::set<Task*, ByTaskId> reserved;
+  // Where it is found: in the pool of each of its labels, under this key, these devices and marks.
+  std::vector<Pool*> pools;
+  OpenKey place_key;
+  int32_t place_devices = 0;
+  bool place_idle = false;
+  bool place_whole = false;
 
   bool usable() const { return registered && connected && !draining; }
   int64_t open_cpu_millis() const { return std::min(free_cpu_millis, spare_cpu_millis); }
@@ -65,6 +94,14 @@ struct Worker {
     return !slots.empty() && open_devices == static_cast<int32_t>(slots.size());
   }
 };
+
+inline bool operator<(const OpenKey& a, const OpenKey& b) {
+  if (a.cpu_millis != b.cpu_millis) return a.cpu_millis < b.cpu_millis;
+  if (a.memory_bytes != b.memory_bytes) return a.memory_bytes < b.memory_bytes;
+  if (a.name != b.name) return a.name < b.name;
+  if (a.worker == nullptr || b.worker == nullptr) return a.worker == nullptr && b.worker != nullptr;
+  return a.worker->id < b.worker->id;
+}
 
 bool HasLabel(const Worker& worker, const std::string& pool);
 

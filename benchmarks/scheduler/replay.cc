@@ -17,7 +17,7 @@ namespace {
 constexpr const char* kUsage =
     "usage: scheduler_replay TRACE.csv [--policy fair] [--nodes 80] [--gpus-per-node 8]\n"
     "         [--from-s 0] [--to-s 0] [--attacker TENANT] [--hash] [--tenants]\n"
-    "         [--round-s 180] [--min-run-s 780]\n"
+    "         [--round-s 180] [--min-run-s 780] [--express-percent 200]\n"
     "policies: fair  the production scheduler with preemption\n"
     "          fifo  the same in strict order of age\n"
     "          drf   the same without preemption, levels and express\n"
@@ -60,6 +60,8 @@ Arguments Parse(int argc, char** argv) {
       {"--from-s", [&](const std::string& v) { arguments.from_s = number(v); }},
       {"--to-s", [&](const std::string& v) { arguments.to_s = number(v); }},
       {"--round-s", [&](const std::string& v) { arguments.options.round_ms = 1000 * number(v); }},
+      {"--express-percent",
+       [&](const std::string& v) { arguments.options.express_refill_percent = number(v); }},
       {"--min-run-s",
        [&](const std::string& v) { arguments.options.min_run_ms = 1000 * number(v); }},
   };

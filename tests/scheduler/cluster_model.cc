@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace beamline::scheduler {
 
@@ -38,12 +39,61 @@ void ClusterModel::After(const std::vector<Action>& actions, const Scheduler& sc
     SCOPED_TRACE(ToString(action));
     std::visit([this](const auto& a) { On(a); }, action);
   }
+  ExpectOneRole(actions);
+  Count();
   ExpectCapacity();
   ExpectCaps();
   ExpectWorkConserving(scheduler);
   ExpectPromises(scheduler);
+  if (++events_ % 32 == 0) ExpectReasonsAndBuckets(scheduler);
+}
+
+void ClusterModel::Count() {
+  held_.clear();
+  for (const auto& [id, worker] : workers_) held_[id];
+  project_devices_.clear();
   for (const auto& [id, task] : tasks_) {
-    EXPECT_EQ(scheduler.Why(id).has_value(), task.live_attempt == 0) << id.value;
+    for (const Placement& placement : task.placements) {
+      Held& held = held_[placement.worker];
+      held.cpu_millis += placement.cpu_millis;
+      for (const DeviceId& device : placement.devices) {
+        EXPECT_TRUE(held.devices.insert(device).second)
+            << placement.worker.value << " " << device.value << " is held twice";
+      }
+      project_devices_[task.spec.project] += static_cast<int64_t>(placement.devices.size());
+    }
+  }
+}
+
+void ClusterModel::ExpectOneRole(const std::vector<Action>& actions) const {
+  std::set<TaskId> victims;
+  std::set<TaskId> beneficiaries;
+  for (const Action& action : actions) {
+    const auto* preempt = std::get_if<Preempt>(&action);
+    if (preempt == nullptr) continue;
+    EXPECT_TRUE(victims.insert(preempt->task).second) << "asked twice";
+    beneficiaries.insert(preempt->beneficiary);
+  }
+  for (const TaskId& id : victims) {
+    EXPECT_EQ(beneficiaries.count(id), 0u) << id.value << " gains and loses in one round";
+  }
+}
+
+void ClusterModel::ExpectReasonsAndBuckets(const Scheduler& scheduler) const {
+  size_t pending = 0;
+  for (const auto& [id, task] : tasks_) {
+    const std::optional<PendingReason> reason = scheduler.Why(id);
+    EXPECT_EQ(reason.has_value(), task.live_attempt == 0) << id.value;
+    EXPECT_TRUE(!reason.has_value() || !reason->text.empty()) << id.value;
+    pending += task.live_attempt == 0;
+  }
+  EXPECT_EQ(scheduler.PendingCount(), pending);
+  EXPECT_EQ(scheduler.LiveCount(), tasks_.size() - pending);
+  const int64_t most = options_.express_burst_ms * 10'000'000 * options_.express_refill_percent;
+  for (const ShareEntry& share : scheduler.Shares()) {
+    EXPECT_LE(std::abs(share.express_bucket), most) << share.project.value;
+    EXPECT_GE(share.entitled, 0);
+    EXPECT_LE(share.entitled, share.demand) << share.project.value << " is owed more than it asks";
   }
 }
 
@@ -96,6 +146,12 @@ void ClusterModel::On(const Preempt& action) {
   Task& beneficiary = tasks_[action.beneficiary];
   EXPECT_EQ(beneficiary.live_attempt, 0) << "for one that runs";
   beneficiary.promised_ms = now_ms_;
+  int64_t whole = 0;
+  for (const auto& [id, worker] : workers_) {
+    if (!worker.draining) whole += static_cast<int64_t>(worker.capacity.devices.size());
+  }
+  EXPECT_LE(int64_t{beneficiary.spec.demand.gpus} * beneficiary.spec.demand.min_workers, whole)
+      << "for one that can never start";
   task.preempting = true;
   task.deadline_ms = action.deadline_ms;
 }
@@ -125,63 +181,35 @@ void ClusterModel::On(const EndTask& action) {
 void ClusterModel::On(const SetTimer& action) { EXPECT_GT(action.at_ms, now_ms_); }
 
 void ClusterModel::ExpectCapacity() const {
-  std::map<WorkerId, int64_t> cpu_millis;
-  std::map<WorkerId, std::set<DeviceId>> devices;
-  for (const auto& [id, task] : tasks_) {
-    for (const Placement& placement : task.placements) {
-      cpu_millis[placement.worker] += placement.cpu_millis;
-      for (const DeviceId& device : placement.devices) {
-        EXPECT_TRUE(devices[placement.worker].insert(device).second)
-            << placement.worker.value << " " << device.value << " is held twice";
-      }
-    }
-  }
-  for (const auto& [id, held] : cpu_millis) {
+  for (const auto& [id, held] : held_) {
     ASSERT_EQ(workers_.count(id), 1u) << "an attempt lives on a worker that is gone";
-    EXPECT_LE(held, workers_.at(id).capacity.cpu_millis) << id.value;
+    EXPECT_LE(held.cpu_millis, workers_.at(id).capacity.cpu_millis) << id.value;
   }
 }
 
 void ClusterModel::ExpectCaps() const {
-  std::map<ProjectId, int64_t> held;
-  for (const auto& [id, task] : tasks_) {
-    for (const Placement& placement : task.placements) {
-      held[task.spec.project] += static_cast<int64_t>(placement.devices.size());
-    }
-  }
   for (const auto& [project, most] : max_devices_) {
-    if (most >= 0) {
-      EXPECT_LE(held[project], most) << project.value << " is above its cap";
-    }
+    const auto held = project_devices_.find(project);
+    if (most < 0 || held == project_devices_.end()) continue;
+    EXPECT_LE(held->second, most) << project.value << " is above its cap";
   }
 }
 
 bool ClusterModel::CapAllows(const Task& task) const {
   const auto cap = max_devices_.find(task.spec.project);
   if (cap == max_devices_.end() || cap->second < 0) return true;
-  int64_t held = int64_t{task.spec.demand.gpus} * task.spec.demand.min_workers;
-  for (const auto& [id, other] : tasks_) {
-    if (other.spec.project != task.spec.project) continue;
-    for (const Placement& placement : other.placements) {
-      held += static_cast<int64_t>(placement.devices.size());
-    }
-  }
-  return held <= cap->second;
+  const auto held = project_devices_.find(task.spec.project);
+  return int64_t{task.spec.demand.gpus} * task.spec.demand.min_workers +
+             (held == project_devices_.end() ? 0 : held->second) <=
+         cap->second;
 }
 
 bool ClusterModel::FitsOn(const Demand& demand, const WorkerId& id) const {
-  const WorkerSeen& seen = workers_.at(id);
-  int64_t cpu_millis = seen.capacity.cpu_millis;
-  auto devices = static_cast<int64_t>(seen.capacity.devices.size());
-  for (const auto& [name, task] : tasks_) {
-    for (const Placement& placement : task.placements) {
-      if (placement.worker != id) continue;
-      cpu_millis -= placement.cpu_millis;
-      devices -= static_cast<int64_t>(placement.devices.size());
-    }
-  }
-  return demand.cpu_millis * demand.min_workers <= cpu_millis &&
-         int64_t{demand.gpus} * demand.min_workers <= devices;
+  const Capacity& capacity = workers_.at(id).capacity;
+  const Held& held = held_.at(id);
+  return demand.cpu_millis * demand.min_workers <= capacity.cpu_millis - held.cpu_millis &&
+         size_t(demand.gpus) * size_t(demand.min_workers) <=
+             capacity.devices.size() - held.devices.size();
 }
 
 void ClusterModel::ExpectWorkConserving(const Scheduler& scheduler) const {

@@ -48,9 +48,14 @@ class ClusterModel {
   void On(const SetTimer& action);
   void On(const Ignored&) {}
 
-  // All that workers hold: no device twice, no core and no byte too much.
+  // What each worker and project holds now; no device twice.
+  void Count();
   void ExpectCapacity() const;
   void ExpectCaps() const;
+  // Nobody is a victim and a beneficiary of one round.
+  void ExpectOneRole(const std::vector<Action>& actions) const;
+  // Each pending task has a reason, buckets and entitlements are bounded.
+  void ExpectReasonsAndBuckets(const Scheduler& scheduler) const;
   // With nothing reserved, no waiting task fits on one worker.
   void ExpectWorkConserving(const Scheduler& scheduler) const;
   // What was promised comes within the grace, or the promise was broken by an event.
@@ -58,12 +63,20 @@ class ClusterModel {
   bool FitsOn(const Demand& demand, const WorkerId& id) const;
   bool CapAllows(const Task& task) const;
 
+  struct Held {
+    int64_t cpu_millis = 0;
+    std::set<DeviceId> devices;
+  };
+
   const Options options_;
   int64_t now_ms_ = 0;
   bool disturbed_ = false;
   std::map<TaskId, Task> tasks_;
   std::map<WorkerId, WorkerSeen> workers_;
   std::map<ProjectId, int64_t> max_devices_;
+  std::map<WorkerId, Held> held_;
+  std::map<ProjectId, int64_t> project_devices_;
+  int64_t events_ = 0;
   int64_t preemptions_ = 0;
   int64_t gangs_ = 0;
   int64_t kept_promises_ = 0;
