@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "base/digest.h"
 #include "base/strings.h"
+#include "base/without_secrets.h"
 #include "beamline/v1/options.pb.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
@@ -41,8 +42,8 @@ bool IsIdentifier(const std::string& text) {
     if (run > kMaxRunLength) return false;
     if (run == 0 && c != '-' && c != '_' && c != '.' && c != '/' && c != ':') return false;
   }
-  return !text.empty() && text.size() <= kMaxValueLength && !absl::StartsWith(text, "bl_") &&
-         !absl::StartsWith(text, "bj_");
+  return !text.empty() && text.size() <= kMaxValueLength &&
+         WithoutSecrets(text) == text;
 }
 
 // The summary is made of what strangers send: seconds may be any number.
@@ -112,8 +113,9 @@ void AddFields(const pb::Message& message, const std::string& path, int depth,
   }
 }
 
-// The text without what could break a line, and not longer than a name may be.
+// The text without what could break a line and without secrets, not longer than a name may be.
 std::string Tame(std::string text) {
+  text.resize(WithoutSecrets(text).size());
   if (text.size() > kMaxResourceLength) text.resize(kMaxResourceLength);
   for (char& c : text) {
     if (c < 0x21 || c > 0x7e) c = '?';

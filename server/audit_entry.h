@@ -18,7 +18,8 @@ std::string RequestDigest(const google::protobuf::Message& request);
 std::string RequestSummary(const google::protobuf::Message& request);
 
 // The resource that the request names: its field marked `resource`, or else the first that holds a
-// resource name, also one level down; made fit for a log. Empty if there is none.
+// resource name, also one level down; made fit for a log, and without a token that somebody pasted.
+// Empty if there is none.
 std::string RequestResource(const google::protobuf::Message& request);
 
 // Who, from where, which method, summary and digest. `method`: "RunService.CreateRun".

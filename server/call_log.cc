@@ -1,5 +1,6 @@
 #include "server/call_log.h"
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 
@@ -12,10 +13,25 @@ namespace {
 // "ipv4:192.0.2.7" of "ipv4:192.0.2.7:40112".
 std::string AddressOf(const std::string& peer) { return peer.substr(0, peer.rfind(':')); }
 
+// Whose calls these are: a principal's, or an address's.
+const std::string& CallerOf(const std::string& principal, const std::string& address) {
+  return principal.empty() ? address : principal;
+}
+
 // "projects/P" of "projects/P/...".
 std::string ProjectOf(const std::string& resource) {
   if (!resource.starts_with("projects/")) return "";
   return resource.substr(0, resource.find('/', 9));
+}
+
+// The earlier of two entries of a group, with the time of the last call of both.
+v1::AuditEntry Together(const v1::AuditEntry& a, const v1::AuditEntry& b) {
+  const auto last = [](const v1::AuditEntry& entry) {
+    return store::FromProto(entry.has_last_time() ? entry.last_time() : entry.time());
+  };
+  v1::AuditEntry entry = store::FromProto(a.time()) <= store::FromProto(b.time()) ? a : b;
+  *entry.mutable_last_time() = store::ToProto(std::max(last(a), last(b)));
+  return entry;
 }
 
 }  // namespace
@@ -62,26 +78,54 @@ void CallLog::Refuse(const auth::Principal& caller, std::string_view method,
         });
 }
 
+CallLog::Key CallLog::KeyOf(const v1::AuditEntry& entry) {
+  // What is only counted has an address without a port.
+  const bool counted = entry.method().empty();
+  return {entry.principal(), counted ? entry.peer() : AddressOf(entry.peer()), entry.method(),
+          ProjectOf(entry.resource()), entry.code()};
+}
+
+CallLog::Groups::iterator CallLog::GroupFor(Key key) {
+  if (const auto found = groups_.find(key); found != groups_.end()) return found;
+  const auto& [principal, address, method, project, code] = key;
+  const bool is_known = !principal.empty();
+  const auto kinds = kinds_.find(CallerOf(principal, address));
+  const size_t used = kinds == kinds_.end() ? 0 : kinds->second;
+  const bool crowded = !is_known && unknown_ >= kMaxUnknown;
+  if (used < (is_known ? kMaxKinds : kMaxKindsUnknown) && !crowded) return Add(std::move(key));
+  Key counted{principal, is_known ? "" : address, "", "", code};
+  if (const auto found = groups_.find(counted); found != groups_.end()) return found;
+  if (crowded) std::get<1>(counted).clear();
+  return Add(std::move(counted));
+}
+
+CallLog::Groups::iterator CallLog::Add(Key key) {
+  const auto [group, is_new] = groups_.try_emplace(std::move(key));
+  if (!is_new) return group;
+  const auto& [principal, address, method, project, code] = group->first;
+  if (!method.empty()) ++kinds_[CallerOf(principal, address)];
+  if (principal.empty() && !address.empty()) ++unknown_;
+  group->second.end_ms = clock_.MonotonicMillis() + kWindowMs;
+  return group;
+}
+
+CallLog::Groups::iterator CallLog::Remove(Groups::iterator group) {
+  const auto& [principal, address, method, project, code] = group->first;
+  if (!method.empty()) {
+    const auto kinds = kinds_.find(CallerOf(principal, address));
+    if (--kinds->second == 0) kinds_.erase(kinds);
+  }
+  if (principal.empty() && !address.empty()) --unknown_;
+  return groups_.erase(group);
+}
+
 template <class Fill>
 void CallLog::Count(const auth::Principal& caller, std::string_view method,
                     const std::string& resource, int code, Fill fill) {
   const auto now = store::ToProto(clock_.Now());
-  Key key{caller.name, AddressOf(caller.peer), std::string(method), ProjectOf(resource), code};
   const std::lock_guard lock(mutex_);
-  auto found = groups_.find(key);
-  if (found == groups_.end()) {
-    const bool is_known = caller.kind != auth::Principal::kAnonymous;
-    size_t& used = is_known ? known_ : unknown_;
-    const bool full = used >= (is_known ? kMaxKnown : kMaxUnknown);
-    if (full) key = {"", "", "", is_known ? "known" : "", code};
-    const auto [group, is_new] = groups_.try_emplace(std::move(key));
-    found = group;
-    if (is_new) {
-      if (!full) ++used;
-      found->second.end_ms = clock_.MonotonicMillis() + kWindowMs;
-    }
-  }
-  Group& group = found->second;
+  auto& [key, group] = *GroupFor(
+      {caller.name, AddressOf(caller.peer), std::string(method), ProjectOf(resource), code});
   v1::AuditEntry& entry = group.entry;
   if (group.count++ > 0) {
     *entry.mutable_last_time() = now;
@@ -90,9 +134,11 @@ void CallLog::Count(const auth::Principal& caller, std::string_view method,
   entry.Clear();
   *entry.mutable_time() = now;
   entry.set_code(code);
-  // Groups without a method are of many callers.
-  if (std::get<2>(found->first).empty()) return;
-  entry.set_principal(caller.name);
+  entry.set_principal(std::get<0>(key));
+  if (std::get<2>(key).empty()) {
+    entry.set_peer(std::get<1>(key));
+    return;
+  }
   entry.set_token(caller.token_id);
   entry.set_peer(caller.peer);
   entry.set_method(std::string(method));
@@ -105,21 +151,27 @@ std::vector<v1::AuditEntry> CallLog::Take(bool everything) {
   std::vector<v1::AuditEntry> taken;
   const std::lock_guard lock(mutex_);
   for (auto it = groups_.begin(); it != groups_.end();) {
-    auto& [key, group] = *it;
+    Group& group = it->second;
     const bool over = everything || group.end_ms <= now_ms;
     if (group.count > 0 && (over || !group.written)) {
       group.entry.set_count(std::exchange(group.count, 0));
       taken.push_back(group.entry);
       group.written = true;
     }
-    if (!over) {
-      ++it;
-      continue;
-    }
-    if (!std::get<2>(key).empty()) --(std::get<0>(key).empty() ? unknown_ : known_);
-    it = groups_.erase(it);
+    it = over ? Remove(it) : std::next(it);
   }
   return taken;
+}
+
+void CallLog::PutBack(const std::vector<v1::AuditEntry>& entries) {
+  const std::lock_guard lock(mutex_);
+  for (const v1::AuditEntry& entry : entries) {
+    // In a group of its own, whatever the bounds: it was within them when it was taken.
+    Group& group = Add(KeyOf(entry))->second;
+    group.entry = group.count == 0 ? entry : Together(group.entry, entry);
+    group.count += entry.count();
+    group.written = false;
+  }
 }
 
 }  // namespace beamline::server

@@ -10,6 +10,7 @@
 #include "base/ids.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "base/without_secrets.h"
 #include "server/errors.h"
 
 namespace beamline::server {
@@ -48,7 +49,7 @@ std::optional<std::vector<std::string>> Match(std::string_view form, std::string
 
 absl::Status Malformed(std::string_view field, std::string_view name, std::string_view form) {
   return BadField(
-      field, absl::StrCat("\"", A(name.substr(0, 100)), "\" is not of the form \"", A(form), "\""));
+      field, absl::StrCat("\"", A(WithoutSecrets(name.substr(0, 100))), "\" is not of the form \"", A(form), "\""));
 }
 
 absl::StatusOr<std::vector<std::string>> Parse(std::string_view field, std::string_view name,

@@ -52,6 +52,14 @@ v1::PipelineDefinition Only(const v1::PipelineDefinition& definition, const std:
   for (const v1::Step& other : definition.steps()) {
     if (needed.contains(other.name())) *only.add_steps() = other;
   }
+  std::set<std::string> read;
+  for (const v1::Step& other : only.steps()) {
+    const std::vector<std::string> tables = pipeline::TablesRead(definition, other);
+    read.insert(tables.begin(), tables.end());
+  }
+  for (const auto& [name, input] : definition.inputs()) {
+    if (!read.contains(name)) only.mutable_inputs()->erase(name);
+  }
   // They may point into steps that are gone; their values are in the definition already.
   only.clear_parameters();
   return only;
@@ -65,6 +73,17 @@ absl::Status CheckData(const store::View& view, std::string_view project,
       return absl::FailedPreconditionError(
           absl::StrCat("input \"", name, "\" was deleted: upload the file with the digest ",
                        A(store::IdOf(input.dataset())), " again"));
+    }
+    RETURN_IF_ERROR(found.status());
+  }
+  for (const v1::Step& step : definition.steps()) {
+    const std::string& model = step.train().initial_model();
+    if (!pipeline::IsRegisteredModel(model)) continue;
+    ASSIGN_OR_RETURN(const ModelName name, ParseModelName("initial_model", model));
+    const auto found = LookUpModel(view, name);
+    if (absl::IsNotFound(found.status())) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("it was trained from ", model, ", which was deleted"));
     }
     RETURN_IF_ERROR(found.status());
   }

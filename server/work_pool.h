@@ -1,6 +1,7 @@
 // A few threads for what must not hold up a caller or the coordinator.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -32,6 +33,8 @@ class WorkPool {
 
   // Finishes what was accepted, and ends the threads. Idempotent.
   void Stop();
+  // Stop was called: what takes long should end.
+  bool stopping() const { return stopping_; }
 
  private:
   void Loop();
@@ -42,7 +45,7 @@ class WorkPool {
   std::condition_variable changed_;
   // Guarded by mutex_.
   std::deque<Work> waiting_;
-  bool stopping_ = false;
+  std::atomic<bool> stopping_ = false;
   std::vector<std::thread> threads_;
 };
 

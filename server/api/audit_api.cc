@@ -91,21 +91,22 @@ void AuditApi::ReadAuditChain(const auth::Principal&, const v1::ReadAuditChainRe
 }
 
 void WriteCalls(const ApiContext& context, bool everything, Done<bool> done) {
-  std::vector<v1::AuditEntry> entries = context.calls.Take(everything);
-  if (entries.empty()) return done(false);
-  const size_t count = entries.size();
+  const auto entries =
+      std::make_shared<const std::vector<v1::AuditEntry>>(context.calls.Take(everything));
+  if (entries->empty()) return done(false);
   context.coordinator.Submit(
-      {.apply = [entries = std::move(entries)](Transaction& tx) -> absl::Status {
-         for (const v1::AuditEntry& entry : entries) {
+      {.apply = [entries](Transaction& tx) -> absl::Status {
+         for (const v1::AuditEntry& entry : *entries) {
            RETURN_IF_ERROR(store::AppendAudit(tx.store(), entry));
          }
          return absl::OkStatus();
        },
        .done =
-           [count, done = std::move(done)](absl::Status status) mutable {
+           [entries, &calls = context.calls, done = std::move(done)](absl::Status status) mutable {
              if (!status.ok()) {
-               log::Warning("%d entries of refused calls are missing from the audit: %s", count,
-                            status.ToString());
+               calls.PutBack(*entries);
+               log::Warning("%d entries of refused calls are not in the audit yet: %s",
+                            entries->size(), status.ToString());
                return done(std::move(status));
              }
              done(true);

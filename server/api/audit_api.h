@@ -27,7 +27,8 @@ class AuditApi {
 };
 
 // Writes what `context.calls` has to be written, of all groups if `everything`; then calls `done`,
-// also if there was nothing. A failure is logged: calls that were refused are then not written.
+// also if there was nothing. A failure is logged, and what was to be written is put back, for the
+// next time.
 void WriteCalls(const ApiContext& context, bool everything, Done<bool> done);
 
 }  // namespace beamline::server

@@ -1,4 +1,7 @@
 // ComputeHistogram and ComputeCorrelation: looking at the values of a dataset.
+#include <sys/statvfs.h>
+
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <memory>
@@ -24,6 +27,17 @@ constexpr int kMostColumns = 1000;
 // Of one call; what needs more lies in files beside the blobs. Unit: bytes.
 constexpr int64_t kMemoryBytes = int64_t{256} << 20;
 constexpr int64_t kDiskBytes = int64_t{64} << 30;
+// And of what is free at most this part: the database needs room, too.
+constexpr int64_t kPartOfFree = 4;
+// Others wait meanwhile. Unit: milliseconds.
+constexpr int64_t kMostMs = 120'000;
+
+int64_t DiskBytes(const std::string& folder) {
+  struct statvfs status {};
+  if (statvfs(folder.c_str(), &status) != 0) return 0;
+  const auto free = static_cast<int64_t>(status.f_bavail * status.f_frsize);
+  return std::min(kDiskBytes, free / kPartOfFree);
+}
 
 // Finds the dataset that `request` names, and calls compute(request, options) on the pool for long
 // work.
@@ -37,16 +51,32 @@ void Look(const ApiContext& context, const Request& request, Waiting waiting, Do
     return context.blobs.PathOf(dataset.table().digest());
   }();
   if (!path.ok()) return done(path.status());
-  pipeline::LookOptions options{
-      .path = *std::move(path),
-      .threads = kThreads,
-      .memory_bytes = kMemoryBytes,
-      .folder = std::filesystem::path(context.blobs.TemporaryPath()).parent_path().string(),
-      .disk_bytes = kDiskBytes,
-      .go_on = std::move(waiting)};
+  const std::string folder =
+      std::filesystem::path(context.blobs.TemporaryPath()).parent_path().string();
+  pipeline::LookOptions options{.path = *std::move(path),
+                                .threads = kThreads,
+                                .memory_bytes = kMemoryBytes,
+                                .folder = folder,
+                                .disk_bytes = DiskBytes(folder),
+                                .go_on = nullptr};
   auto answer = std::make_shared<Done<Response>>(std::move(done));
   const bool accepted = context.heavy_pool.Run([request, options = std::move(options), answer,
-                                                compute] { (*answer)(compute(request, options)); });
+                                                compute, waiting = std::move(waiting),
+                                                &context_pool = context.heavy_pool,
+                                                &clock = context.clock]() mutable {
+    const int64_t end_ms = clock.MonotonicMillis() + kMostMs;
+    options.go_on = [&] {
+      return clock.MonotonicMillis() < end_ms && !context_pool.stopping() && waiting();
+    };
+    absl::StatusOr<Response> response = compute(request, options);
+    if (!response.ok() && clock.MonotonicMillis() >= end_ms) {
+      response = absl::ResourceExhaustedError(
+          "it takes longer than two minutes: choose fewer columns, or look at a prepared sample");
+    } else if (!response.ok() && context_pool.stopping()) {
+      response = absl::UnavailableError("the server is stopping: try again when it is back");
+    }
+    (*answer)(std::move(response));
+  });
   if (!accepted) (*answer)(Overloaded("too many files are being read: try again", 5'000));
 }
 

@@ -85,6 +85,9 @@ absl::Status CheckStored(const store::BlobStore& blobs, std::string_view field,
                          const v1::Blob& blob) {
   const auto found = blobs.Renew(blob.digest());
   if (absl::IsInvalidArgument(found.status())) return BadField(field, S(found.status().message()));
+  if (!found.ok() && !absl::IsNotFound(found.status())) {
+    return absl::UnavailableError(absl::StrCat(A(field), ": ", found.status().message()));
+  }
   if (!found.ok() || found->size_bytes() != blob.size_bytes()) {
     return absl::FailedPreconditionError(
         absl::StrCat(A(field), ": blob ", blob.digest(), " of ", blob.size_bytes(),

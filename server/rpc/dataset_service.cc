@@ -14,7 +14,7 @@ class DatasetService : public v1::DatasetService::CallbackService {
 
   BEAMLINE_UNARY(DatasetService, BeginUpload, v1::BeginUploadRequest, v1::BeginUploadResponse)
   BEAMLINE_UNARY(DatasetService, GetUpload, v1::GetUploadRequest, v1::Upload)
-  BEAMLINE_UNARY(DatasetService, FinishUpload, v1::FinishUploadRequest, v1::Dataset)
+  BEAMLINE_HEAVY_UNARY(DatasetService, FinishUpload, v1::FinishUploadRequest, v1::Dataset)
   BEAMLINE_UNARY(DatasetService, GetDataset, v1::GetDatasetRequest, v1::Dataset)
   BEAMLINE_UNARY(DatasetService, ListDatasets, v1::ListDatasetsRequest, v1::ListDatasetsResponse)
   BEAMLINE_UNARY(DatasetService, DeleteDataset, v1::DeleteDatasetRequest, google::protobuf::Empty)

@@ -1,6 +1,7 @@
 // The seam that every call passes: who is it, may they, and what they are told when it fails.
 #pragma once
 
+#include <array>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,9 @@
 #include "server/rpc/lanes.h"
 
 namespace beamline::server::rpc {
+
+// What a call waits for.
+enum class Turn { kShort, kHeavy, kLong };
 
 // Thread-safe.
 class Gate {
@@ -40,7 +44,7 @@ class Gate {
   // the server.
   std::string LaneOf(std::string_view method, const google::protobuf::Message& request,
                      const auth::Principal& caller) const;
-  Lanes& lanes() { return lanes_; }
+  Lanes& lanes(Turn turn) { return lanes_[static_cast<size_t>(turn)]; }
 
  private:
   absl::Status Identify(const grpc::CallbackServerContext& context, auth::Principal* caller);
@@ -52,7 +56,12 @@ class Gate {
   auth::Authenticator& authenticator_;
   const auth::Policy& policy_;
   CallLog* const calls_;
-  Lanes lanes_;
+  // By Turn: many short calls together; as many heavy ones as there are threads for them, and some
+  // that wait; and one long one, which leaves a thread to the heavy ones.
+  std::array<Lanes, 3> lanes_ = {
+      Lanes(),
+      Lanes({.max_running = 4, .max_running_of_one = 2, .max_waiting_of_one = 100, .threads = 1}),
+      Lanes({.max_running = 1, .max_running_of_one = 1, .max_waiting_of_one = 20, .threads = 1})};
 };
 
 }  // namespace beamline::server::rpc

@@ -31,7 +31,7 @@ absl::Status Lanes::Enter(const std::string& lane, Call call) {
     ++entered.running;
     ++running_;
   }
-  call();
+  call(false);
   return absl::OkStatus();
 }
 
@@ -69,7 +69,7 @@ void Lanes::Leave(const std::string& lane) {
   // The pool has room for all that may run; when it has stopped, all is being refused, which is
   // quick.
   auto shared = std::make_shared<Call>(std::move(next));
-  if (!pool_.Run([shared] { (*shared)(); })) (*shared)();
+  if (!pool_.Run([shared] { (*shared)(true); })) (*shared)(true);
 }
 
 }  // namespace beamline::server::rpc

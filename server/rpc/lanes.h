@@ -33,7 +33,8 @@ class Lanes {
   Lanes() : Lanes(Options()) {}
   explicit Lanes(Options options);
 
-  using Call = absl::AnyInvocable<void()>;
+  // `waited`: not at once, so that its caller may have gone, or may no more what was allowed then.
+  using Call = absl::AnyInvocable<void(bool waited)>;
   // Runs `call` at once on this thread, or on another when it is its turn. When its answer is
   // there, and before it is given, Leave is to be called. ResourceExhausted, with the time after
   // which to try again: too many wait in the lane; `call` is dropped unrun.

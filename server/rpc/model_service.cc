@@ -13,9 +13,9 @@ class ModelService : public v1::ModelService::CallbackService {
 
   BEAMLINE_UNARY(ModelService, GetModel, v1::GetModelRequest, v1::Model)
   BEAMLINE_UNARY(ModelService, ListModels, v1::ListModelsRequest, v1::ListModelsResponse)
-  BEAMLINE_UNARY(ModelService, Predict, v1::PredictRequest, v1::PredictResponse)
+  BEAMLINE_HEAVY_UNARY(ModelService, Predict, v1::PredictRequest, v1::PredictResponse)
   BEAMLINE_UNARY(ModelService, SetModelStage, v1::SetModelStageRequest, v1::Model)
-  BEAMLINE_UNARY(ModelService, GetLineage, v1::GetLineageRequest, v1::GetLineageResponse)
+  BEAMLINE_HEAVY_UNARY(ModelService, GetLineage, v1::GetLineageRequest, v1::GetLineageResponse)
   BEAMLINE_UNARY(ModelService, ReproduceModel, v1::ReproduceModelRequest,
                  v1::ReproduceModelResponse)
   BEAMLINE_UNARY(ModelService, DeleteModel, v1::DeleteModelRequest, google::protobuf::Empty)

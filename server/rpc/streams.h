@@ -20,8 +20,8 @@
 namespace beamline::server::rpc {
 
 // When the pool takes no more.
-inline grpc::Status TooBusy() {
-  return {grpc::StatusCode::UNAVAILABLE, "the server is busy or shuts down: try again later"};
+inline absl::Status TooBusy() {
+  return absl::UnavailableError("the server is busy or shuts down: try again later");
 }
 
 // Finishes a server stream at once.
@@ -45,7 +45,8 @@ class Download : public grpc::ServerWriteReactor<Response> {
 
  private:
   void Continue() {
-    if (!pool_.Run([this] { Step(); })) this->Finish(TooBusy());
+    if (pool_.Run([this] { Step(); })) return;
+    this->Finish(Gate::Conclude(TooBusy(), method_, caller_));
   }
   void Step() {
     absl::StatusOr<std::string> piece = source_.Next();
@@ -117,7 +118,7 @@ class Intake : public grpc::ServerReadReactor<Request> {
 
  private:
   void OnReadDone(bool ok) override {
-    if (!pool_.Run([this, ok] { ok ? Take() : End(); })) this->Finish(TooBusy());
+    if (!pool_.Run([this, ok] { ok ? Take() : End(); })) Conclude(TooBusy());
   }
   void OnCancel() override { cancelled_ = true; }
 

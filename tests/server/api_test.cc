@@ -205,6 +205,17 @@ TEST_F(ApiTest, NamesOfAWrongFormAreNamed) {
   }
 }
 
+// The text goes into the log.
+TEST_F(ApiTest, ATokenThatIsPastedIntoANameIsNotRepeated) {
+  v1::RevokeTokenRequest request;
+  request.set_name("users/root/tokens/bl_0123456789abcdef_" + std::string(64, 'f'));
+  const absl::Status status =
+      Call(server_->auth(), &AuthApi::RevokeToken, Operator(), request).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_NE(status.ToString().find("users/root/tokens/bl_"), std::string::npos) << status;
+  EXPECT_EQ(status.ToString().find("0123456789abcdef"), std::string::npos) << status;
+}
+
 TEST_F(ApiTest, AQuotaOfQueuedRunsIsKept) {
   v1::UpdateProjectRequest update;
   update.mutable_project()->set_name("projects/optics");

@@ -110,7 +110,78 @@ TEST_F(CallLogTest, AFloodOfOneUserIsBoundedToo) {
     entries += calls_.Take(false).size();
   }
   entries += calls_.Take(true).size();
-  EXPECT_LE(entries, 2 * (CallLog::kMaxKnown + 1));
+  EXPECT_LE(entries, 2 * (CallLog::kMaxKinds + 1));
+}
+
+TEST_F(CallLogTest, WhatOneCallerDoesHidesNothingOfOthers) {
+  for (int i = 0; i < 1'000; ++i) {
+    Refuse("users/eve", "ipv4:10.0.0.6:5", "projects/p" + std::to_string(i));
+    Refuse("", "ipv4:10.0.0.7:5", "projects/p" + std::to_string(i));
+  }
+  Refuse("users/ann", "ipv4:10.0.0.6:5", "projects/q");
+  Refuse("", "ipv4:10.0.0.8:5", "projects/q");
+  size_t of_eve = 0;
+  size_t of_unknown = 0;
+  int64_t counted_of_eve = 0;
+  int64_t counted_of_unknown = 0;
+  int named = 0;
+  for (const v1::AuditEntry& entry : calls_.Take(false)) {
+    if (entry.resource() == "projects/q") {
+      ++named;
+      EXPECT_EQ(entry.method(), "S.M");
+    } else if (entry.principal() == "users/eve") {
+      ++of_eve;
+      if (entry.method().empty()) counted_of_eve += entry.count();
+    } else {
+      ++of_unknown;
+      EXPECT_TRUE(absl::StartsWith(entry.peer(), "ipv4:10.0.0.7")) << entry.peer();
+      if (entry.method().empty()) counted_of_unknown += entry.count();
+    }
+  }
+  EXPECT_EQ(named, 2);
+  EXPECT_EQ(of_eve, CallLog::kMaxKinds + 1);
+  EXPECT_EQ(counted_of_eve, 1'000 - static_cast<int64_t>(CallLog::kMaxKinds));
+  EXPECT_EQ(of_unknown, CallLog::kMaxKindsUnknown + 1);
+  EXPECT_EQ(counted_of_unknown, 1'000 - static_cast<int64_t>(CallLog::kMaxKindsUnknown));
+  // The room comes back with the next minute.
+  clock_.AdvanceMillis(CallLog::kWindowMs);
+  calls_.Take(false);
+  Refuse("users/eve", "ipv4:10.0.0.6:5", "projects/r");
+  EXPECT_EQ(calls_.Take(false).at(0).method(), "S.M");
+}
+
+TEST_F(CallLogTest, WhatCouldNotBeWrittenIsTakenAgain) {
+  Refuse("users/ann", "ipv4:10.0.0.1:5", "projects/p/runs/r");
+  Refuse("users/ann", "ipv4:10.0.0.1:5");
+  for (int i = 0; i < 20; ++i) Refuse("", "ipv4:10.0.0.7:5", "projects/p" + std::to_string(i));
+  const auto first = calls_.Take(false);
+  clock_.AdvanceMillis(1'000);
+  Refuse("users/ann", "ipv4:10.0.0.9:6");
+  Refuse("users/ann", "ipv4:10.0.0.1:6");
+  calls_.PutBack(first);
+  const auto again = calls_.Take(false);
+  ASSERT_EQ(again.size(), first.size() + 1);
+  int64_t count = 0;
+  for (const v1::AuditEntry& entry : again) {
+    count += entry.count();
+    if (entry.peer() != "ipv4:10.0.0.1:5") continue;
+    EXPECT_EQ(entry.count(), 3);
+    EXPECT_EQ(entry.resource(), "projects/p/runs/r");
+    EXPECT_EQ(entry.last_time().seconds() - entry.time().seconds(), 1);
+  }
+  EXPECT_EQ(count, 24);
+  // Also what was taken when its minute was over, or at the end; and two in the order of both.
+  Refuse("users/ann", "ipv4:10.0.0.1:6");
+  const auto second = calls_.Take(true);
+  calls_.PutBack(again);
+  calls_.PutBack(second);
+  count = 0;
+  for (const v1::AuditEntry& entry : calls_.Take(false)) {
+    count += entry.count();
+    if (entry.peer() == "ipv4:10.0.0.1:5") EXPECT_EQ(entry.count(), 4);
+  }
+  EXPECT_EQ(count, 25);
+  EXPECT_TRUE(calls_.Take(false).empty());
 }
 
 TEST_F(CallLogTest, AnAdmittedCallIsKeptUnlessATransactionWroteIt) {
@@ -167,7 +238,8 @@ TEST(AuditEntryTest, ASummaryHasNoSecretsAndNoProse) {
   v1::JoinRequest join;
   for (const std::string& token :
        {absl::StrCat("bj_0123456789abcdef_", kSecret), absl::StrCat("bl_x_", kSecret),
-        std::string(kSecret), absl::StrCat("oops-", kSecret), std::string("bj_short")}) {
+        std::string(kSecret), absl::StrCat("oops-", kSecret), std::string("bj_short"),
+        std::string("ah/bl_short")}) {
     join.set_join_token(token);
     join.set_certificate_request("-----BEGIN CERTIFICATE REQUEST-----\nMIIB\n");
     join.set_hostname("node7");
@@ -205,6 +277,13 @@ TEST(AuditEntryTest, TheResourceIsWhatTheRequestNames) {
   member.set_parent("projects/p\nx\x1b[2J" + std::string(1 << 20, 'y'));
   EXPECT_EQ(RequestResource(member).size(), 200u);
   EXPECT_TRUE(absl::StartsWith(RequestResource(member), "projects/p?x?[2Jyyy"));
+}
+
+TEST(AuditEntryTest, ATokenThatIsPastedIntoANameIsCutOff) {
+  v1::RevokeTokenRequest revoke;
+  revoke.set_name(absl::StrCat("users/ada/tokens/bl_0123456789abcdef_", kSecret));
+  EXPECT_EQ(RequestResource(revoke), "users/ada/tokens/bl_");
+  EXPECT_EQ(RequestSummary(revoke).find(std::string(kSecret).substr(0, 8)), std::string::npos);
 }
 
 TEST(AuditEntryTest, EqualRequestsHaveEqualDigests) {

@@ -26,9 +26,10 @@ class LanesTest : public ::testing::Test {
                                   .threads = 1});
   }
   absl::Status Enter(const std::string& lane, const std::string& name) {
-    return lanes_->Enter(lane, [this, name] {
+    return lanes_->Enter(lane, [this, name](bool waited) {
       const std::lock_guard lock(mutex_);
       ran_.push_back(name);
+      if (waited) waited_.push_back(name);
       changed_.notify_all();
     });
   }
@@ -42,6 +43,7 @@ class LanesTest : public ::testing::Test {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::string> ran_;
+  std::vector<std::string> waited_;
   // Last: its thread uses the above.
   std::optional<Lanes> lanes_;
 };
@@ -63,6 +65,7 @@ TEST_F(LanesTest, OneLaneWaitsForItselfAlone) {
   EXPECT_THAT(Ran(3), ElementsAre("a1", "b1", "a2"));
   lanes_->Leave("a");
   EXPECT_THAT(Ran(4), ElementsAre("a1", "b1", "a2", "a3"));
+  EXPECT_THAT(waited_, ElementsAre("a2", "a3"));
 }
 
 TEST_F(LanesTest, LanesTakeTurns) {
@@ -117,7 +120,7 @@ TEST_F(LanesTest, AllRunHoweverManyThreadsCome) {
   for (int thread = 0; thread < 4; ++thread) {
     threads.emplace_back([this, lane = std::string(1, static_cast<char>('a' + thread % 3))] {
       for (int i = 0; i < 200; ++i) {
-        const absl::Status entered = lanes_->Enter(lane, [this, lane] {
+        const absl::Status entered = lanes_->Enter(lane, [this, lane](bool) {
           {
             const std::lock_guard lock(mutex_);
             ran_.push_back(lane);
