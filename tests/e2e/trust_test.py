@@ -1,6 +1,7 @@
 """Identities and the audit with real processes: limited tokens, renewed certificates, a chain that
 tells when somebody has been at the database."""
 
+import collections
 import os
 import re
 import shutil
@@ -9,6 +10,8 @@ import sqlite3
 import subprocess
 import time
 import unittest
+
+import grpc
 
 import harness
 from harness import STUBS, wait_for
@@ -179,6 +182,25 @@ class AuditTest(unittest.TestCase):
             result = self.verify(self.tampered(name, statement))
             self.assertEqual(result.returncode, 1, name)
             self.assertIn(said, result.stdout, name)
+
+    def test_wrong_tokens_are_slowed_down_and_counted(self):
+        wrong = self.cluster.stubs_for('bl_' + '0' * 16 + '_' + '0' * 64)
+        codes = collections.Counter()
+        for _ in range(60):
+            with self.assertRaises(grpc.RpcError) as refused:
+                wrong['auth'].CreateUser(STUBS['project'][0].CreateUserRequest(user_id='x'))
+            codes[refused.exception.code()] += 1
+        # A burst, and what has been allowed again since.
+        self.assertGreaterEqual(codes[grpc.StatusCode.UNAUTHENTICATED], 20)
+        self.assertGreater(codes[grpc.StatusCode.RESOURCE_EXHAUSTED], 20)
+        self.assertEqual(sum(codes.values()), 60)
+        # Restarted, so as not to wait for the end of the minute.
+        self.cluster.server.terminate()
+        self.cluster.start_server()
+        entries = [entry for entry in self.cluster.cli('audit', 'list', '--json', check=0).lines()
+                   if entry.get('summary') == 'user_id=x']
+        self.assertEqual(sum(int(entry['count']) for entry in entries), 60)
+        self.assertLessEqual(len(entries), 4)
 
     def test_a_change_that_was_acknowledged_is_in_the_audit_after_a_crash(self):
         for i in range(20):
