@@ -78,6 +78,7 @@ TEST(Hdf5, ChunksAndFilters) {
   }
   ExpectRows(table, "line", ColumnType::kFloat64, [](int i) { return i * 1.5; });
   ExpectRows(table, "plain", ColumnType::kInt64, [](int i) { return i * 1.0; });
+  ExpectRows(table, "summed", ColumnType::kInt32, [](int i) { return i * 5.0; });
   ExpectRows(table, "holes", ColumnType::kFloat64,
              [](int i) { return i >= 20 && i < 30 ? 7.0 : -1.0; });
   ExpectRows(table, "never", ColumnType::kInt32, [](int) { return 9.0; });

@@ -39,6 +39,7 @@ with file("chunked") as f:
                      fletcher32=True)
     f.create_dataset("line", data=rows * 1.5, chunks=(8,), shuffle=True)
     f.create_dataset("plain", data=rows, chunks=(16,), dtype="i8")
+    f.create_dataset("summed", data=rows * 5, chunks=(20,), dtype="i4", fletcher32=True)
     holes = f.create_dataset("holes", shape=(53,), chunks=(10,), dtype="f8", fillvalue=-1)
     holes[20:30] = 7
     f.create_dataset("never", shape=(53,), dtype="i4", fillvalue=9)
