@@ -138,6 +138,11 @@ void RunProgramTraining(Task& task, v1::TaskEnd* end) { ProgramTraining(task).Ru
 
 std::optional<Said> AskProgram(Task& task, const std::string& key, const v1::ModelCard& card,
                                const engine::BatchSource& source, v1::TaskEnd* end) {
+  // It may be asked more than once: each time it finds the folder as the first time.
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(task.Programs().folder(), ignored)) {
+    fs::remove_all(entry.path(), ignored);
+  }
   ProgramRun run(task, task.Programs(), card.learner().command().program(),
                  task.path() + ".evaluate.model");
   UnpackFolder(task.InputPath(key), "model", run.folder() + "/model");

@@ -39,6 +39,7 @@ IngestOptions ToIngestOptions(const v1::ImportOptions& options, int threads, int
   if (options.format() == v1::ImportOptions::FORMAT_NPY) ingest.format = FileFormat::kNpy;
   if (options.format() == v1::ImportOptions::FORMAT_NPZ) ingest.format = FileFormat::kNpz;
   if (options.format() == v1::ImportOptions::FORMAT_TEXT) ingest.format = FileFormat::kText;
+  if (options.format() == v1::ImportOptions::FORMAT_HDF5) ingest.format = FileFormat::kHdf5;
   if (options.format() == v1::ImportOptions::FORMAT_IDX) ingest.format = FileFormat::kIdx;
   if (options.format() == v1::ImportOptions::FORMAT_LIBSVM) ingest.format = FileFormat::kLibsvm;
   if (options.format() == v1::ImportOptions::FORMAT_TS) ingest.format = FileFormat::kTimeSeries;
@@ -65,13 +66,8 @@ IngestOptions ToIngestOptions(const v1::ImportOptions& options, int threads, int
 
 absl::Status CheckImportOptions(const v1::ImportOptions& options) {
   Violations wrong;
-  Violations missing;
   if (!v1::ImportOptions::Format_IsValid(options.format())) {
     wrong.Add("options.format", "is no format");
-  } else if (options.format() == v1::ImportOptions::FORMAT_HDF5) {
-    missing.Add("options.format",
-                "HDF5 files are not read by this version yet: convert the file to CSV, NPY, NPZ or "
-                "IDX");
   }
   if (!v1::ImportOptions::Header_IsValid(options.header())) {
     wrong.Add("options.header", "is neither present nor absent");
@@ -85,8 +81,7 @@ absl::Status CheckImportOptions(const v1::ImportOptions& options) {
       wrong.Add(absl::StrCat("options.column_types.", name), "is no column type");
     }
   }
-  RETURN_IF_ERROR(ToInvalidArgument(wrong.list()));
-  return ToUnimplemented(missing.list());
+  return ToInvalidArgument(wrong.list());
 }
 
 absl::StatusOr<v1::Dataset> ImportFile(const std::string& input, std::string_view display_name,

@@ -24,6 +24,7 @@
 #include "engine/data/sparse_rows.h"
 #include "engine/data/time_series.h"
 #include "pipeline/ingest/decompress.h"
+#include "pipeline/ingest/hdf5.h"
 #include "pipeline/ingest/spill.h"
 #include "pipeline/ingest/zip.h"
 
@@ -126,11 +127,15 @@ void RefuseKnownFormats(std::string_view head) {
     const char* name;
   };
   constexpr Row kRows[] = {
-      {"\x89HDF\r\n"sv, "an HDF5 file"},     {"PAR1\x15"sv, "a Parquet file"},
-      {"ARROW1\0"sv, "an Arrow file"},       {"root\0"sv, "a ROOT file"},
-      {"\xFD\x37zXZ"sv, "an xz file"},       {"%PDF-"sv, "a PDF file"},
-      {"\x7F\x45LF"sv, "a program"},         {"BEAMCOL\n"sv, "a columnar file"},
-      {"\x80\x04\x95"sv, "a Python pickle"}, {"\xD0\xCF\x11\xE0"sv, "an Excel file"},
+      {"PAR1\x15"sv, "a Parquet file"},
+      {"ARROW1\0"sv, "an Arrow file"},
+      {"root\0"sv, "a ROOT file"},
+      {"\xFD\x37zXZ"sv, "an xz file"},
+      {"%PDF-"sv, "a PDF file"},
+      {"\x7F\x45LF"sv, "a program"},
+      {"BEAMCOL\n"sv, "a columnar file"},
+      {"\x80\x04\x95"sv, "a Python pickle"},
+      {"\xD0\xCF\x11\xE0"sv, "an Excel file"},
   };
   if (head.starts_with("BZh") && head.substr(4).starts_with("1AY&SY")) {
     throw Error("it is a bzip2 file: compress it by gzip or zstd instead");
@@ -148,6 +153,7 @@ FileFormat DetectFormat(std::string_view head) {
   if (head.starts_with("\x93NUMPY")) return FileFormat::kNpy;
   if (head.starts_with("PK\x03\x04") || head.starts_with("PK\x05\x06")) return FileFormat::kNpz;
   if (engine::data::IsIdx(head)) return FileFormat::kIdx;
+  if (IsHdf5(head)) return FileFormat::kHdf5;
   if (engine::data::IsTimeSeries(head)) return FileFormat::kTimeSeries;
   RefuseKnownFormats(head);
   return FileFormat::kCsv;
@@ -220,6 +226,7 @@ Table ReadTable(std::string_view bytes, std::string_view name, const std::string
       format == FileFormat::kEdgeList) {
     return ReadTextFormat(format, content, options);
   }
+  if (format == FileFormat::kHdf5) return ReadHdf5(content, limit);
   if (format == FileFormat::kNpy) {
     return engine::data::ReadNpyFiles(Stem(name), options.csv.names, content);
   }

@@ -11,11 +11,22 @@
 
 namespace beamline::pipeline {
 
-enum class FileFormat { kDetect, kCsv, kNpy, kNpz, kIdx, kText, kLibsvm, kTimeSeries, kEdgeList };
+enum class FileFormat {
+  kDetect,
+  kCsv,
+  kNpy,
+  kNpz,
+  kIdx,
+  kText,
+  kLibsvm,
+  kTimeSeries,
+  kEdgeList,
+  kHdf5
+};
 
 struct IngestOptions {
-  // kDetect: by the first bytes, seen through gzip and zstd; all that is not NPY, NPZ, IDX or
-  // kTimeSeries is CSV.
+  // kDetect: by the first bytes, seen through gzip and zstd; all that is not NPY, NPZ, IDX,
+  // HDF5 or kTimeSeries is CSV.
   FileFormat format = FileFormat::kDetect;
   // How a CSV file is read. Its `names` serve the others too; its `threads` is overridden by
   // the one below.

@@ -225,7 +225,7 @@ std::vector<Flag> UploadFlags() {
       {"name", "NAME", "What to call it (default: the file's name)"},
       {"join", "", "One dataset of all files: IDX or NPY, each a column"},
       {"format", "FORMAT",
-       "csv, npy, npz, idx, ts, libsvm, edge_list, text (default: by the first bytes)"},
+       "csv, npy, npz, idx, hdf5, ts, libsvm, edge_list, text (default: by the bytes)"},
       {"header", "PRESENT", "CSV: present or absent (default: by the first row)"},
       {"delimiter", "CHARACTER", "CSV: default is the one of , ; and tab that fits"},
       {"missing", "TEXT", "CSV: a cell that means \"missing\"", Completion::kNone, true},

@@ -271,7 +271,8 @@ TEST_F(IngestTest, RefusesWithTheNameOfTheFile) {
   EXPECT_EQ(Refusal(Gzip("")), "data.csv: the file is empty");
   EXPECT_EQ(Refusal("a,b\n1,2\n3\n"),
             "data.csv: line 3 (row 2): the row has 1 field, but there are 2 columns");
-  EXPECT_THAT(Refusal("\x89HDF\r\n\x1A\n"), HasSubstr("an HDF5 file: convert it to CSV"));
+  EXPECT_THAT(Refusal("\x89HDF\r\n\x1A\n"), HasSubstr("the HDF5 file is damaged or truncated"));
+  EXPECT_THAT(Refusal("PAR1\x15"), HasSubstr("a Parquet file: convert it to CSV"));
   EXPECT_THAT(Refusal("BZh91AY&SYxxxx"), HasSubstr("bzip2"));
   IngestOptions options;
   options.format = FileFormat::kNpy;
