@@ -102,6 +102,12 @@ void CheckpointReader::Finish() const {
   if (!rest_.empty()) Damaged();
 }
 
+uint64_t FingerprintOf(std::string_view definition) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (const char c : definition) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  return hash;
+}
+
 void WriteHead(uint64_t fingerprint, const BatchSource* training, CheckpointWriter* out) {
   out->Integer(fingerprint);
   out->Integer(training != nullptr ? static_cast<uint64_t>(training->rows()) : 0);

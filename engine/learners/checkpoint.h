@@ -54,6 +54,9 @@ class CheckpointReader {
   std::string_view rest_;
 };
 
+// Tells definitions apart (FNV-1a, 64 bits).
+uint64_t FingerprintOf(std::string_view definition);
+
 // The head of every checkpoint: which definition and how many training rows it belongs to. The
 // second throws Error, saying what does not fit; `training` may be null.
 void WriteHead(uint64_t fingerprint, const BatchSource* training, CheckpointWriter* out);

@@ -27,9 +27,7 @@ uint64_t ClassicLearner::Fingerprint() const {
       Concat(definition_.name, ' ', definition_.text, " layout ", layout.features, ' ',
              layout.code_columns, ' ', layout.targets, ' ', layout.classes, ' ', layout.has_weights,
              ' ', layout.steps, ' ', layout.has_lengths, ' ', layout.target_steps);
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-  return hash;
+  return FingerprintOf(text);
 }
 
 void ClassicLearner::Save(std::string* bytes) const {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/core/error.h"
+#include "engine/learners/ridge.h"
 #include "engine/learners/row_blocks.h"
 #include "engine/learners/row_learner.h"
 
@@ -15,33 +16,19 @@ namespace {
 
 using cpu::kLanes;
 
-// A double as two floats, exact to 48 bits.
-std::pair<float, float> Split(double value) {
-  const auto high = static_cast<float>(value);
-  return {high, static_cast<float>(value - static_cast<double>(high))};
-}
-
+// Doubles as two floats each, exact to 48 bits.
 void AddNumbers(const std::string& name, const Shape& shape, const std::vector<double>& numbers,
                 std::vector<NamedTensor>* out) {
-  std::vector<float> high, rest;
-  for (const double number : numbers) {
-    const auto [a, b] = Split(number);
-    high.push_back(a);
-    rest.push_back(b);
-  }
-  out->push_back({name, Tensor::From<float>(shape, high)});
-  out->push_back({name + ".rest", Tensor::From<float>(shape, rest)});
+  Tensor high(shape, DType::kFloat32), rest(shape, DType::kFloat32);
+  Split(numbers, &high, &rest);
+  out->push_back({name, std::move(high)});
+  out->push_back({name + ".rest", std::move(rest)});
 }
 
 std::vector<double> TakeNumbers(const std::vector<NamedTensor>& weights, const std::string& name,
                                 const Shape& shape) {
-  const auto high = FindWeight(weights, name, DType::kFloat32, shape).values<float>();
-  const auto rest = FindWeight(weights, name + ".rest", DType::kFloat32, shape).values<float>();
-  std::vector<double> numbers;
-  for (size_t i = 0; i < high.size(); ++i) {
-    numbers.push_back(static_cast<double>(high[i]) + static_cast<double>(rest[i]));
-  }
-  return numbers;
+  return Join(FindWeight(weights, name, DType::kFloat32, shape),
+              FindWeight(weights, name + ".rest", DType::kFloat32, shape));
 }
 
 class NaiveBayesLearner : public RowLearner {

@@ -5,8 +5,8 @@
 #include <limits>
 #include <memory>
 
+#include "engine/backend/cpu/learner_kernels.h"
 #include "engine/core/error.h"
-#include "engine/core/math.h"
 #include "engine/learners/cluster.h"
 #include "engine/learners/readout.h"
 
@@ -140,9 +140,16 @@ void RadialBasis::MakeFeatures(const RowBlock& block, float* features) {
   const auto width = static_cast<double>(width_->values<float>()[0]);
   // Before training there is no width: features are 0.
   const double scale = width > 0 ? 0.5 / (width * width) : 0;
-  for (size_t i = 0; i < distances.size(); ++i) {
-    features[i] = scale > 0 ? math::Exp(static_cast<float>(-scale * distances[i])) : 0;
-  }
+  constexpr int64_t kTile = 4096;
+  const auto size = static_cast<int64_t>(distances.size());
+  pool().ParallelFor((size + kTile - 1) / kTile, [&](int64_t tile) {
+    const int64_t first = tile * kTile, count = std::min(kTile, size - first);
+    double* from = distances.data() + first;
+    cpu::FindLearnerKernels().Exps(-scale, count, from);
+    for (int64_t i = 0; i < count; ++i) {
+      features[first + i] = scale > 0 ? static_cast<float>(from[i]) : 0;
+    }
+  });
 }
 
 }  // namespace

@@ -17,13 +17,6 @@ constexpr int64_t kEvaluatedRows = 8192;
 // Rows that one thread gathers at once.
 constexpr int64_t kGatheredRows = 512;
 
-// FNV-1a, 64 bits.
-uint64_t Hash(std::string_view text) {
-  uint64_t hash = 0xCBF29CE484222325;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3;
-  return hash;
-}
-
 std::vector<int64_t> RowNumbers(int64_t first, int64_t count) {
   std::vector<int64_t> rows(static_cast<size_t>(count));
   std::iota(rows.begin(), rows.end(), first);
@@ -190,7 +183,7 @@ Predictions RowLearner::Predict(const BatchSource& source, std::span<const int64
 
 void RowLearner::Save(std::string* bytes) const {
   CheckpointWriter out(bytes);
-  WriteHead(Hash(definition_), data_.training, &out);
+  WriteHead(FingerprintOf(definition_), data_.training, &out);
   out.Integer(static_cast<uint64_t>(step_));
   SaveState(&out);
   out.Finish();
@@ -198,7 +191,7 @@ void RowLearner::Save(std::string* bytes) const {
 
 void RowLearner::Load(std::string_view bytes) {
   CheckpointReader in(bytes);
-  CheckHead(Hash(definition_), data_.training, &in);
+  CheckHead(FingerprintOf(definition_), data_.training, &in);
   const int64_t step = in.Count();
   LoadState(&in);
   step_ = step;

@@ -27,7 +27,7 @@ void CompleteFields(const LearnerFacts& facts, Fields* fields) {
 double BytesOf(const Fields& /*fields*/, const LearnerFacts& facts) {
   return 20 * static_cast<double>(facts.features) * static_cast<double>(facts.rows) +
          engine::kKernelCacheMebibytes * 1048576.0 +
-         static_cast<double>(engine::PrecomputedBytes(facts.rows));
+         static_cast<double>(engine::PrecomputedBytes(facts.rows, facts.features));
 }
 
 std::unique_ptr<engine::Learner> Make(const Fields& fields, const LearnerSetting& setting) {

@@ -151,7 +151,8 @@ class SupportVectorLearner : public RowLearner {
 
   int64_t PeakBytes() const override {
     const int64_t rows = training().rows();
-    return rows * features() * 20 + (int64_t{kKernelCacheMebibytes} << 20) + PrecomputedBytes(rows);
+    return rows * features() * 20 + (int64_t{kKernelCacheMebibytes} << 20) +
+           PrecomputedBytes(rows, features());
   }
 
  protected:

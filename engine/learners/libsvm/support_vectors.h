@@ -12,11 +12,13 @@ namespace beamline::engine {
 
 // Of the library's kernel cache while it trains.
 inline constexpr int kKernelCacheMebibytes = 100;
-// Of so few rows all kernels are computed before the training, which takes so many bytes.
+// Of so few rows, of so many features, all kernels are computed before the training, which takes so
+// many bytes: the library's own products of sparse rows would take longer.
 inline constexpr int64_t kMostPrecomputed = 4096;
-inline int64_t PrecomputedBytes(int64_t rows) {
-  const int64_t most = rows < kMostPrecomputed ? rows : kMostPrecomputed;
-  return 16 * most * (most + 2);
+inline constexpr int64_t kLeastPrecomputedFeatures = 32;
+inline int64_t PrecomputedBytes(int64_t rows, int64_t features) {
+  const bool precomputes = rows <= kMostPrecomputed && features >= kLeastPrecomputedFeatures;
+  return precomputes ? 16 * rows * (rows + 1) : 0;
 }
 
 enum class SupportVectorKernel { kRadial, kLinear, kPolynomial, kSigmoid };

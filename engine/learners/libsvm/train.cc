@@ -94,7 +94,7 @@ struct VectorTrainer::Nodes {
 VectorTrainer::VectorTrainer(const SupportVectorSpec& spec, double gamma, const RowMatrix& rows,
                              ThreadPool* pool)
     : spec_(spec), gamma_(gamma), rows_(rows), nodes_(std::make_unique<Nodes>()) {
-  if (rows.rows <= kMostPrecomputed) {
+  if (PrecomputedBytes(rows.rows, rows.features) > 0) {
     nodes_->TakeKernels(spec, gamma, rows, pool);
   } else {
     nodes_->TakeFeatures(rows);

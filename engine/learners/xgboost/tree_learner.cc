@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "engine/backend/cpu/learner_kernels.h"
@@ -101,23 +102,29 @@ void TreeLearner::AddTrees(size_t first, size_t last, Followed* followed) {
   });
 }
 
-// Tree by tree: it stays in the cache while some rows pass.
+// Tree by tree: it stays in the cache while some rows pass, and these go down side by side.
 void TreeLearner::AddLeaves(size_t first, size_t last, const float* x, int64_t count,
                             float* sums) const {
-  constexpr int64_t kRows = 64;
+  constexpr int64_t kRows = 64, kTogether = 8;
   const int64_t width = features();
   for (int64_t begin = 0; begin < count; begin += kRows) {
     const int64_t end = std::min(count, begin + kRows);
     for (size_t tree = first; tree < last; ++tree) {
-      const Step* const root = steps_.data() + roots_[tree];
       float* to = sums + static_cast<int64_t>(tree) % columns();
-      for (int64_t i = begin; i < end; ++i) {
-        const float* row = x + i * width;
-        const Step* step = root;
-        while (step->feature >= 0) {
-          step = root + (row[step->feature] < step->value ? step->left : step->right);
+      for (int64_t i = begin; i < end; i += kTogether) {
+        const int64_t rows = std::min(kTogether, end - i);
+        int32_t at[kTogether];
+        std::fill_n(at, kTogether, static_cast<int32_t>(roots_[tree]));
+        for (int32_t level = 0; level < depths_[tree]; ++level) {
+          for (int64_t k = 0; k < rows; ++k) {
+            const Step& step = steps_[static_cast<size_t>(at[k])];
+            const bool below = x[(i + k) * width + step.feature] < step.value;
+            at[k] = step.children[below ? 0 : 1];
+          }
         }
-        to[i * columns()] += step->value;
+        for (int64_t k = 0; k < rows; ++k) {
+          to[(i + k) * columns()] += steps_[static_cast<size_t>(at[k])].value;
+        }
       }
     }
   }
@@ -134,17 +141,40 @@ void TreeLearner::AddTree(const Tree& tree) {
   MakeSteps();
 }
 
-// Children are counted from their tree's root.
+// Children follow their parents.
 void TreeLearner::MakeSteps() {
-  steps_.resize(std::min(steps_.size(), nodes_.size()));
-  auto tree = std::upper_bound(roots_.begin(), roots_.end(), static_cast<int64_t>(steps_.size()));
-  int64_t root = tree == roots_.begin() ? 0 : *(tree - 1);
-  for (size_t i = steps_.size(); i < nodes_.size(); ++i) {
-    if (tree != roots_.end() && *tree == static_cast<int64_t>(i)) root = *tree++;
+  if (nodes_.size() > static_cast<size_t>(std::numeric_limits<int32_t>::max())) {
+    Fail("the trees have more nodes than 2^31: grow fewer, or lower max_depth");
+  }
+  const size_t begin = std::min(steps_.size(), nodes_.size());
+  steps_.resize(begin);
+  const size_t known = std::min(depths_.size(), roots_.size());
+  depths_.resize(known);
+  depths_.resize(roots_.size(), 0);
+  struct Place {
+    size_t tree = 0;
+    int32_t level = 0;
+  };
+  std::vector<Place> places(nodes_.size() - begin);
+  for (size_t tree = known; tree < roots_.size(); ++tree) {
+    places[static_cast<size_t>(roots_[tree]) - begin] = {tree, 0};
+  }
+  for (size_t i = begin; i < nodes_.size(); ++i) {
     const TreeNode& node = nodes_[i];
-    steps_.push_back({static_cast<int32_t>(node.feature), node.value,
-                      static_cast<int32_t>(node.left - root),
-                      static_cast<int32_t>(node.right - root)});
+    const auto own = static_cast<int32_t>(i);
+    if (node.feature < 0) {
+      steps_.push_back({0, node.value, {own, own}});
+      continue;
+    }
+    steps_.push_back({static_cast<int32_t>(node.feature),
+                      node.value,
+                      {static_cast<int32_t>(node.left), static_cast<int32_t>(node.right)}});
+    const Place& place = places[i - begin];
+    const Place below = {place.tree, place.level + 1};
+    places[static_cast<size_t>(node.left) - begin] = below;
+    places[static_cast<size_t>(node.right) - begin] = below;
+    int32_t& depth = depths_[below.tree];
+    depth = std::max(depth, below.level);
   }
 }
 

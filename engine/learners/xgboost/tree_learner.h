@@ -59,6 +59,7 @@ class TreeLearner : public RowLearner {
   // Adds what trees from `first` up to `last` say.
   void AddTrees(size_t first, size_t last, Followed* followed);
   void AddTree(const Tree& tree);
+  // Of nodes and trees that are new.
   void MakeSteps();
   void Restart(int64_t round);
   // What the trees from `first` up to `last` say of rows, added to sums: [count, columns].
@@ -75,16 +76,16 @@ class TreeLearner : public RowLearner {
   void Watch(StepReport* report);
 
   TreeSettings settings_;
-  // A node as predictions walk it.
+  // A node as predictions walk it. A leaf leads to itself.
   struct Step {
     int32_t feature;
     float value;
-    int32_t left;
-    int32_t right;
+    int32_t children[2];  // below the threshold, and else: no branch to be foreseen
   };
 
   std::vector<TreeNode> nodes_;  // of all trees; children by their place here
   std::vector<Step> steps_;      // the same
+  std::vector<int32_t> depths_;  // of trees
   std::vector<int64_t> roots_;
   std::unique_ptr<TreeGrower> grower_;
   Followed training_rows_;

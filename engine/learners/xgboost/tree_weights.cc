@@ -73,6 +73,7 @@ void TreeLearner::SetWeights(const std::vector<NamedTensor>& weights) {
   nodes_ = std::move(nodes);
   roots_.assign(roots.begin(), roots.end());
   steps_.clear();
+  depths_.clear();
   MakeSteps();
 }
 
