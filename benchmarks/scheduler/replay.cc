@@ -17,12 +17,14 @@ namespace {
 constexpr const char* kUsage =
     "usage: scheduler_replay TRACE.csv [--policy fair] [--nodes 80] [--gpus-per-node 8]\n"
     "         [--from-s 0] [--to-s 0] [--attacker TENANT] [--hash] [--tenants]\n"
-    "         [--round-s 180] [--min-run-s 780] [--express-percent 200]\n"
+    "         [--round-s 180] [--min-run-s 780] [--express-percent 200] [--faults SEED]\n"
     "policies: fair  the production scheduler with preemption\n"
     "          fifo  the same in strict order of age\n"
     "          drf   the same without preemption, levels and express\n"
     "          easy  backfill that knows all run times     las  Tiresias, three queues\n"
-    "--from-s and --to-s cut a slice of the trace. --hash prints a hash of all decisions.\n";
+    "--from-s and --to-s cut a slice of the trace. --hash prints a hash of all decisions.\n"
+    "--faults: workers fail and are drained, answers come late, snapshots are restored; every\n"
+    "decision is audited, and the first breach ends the replay with 1.\n";
 
 struct Arguments {
   std::string trace;
@@ -34,6 +36,7 @@ struct Arguments {
   bool hash = false;
   bool tenants = false;
   scheduler::Options options;
+  Faults faults;
 };
 
 [[noreturn]] void Misused() {
@@ -62,6 +65,8 @@ Arguments Parse(int argc, char** argv) {
       {"--round-s", [&](const std::string& v) { arguments.options.round_ms = 1000 * number(v); }},
       {"--express-percent",
        [&](const std::string& v) { arguments.options.express_refill_percent = number(v); }},
+      {"--faults",
+       [&](const std::string& v) { arguments.faults.seed = static_cast<uint64_t>(number(v)); }},
       {"--min-run-s",
        [&](const std::string& v) { arguments.options.min_run_ms = 1000 * number(v); }},
   };
@@ -103,7 +108,9 @@ SimulationResult Run(const Arguments& arguments, const Trace& trace, int32_t att
   } else if (arguments.policy != "fair") {
     Misused();
   }
-  return Simulate(trace, arguments.cluster, options, attacker, arguments.hash);
+  // Workers come and go for months: losing one too often is no reason to give up here.
+  if (arguments.faults.seed != 0) options.max_losses = 1'000'000'000;
+  return Simulate(trace, arguments.cluster, options, arguments.faults, attacker, arguments.hash);
 }
 
 int Main(int argc, char** argv) {
@@ -121,6 +128,15 @@ int Main(int argc, char** argv) {
   for (size_t i = 0; arguments.tenants && i < trace.tenants.size(); ++i) {
     std::printf("tenant %-12s slowdown %.3f\n", trace.tenants[i].c_str(),
                 result.report.slowdowns[i]);
+  }
+  if (arguments.faults.seed != 0) {
+    std::printf(
+        "{\"faults\": %llu, \"failures\": %lld, \"drains\": %lld, \"late_answers\": %lld, "
+        "\"snapshots\": %lld, \"audited\": %lld}\n",
+        static_cast<unsigned long long>(arguments.faults.seed),
+        static_cast<long long>(result.failures), static_cast<long long>(result.drains),
+        static_cast<long long>(result.late_answers), static_cast<long long>(result.snapshots),
+        static_cast<long long>(result.audited));
   }
   std::printf(
       "{\"trace\": \"%s\", \"policy\": \"%s\", \"nodes\": %d, \"gpus_per_node\": %d, %s, "

@@ -3,9 +3,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
+#include <memory>
 #include <queue>
+#include <random>
 #include <string>
 #include <vector>
+
+#include "benchmarks/scheduler/auditor.h"
 
 namespace beamline::replay {
 namespace {
@@ -14,11 +18,14 @@ using scheduler::Action;
 using scheduler::Event;
 using scheduler::TaskId;
 
-enum class What { kFinish, kWork, kSubmit };
+constexpr int64_t kCheckpointMs = 3'600'000;
+
+enum class What { kFinish, kWork, kAnswer, kFail, kDrain, kReturn };
 
 struct Due {
   int64_t at_ms;
   What what;
+  // Or the worker.
   int32_t job;
   int32_t attempt;
   bool operator>(const Due& other) const {
@@ -33,14 +40,22 @@ struct State {
   // From when on the live attempt makes progress; -1: no attempt.
   int64_t works_from_ms = -1;
   int32_t attempt = 0;
+  // Asked to leave, and has not answered yet.
+  bool leaving = false;
+  bool displaced = false;
 };
 
 class Simulation {
  public:
   Simulation(const Trace& trace, const Cluster& cluster, const scheduler::Options& options,
-             int32_t attacker, bool hash)
+             const Faults& faults, int32_t attacker, bool hash)
       : trace_(trace),
-        scheduler_(options),
+        cluster_(cluster),
+        options_(options),
+        faults_(faults),
+        random_(faults.seed),
+        scheduler_(std::make_unique<scheduler::Scheduler>(options)),
+        auditor_(options),
         recorder_(trace, cluster.nodes * cluster.gpus_per_node, attacker),
         states_(trace.jobs.size()),
         hash_(hash) {
@@ -56,20 +71,17 @@ class Simulation {
       Tell(quota);
     }
     for (int32_t i = 0; i < cluster.nodes; ++i) {
-      scheduler::WorkerSeen seen;
-      std::snprintf(name, sizeof name, "w%06d", i);
-      seen.worker = scheduler::WorkerId(name);
-      for (int32_t k = 0; k < cluster.gpus_per_node; ++k) {
-        seen.capacity.devices.push_back(
-            {scheduler::DeviceId("g" + std::to_string(k)), scheduler::DeviceKind::kCuda, 0});
-      }
-      Tell(seen);
+      Tell(Seen(i));
+      if (faults_.seed == 0) continue;
+      Plan(What::kFail, i, faults_.failures_per_worker_month);
+      Plan(What::kDrain, i, faults_.drains_per_worker_month);
     }
   }
 
   SimulationResult Run() {
     size_t next = 0;
-    while (next < trace_.jobs.size() || !due_.empty()) {
+    // Failures would go on for ever; without them what is too large is left.
+    while (next < trace_.jobs.size() || (faults_.seed != 0 ? unfinished_ > 0 : !due_.empty())) {
       int64_t at_ms = due_.empty() ? INT64_MAX : due_.top().at_ms;
       if (next < trace_.jobs.size()) at_ms = std::min(at_ms, trace_.jobs[next].submit_ms);
       if (timer_ms_ > 0 && timer_ms_ < at_ms) {
@@ -77,6 +89,9 @@ class Simulation {
         timer_ms_ = 0;
         Tell(scheduler::Tick{});
         continue;
+      }
+      if (faults_.seed != 0 && result_.steps / faults_.steps_per_snapshot > result_.snapshots) {
+        Snapshot();
       }
       now_ms_ = at_ms;
       if (!due_.empty() && due_.top().at_ms == at_ms) {
@@ -88,14 +103,69 @@ class Simulation {
       }
     }
     result_.report = recorder_.Finish();
-    result_.parked = static_cast<int64_t>(scheduler_.PendingCount());
+    result_.parked = static_cast<int64_t>(scheduler_->PendingCount());
+    result_.audited = auditor_.checked();
     return result_;
   }
 
  private:
+  scheduler::WorkerId WorkerName(int32_t i) const {
+    char name[32];
+    std::snprintf(name, sizeof name, "w%06d", i);
+    return scheduler::WorkerId(name);
+  }
+
+  scheduler::WorkerSeen Seen(int32_t i) const {
+    scheduler::WorkerSeen seen;
+    seen.worker = WorkerName(i);
+    for (int32_t k = 0; k < cluster_.gpus_per_node; ++k) {
+      seen.capacity.devices.push_back(
+          {scheduler::DeviceId("g" + std::to_string(k)), scheduler::DeviceKind::kCuda, 0});
+    }
+    return seen;
+  }
+
+  int64_t Pick(int64_t below) { return static_cast<int64_t>(random_() % below); }
+
+  // At a random time, on average so often.
+  void Plan(What what, int32_t worker, double per_month) {
+    const auto mean_ms = static_cast<int64_t>(30.0 * 86'400'000 / per_month);
+    due_.push({now_ms_ + 1 + Pick(2 * mean_ms), what, worker, 0});
+  }
+
+  void HappenToWorker(const Due& due) {
+    const scheduler::WorkerId name = WorkerName(due.job);
+    if (due.what == What::kReturn) {
+      Tell(Seen(due.job));
+      return;
+    }
+    due_.push({now_ms_ + 1 + Pick(faults_.longest_outage_ms), What::kReturn, due.job, 0});
+    if (due.what == What::kFail) {
+      ++result_.failures;
+      Plan(What::kFail, due.job, faults_.failures_per_worker_month);
+      // One that failed before has not come back yet.
+      Tell(Seen(due.job));
+      Tell(scheduler::WorkerGone{name});
+    } else {
+      ++result_.drains;
+      Plan(What::kDrain, due.job, faults_.drains_per_worker_month);
+      Tell(Seen(due.job));
+      Tell(scheduler::WorkerDraining{name});
+    }
+  }
+
+  void Snapshot() {
+    const std::string snapshot = scheduler_->Snapshot();
+    scheduler_ = scheduler::Scheduler::Restore(options_, snapshot);
+    if (scheduler_ == nullptr || scheduler_->Snapshot() != snapshot) Fail("a snapshot is damaged");
+    auditor_.Compare(*scheduler_);
+    ++result_.snapshots;
+  }
+
   void Submit(int32_t job) {
     const Job& what = trace_.jobs[job];
     recorder_.Submitted(job, now_ms_);
+    ++unfinished_;
     scheduler::TaskQueued queued;
     queued.task = names_[job];
     queued.project = scheduler::ProjectId(trace_.tenants[what.tenant]);
@@ -108,15 +178,37 @@ class Simulation {
   }
 
   void Happen(const Due& due) {
+    if (due.what >= What::kFail) {
+      HappenToWorker(due);
+      return;
+    }
     State& state = states_[due.job];
+    if (due.what == What::kAnswer) {
+      Answer(due.job, due.attempt);
+      return;
+    }
     if (state.attempt != due.attempt || state.works_from_ms < 0) return;
     if (due.what == What::kWork) {
       Tell(scheduler::AttemptStarted{names_[due.job], due.attempt});
       return;
     }
     state.works_from_ms = -1;
+    state.leaving = false;
+    --unfinished_;
     recorder_.Finished(due.job, now_ms_);
     Tell(scheduler::AttemptFinished{names_[due.job], due.attempt, scheduler::Outcome::kSucceeded});
+  }
+
+  // The job says that it has stopped; if it is too late, to no effect.
+  void Answer(int32_t job, int32_t attempt) {
+    State& state = states_[job];
+    if (state.attempt == attempt && state.leaving) {
+      state.leaving = false;
+      if (now_ms_ > state.works_from_ms) state.left_ms -= now_ms_ - state.works_from_ms;
+      state.works_from_ms = -1;
+      recorder_.Stopped(job, now_ms_, state.displaced);
+    }
+    Tell(scheduler::AttemptFinished{names_[job], attempt, scheduler::Outcome::kPreempted});
   }
 
   void Tell(const Event& event) {
@@ -125,8 +217,10 @@ class Simulation {
       const Event next = std::move(events_.front());
       events_.pop_front();
       ++result_.steps;
-      for (const Action& action : scheduler_.Step(next, now_ms_)) {
+      if (faults_.seed != 0) auditor_.Before(next, now_ms_);
+      for (const Action& action : scheduler_->Step(next, now_ms_)) {
         if (hash_) Hash(ToString(action));
+        if (faults_.seed != 0) auditor_.After(action);
         std::visit([this](const auto& a) { On(a); }, action);
       }
     }
@@ -150,7 +244,16 @@ class Simulation {
   void On(const scheduler::Preempt& preempt) {
     const int32_t job = JobOf(preempt.task);
     State& state = states_[job];
-    recorder_.Stopped(job, now_ms_, preempt.code == scheduler::PreemptCode::kDisplaced);
+    state.displaced = preempt.code == scheduler::PreemptCode::kDisplaced;
+    state.leaving = true;
+    if (faults_.seed != 0) {
+      const int64_t answer_ms = Pick(faults_.longest_answer_ms);
+      result_.late_answers += answer_ms > options_.grace_ms;
+      due_.push({now_ms_ + answer_ms, What::kAnswer, job, preempt.attempt});
+      return;
+    }
+    state.leaving = false;
+    recorder_.Stopped(job, now_ms_, state.displaced);
     if (now_ms_ > state.works_from_ms) state.left_ms -= now_ms_ - state.works_from_ms;
     state.works_from_ms = -1;
     events_.push_back(
@@ -158,15 +261,33 @@ class Simulation {
   }
 
   void On(const scheduler::SetTimer& timer) { timer_ms_ = timer.at_ms; }
-  void On(const scheduler::Requeue&) {}
-  void On(const scheduler::EndTask&) {}
+  // Whoever did not give its place back by itself has lost what it did since its last checkpoint.
+  void On(const scheduler::Requeue& requeue) {
+    const int32_t job = JobOf(requeue.task);
+    State& state = states_[job];
+    if (state.works_from_ms < 0) return;
+    const int64_t worked_ms = std::max<int64_t>(now_ms_ - state.works_from_ms, 0);
+    state.left_ms -= worked_ms - worked_ms % kCheckpointMs;
+    state.works_from_ms = -1;
+    state.leaving = false;
+    recorder_.Stopped(job, now_ms_, false);
+  }
+  void On(const scheduler::EndTask& end) {
+    if (end.state != scheduler::EndState::kSucceeded) Fail(ToString(Action(end)));
+  }
   void On(const scheduler::Park&) {}
   void On(const scheduler::StopAttempt& stop) {
-    std::fprintf(stderr, "unexpected: %s\n", ToString(Action(stop)).c_str());
-    std::exit(1);
+    if (faults_.seed == 0) Fail(ToString(Action(stop)));
   }
+  // Late answers of attempts that are over.
   void On(const scheduler::Ignored& ignored) {
-    std::fprintf(stderr, "unexpected: %s\n", ToString(Action(ignored)).c_str());
+    if (faults_.seed == 0 || ignored.code == scheduler::IgnoredCode::kInvalid) {
+      Fail(ToString(Action(ignored)));
+    }
+  }
+
+  [[noreturn]] static void Fail(const std::string& what) {
+    std::fprintf(stderr, "unexpected: %s\n", what.c_str());
     std::exit(1);
   }
 
@@ -179,7 +300,12 @@ class Simulation {
   }
 
   const Trace& trace_;
-  scheduler::Scheduler scheduler_;
+  const Cluster cluster_;
+  const scheduler::Options options_;
+  const Faults faults_;
+  std::mt19937_64 random_;
+  std::unique_ptr<scheduler::Scheduler> scheduler_;
+  Auditor auditor_;
   Recorder recorder_;
   std::vector<State> states_;
   std::vector<TaskId> names_;
@@ -187,8 +313,9 @@ class Simulation {
   std::deque<Event> events_;
   int64_t now_ms_ = 0;
   int64_t timer_ms_ = 0;
+  int64_t unfinished_ = 0;
   const bool hash_;
-  SimulationResult result_{{}, 0, 14695981039346656037ull, 0};
+  SimulationResult result_{.report = {}, .log_hash = 14695981039346656037ull};
 };
 
 }  // namespace
@@ -199,8 +326,9 @@ int64_t RestartCostMs(int32_t gpus) {
 }
 
 SimulationResult Simulate(const Trace& trace, const Cluster& cluster,
-                          const scheduler::Options& options, int32_t attacker, bool hash) {
-  return Simulation(trace, cluster, options, attacker, hash).Run();
+                          const scheduler::Options& options, const Faults& faults, int32_t attacker,
+                          bool hash) {
+  return Simulation(trace, cluster, options, faults, attacker, hash).Run();
 }
 
 }  // namespace beamline::replay
