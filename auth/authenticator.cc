@@ -28,7 +28,11 @@ absl::Status NotValid() { return absl::UnauthenticatedError("token is not valid:
 }  // namespace
 
 Authenticator::Authenticator(Directory& directory, const Clock& clock, Options options)
-    : directory_(directory), clock_(clock), options_(options), failures_(clock, options.failures) {}
+    : directory_(directory),
+      clock_(clock),
+      options_(options),
+      failures_(clock, options.failures),
+      good_(options.good_size) {}
 
 absl::StatusOr<Principal> Authenticator::Authenticate(std::string_view bearer,
                                                       std::string_view peer) {
@@ -44,10 +48,10 @@ absl::StatusOr<Principal> Authenticator::Authenticate(std::string_view bearer,
     known->peer = peer;
     return *std::move(known);
   }
-  RETURN_IF_ERROR(failures_.Check(peer));
+  if (!WasGood(key)) RETURN_IF_ERROR(failures_.Check(peer));
   ASSIGN_OR_RETURN(const std::optional<TokenRecord> token, directory_.FindToken(parsed->id));
   if (!token || !HashesEqual(token->hash, parsed->hash)) {
-    failures_.Count(peer);
+    CountWrong(key, peer);
     return NotValid();
   }
   if (token->revoked) return absl::UnauthenticatedError("token was revoked: log in again");
@@ -132,7 +136,10 @@ std::optional<Principal> Authenticator::Recall(const std::string& key, uint64_t*
 void Authenticator::Remember(const std::string& key, uint64_t epoch, const Principal& principal,
                              absl::Time token_expire_time) {
   const std::lock_guard lock(mutex_);
-  if (!principal.token_id.empty()) last_uses_[principal.token_id] = clock_.Now();
+  if (!principal.token_id.empty()) {
+    last_uses_[principal.token_id] = clock_.Now();
+    good_.Put(key);
+  }
   if (epoch != epoch_ || options_.cache_size == 0) return;
   Drop(key);
   if (entries_.size() >= options_.cache_size) Drop(ages_.front());
@@ -140,6 +147,17 @@ void Authenticator::Remember(const std::string& key, uint64_t epoch, const Princ
   const int64_t until_ms =
       clock_.MonotonicMillis() + absl::ToInt64Milliseconds(options_.cache_lifetime);
   entries_.emplace(key, Entry{principal, until_ms, token_expire_time, std::prev(ages_.end())});
+}
+
+bool Authenticator::WasGood(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  return good_.Has(key);
+}
+
+void Authenticator::CountWrong(const std::string& key, std::string_view peer) {
+  failures_.Count(peer);
+  const std::lock_guard lock(mutex_);
+  good_.Erase(key);
 }
 
 void Authenticator::Drop(const std::string& key) {

@@ -15,6 +15,7 @@
 #include "auth/directory.h"
 #include "auth/failure_limiter.h"
 #include "auth/principal.h"
+#include "auth/recent_set.h"
 #include "base/clock.h"
 
 namespace beamline::auth {
@@ -28,6 +29,9 @@ class Authenticator {
     absl::Duration cache_lifetime = absl::Seconds(5);
     // Most answers kept, the least recently used go first. Default 4096, about 1 MiB.
     size_t cache_size = 4096;
+    // Most tokens that are remembered to have been good once; those that were good longest ago go
+    // first. Default 4096, about 1 MiB.
+    size_t good_size = 4096;
     FailureLimiter::Options failures;
   };
 
@@ -38,8 +42,9 @@ class Authenticator {
   // The user who owns the token `bearer` ("bl_..."). `peer` becomes Principal.peer.
   // UNAUTHENTICATED: malformed, unknown, expired or revoked, or its user is disabled. Only who
   // holds the right secret is told which of the last three; all other cases have one and the same
-  // text. RESOURCE_EXHAUSTED: too many came from this address that were none; tokens that were used
-  // in the last seconds are let in nevertheless. Any other code: the directory failed.
+  // text. RESOURCE_EXHAUSTED: too many came from this address that were none; tokens that were good
+  // once, here and lately (Options.good_size), are looked at nevertheless. Any other code: the
+  // directory failed.
   absl::StatusOr<Principal> Authenticate(std::string_view bearer, std::string_view peer);
 
   // The worker whose verified certificate has this URI as subject alternative name, see
@@ -78,6 +83,10 @@ class Authenticator {
   // Does nothing if Forget was called since `epoch`: the answer may be from before the change.
   void Remember(const std::string& key, uint64_t epoch, const Principal& principal,
                 absl::Time token_expire_time);
+  // Whether the token of this key was good once, and is no guess.
+  bool WasGood(const std::string& key);
+  // It is none (any more).
+  void CountWrong(const std::string& key, std::string_view peer);
   // With mutex_ held.
   void Drop(const std::string& key);
 
@@ -95,6 +104,9 @@ class Authenticator {
   // Keys of entries_, least recently used first.
   std::list<std::string> ages_;
   std::map<std::string, absl::Time> last_uses_;
+  // Keys of tokens that are no guesses, whatever becomes of them. It lets nobody in, so Forget
+  // leaves it alone.
+  RecentSet good_;
 };
 
 }  // namespace beamline::auth

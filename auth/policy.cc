@@ -8,6 +8,7 @@
 #include "base/ids.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "base/without_secrets.h"
 #include "beamline/v1/audit.pb.h"
 #include "beamline/v1/cluster.pb.h"
 #include "beamline/v1/dataset.pb.h"
@@ -100,7 +101,7 @@ absl::Status AllowOnProject(const Principal& caller, const Rule& rule, const pb:
 absl::StatusOr<std::string> ProjectOf(std::string_view name) {
   constexpr std::string_view kPrefix = "projects/";
   if (name.substr(0, kPrefix.size()) != kPrefix) {
-    return absl::InvalidArgumentError(absl::StrCat("\"", A(name.substr(0, 80)),
+    return absl::InvalidArgumentError(absl::StrCat("\"", A(WithoutSecrets(name.substr(0, 80))),
                                                    "\" must begin with \"projects/\" and name a "
                                                    "project, as in \"projects/default\""));
   }

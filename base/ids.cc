@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
+#include "base/without_secrets.h"
 
 namespace beamline {
 namespace {
@@ -37,7 +38,7 @@ absl::Status CheckUserId(std::string_view id) {
   }
   if (good) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
-      "\"", A(id.substr(0, 80)),
+      "\"", A(WithoutSecrets(id.substr(0, 80))),
       "\" is no valid id: use 1 to 63 of a-z, 0-9 and '-', with a letter or digit at both ends"));
 }
 

@@ -42,8 +42,7 @@ bool IsIdentifier(const std::string& text) {
     if (run > kMaxRunLength) return false;
     if (run == 0 && c != '-' && c != '_' && c != '.' && c != '/' && c != ':') return false;
   }
-  return !text.empty() && text.size() <= kMaxValueLength &&
-         WithoutSecrets(text) == text;
+  return !text.empty() && text.size() <= kMaxValueLength && WithoutSecrets(text) == text;
 }
 
 // The summary is made of what strangers send: seconds may be any number.

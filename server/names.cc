@@ -48,8 +48,8 @@ std::optional<std::vector<std::string>> Match(std::string_view form, std::string
 }
 
 absl::Status Malformed(std::string_view field, std::string_view name, std::string_view form) {
-  return BadField(
-      field, absl::StrCat("\"", A(WithoutSecrets(name.substr(0, 100))), "\" is not of the form \"", A(form), "\""));
+  return BadField(field, absl::StrCat("\"", A(WithoutSecrets(name.substr(0, 100))),
+                                      "\" is not of the form \"", A(form), "\""));
 }
 
 absl::StatusOr<std::vector<std::string>> Parse(std::string_view field, std::string_view name,

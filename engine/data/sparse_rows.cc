@@ -13,6 +13,7 @@ namespace {
 
 struct Row {
   double label = 0;
+  int64_t whole = 0;  // the label, if that is a whole number
   int64_t query = -1;
   size_t first = 0;  // of its entries
 };
@@ -60,6 +61,7 @@ class Reader {
     }
     whole_ = whole_ && number.kind == ScannedNumber::Kind::kInteger;
     rows_.back().label = number.value;
+    rows_.back().whole = number.integer;
     int64_t before = -1;
     while (!line.empty()) {
       std::string_view value = TakeWord(&line);
@@ -114,7 +116,7 @@ class Reader {
     std::vector<Column> columns;
     if (whole_) {
       std::vector<int64_t> labels;
-      for (const Row& row : rows_) labels.push_back(static_cast<int64_t>(row.label));
+      for (const Row& row : rows_) labels.push_back(row.whole);
       columns.push_back(Column::Of("label", std::move(labels)));
     } else {
       std::vector<double> labels;
@@ -143,7 +145,7 @@ class Reader {
 }  // namespace
 
 Table ReadSparseRows(std::string_view text, int64_t max_bytes) {
-  return Reader(text).Read(max_bytes);
+  return Reader(text).Read(std::min(max_bytes, kMostSparseBytes));
 }
 
 }  // namespace beamline::engine::data

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <memory>
 #include <set>
 
 #include "engine/core/error.h"
@@ -19,6 +21,10 @@ std::string Lower(std::string_view text) {
 }
 
 enum class Answer { kNone, kClass, kNumber };
+
+// Of the archives, none has 2000.
+constexpr size_t kMostDimensions = 100'000;
+constexpr size_t kMostClassBytes = 1024;
 
 class Reader {
  public:
@@ -65,6 +71,10 @@ class Reader {
     while (true) {
       const bool last = line.find(':') == std::string_view::npos;
       parts.push_back(TextLines::Trimmed(TakeUntil(&line, ':')));
+      if (parts.size() > kMostDimensions + 1) {
+        Wrong(
+            Cat("has more than ", kMostDimensions, " dimensions, the most that a table may have"));
+      }
       if (last) break;
     }
     std::string_view answer;
@@ -113,8 +123,8 @@ class Reader {
 
   void AddAnswer(std::string_view text, size_t steps) {
     if (answer_ == Answer::kNone) return;
-    const ScannedNumber number = ParseNumber(text);
     if (answer_ == Answer::kNumber) {
+      const ScannedNumber number = ParseNumber(text);
       if (number.kind == ScannedNumber::Kind::kNone) Wrong(Cat(Quoted(text), " is not a number"));
       targets_.resize(targets_.size() + steps, number.value);
       return;
@@ -122,18 +132,48 @@ class Reader {
     if (text.empty() || (!classes_.empty() && !classes_.contains(text))) {
       Wrong(Cat("the class ", Quoted(text), " is none of those of @classLabel"));
     }
-    whole_ = whole_ && number.kind == ScannedNumber::Kind::kInteger;
-    labels_.emplace_back(text);
-    targets_.resize(targets_.size() + steps, number.value);
+    if (text.size() > kMostClassBytes) {
+      Wrong(Cat("the class ", Quoted(text), " has ", text.size(),
+                " bytes: give it a name of up to ", kMostClassBytes));
+    }
+    auto label = labels_.find(text);
+    if (label == labels_.end()) label = labels_.emplace(text, Label{}).first;
+    label_of_.push_back(&*label);
   }
 
-  Column ClassColumn() const {
-    if (whole_) {
-      return Column::Of("class", std::vector<int64_t>(targets_.begin(), targets_.end()));
+  // Whether every class is a whole number, written as such: "1" and "01" are two names.
+  bool TakeWholeNumbers() {
+    for (auto& [name, label] : labels_) {
+      const ScannedNumber number = ParseNumber(name);
+      if (number.kind != ScannedNumber::Kind::kInteger || Cat(number.integer) != name) return false;
+      label.whole = number.integer;
     }
-    std::vector<std::string> texts;
-    for (const int64_t series : series_) texts.push_back(labels_[static_cast<size_t>(series)]);
-    return Column::OfStrings("class", texts);
+    return true;
+  }
+
+  Column ClassColumn() {
+    if (TakeWholeNumbers()) {
+      std::vector<int64_t> numbers(series_.size());
+      for (size_t i = 0; i < numbers.size(); ++i) {
+        numbers[i] = label_of_[static_cast<size_t>(series_[i])]->second.whole;
+      }
+      return Column::Of("class", std::move(numbers));
+    }
+    auto names = std::make_shared<std::vector<std::string>>();
+    for (auto& [name, label] : labels_) {
+      label.code = static_cast<int32_t>(names->size());
+      names->push_back(name);
+    }
+    auto codes = std::make_shared<std::vector<int32_t>>(series_.size());
+    for (size_t i = 0; i < codes->size(); ++i) {
+      (*codes)[i] = label_of_[static_cast<size_t>(series_[i])]->second.code;
+    }
+    return Column({.name = "class",
+                   .type = ColumnType::kCategorical,
+                   .rows = static_cast<int64_t>(codes->size()),
+                   .values = codes->data(),
+                   .categories = std::move(names),
+                   .owner = codes});
   }
 
   Table ToTable() {
@@ -152,16 +192,22 @@ class Reader {
     return Table(std::move(columns));
   }
 
+  struct Label {
+    int32_t code = 0;
+    int64_t whole = 0;
+  };
+  using Labels = std::map<std::string, Label, std::less<>>;
+
   TextLines lines_;
   const std::vector<std::string>& names_;
   const int64_t max_bytes_;
   Answer answer_ = Answer::kNone;
   std::set<std::string, std::less<>> classes_;
   std::vector<std::vector<double>> dimensions_;
-  std::vector<std::string> labels_;  // of each series
-  std::vector<double> targets_;      // of each step; of classes those that are numbers
-  std::vector<int64_t> series_;
-  bool whole_ = true;
+  Labels labels_;
+  std::vector<const Labels::value_type*> label_of_;  // of each series
+  std::vector<double> targets_;                      // of each step
+  std::vector<int64_t> series_;                      // of each step
   int64_t count_ = 0;
 };
 

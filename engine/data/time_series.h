@@ -17,13 +17,14 @@ namespace beamline::engine::data {
 //
 // The table has a row for each step of each series, one series after the other: a float64 column
 // for each dimension, "dim0", "dim1", ..., or as `names` says; "class" (int64 if all are whole
-// numbers, else categorical) or "target" (float64), the same in all steps; "series", the number of
-// the series from 0 (int64). "?" and "NaN" are missing values.
+// numbers without leading zeros or a plus, for "1" and "01" are two names; else categorical) or
+// "target" (float64), the same in all steps; "series", the number of the series from 0 (int64). "?"
+// and "NaN" are missing values.
 //
-// Throws Error, naming the line, for a header without @data, series with time stamps, another
-// number of dimensions than the first has, dimensions of one series that differ in length, a value
-// that is no number, a class that @classLabel does not list; no series; a table of more than
-// `max_bytes`.
+// Throws Error, naming the line, for a header without @data, series with time stamps, more than
+// 100,000 dimensions, another number of them than the first has, dimensions of one series that
+// differ in length, a value that is no number, a class that @classLabel does not list or whose name
+// has more than 1024 bytes; no series; a table of more than `max_bytes`.
 Table ReadTimeSeries(std::string_view text, const std::vector<std::string>& names,
                      int64_t max_bytes);
 

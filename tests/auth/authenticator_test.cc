@@ -325,6 +325,53 @@ TEST_F(AuthenticatorTest, WrongTokensFromOneAddressAreRefusedUnseen) {
   EXPECT_TRUE(authenticator_.Authenticate(ann_.text, kPeer).ok());
 }
 
+// Whoever guesses keeps nobody out who was in before from the same address.
+TEST_F(AuthenticatorTest, GuessesDoNotShutOutTokensThatWereGood) {
+  constexpr char kPeer[] = "ipv4:10.0.0.1:1";
+  const NewSecret bob = GiveToken("users/bob", std::nullopt);
+  directory_.users["users/bob"] = {};
+  const auto code = [&](const std::string& token) {
+    return authenticator_.Authenticate(token, kPeer).status().code();
+  };
+  ASSERT_EQ(code(ann_.text), absl::StatusCode::kOk);
+  const auto guess = [&] {
+    for (int i = 0; i < 30; ++i) code(MakeSecret(SecretKind::kToken, random_).text);
+  };
+  guess();
+  EXPECT_EQ(code(bob.text), absl::StatusCode::kResourceExhausted) << "it was never good here";
+  authenticator_.Forget();
+  EXPECT_EQ(code(ann_.text), absl::StatusCode::kOk);
+  clock_.AdvanceMillis(60 * 60'000);
+  guess();
+  EXPECT_EQ(code(ann_.text), absl::StatusCode::kOk) << "long after the answer was forgotten";
+  directory_.tokens[ann_.id].revoked = true;
+  authenticator_.Forget();
+  EXPECT_EQ(code(ann_.text), absl::StatusCode::kUnauthenticated);
+  directory_.tokens.erase(ann_.id);
+  EXPECT_EQ(code(ann_.text), absl::StatusCode::kUnauthenticated);
+  EXPECT_EQ(code(ann_.text), absl::StatusCode::kResourceExhausted) << "it is a guess from now on";
+}
+
+TEST_F(AuthenticatorTest, SoManyTokensAreKnownToHaveBeenGood) {
+  constexpr char kPeer[] = "ipv4:10.0.0.1:1";
+  Authenticator::Options options;
+  options.good_size = 2;
+  Authenticator small(directory_, clock_, options);
+  const NewSecret b = GiveToken("users/ann", std::nullopt);
+  const NewSecret c = GiveToken("users/ann", std::nullopt);
+  for (const std::string& token : {ann_.text, b.text}) {
+    ASSERT_TRUE(small.Authenticate(token, kPeer).ok());
+  }
+  small.Forget();
+  for (const std::string& token : {ann_.text, c.text}) {
+    ASSERT_TRUE(small.Authenticate(token, kPeer).ok());
+  }
+  small.Forget();
+  for (int i = 0; i < 20; ++i) small.Authenticate("x", kPeer).status().IgnoreError();
+  EXPECT_TRUE(small.Authenticate(ann_.text, kPeer).ok()) << "used again, and so kept";
+  EXPECT_TRUE(absl::IsResourceExhausted(small.Authenticate(b.text, kPeer).status()));
+}
+
 TEST_F(AuthenticatorTest, TokensThatWereOnceGoodAreNoGuesses) {
   directory_.tokens[ann_.id].revoked = true;
   for (int i = 0; i < 100; ++i) {

@@ -5,6 +5,8 @@
 #include <set>
 
 #include "base/digest.h"
+#include "base/ids.h"
+#include "base/without_secrets.h"
 
 namespace beamline::auth {
 namespace {
@@ -34,6 +36,23 @@ TEST(Secret, KindsAreNotExchangeable) {
   SystemRandom random;
   const NewSecret made = MakeSecret(SecretKind::kJoinToken, random);
   EXPECT_FALSE(ParseSecret(SecretKind::kToken, made.text).has_value());
+}
+
+TEST(Secret, IsCutOutOfWhatIsShown) {
+  SystemRandom random;
+  for (const SecretKind kind : {SecretKind::kToken, SecretKind::kJoinToken}) {
+    const std::string text = MakeSecret(kind, random).text;
+    const std::string prefix = text.substr(0, 3);
+    EXPECT_EQ(WithoutSecrets("users/ada/tokens/" + text), "users/ada/tokens/" + prefix);
+    EXPECT_EQ(WithoutSecrets(text + "/" + text), prefix);
+    EXPECT_EQ(WithoutSecrets("x" + text.substr(0, 30)), "x" + prefix) << "also a part of one";
+  }
+  EXPECT_EQ(WithoutSecrets("bj_1/bl_2"), "bj_");
+  EXPECT_EQ(WithoutSecrets("bl_1/bj_2"), "bl_");
+  EXPECT_EQ(WithoutSecrets("projects/p/runs/r-0.fold"), "projects/p/runs/r-0.fold");
+  EXPECT_EQ(WithoutSecrets(""), "");
+  const std::string pasted = MakeSecret(SecretKind::kToken, random).text;
+  EXPECT_EQ(CheckUserId(pasted).message().find(pasted.substr(3, 20)), std::string::npos);
 }
 
 TEST(Secret, NeverTheSameTwice) {

@@ -178,7 +178,8 @@ TEST_F(CallLogTest, WhatCouldNotBeWrittenIsTakenAgain) {
   count = 0;
   for (const v1::AuditEntry& entry : calls_.Take(false)) {
     count += entry.count();
-    if (entry.peer() == "ipv4:10.0.0.1:5") EXPECT_EQ(entry.count(), 4);
+    if (entry.peer() != "ipv4:10.0.0.1:5") continue;
+    EXPECT_EQ(entry.count(), 4);
   }
   EXPECT_EQ(count, 25);
   EXPECT_TRUE(calls_.Take(false).empty());

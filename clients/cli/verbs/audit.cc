@@ -20,10 +20,10 @@ namespace {
 constexpr int64_t kDefaultLimit = 50;
 constexpr int64_t kMostEntries = 1'000'000'000;
 
-// Entries without a method count calls of several callers.
+// Entries without a method only count calls: of one principal, of one address, or of several.
 std::string Who(const v1::AuditEntry& entry) {
-  if (entry.principal().empty()) return entry.method().empty() ? "several" : "-";
-  return entry.principal();
+  if (!entry.principal().empty()) return entry.principal();
+  return entry.method().empty() && entry.peer().empty() ? "several" : "-";
 }
 
 std::string Outcome(const v1::AuditEntry& entry) {

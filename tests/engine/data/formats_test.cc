@@ -75,6 +75,19 @@ TEST(SparseRows, WhatIsWrongAndWhere) {
   EXPECT_THAT(refusal("1 10000:1\n1 1:1\n", 100'000), HasSubstr("more than 100000 bytes"));
 }
 
+TEST(SparseRows, WholeLabelsKeepTheirDigits) {
+  const Table table = ReadSparseRows("9007199254740993 1:1\n+9223372036854775807 1:1\n", kRoom);
+  EXPECT_EQ(table.Get("label").Integer(0), 9007199254740993);
+  EXPECT_EQ(table.Get("label").Integer(1), INT64_MAX);
+}
+
+TEST(SparseRows, OfAFewBytesMakeNoTableOfManyGigabytes) {
+  std::string text;
+  for (int row = 0; row < 30'000; ++row) text += "1 10000:1\n";
+  EXPECT_THAT(ErrorOf([&] { ReadSparseRows(text, INT64_MAX); }),
+              HasSubstr("30000 rows of 10000 features are a table of more than 2147483648 bytes"));
+}
+
 constexpr char kSeries[] =
     "#comment\n@problemName toy\n@timeStamps false\n@classLabel true up down\n@data\n"
     "1,2,?:3,4,5:up\r\n"
@@ -108,6 +121,18 @@ TEST(TimeSeries, NumbersAsAnswers) {
   EXPECT_THAT(NamesOf(none), ElementsAre("dim0", "series"));
 }
 
+TEST(TimeSeries, WholeClassesKeepTheirDigits) {
+  const std::string header = "@problemName x\n@classLabel true\n@data\n";
+  const Table large =
+      ReadTimeSeries(header + "1:9007199254740993\n1:-9223372036854775807\n", {}, kRoom);
+  EXPECT_EQ(large.Get("class").Integer(0), 9007199254740993);
+  EXPECT_EQ(large.Get("class").Integer(1), -INT64_MAX);
+  const Table names = ReadTimeSeries(header + "1,2:1\n1:01\n3:1\n", {}, kRoom);
+  const Column& column = names.Get("class");
+  EXPECT_THAT(column.categories(), ElementsAre("01", "1"));
+  EXPECT_THAT(ValuesOf(column), ElementsAre(1, 1, 0, 1));
+}
+
 TEST(TimeSeries, WhatIsWrongAndWhere) {
   const auto refusal = [](const std::string& data,
                           const std::string& header = "@classLabel true a b\n",
@@ -124,6 +149,10 @@ TEST(TimeSeries, WhatIsWrongAndWhere) {
   EXPECT_THAT(refusal("1,2:3:a\n"), HasSubstr("line 4: its dimensions differ in length"));
   EXPECT_THAT(refusal("1:a\n1:2:a\n"), HasSubstr("line 5: has 2 dimensions"));
   EXPECT_THAT(refusal("1,2\n"), HasSubstr("line 4"));
+  const std::string unlisted = "@classLabel true\n";
+  EXPECT_EQ(refusal("1:" + std::string(1024, 'a') + "\n", unlisted), "(no error)");
+  EXPECT_THAT(refusal("1:" + std::string(1025, 'a') + "\n", unlisted), HasSubstr("has 1025 bytes"));
+  EXPECT_THAT(refusal(std::string(200'000, ':') + "\n"), HasSubstr("more than 100000 dimensions"));
   EXPECT_THAT(refusal("(1,2),(2,3):a\n"), HasSubstr("time stamps"));
   EXPECT_THAT(refusal("1:a\n", "@timeStamps true\n"), HasSubstr("time stamps"));
   EXPECT_THAT(refusal("1,2,3,4,5:a\n", "@classLabel true a\n", 100), HasSubstr("larger than 100"));

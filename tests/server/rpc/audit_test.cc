@@ -3,8 +3,10 @@
 #include <gmock/gmock.h>
 #include <google/protobuf/descriptor.h>
 
+#include <filesystem>
 #include <set>
 
+#include "absl/time/clock.h"
 #include "base/digest.h"
 #include "base/hash_chain.h"
 #include "beamline/v1/audit.grpc.pb.h"
@@ -16,6 +18,7 @@
 #include "beamline/v1/run.grpc.pb.h"
 #include "beamline/v1/worker.grpc.pb.h"
 #include "store/audit.h"
+#include "store/identity.h"
 #include "tests/server/rpc/served.h"
 
 namespace beamline::server::rpc {
@@ -93,6 +96,21 @@ class AuditTest : public ServedTest {
     return member;
   }
 
+  void CreateUserWithGarbage() {
+    Call call("bl_garbage");
+    v1::User ignored;
+    EXPECT_FALSE(auth_->CreateUser(&call, v1::CreateUserRequest(), &ignored).ok());
+  }
+  std::string BeginUpload(const std::string& bytes) {
+    v1::BeginUploadRequest begin;
+    begin.set_parent("projects/default");
+    begin.set_display_name("points.csv");
+    begin.mutable_source()->set_digest(Sha256Hex(bytes));
+    begin.mutable_source()->set_size_bytes(static_cast<int64_t>(bytes.size()));
+    const auto stub = v1::DatasetService::NewStub(channel_);
+    return Do(*stub, &v1::DatasetService::Stub::BeginUpload, begin).upload().name();
+  }
+
   // What the scenario is made of: each changes something.
   void ChangeUsersAndProjects();
   void ChangeData();
@@ -133,23 +151,18 @@ void AuditTest::ChangeData() {
   const auto stub = v1::DatasetService::NewStub(channel_);
   for (const char* extra : {"", "7,0\n"}) {
     const std::string bytes = std::string(kCsv) + extra;
-    v1::BeginUploadRequest begin;
-    begin.set_parent("projects/default");
-    begin.set_display_name("points.csv");
-    begin.mutable_source()->set_digest(Sha256Hex(bytes));
-    begin.mutable_source()->set_size_bytes(static_cast<int64_t>(bytes.size()));
-    const auto begun = Do(*stub, &v1::DatasetService::Stub::BeginUpload, begin);
+    const std::string name = BeginUpload(bytes);
     Call call(admin_);
     v1::Upload upload;
     const auto writer = stub->WriteUpload(&call, &upload);
     v1::WriteUploadRequest message;
-    message.set_upload(begun.upload().name());
+    message.set_upload(name);
     message.set_data(bytes);
     writer->Write(message);
     writer->WritesDone();
     ASSERT_TRUE(writer->Finish().ok());
     v1::FinishUploadRequest finish;
-    finish.set_name(begun.upload().name());
+    finish.set_name(name);
     const auto dataset = Do(*stub, &v1::DatasetService::Stub::FinishUpload, finish);
     if (dataset_.empty()) {
       dataset_ = dataset.name();
@@ -264,11 +277,7 @@ TEST_F(AuditTest, ARefusedCallIsThereUnderTheNameOfWhoMadeIt) {
   EXPECT_EQ(entry.principal(), "users/ann");
   EXPECT_EQ(entry.code(), grpc::StatusCode::NOT_FOUND);
   EXPECT_EQ(entry.resource(), "projects/default");
-  {
-    Call call("bl_garbage");
-    v1::User ignored;
-    EXPECT_FALSE(auth_->CreateUser(&call, v1::CreateUserRequest(), &ignored).ok());
-  }
+  CreateUserWithGarbage();
   entry = Last("AuthService.CreateUser");
   EXPECT_EQ(entry.principal(), "");
   EXPECT_EQ(entry.code(), grpc::StatusCode::UNAUTHENTICATED);
@@ -283,6 +292,28 @@ TEST_F(AuditTest, ARefusedCallIsThereUnderTheNameOfWhoMadeIt) {
   entry = Last("ProjectService.CreateProject");
   EXPECT_EQ(entry.principal(), "users/admin");
   EXPECT_EQ(entry.code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(AuditTest, AStreamThatTheBusyServerEndsIsThere) {
+  v1::WriteUploadRequest message;
+  message.set_upload(BeginUpload(kCsv));
+  message.set_data("x,y\n");
+  Call call(admin_);
+  v1::Upload ignored;
+  const auto writer = v1::DatasetService::NewStub(channel_)->WriteUpload(&call, &ignored);
+  ASSERT_TRUE(writer->Write(message));
+  // Once the bytes are there the stream was admitted.
+  const std::string file =
+      folder_.path() + "/state/uploads/" + std::string(store::IdOf(message.upload()));
+  std::error_code error;
+  for (int i = 0; std::filesystem::file_size(file, error) != message.data().size(); ++i) {
+    ASSERT_LT(i, 2'000) << file;
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  pool_.Stop();
+  writer->Write(message);
+  EXPECT_EQ(writer->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(Last("DatasetService.WriteUpload").code(), grpc::StatusCode::UNAVAILABLE);
 }
 
 TEST_F(AuditTest, WhatOnlyReadsIsNotThere) {
@@ -354,9 +385,7 @@ TEST_F(AuditTest, ListsComeInPages) {
 
 TEST_F(AuditTest, TheChainOutlivesTheServerAndHasWhatWasCountedAtItsEnd) {
   for (int i = 0; i < 3; ++i) {
-    Call call("bl_garbage");
-    v1::User ignored;
-    EXPECT_FALSE(auth_->CreateUser(&call, v1::CreateUserRequest(), &ignored).ok());
+    CreateUserWithGarbage();
     if (i == 0) Entries();
   }
   Stop();
