@@ -114,8 +114,11 @@ void Client::Cancel(WantedRun& run) {
   v1::CancelRunRequest request;
   request.set_name(run.name);
   request.set_request_id(absl::StrCat("cancel-", ++requests_));
-  Control<v1::CancelRunRequest>(request, &server::RunApi::CancelRun,
-                                [&run](const v1::Run&) { run.cancelled = true; });
+  Control<v1::CancelRunRequest>(request, &server::RunApi::CancelRun, [&run](const v1::Run& now) {
+    // One that had ended is as it is.
+    run.cancelled = run.cancelled || now.state() == v1::RUN_STATE_CANCELLING ||
+                    now.state() == v1::RUN_STATE_CANCELLED;
+  });
 }
 
 void Client::Pause(WantedRun& run) {

@@ -31,7 +31,7 @@ struct WantedRun {
   bool fresh = false;
   // Empty until the server has acknowledged it.
   std::string name;
-  // Cancelling was tried, and was acknowledged.
+  // Cancelling was tried, and was acknowledged by a run that had not ended.
   bool cancel_asked = false;
   bool cancelled = false;
   std::vector<std::unique_ptr<Watcher>> watchers;

@@ -125,9 +125,10 @@ void RunUntilDone(World& world, Site& site, int64_t until_ms) {
 }
 
 // What can only be said when all has ended.
-void CheckAll(World& world, Site& site, const Setting& setting) {
+void CheckAll(World& world, Site& site, const Setting& setting, const std::string& folder) {
   server::Server* const server = site.server.Look();
   if (server == nullptr) return world.Fail("liveness", "the server is not there");
+  CheckAuditChain(world, folder + "/beamline.db");
   for (size_t i = 0; i < kProjects.size(); ++i) {
     CheckDurability(world, *server, *site.clients[i], i);
     for (const auto& run : site.clients[i]->runs()) {
@@ -149,7 +150,7 @@ void Calibrate(Setting& setting, const std::string& folder) {
   client.TakeNoTurns();
   for (size_t i = 0; i < Definitions().size(); ++i) client.Want(0, i);
   RunUntilDone(world, site, kPatienceMs);
-  if (world.failure().empty() && site.Done()) CheckAll(world, site, setting);
+  if (world.failure().empty() && site.Done()) CheckAll(world, site, setting, folder);
   setting.expected.clear();
   for (const auto& run : client.runs()) {
     setting.expected.push_back(ModelOf(*run));
@@ -183,7 +184,7 @@ void Play(World& world, const Setting& setting, const std::string& folder) {
   RunUntilDone(world, site, world.MonotonicMillis() + kPatienceMs);
   if (!world.failure().empty()) return;
   if (!site.Done()) return world.Fail("liveness", "these do not end:" + Unfinished(site));
-  CheckAll(world, site, setting);
+  CheckAll(world, site, setting, folder);
 }
 
 }  // namespace beamline::sim

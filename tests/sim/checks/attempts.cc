@@ -17,9 +17,13 @@ bool IsTerminal(v1::TaskState state) {
 struct Task {
   v1::TaskState state = v1::TASK_STATE_UNSPECIFIED;
   int32_t attempt = 0;
-  // Of the attempt: the last step that it reported, and of all: that of the newest checkpoint.
+  // Of the attempt: the last step that it reported, and the one that it went on from.
   int64_t step = 0;
+  int64_t from = 0;
+  // Of all: the newest checkpoint's.
   int64_t checkpoint = 0;
+  // Of a search that deals out epochs.
+  bool is_round = false;
 };
 
 // Empty if the event may come now.
@@ -43,12 +47,17 @@ std::string Follow(Task& task, const v1::Event& event) {
   if (event.attempt() > task.attempt) {
     task.attempt = event.attempt();
     task.step = 0;
+    task.from = task.checkpoint;
   }
   if (event.has_metric()) {
     const int64_t step = event.metric().step();
-    if (task.step != 0 && step != task.step + 1) {
-      return absl::StrCat("is of step ", step, " after ", task.step);
-    }
+    // The first one of an attempt follows the checkpoint that it went on from. A round of a search
+    // goes on from where the one before ended.
+    const bool begins_round = task.is_round && task.checkpoint == 0;
+    const bool follows =
+        task.step != 0 ? step == task.step + 1 : (begins_round || step == task.from + 1);
+    if (!follows)
+      return absl::StrCat("is of step ", step, " after ", std::max(task.step, task.from));
     task.step = step;
   }
   if (event.has_checkpoint()) {
@@ -65,11 +74,18 @@ void CheckAttempts(World& world, const WantedRun& run) {
   std::map<std::pair<std::string, std::string>, Task> tasks;
   for (const v1::Event& event : run.watchers.front()->events) {
     if (event.step().empty() || event.has_trial_ended()) continue;
-    const std::string wrong = Follow(tasks[{event.step(), event.task()}], event);
+    Task& task = tasks[{event.step(), event.task()}];
+    task.is_round = event.task().find(".e") != std::string::npos;
+    const std::string wrong = Follow(task, event);
     if (wrong.empty()) continue;
     return world.Fail(
         "attempts", absl::StrCat(run.name, ": event ", event.sequence(), " of ", event.step(), ".",
                                  event.task(), " ", wrong, ": ", event.ShortDebugString()));
+  }
+  for (const auto& [name, task] : tasks) {
+    if (IsTerminal(task.state)) continue;
+    world.Fail("attempts", absl::StrCat(run.name, " has ended, and ", name.first, ".", name.second,
+                                        " is ", v1::TaskState_Name(task.state)));
   }
 }
 

@@ -18,6 +18,9 @@ namespace beamline::sim {
 // Guarantee 1: what was acknowledged is there, once, and nothing else is.
 void CheckDurability(World& world, server::Server& server, const Client& client, size_t project);
 
+// Nor from the audit: its chain is whole. `database`: the path of the store.
+void CheckAuditChain(World& world, const std::string& database);
+
 // Guarantee 2: one terminal state a task, and nothing after it; only the attempt that holds the
 // task is heard; what it reported came whole and in order.
 void CheckAttempts(World& world, const WantedRun& run);

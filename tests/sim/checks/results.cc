@@ -19,6 +19,10 @@ void CheckResult(World& world, const WantedRun& run, const std::vector<std::stri
   if (run.watchers.empty() || run.watchers.front()->events.empty()) return;
   const v1::RunStateChanged& end = run.watchers.front()->events.back().run_state();
   if (end.state() == v1::RUN_STATE_CANCELLED && run.cancel_asked) return;
+  if (run.cancelled) {
+    return world.Fail("durability", absl::StrCat(run.name, " was cancelled, and ended as ",
+                                                 v1::RunState_Name(end.state())));
+  }
   if (end.state() != v1::RUN_STATE_SUCCEEDED) {
     return world.Fail("results", absl::StrCat(run.name, " of definition ", run.definition,
                                               " ended as ", v1::RunState_Name(end.state()), ": ",
