@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What people train these learners with: the other side of benchmarks/learners. A table of all
-cases, side by side with our own; so it is longer than 400 lines.
+# Long because it is a table of all cases.
+"""What people train these learners with: the other side of benchmarks/learners.
 
     learners.py FOLDER THREADS CLOCK
 
