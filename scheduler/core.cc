@@ -74,6 +74,7 @@ Task& Scheduler::Core::Add(const TaskQueued& event) {
   task.attained = event.attained;
   task.level = LevelOf(options_, task.attained);
   task.entered_ms = task.level == 0 ? task.spec.queued_at_ms : now_ms_;
+  task.rank = RankOf(options_, task);
   queue_.Enroll(task);
   return task;
 }
@@ -90,6 +91,7 @@ void Scheduler::Core::Wait(Task& task) {
     task.level = level;
     task.entered_ms = level == 0 ? task.spec.queued_at_ms : now_ms_;
   }
+  task.rank = RankOf(options_, task);
   queue_.Push(task);
   became_due_.push_back(&task);
 }

@@ -20,6 +20,9 @@ std::string CheckTask(const TaskQueued& event) {
       return "a count of attempts is " + std::to_string(count) + ": it must be from 0 to 10^9";
     }
   }
+  if (event.predicted_ms < 0 || event.predicted_ms > kMaxAmount) {
+    return "predicted_ms is " + std::to_string(event.predicted_ms) + ": it must be from 0 to 2^50";
+  }
   return CheckDemand(event.demand);
 }
 

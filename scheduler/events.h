@@ -40,6 +40,9 @@ struct TaskQueued {
   // Service attained by former attempts and kept in a checkpoint. Unit: thousandths of a device (of
   // a core, for tasks without devices) times milliseconds.
   int64_t attained = 0;
+  // For how long its attempts are expected to run in all, former ones included. Unit: milliseconds;
+  // 0: unknown. Only orders the tasks of one project among each other.
+  int64_t predicted_ms = 0;
   // What it reads: of several workers that fit it alike it gets the one that has most of it.
   std::vector<DataId> data;
 };

@@ -24,6 +24,13 @@ int32_t LevelOf(const Options& options, int64_t attained) {
   return level;
 }
 
+int32_t RankOf(const Options& options, const Task& task) {
+  const Wide all =
+      static_cast<Wide>(task.spec.predicted_ms) * ServiceRate(GangAmounts(task.spec.demand));
+  const Wide left = std::min<Wide>(all - task.attained, kMost);
+  return left <= 0 ? task.level : LevelOf(options, static_cast<int64_t>(left));
+}
+
 int64_t AttainedBy(const Task& task, int64_t now_ms) {
   if (task.serves_since_ms == 0) return task.attained;
   const Wide more =
@@ -49,6 +56,7 @@ void Crossings::Advance(const Options& options, Task& task) {
   tasks_.erase(&task);
   ++task.level;
   task.entered_ms = task.crosses_ms;
+  task.rank = RankOf(options, task);
   Arm(options, task);
 }
 

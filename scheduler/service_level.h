@@ -15,6 +15,10 @@ namespace beamline::scheduler {
 // The level of a task with this much service. Unit: see TaskQueued::attained.
 int32_t LevelOf(const Options& options, int64_t attained);
 
+// A task's order in its project: the level of the service that it is predicted to need still; its
+// own level if nothing is predicted, or if it has had more than that already.
+int32_t RankOf(const Options& options, const Task& task);
+
 // What the live attempt has attained by `now_ms`, with what was kept before.
 int64_t AttainedBy(const Task& task, int64_t now_ms);
 

@@ -41,7 +41,8 @@ void Fields(A& archive, Placement& r) {
 template <class A>
 void Fields(A& archive, TaskQueued& r) {
   archive(r.task, r.run, r.project, r.priority, r.demand, r.max_attempts, r.last_attempt,
-          r.failures, r.losses, r.not_before_ms, r.queued_at_ms, r.preemptible, r.attained, r.data);
+          r.failures, r.losses, r.not_before_ms, r.queued_at_ms, r.preemptible, r.attained,
+          r.predicted_ms, r.data);
 }
 
 namespace {
@@ -103,7 +104,7 @@ void Fields(A& archive, ShapeRecord& r) {
 template <class A>
 void TaskFields(A& archive, Task& r, bool& queued) {
   archive(r.spec, queued, r.state, r.placements, r.held, r.next_placements, r.attained,
-          r.serves_since_ms, r.rate, r.level, r.entered_ms, r.crosses_ms, r.guarded,
+          r.serves_since_ms, r.rate, r.level, r.rank, r.entered_ms, r.crosses_ms, r.guarded,
           r.guarded_until_ms, r.waits_since_ms, r.started_ms, r.deadline_ms, r.beneficiary,
           r.vacating, r.charged, r.victims, r.resumes_first);
 }

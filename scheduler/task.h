@@ -19,15 +19,16 @@ struct Shape;
 struct Task;
 struct Worker;
 
-// A project's own order: guarded tasks, then priority, then level.
+// A project's own order: guarded tasks, then priority, then rank, then level.
 struct Band {
   bool guarded = false;
   int32_t priority = 0;
+  int32_t rank = 0;
   int32_t level = 0;
   bool operator<(const Band& other) const {
     if (guarded != other.guarded) return guarded;
     if (priority != other.priority) return priority > other.priority;
-    return level < other.level;
+    return rank != other.rank ? rank < other.rank : level < other.level;
   }
   bool operator==(const Band&) const = default;
 };
@@ -75,6 +76,8 @@ struct Task {
   int64_t serves_since_ms = 0;
   int64_t rate = 0;
   int32_t level = 0;
+  // See RankOf in service_level.h.
+  int32_t rank = 0;
   // Its place among equals of its level. For level 0 the time queued.
   int64_t entered_ms = 0;
   // When the level ends if the attempt goes on; 0: never.
@@ -142,8 +145,8 @@ inline bool operator<(const RankKey& a, const RankKey& b) {
 }
 
 inline Band BandOf(const Task& task) {
-  if (task.guarded) return {true, 0, 0};
-  return {false, task.spec.priority, task.level};
+  if (task.guarded) return {true, 0, 0, 0};
+  return {false, task.spec.priority, task.rank, task.level};
 }
 
 // Inside a band.

@@ -18,6 +18,7 @@ constexpr const char* kUsage =
     "usage: scheduler_replay TRACE.csv [--policy fair] [--nodes 80] [--gpus-per-node 8]\n"
     "         [--from-s 0] [--to-s 0] [--attacker TENANT] [--hash] [--tenants]\n"
     "         [--round-s 180] [--min-run-s 780] [--express-percent 200] [--faults SEED]\n"
+    "         [--predict none|history|perfect]\n"
     "policies: fair  the production scheduler with preemption\n"
     "          fifo  the same in strict order of age\n"
     "          drf   the same without preemption, levels and express\n"
@@ -37,6 +38,7 @@ struct Arguments {
   bool tenants = false;
   scheduler::Options options;
   Faults faults;
+  Predictions predictions = Predictions::kNone;
 };
 
 [[noreturn]] void Misused() {
@@ -65,6 +67,12 @@ Arguments Parse(int argc, char** argv) {
       {"--round-s", [&](const std::string& v) { arguments.options.round_ms = 1000 * number(v); }},
       {"--express-percent",
        [&](const std::string& v) { arguments.options.express_refill_percent = number(v); }},
+      {"--predict",
+       [&](const std::string& v) {
+         if (v != "none" && v != "history" && v != "perfect") Misused();
+         if (v == "history") arguments.predictions = Predictions::kHistory;
+         if (v == "perfect") arguments.predictions = Predictions::kPerfect;
+       }},
       {"--faults",
        [&](const std::string& v) { arguments.faults.seed = static_cast<uint64_t>(number(v)); }},
       {"--min-run-s",
@@ -110,7 +118,8 @@ SimulationResult Run(const Arguments& arguments, const Trace& trace, int32_t att
   }
   // Workers come and go for months: losing one too often is no reason to give up here.
   if (arguments.faults.seed != 0) options.max_losses = 1'000'000'000;
-  return Simulate(trace, arguments.cluster, options, arguments.faults, attacker, arguments.hash);
+  return Simulate(trace, arguments.cluster, options, arguments.faults, arguments.predictions,
+                  attacker, arguments.hash);
 }
 
 int Main(int argc, char** argv) {

@@ -1,5 +1,6 @@
 #include "benchmarks/scheduler/simulation.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "benchmarks/scheduler/auditor.h"
+#include "scheduler/run_history.h"
 
 namespace beamline::replay {
 namespace {
@@ -48,11 +50,12 @@ struct State {
 class Simulation {
  public:
   Simulation(const Trace& trace, const Cluster& cluster, const scheduler::Options& options,
-             const Faults& faults, int32_t attacker, bool hash)
+             const Faults& faults, Predictions predictions, int32_t attacker, bool hash)
       : trace_(trace),
         cluster_(cluster),
         options_(options),
         faults_(faults),
+        predictions_(predictions),
         random_(faults.seed),
         scheduler_(std::make_unique<scheduler::Scheduler>(options)),
         auditor_(options),
@@ -125,6 +128,10 @@ class Simulation {
     return seen;
   }
 
+  static std::string KindOf(const Job& job) {
+    return std::to_string(job.tenant) + "/" + std::to_string(job.gpus);
+  }
+
   int64_t Pick(int64_t below) { return static_cast<int64_t>(random_() % below); }
 
   // At a random time, on average so often.
@@ -174,6 +181,8 @@ class Simulation {
     queued.demand.gpus = 1;
     queued.demand.min_workers = queued.demand.max_workers = what.gpus;
     queued.queued_at_ms = now_ms_ + 1;
+    if (predictions_ == Predictions::kPerfect) queued.predicted_ms = what.run_ms;
+    if (predictions_ == Predictions::kHistory) queued.predicted_ms = history_.Predict(KindOf(what));
     Tell(queued);
   }
 
@@ -196,6 +205,7 @@ class Simulation {
     state.leaving = false;
     --unfinished_;
     recorder_.Finished(due.job, now_ms_);
+    history_.Add(KindOf(trace_.jobs[due.job]), trace_.jobs[due.job].run_ms);
     Tell(scheduler::AttemptFinished{names_[due.job], due.attempt, scheduler::Outcome::kSucceeded});
   }
 
@@ -303,6 +313,8 @@ class Simulation {
   const Cluster cluster_;
   const scheduler::Options options_;
   const Faults faults_;
+  const Predictions predictions_;
+  scheduler::RunHistory history_;
   std::mt19937_64 random_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   Auditor auditor_;
@@ -326,9 +338,9 @@ int64_t RestartCostMs(int32_t gpus) {
 }
 
 SimulationResult Simulate(const Trace& trace, const Cluster& cluster,
-                          const scheduler::Options& options, const Faults& faults, int32_t attacker,
-                          bool hash) {
-  return Simulation(trace, cluster, options, faults, attacker, hash).Run();
+                          const scheduler::Options& options, const Faults& faults,
+                          Predictions predictions, int32_t attacker, bool hash) {
+  return Simulation(trace, cluster, options, faults, predictions, attacker, hash).Run();
 }
 
 }  // namespace beamline::replay

@@ -28,6 +28,10 @@ struct Faults {
   int64_t steps_per_snapshot = 20'000;
 };
 
+// What tasks say about how long they will run: nothing; what RunHistory learned from jobs of the
+// same tenant and size that have ended; the truth (to see how much better a history could do).
+enum class Predictions { kNone, kHistory, kPerfect };
+
 struct SimulationResult {
   Report report;
   // Calls of Scheduler::Step, and a hash (FNV-1a) of all action lines if `hash` was asked for.
@@ -50,7 +54,7 @@ int64_t RestartCostMs(int32_t gpus);
 // Drives the scheduler by Step alone. Without faults preempted jobs answer at once; they lose no
 // progress.
 SimulationResult Simulate(const Trace& trace, const Cluster& cluster,
-                          const scheduler::Options& options, const Faults& faults, int32_t attacker,
-                          bool hash);
+                          const scheduler::Options& options, const Faults& faults,
+                          Predictions predictions, int32_t attacker, bool hash);
 
 }  // namespace beamline::replay

@@ -103,6 +103,8 @@ TaskQueued ParseTask(const std::string& name, const std::vector<Option>& options
       task.losses = static_cast<int32_t>(Number(value));
     } else if (key == "fixed") {
       task.preemptible = false;
+    } else if (key == "predicted") {
+      task.predicted_ms = Number(value) * 3'600'000;
     } else if (key == "attained") {
       task.attained = Number(value) * 3'600'000'000;
     } else if (key != "gpus" && key != "cancelling") {

@@ -13,6 +13,7 @@
 //   seen WORKER | heartbeat WORKER | draining WORKER | gone WORKER | tick
 // Of a task: p=PRIORITY project=ID cpu=CORES mem=GIB gpu=N gpumem=GIB any pool=ID workers=N max=N
 //   after=MS at=MS attempt=N failures=N losses=N gpus=g0,g1 cancelling fixed attained=DEVICE_HOURS
+//   predicted=HOURS
 // Of a quota: weight=N parent=ID gpu=N cpu=CORES maxgpu=N maxcpu=CORES
 // Of a worker: cpu=CORES (8) mem=GIB (64) gpu=N gpumem=GIB[,GIB...] (80) pool=ID[,ID...] draining
 #pragma once

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "scheduler/run_history.h"
 #include "tests/scheduler/replay.h"
 
 namespace beamline::scheduler {
@@ -270,6 +271,34 @@ TEST_F(SchedulerStory, OfEqualWorkersTheOneThatHasTheDataGoesFirst) {
   EXPECT_EQ(place("both", {DataId("a"), DataId("b"), DataId("c")}), "w3");
   seen("w2", 3000, {DataId("c")});
   EXPECT_EQ(place("other", {DataId("c")}), "w2");
+}
+
+// In one project the one that is predicted to be done first goes first; unknown ones count as new,
+// and one that has had more than was predicted by what it has had.
+TEST(Prediction, OrdersTheTasksOfAProject) {
+  Story story;
+  story.Replay(
+      "t=0 queued months gpu=1 predicted=900 | t=1 queued days gpu=1 predicted=100 |"
+      "t=2 queued overdue gpu=1 predicted=2 attained=9 | t=3 queued hours gpu=1 predicted=5 |"
+      "t=4 queued unknown gpu=1 | t=5 seen w1 gpu=1 -> assign unknown |"
+      "t=6 succeeded unknown#1 -> end unknown ; assign hours |"
+      "t=7 succeeded hours#1 -> end hours ; assign days |"
+      "t=8 succeeded days#1 -> end days ; assign months |"
+      "t=9 succeeded months#1 -> end months ; assign overdue");
+}
+
+TEST(Prediction, LearnsFromWhatHasEnded) {
+  RunHistory history;
+  history.Add("a", 10);
+  history.Add("a", 20);
+  EXPECT_EQ(history.Predict("a"), 0) << "two are too few";
+  history.Add("a", 30);
+  history.Add("a", 40);
+  history.Add("a", 1000);
+  EXPECT_EQ(history.Predict("a"), 40) << "the upper quartile";
+  EXPECT_EQ(history.Predict("b"), 0);
+  for (int i = 0; i < 100; ++i) history.Add("a", 7);
+  EXPECT_EQ(history.Predict("a"), 7) << "the last hundred count";
 }
 
 }  // namespace

@@ -150,6 +150,7 @@ Event World::Queued() {
   queued.project = ProjectId(config_.prefix + "p" + std::to_string(Pick(4)));
   queued.priority = static_cast<int32_t>(Pick(8) == 0);
   queued.preemptible = Pick(10) != 0;
+  if (Pick(3) == 0) queued.predicted_ms = Pick(24) * 3'600'000;
   queued.demand.cpu_millis = 500 * Pick(4);
   queued.demand.device = DeviceKind::kCuda;
   queued.demand.gpus = 1;
