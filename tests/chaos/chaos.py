@@ -1,3 +1,4 @@
+#!/usr/bin/python3 -B
 """kill -9 and SIGSTOP of server, workers and tasks at random instants, while runs of three projects go on.
 
     chaos.py [--kills 40] [--seed 1] [--runs 20] [--workers 3]
@@ -29,7 +30,7 @@ TERMINAL = (EVENT.RUN_STATE_SUCCEEDED, EVENT.RUN_STATE_FAILED, EVENT.RUN_STATE_C
 PROJECTS = ('astro', 'beams', 'cells')
 CALL_SECONDS = 10
 # After the last fault all must have ended within this. Unit: seconds.
-PATIENCE = 600
+PATIENCE = 300
 
 SEARCH = '''    search:
       random: {trials: 4}
