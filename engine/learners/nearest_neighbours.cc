@@ -21,6 +21,10 @@ constexpr int64_t kScreenedFeatures = 32;
 // Of a row that is asked for, at first.
 constexpr size_t kMostCandidates = 512;
 
+// Whether products with a row of this length are bounded by its length: of shorter ones floats lose
+// them, of longer ones they may be infinite.
+bool IsScreened(double length) { return length == 0 || (length >= 1e-12 && length <= 1e16); }
+
 struct Neighbour {
   double square = 0;  // of the distance
   int64_t row = 0;
@@ -140,7 +144,7 @@ class NearestNeighboursLearner : public RowLearner {
   void PredictRows(const float* x, int64_t count, float* out) const override {
     std::vector<Nearest<Neighbour>> nearest(static_cast<size_t>(count),
                                             Nearest<Neighbour>(spec_.neighbours));
-    if (features() < kScreenedFeatures || !Screen(x, count, &nearest)) {
+    if (features() < kScreenedFeatures || !screened_ || !Screen(x, count, &nearest)) {
       nearest.assign(nearest.size(), Nearest<Neighbour>(spec_.neighbours));
       CompareAll(x, count, &nearest);
     }
@@ -192,6 +196,7 @@ class NearestNeighboursLearner : public RowLearner {
         lengths_[at] = std::sqrt(squares_[at]);
       }
     });
+    screened_ = std::all_of(lengths_.begin(), lengths_.end(), IsScreened);
   }
 
   // In parts, which compilers turn into vectors: a bound's ingredient, and no distance.
@@ -227,7 +232,7 @@ class NearestNeighboursLearner : public RowLearner {
 
   // The same by way of |x|^2 + |y|^2 - 2 x y, whose products are floats and within a bound of the
   // truth: only rows that may be among the nearest are compared in double. False if those are too
-  // many for that to pay.
+  // many for that to pay, or if products are not within the bound.
   bool Screen(const float* x, int64_t count, std::vector<Nearest<Neighbour>>* nearest) const {
     const auto products_of = cpu::FindLearnerKernels().ProductsOfRows;
     constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -239,7 +244,9 @@ class NearestNeighboursLearner : public RowLearner {
     std::vector<std::vector<Candidate>> candidates(size);
     for (size_t i = 0; i < size; ++i) {
       squares[i] = SquareOf(x + static_cast<int64_t>(i) * features());
-      slacks[i] = slack * std::sqrt(squares[i]);
+      const double length = std::sqrt(squares[i]);
+      if (!IsScreened(length)) return false;
+      slacks[i] = slack * length;
     }
     std::vector<float> products(static_cast<size_t>(count * kLanes));
     size_t found = 0;
@@ -304,6 +311,7 @@ class NearestNeighboursLearner : public RowLearner {
   std::vector<float> packed_;    // blocks of kLanes rows, [features, kLanes] each
   std::vector<double> squares_;  // |x|^2 of each row
   std::vector<double> lengths_;  // |x|
+  bool screened_ = false;        // IsScreened of all of them
 };
 
 }  // namespace

@@ -91,11 +91,13 @@ TEST(NearestNeighbours, TakeTheFirstOfRowsThatAreEquallyNear) {
 }
 
 // Rows of many features are screened in float. Far from 0, where floats tell little of distances,
-// all are compared in double; in both cases the neighbours are those of plain loops, ties included.
+// all are compared in double, as where products of floats are lost (2^-76, 1e-23) or infinite
+// (2^63, 1e19); in all cases the neighbours are those of plain loops, ties included.
 TEST(NearestNeighbours, ScreeningChangesNothing) {
   constexpr int64_t kRows = 1500, kFeatures = 48, kProbes = 70, kNeighbours = 9;
   const Philox random(3, 4);
-  for (const float middle : {0.0F, 30.0F, 5000.0F}) {
+  for (const auto& [middle, scale] :
+       {std::pair(0.0F, 1.0F), {30.0F, 1.0F}, {5000.0F, 1.0F}, {0.0F, 0x1p-76F}, {0.0F, 0x1p63F}}) {
     MemoryBatch batch, probes;
     batch.layout.features = probes.layout.features = kFeatures;
     batch.layout.targets = probes.layout.targets = 1;
@@ -104,7 +106,7 @@ TEST(NearestNeighbours, ScreeningChangesNothing) {
         // Every tenth row is the one before it again.
         const int64_t same = row % 10 == 9 ? row - 1 : row;
         const auto at = stream + static_cast<uint64_t>(same * kFeatures + f);
-        to->features.push_back(middle + std::round(8 * random.Normal(at)) / 8);
+        to->features.push_back(scale * (middle + std::round(8 * random.Normal(at)) / 8));
       }
       to->targets.push_back(static_cast<float>(row));
       ++to->rows;
@@ -136,7 +138,7 @@ TEST(NearestNeighbours, ScreeningChangesNothing) {
                                                {.layout = rows.layout(), .training = &rows});
     StepReport report;
     learner->Step(&report);
-    EXPECT_EQ(Said(*learner, asked), expected) << middle;
+    EXPECT_EQ(Said(*learner, asked), expected) << middle << " " << scale;
   }
 }
 
