@@ -80,7 +80,9 @@ void DrawCounts(uint64_t seed, int64_t resample, std::span<uint8_t> counts);
 
 // For each figure the percentiles (1 - confidence) / 2 and (1 + confidence) / 2 of its values over
 // the resamples, with linear interpolation; those that cannot be computed are left out, and NaN is
-// both ends if all are. Row i belongs to unit `units[i]`, and the units are drawn: 0, 1, ...;
+// both ends if all are. Of "calibration_error" and "ams", to which chance only adds, the basic
+// interval: twice the figure minus these percentiles, from 0 on, and at least to the figure itself.
+// Row i belongs to unit `units[i]`, and the units are drawn: 0, 1, ...;
 // empty: each row is one. The same bits for any number of threads. Empty if `go_on` ended it.
 std::vector<Interval> Bootstrap(const CountedFigures& figures, std::span<const int64_t> units,
                                 const BootstrapOptions& options);

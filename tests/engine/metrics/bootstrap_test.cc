@@ -108,7 +108,12 @@ class BootstrapFixtureTest : public FixtureTest {
     const std::vector<Interval> intervals =
         Bootstrap(figures, units, {.seed = 11, .resamples = 150, .confidence = 0.9, .threads = 2});
     for (size_t k = 0; k < intervals.size(); ++k) {
-      const std::vector<double>& expected = values_.at(prefix + figures.names()[k]);
+      std::vector<double> expected = values_.at(prefix + figures.names()[k]);
+      if (figures.names()[k] == "calibration_error" || figures.names()[k] == "ams") {
+        const double figure = FindMetric(figures.names()[k]).compute(outcome);
+        expected = {std::max(0.0, std::min(figure, 2 * figure - expected[1])),
+                    std::max(figure, 2 * figure - expected[0])};
+      }
       EXPECT_NEAR(intervals[k].low, expected[0], 1e-6) << prefix << figures.names()[k];
       EXPECT_NEAR(intervals[k].high, expected[1], 1e-6) << prefix << figures.names()[k];
     }
@@ -175,6 +180,35 @@ TEST(BootstrapTest, MeanLiesWhereTheoryHasIt) {
   ASSERT_EQ(intervals.size(), 1u);
   EXPECT_NEAR(intervals[0].low, mean - 1.96 * error, 0.06 * error);
   EXPECT_NEAR(intervals[0].high, mean + 1.96 * error, 0.06 * error);
+}
+
+// Labels are drawn by what is said of them: what there is of an error is chance.
+TEST(BootstrapTest, ErrorsOfCalibrationLieInTheirIntervals) {
+  constexpr size_t kRows = 3000;
+  for (uint64_t seed = 0; seed < 5; ++seed) {
+    const Philox random(seed, 1);
+    Floats said;
+    Ints labels;
+    for (size_t i = 0; i < kRows; ++i) {
+      said.push_back(random.Uniform(2 * i));
+      labels.push_back(random.Uniform(2 * i + 1) < said.back() ? 1 : 0);
+    }
+    Outcome outcome;
+    outcome.probabilities = said;
+    outcome.labels = labels;
+    outcome.classes = 2;
+    CountedFigures figures(kRows, {});
+    figures.AddMetrics(outcome, {"calibration_error", "ams"});
+    const auto intervals = Bootstrap(figures, {}, {.seed = seed, .resamples = 400});
+    for (size_t k = 0; k < intervals.size(); ++k) {
+      const double figure = FindMetric(figures.names()[k]).compute(outcome);
+      EXPECT_LE(intervals[k].low, figure) << figures.names()[k];
+      EXPECT_GE(intervals[k].high, figure) << figures.names()[k];
+      EXPECT_GE(intervals[k].low, 0);
+    }
+    // The truth is 0.
+    EXPECT_LT(intervals[0].low, 0.01);
+  }
 }
 
 TEST(BootstrapTest, DrawsAreEvenAndAsManyAsThereAreRows) {
