@@ -29,9 +29,6 @@ scheduler::DeviceKind DeviceKindOf(const v1::Resources& resources) {
   return scheduler::DeviceKind::kCpu;
 }
 
-// Of one worker: what it says beyond is not heard.
-constexpr int kMaxImages = 100;
-
 // How the scheduler finds workers that have an image, of a pool or of all; as its explanations
 // print it behind "pool". No pool is called so: their names have no blanks.
 std::string ImageLabel(const std::string& pool, const std::string& image) {
@@ -105,9 +102,7 @@ scheduler::Demand DemandOf(const v1::Resources& resources) {
 std::vector<std::string> LabelsOf(const v1::Worker& worker) {
   std::vector<std::string> labels;
   if (!worker.pool().empty()) labels.push_back(worker.pool());
-  int known = 0;
   for (const std::string& image : worker.images()) {
-    if (!pipeline::IsImageDigest(image) || ++known > kMaxImages) continue;
     labels.push_back(ImageLabel("", image));
     if (!worker.pool().empty()) labels.push_back(ImageLabel(worker.pool(), image));
   }

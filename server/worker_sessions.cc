@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/status_macros.h"
+#include "pipeline/programs.h"
 #include "server/errors.h"
 #include "server/names.h"
 #include "server/planning.h"
@@ -41,6 +42,20 @@ absl::StatusOr<bool> HasReportedItsEnd(const store::View& view, std::string_view
 // It does not go on elsewhere: what was not delivered need not be.
 bool EndsHere(store::Stopping stopping) {
   return stopping == store::Stopping::kCancelled || stopping == store::Stopping::kPaused;
+}
+
+// What a worker says of itself, as far as it is heard: 100 images, so that whoever checks what a
+// run needs and the scheduler, who gets them as labels, know of the same.
+v1::Worker HeardOf(const v1::Worker& said, const std::string& name) {
+  constexpr int kMaxImages = 100;
+  v1::Worker worker = said;
+  worker.set_name(name);
+  worker.clear_images();
+  for (const std::string& image : said.images()) {
+    if (worker.images_size() == kMaxImages) break;
+    if (pipeline::IsImageDigest(image)) worker.add_images(image);
+  }
+  return worker;
 }
 
 template <class Held>
@@ -82,8 +97,7 @@ absl::Status WorkerSessions::Take(Transaction& transaction, const std::string& w
                    store::GetWorker(transaction.store(), store::IdOf(worker)));
   const bool new_session = stored.session != request.session();
   if (new_session && !request.held().empty()) return EndUnknown(transaction, worker, request);
-  v1::Worker description = request.worker();
-  description.set_name(worker);
+  v1::Worker description = HeardOf(request.worker(), worker);
   if (!stored.pool.empty()) description.set_pool(stored.pool);
   v1::Worker lasting = WithoutReadings(description);
   if (new_session || lasting.SerializeAsString() != stored.message.SerializeAsString()) {
@@ -130,8 +144,7 @@ absl::Status WorkerSessions::EndUnknown(Transaction& transaction, const std::str
   State& state = states_[worker];
   state.confirmed.clear();
   state.last_seen = transaction.now();
-  state.description = request.worker();
-  state.description.set_name(worker);
+  state.description = HeardOf(request.worker(), worker);
   return absl::OkStatus();
 }
 

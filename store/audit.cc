@@ -54,18 +54,26 @@ absl::Status Append(Connection& connection, v1::AuditEntry entry) {
       .status();
 }
 
-// One row: its place in the chain, and that the columns by which it is found say what it says.
-absl::Status CheckRow(const Row& row, HashChain& chain) {
+constexpr char kRows[] = "SELECT sequence, time, project, principal, record, hash FROM audit ";
+
+// That the columns by which the row is found say what its record says.
+absl::Status CheckColumns(const Row& row) {
   v1::AuditEntry entry;
   const std::string_view record = row.Text(4);
   const bool readable = entry.ParseFromArray(record.data(), static_cast<int>(record.size()));
-  RETURN_IF_ERROR(chain.Take(row.Int(0), record, row.Text(5)));
   if (readable && entry.sequence() == row.Int(0) && MicrosOf(entry) == row.Int(1) &&
       ProjectOfResource(entry.resource()) == row.Text(2) && entry.principal() == row.Text(3)) {
     return absl::OkStatus();
   }
-  return absl::DataLossError(absl::StrCat(
-      "entry ", row.Int(0), " is filed under a time, project or caller that is not its own"));
+  return absl::DataLossError(
+      absl::StrCat("entry ", row.Int(0),
+                   " is filed under a number, time, project or caller that is not its own"));
+}
+
+// The same, after its place in the chain.
+absl::Status CheckRow(const Row& row, HashChain& chain) {
+  RETURN_IF_ERROR(chain.Take(row.Int(0), row.Text(4), row.Text(5)));
+  return CheckColumns(row);
 }
 
 }  // namespace
@@ -95,15 +103,22 @@ absl::StatusOr<std::vector<v1::AuditEntry>> ListAudit(const View& view, const Au
 
 absl::StatusOr<std::vector<v1::AuditLink>> ReadAuditChain(const View& view, int64_t after,
                                                           int64_t limit) {
-  return Many<v1::AuditLink>(
-      view, "SELECT record, hash FROM audit WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
-      [](const Row& row) {
-        v1::AuditLink link;
-        link.set_record(std::string(row.Text(0)));
-        link.set_hash(std::string(row.Text(1)));
-        return link;
+  std::vector<v1::AuditLink> links;
+  absl::Status wrong;
+  RETURN_IF_ERROR(view.connection().QueryWhile(
+      absl::StrCat(kRows, "WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"),
+      [&](const Row& row) {
+        wrong = CheckColumns(row);
+        if (!wrong.ok()) return false;
+        v1::AuditLink& link = links.emplace_back();
+        link.set_record(std::string(row.Text(4)));
+        link.set_hash(std::string(row.Text(5)));
+        return true;
       },
-      after, limit);
+      after, limit));
+  // What comes before is whole for all that is known here, and is looked at first.
+  if (links.empty()) RETURN_IF_ERROR(wrong);
+  return links;
 }
 
 absl::StatusOr<AuditHead> CheckAudit(const std::string& path, std::string_view known) {
@@ -124,9 +139,8 @@ absl::StatusOr<AuditHead> CheckAudit(const std::string& path, std::string_view k
   ASSIGN_OR_RETURN(AuditHead head, Head(*connection));
   HashChain chain{std::string(known)};
   absl::Status wrong;
-  RETURN_IF_ERROR(connection->QueryWhile(
-      "SELECT sequence, time, project, principal, record, hash FROM audit ORDER BY sequence",
-      [&](const Row& row) {
+  RETURN_IF_ERROR(
+      connection->QueryWhile(absl::StrCat(kRows, "ORDER BY sequence"), [&](const Row& row) {
         wrong = CheckRow(row, chain);
         return wrong.ok();
       }));

@@ -39,7 +39,8 @@ absl::StatusOr<AuditHead> GetAuditHead(const View& view);
 // At most `limit` entries before sequence `before`, newest first.
 absl::StatusOr<std::vector<v1::AuditEntry>> ListAudit(const View& view, const AuditFilter& filter,
                                                       int64_t before, int64_t limit);
-// At most `limit` links after sequence `after`, oldest first.
+// At most `limit` links after sequence `after`, oldest first. They end before an entry that is not
+// found in lists as what it is; DataLoss, naming it, if that is the first.
 absl::StatusOr<std::vector<v1::AuditLink>> ReadAuditChain(const View& view, int64_t after,
                                                           int64_t limit);
 

@@ -224,6 +224,10 @@ absl::Status RevokeToken(Writer& writer, std::string_view token) {
   return Changed(writer, "token", "UPDATE tokens SET revoked = 1 WHERE id = ?1", token);
 }
 
+absl::Status DeleteToken(Writer& writer, std::string_view token) {
+  return Changed(writer, "token", "DELETE FROM tokens WHERE id = ?1", token);
+}
+
 absl::Status TouchToken(Writer& writer, std::string_view token, absl::Time now) {
   return writer.connection()
       .Execute("UPDATE tokens SET last_use_time = ?2 WHERE id = ?1", token, absl::ToUnixMicros(now))

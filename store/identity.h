@@ -93,6 +93,8 @@ absl::Status PutMember(Writer& writer, std::string_view project, std::string_vie
 absl::Status DeleteMember(Writer& writer, std::string_view project, std::string_view user);
 // NotFound if there is no such token. Revoking twice succeeds.
 absl::Status RevokeToken(Writer& writer, std::string_view token);
+// Of a token that is good no more: nothing says then that it ever was, but the audit.
+absl::Status DeleteToken(Writer& writer, std::string_view token);
 // No effect on a token that is gone.
 absl::Status TouchToken(Writer& writer, std::string_view token, absl::Time now);
 // Takes one use of it. NotFound if it does not exist, has no use left or has expired by `now`.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_format.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 
@@ -55,10 +56,10 @@ void CertificateRenewal::OnAnswer(const std::string& key_pem,
   if (taken.ok()) {
     log::Info("the certificate is renewed: good until %s", Text(validity_.end));
   } else if (clock_.Now() >= validity_.end) {
-    log::Error(
-        "the certificate expired at %s and was not renewed (%s): stop this worker, remove the "
-        "folder tls in its state folder, and let it join again with a new join token",
-        Text(validity_.end), taken.ToString());
+    return give_up_(absl::FailedPreconditionError(absl::StrFormat(
+        "this worker's certificate expired at %s and was not renewed (%s): remove the folder tls "
+        "in its state folder and let it join again with a new join token",
+        Text(validity_.end), taken.ToString())));
   } else {
     log::Warning("the certificate, good until %s, is not renewed yet: %s", Text(validity_.end),
                  taken.ToString());

@@ -16,7 +16,7 @@ namespace beamline::worker {
 
 // Asks for a new certificate over a new key when two thirds of the present one's life are over, and
 // again every thirtieth of its life (a second to an hour) until it has one. What runs is not
-// touched.
+// touched. It gives up when the present one has ended meanwhile: the server takes it no more.
 //
 // Not thread-safe, but for Start: everything happens on the strand. Destroy it only when the strand
 // runs no more tasks and the link calls nobody back. Owns nothing that it is given.
@@ -27,8 +27,16 @@ class CertificateRenewal {
   using Adopt = std::function<absl::Status(const std::string& key_pem,
                                            const v1::RenewCertificateResponse& response)>;
 
-  CertificateRenewal(Strand& strand, const Clock& clock, CertificateLink& link, Adopt adopt)
-      : strand_(strand), clock_(clock), link_(link), adopt_(std::move(adopt)) {}
+  // It gave up: FailedPrecondition that says what to do. Called on the strand, at most once.
+  using GiveUp = std::function<void(absl::Status why)>;
+
+  CertificateRenewal(Strand& strand, const Clock& clock, CertificateLink& link, Adopt adopt,
+                     GiveUp give_up)
+      : strand_(strand),
+        clock_(clock),
+        link_(link),
+        adopt_(std::move(adopt)),
+        give_up_(std::move(give_up)) {}
 
   // `validity`: of the certificate in use. Thread-safe; call once.
   void Start(Validity validity);
@@ -46,6 +54,7 @@ class CertificateRenewal {
   const Clock& clock_;
   CertificateLink& link_;
   const Adopt adopt_;
+  const GiveUp give_up_;
   Validity validity_;
 };
 

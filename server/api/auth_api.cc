@@ -23,7 +23,6 @@ namespace beamline::server {
 namespace {
 
 constexpr size_t kMaxDescriptionLength = 1'000;
-constexpr size_t kMaxTokens = 1'000;
 constexpr int32_t kMaxJoinUses = 100'000;
 constexpr absl::Duration kJoinTokenLifetime = absl::Hours(24);
 
@@ -224,11 +223,7 @@ void AuthApi::CreateToken(const auth::Principal& caller, const v1::CreateTokenRe
             tx, mutation, [&]() -> absl::StatusOr<v1::CreateTokenResponse> {
               RETURN_IF_ERROR(store::GetUser(tx.store(), user).status());
               RETURN_IF_ERROR(CheckTokenLimits(tx, caller, user, limits));
-              ASSIGN_OR_RETURN(const auto tokens, store::ListTokens(tx.store(), user));
-              if (tokens.size() >= kMaxTokens) {
-                return absl::ResourceExhaustedError(
-                    absl::StrCat(resource, " has ", kMaxTokens, " tokens: that is the limit"));
-              }
+              RETURN_IF_ERROR(MakeRoomForToken(tx, user));
               const store::StoredToken token{
                   .id = secret.id,
                   .user = user,

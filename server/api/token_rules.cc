@@ -12,6 +12,17 @@ namespace beamline::server {
 namespace {
 
 constexpr int kMaxProjects = 100;
+// Of one user: of those that are good, and of those that are not and still listed.
+constexpr size_t kMaxTokens = 1'000;
+constexpr absl::Duration kDeadTokensKept = absl::Hours(90 * 24);
+
+// Whether a token that is good no more has been so for long. When one was revoked is not kept; it
+// was not before its last use.
+bool DiedLongAgo(const store::StoredToken& token, absl::Time now) {
+  const absl::Time revoked =
+      token.revoked ? std::max(token.create_time, token.last_use_time) : absl::InfiniteFuture();
+  return std::min(revoked, token.expire_time) <= now - kDeadTokensKept;
+}
 
 absl::Status Exceeds(const std::string& what) {
   return absl::PermissionDeniedError(
@@ -77,6 +88,31 @@ absl::Status CheckTokenLimits(Transaction& transaction, const auth::Principal& c
     if (role != v1::ROLE_UNSPECIFIED) continue;
     return BadField("projects", absl::StrCat("projects/", project, " does not exist, or users/",
                                              user, " is not a member of it"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MakeRoomForToken(Transaction& transaction, const std::string& user) {
+  const absl::Time now = transaction.now();
+  ASSIGN_OR_RETURN(auto tokens, store::ListTokens(transaction.store(), user));
+  const auto dead = std::partition(
+      tokens.begin(), tokens.end(),
+      [&](const store::StoredToken& token) { return !token.revoked && token.expire_time > now; });
+  if (std::distance(tokens.begin(), dead) >= static_cast<ptrdiff_t>(kMaxTokens)) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("users/", user, " has ", kMaxTokens,
+                     " tokens that are good: revoke those that are not used any more"));
+  }
+  std::sort(dead, tokens.end(), [](const store::StoredToken& a, const store::StoredToken& b) {
+    return a.create_time > b.create_time;
+  });
+  size_t kept = 0;
+  for (auto token = dead; token != tokens.end(); ++token) {
+    if (kept < kMaxTokens && !DiedLongAgo(*token, now)) {
+      ++kept;
+      continue;
+    }
+    RETURN_IF_ERROR(store::DeleteToken(transaction.store(), token->id));
   }
   return absl::OkStatus();
 }

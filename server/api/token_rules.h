@@ -33,4 +33,9 @@ absl::StatusOr<TokenLimits> ReadTokenLimits(const v1::CreateTokenRequest& reques
 absl::Status CheckTokenLimits(Transaction& transaction, const auth::Principal& caller,
                               const std::string& user, const TokenLimits& limits);
 
+// ResourceExhausted if `user` (a bare id) has 1000 tokens that are neither revoked nor expired.
+// Deletes those that are, if they expired 90 days ago, or are revoked and were neither used nor
+// made in the last 90 days; and of the rest the oldest beyond 1000.
+absl::Status MakeRoomForToken(Transaction& transaction, const std::string& user);
+
 }  // namespace beamline::server

@@ -254,8 +254,9 @@ class CertificateTest(ProgramTest):
         def log():
             with open(worker.log, encoding='utf-8') as file:
                 return file.read()
-        wait_for(lambda: 'let it join again' in log(), 'the worker says that it has to join again')
-        worker.kill()
+        wait_for(lambda: not worker.alive(), 'the worker leaves')
+        self.assertEqual(worker.popen.returncode, 1)
+        self.assertRegex(log(), 'certificate expired at .*let it join again')
         with self.assertRaisesRegex(AssertionError, 'expired at .*let it join again'):
             self.cluster.start_worker('w2')
         shutil.rmtree(self.cluster.path('w2', 'tls'))

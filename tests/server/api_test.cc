@@ -1,6 +1,7 @@
 // Projects, members, tokens, pipelines, and what every API does with bad input.
 #include "auth/authenticator.h"
 #include "google/rpc/error_details.pb.h"
+#include "server/call_log.h"
 #include "tests/server/harness.h"
 
 namespace beamline::server {
@@ -214,6 +215,17 @@ TEST_F(ApiTest, ATokenThatIsPastedIntoANameIsNotRepeated) {
   EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
   EXPECT_NE(status.ToString().find("users/root/tokens/bl_"), std::string::npos) << status;
   EXPECT_EQ(status.ToString().find("0123456789abcdef"), std::string::npos) << status;
+}
+
+TEST_F(ApiTest, RefusedCallsThatCannotBeWrittenAreNotLost) {
+  server_->Shutdown();
+  v1::GetProjectRequest request;
+  request.set_name("projects/optics");
+  server_->calls().Refuse(User("ada"), "S.M", request, absl::PermissionDeniedError("no"));
+  EXPECT_FALSE(
+      Call(server_->audit(), &AuditApi::ListAuditEntries, Operator(), v1::ListAuditEntriesRequest())
+          .ok());
+  EXPECT_EQ(server_->calls().Take(false).size(), 1u);
 }
 
 TEST_F(ApiTest, AQuotaOfQueuedRunsIsKept) {

@@ -1,5 +1,6 @@
 // Programs in images: which workers get them, and what no worker can run.
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "gmock/gmock.h"
 #include "tests/server/harness.h"
 
@@ -86,6 +87,19 @@ TEST_F(ImagesTest, WhatAWorkerSaysThatIsNoDigestIsNoLabel) {
   worker.AddImage("");
   worker.Synchronize(*server_);
   EXPECT_THAT(Refusal("", "{pool: lab}"), HasSubstr("no worker has ever joined pool lab"));
+}
+
+// What is accepted is also started: the check of a run and the scheduler hear of the same images.
+TEST_F(ImagesTest, AHundredImagesOfAWorkerAreHeardOf) {
+  FakeWorker worker(*server_);
+  worker.AddImage("no digest, and not counted");
+  for (int i = 1; i < 100; ++i) worker.AddImage(absl::StrFormat("sha256:%064d", i));
+  worker.AddImage(kImage);
+  worker.AddImage(kOther);
+  worker.Synchronize(*server_);
+  EXPECT_THAT(Refusal(kOther), HasSubstr("which no worker has"));
+  ASSERT_TRUE(RunIn(kImage, "{cpus: 2}").ok());
+  EXPECT_EQ(Starts(worker.Synchronize(*server_)), 1);
 }
 
 }  // namespace

@@ -73,6 +73,27 @@ TEST_F(TokenTest, ATokenTellsItsLimits) {
   EXPECT_EQ(projects->projects(0).name(), "projects/optics");
 }
 
+// Neither names nor tokens of pages tell of projects that it is not for.
+TEST_F(TokenTest, PagesAreOfTheProjectsThatItIsFor) {
+  for (const char* project : {"between", "mechanics"}) {
+    v1::CreateProjectRequest request;
+    request.set_project_id(project);
+    ASSERT_TRUE(Call(server_->projects(), &ProjectApi::CreateProject, User("ada"), request).ok());
+  }
+  const auth::Principal who = Enter(Create(User("ada"), Request({"acoustics", "optics"})));
+  v1::ListProjectsRequest request;
+  request.set_page_size(1);
+  std::vector<std::string> names;
+  do {
+    const auto page = Call(server_->projects(), &ProjectApi::ListProjects, who, request);
+    ASSERT_TRUE(page.ok()) << page.status();
+    ASSERT_EQ(page->projects_size(), 1);
+    names.push_back(page->projects(0).name());
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_EQ(names, (std::vector<std::string>{"projects/acoustics", "projects/optics"}));
+}
+
 TEST_F(TokenTest, AnOperatorsLimitedTokenHasNoRightsOfOperators) {
   const auth::Principal who = Enter(Create(Operator(), Request({}, v1::ROLE_ADMIN)));
   EXPECT_FALSE(who.is_operator);
@@ -138,6 +159,54 @@ TEST_F(TokenTest, ALimitedTokenSeesAndRevokesItselfOnly) {
   revoke.set_name(limited->token().name());
   EXPECT_TRUE(Call(server_->auth(), &AuthApi::RevokeToken, who, revoke).ok());
   EXPECT_FALSE(server_->authenticator().Authenticate(limited->secret(), "peer").ok());
+}
+
+TEST_F(TokenTest, OnlyTokensThatAreGoodAreCounted) {
+  auto brief = Request({});
+  *brief.mutable_expire_time() = At(clock_.Now() + absl::Hours(1));
+  for (int i = 0; i < 999; ++i) ASSERT_TRUE(Create(User("ada"), brief).ok());
+  const auto last = Create(User("ada"), Request({}));
+  ASSERT_TRUE(last.ok());
+  const absl::Status full = Create(User("ada"), Request({})).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(full)) << full;
+  EXPECT_TRUE(Create(Operator(), Request({})).ok()) << "of each user as many";
+  v1::RevokeTokenRequest revoke;
+  revoke.set_name(last->token().name());
+  ASSERT_TRUE(Call(server_->auth(), &AuthApi::RevokeToken, User("ada"), revoke).ok());
+  EXPECT_TRUE(Create(User("ada"), Request({})).ok()) << "one was revoked";
+  EXPECT_TRUE(absl::IsResourceExhausted(Create(User("ada"), Request({})).status()));
+  clock_.AdvanceMillis(3'600'000);
+  EXPECT_TRUE(Create(User("ada"), Request({})).ok()) << "the others expired";
+}
+
+TEST_F(TokenTest, TokensThatDiedLongAgoGoWithTheNextThatIsMade) {
+  const auto names = [&] {
+    std::set<std::string> names;
+    const auto listed =
+        Call(server_->auth(), &AuthApi::ListTokens, User("ada"), v1::ListTokensRequest());
+    for (const v1::Token& token : listed->tokens()) names.insert(token.name());
+    return names;
+  };
+  auto brief = Request({});
+  *brief.mutable_expire_time() = At(clock_.Now() + absl::Hours(24));
+  const auto expired = Create(User("ada"), brief);
+  const auto revoked = Create(User("ada"), Request({}));
+  const auto good = Create(User("ada"), Request({}));
+  v1::RevokeTokenRequest revoke;
+  revoke.set_name(revoked->token().name());
+  ASSERT_TRUE(Call(server_->auth(), &AuthApi::RevokeToken, User("ada"), revoke).ok());
+  clock_.AdvanceMillis(absl::ToInt64Milliseconds(absl::Hours(90 * 24) - absl::Seconds(1)));
+  const auto next = Create(User("ada"), Request({}));
+  EXPECT_EQ(names().size(), 4u);
+  clock_.AdvanceMillis(1'000);
+  const auto third = Create(User("ada"), Request({}));
+  EXPECT_FALSE(names().contains(revoked->token().name()));
+  EXPECT_TRUE(names().contains(expired->token().name())) << "it lived a day longer";
+  clock_.AdvanceMillis(absl::ToInt64Milliseconds(absl::Hours(24)));
+  const auto fourth = Create(User("ada"), Request({}));
+  EXPECT_EQ(names(), (std::set<std::string>{good->token().name(), next->token().name(),
+                                            third->token().name(), fourth->token().name()}));
+  Enter(good);
 }
 
 TEST_F(TokenTest, AServiceAccountMakesNoTokens) {

@@ -146,6 +146,18 @@ TEST_F(AuditTest, AnEntryThatIsHiddenFromAListIsFound) {
   EXPECT_THAT(Wrong(), HasSubstr("entry 2 is filed under"));
 }
 
+// Also by those who ask the server for the chain: it ends there.
+TEST_F(AuditTest, TheChainEndsBeforeAnEntryThatIsHiddenFromAList) {
+  Fill();
+  Tamper("UPDATE audit SET principal = 'users/eve' WHERE sequence = 3");
+  EXPECT_EQ(ReadAuditChain(Read(), 0, 100)->size(), 2u);
+  EXPECT_EQ(ReadAuditChain(Read(), 0, 2)->size(), 2u);
+  const absl::Status wrong = ReadAuditChain(Read(), 2, 100).status();
+  EXPECT_TRUE(absl::IsDataLoss(wrong)) << wrong;
+  EXPECT_THAT(std::string(wrong.message()), HasSubstr("entry 3 is filed under"));
+  EXPECT_EQ(ReadAuditChain(Read(), 3, 100)->size(), 2u);
+}
+
 TEST_F(AuditTest, AnEndThatWasCutOffIsFound) {
   Fill();
   Tamper("DELETE FROM audit WHERE sequence > 3");

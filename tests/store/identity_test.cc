@@ -59,6 +59,9 @@ TEST_F(IdentityTest, TokensKeepTheirTimesAndAreRevokedForGood) {
   ASSERT_TRUE(Write([](Writer& writer) { return RevokeToken(writer, "t1"); }).ok());
   EXPECT_TRUE(GetToken(Read(), "t1")->revoked);
   EXPECT_TRUE(absl::IsNotFound(Write([](Writer& w) { return RevokeToken(w, "t2"); })));
+  ASSERT_TRUE(Write([](Writer& writer) { return DeleteToken(writer, "t1"); }).ok());
+  EXPECT_TRUE(absl::IsNotFound(GetToken(Read(), "t1").status()));
+  EXPECT_TRUE(absl::IsNotFound(Write([](Writer& w) { return DeleteToken(w, "t1"); })));
 }
 
 TEST_F(IdentityTest, ATokenNeedsItsUser) {

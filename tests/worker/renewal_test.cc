@@ -67,6 +67,7 @@ class RenewalTest : public testing::Test {
   std::string certificate_;
   absl::Status disk_;
   int adopted_ = 0;
+  std::vector<absl::Status> given_up_;
   CertificateRenewal renewal_{
       strand_, clock_, signer_,
       [this](const std::string& key, const v1::RenewCertificateResponse& response) {
@@ -76,7 +77,8 @@ class RenewalTest : public testing::Test {
         certificate_ = response.certificate();
         ++adopted_;
         return absl::OkStatus();
-      }};
+      },
+      [this](absl::Status why) { given_up_.push_back(std::move(why)); }};
 };
 
 TEST_F(RenewalTest, RenewsAtTwoThirdsOfTheLife) {
@@ -124,6 +126,31 @@ TEST_F(RenewalTest, WhatCannotBeKeptIsNotUsed) {
   Pass(absl::Minutes(2));
   EXPECT_EQ(adopted_, 1);
   EXPECT_TRUE(Good());
+}
+
+TEST_F(RenewalTest, GivesUpWhenTheCertificateHasEnded) {
+  Start();
+  signer_.failure = absl::UnavailableError("away");
+  Pass(absl::Minutes(29));
+  EXPECT_TRUE(given_up_.empty());
+  Pass(absl::Minutes(2));
+  ASSERT_EQ(given_up_.size(), 1u);
+  EXPECT_TRUE(absl::IsFailedPrecondition(given_up_[0]));
+  EXPECT_NE(given_up_[0].message().find("away): remove the folder tls"), absl::string_view::npos);
+  EXPECT_NE(given_up_[0].message().find("let it join again"), absl::string_view::npos);
+  const size_t asked = signer_.requests.size();
+  Pass(absl::Hours(3));
+  EXPECT_EQ(given_up_.size(), 1u);
+  EXPECT_EQ(signer_.requests.size(), asked);
+}
+
+// The server may look at another clock: it is asked once more.
+TEST_F(RenewalTest, DoesNotGiveUpUnasked) {
+  Start();
+  clock_.AdvanceMillis(31 * 60'000);
+  strand_.Advance(21 * 60'000);
+  EXPECT_EQ(adopted_, 1);
+  EXPECT_TRUE(given_up_.empty());
 }
 
 // A machine that slept, or whose clock was set.
