@@ -9,17 +9,21 @@
 #include "pipeline/dependencies.h"
 #include "pipeline/execute_internal.h"
 #include "pipeline/execute_made_tables.h"
+#include "pipeline/execute_results.h"
 #include "pipeline/executor.h"
 #include "pipeline/program_learner.h"
 #include "pipeline/training.h"
 #include "pipeline/trial.h"
+#include "pipeline/utf8.h"
 
 namespace beamline::pipeline {
 namespace execution {
 
 TaskFailure::TaskFailure(v1::FailureKind kind, std::string message, std::string field) {
   failure_.set_kind(kind);
-  failure_.set_message(std::move(message));
+  // It may name what the data holds, of any length.
+  constexpr size_t kMostBytes = 16 << 10;
+  failure_.set_message(std::string(CutUtf8(message, kMostBytes)));
   failure_.set_field(std::move(field));
 }
 
@@ -75,6 +79,13 @@ void Task::Emit(v1::Event event) {
       static_cast<int32_t>(absl::ToInt64Nanoseconds(now - absl::FromUnixSeconds(seconds))));
   event.set_step(attempt().step());
   event.set_attempt(attempt().number());
+  if (event.ByteSizeLong() > kMostMessageBytes) {
+    throw TaskFailure(v1::FAILURE_KIND_USER,
+                      absl::StrCat("an event of the step takes ", event.ByteSizeLong(),
+                                   " bytes, of which at most ", kMostMessageBytes,
+                                   " are possible: use shorter names of classes, or fewer"),
+                      path_);
+  }
   sink_.OnEvent(event);
 }
 
@@ -188,6 +199,7 @@ v1::TaskEnd Execute(const v1::TaskStart& start, TaskSink& sink, const StopToken&
     v1::TaskEnd end;
     if (task.stop() == StopToken::Request::kNone) {
       execution::RunStep(task, &end);
+      execution::CheckSize(task, end.result());
     } else {
       end.mutable_result()->set_outcome(task.stop() == StopToken::Request::kStop
                                             ? v1::AttemptResult::OUTCOME_CANCELLED

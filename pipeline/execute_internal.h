@@ -16,6 +16,8 @@
 namespace beamline::pipeline::execution {
 
 inline constexpr char kEngineVersion[] = "0.1.0";
+// Of an event or a result: the service takes messages of twice as many, with others around them.
+inline constexpr size_t kMostMessageBytes = size_t{2} << 20;
 
 // Ends the attempt as FAILED. Thrown by the steps, caught in Execute.
 class TaskFailure : public std::exception {

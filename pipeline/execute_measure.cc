@@ -23,6 +23,9 @@
 namespace beamline::pipeline::execution {
 namespace {
 
+// Between two events that tell how far it is.
+constexpr int64_t kProgressMillis = 200;
+
 // The rows to be measured.
 struct Chosen {
   engine::data::Dataset dataset;
@@ -299,6 +302,9 @@ class Measuring {
   }
 
   void TellProgress(int64_t done, int64_t total) {
+    const int64_t now_ms = task_.Millis();
+    if (done > 0 && now_ms - last_progress_ms_ < kProgressMillis) return;
+    last_progress_ms_ = now_ms;
     v1::Event event;
     event.mutable_progress()->set_step(done);
     event.mutable_progress()->set_total_steps(total);
@@ -330,6 +336,7 @@ class Measuring {
   std::unique_ptr<engine::metrics::CountedFigures> figures_;
   std::vector<int64_t> units_;
   std::vector<int32_t> decided_;
+  int64_t last_progress_ms_ = 0;
 };
 
 }  // namespace

@@ -1,5 +1,9 @@
 #include "pipeline/execute_results.h"
 
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/digest.h"
@@ -13,8 +17,10 @@
 namespace beamline::pipeline::execution {
 namespace {
 
-// Results of tables with more columns have no statistics of them.
+// Results of tables with more columns have no statistics of them, nor of those whose statistics
+// take more. Unit: columns, bytes.
 constexpr int kMaxDescribed = 500;
+constexpr size_t kMaxDescription = size_t{1} << 20;
 
 std::vector<engine::data::ColumnStatistics> WriteTable(const Task& task,
                                                        const engine::data::Table& table,
@@ -24,6 +30,17 @@ std::vector<engine::data::ColumnStatistics> WriteTable(const Task& task,
       table, [&](std::string_view piece) { bytes.append(piece); }, task.threads());
   Check(WriteFileAtomically(path, bytes));
   return statistics;
+}
+
+// It goes through every event and answer that has the result.
+void Describe(const engine::data::Table& table,
+              const std::vector<engine::data::ColumnStatistics>& statistics,
+              v1::Dataset* described) {
+  DescribeTable(table, statistics, described);
+  if (described->columns_size() <= kMaxDescribed && described->ByteSizeLong() <= kMaxDescription) {
+    return;
+  }
+  for (v1::Column& column : *described->mutable_columns()) column.clear_statistics();
 }
 
 }  // namespace
@@ -52,7 +69,7 @@ void WriteOutOfFold(Task& task, v1::TaskEnd* end) {
       OutOfFold(task.OpenTable(task.step().train().data().input()).table, folds);
   const std::string path = task.work_folder() + "/out_of_fold";
   v1::Dataset& dataset = *end->mutable_result()->mutable_result()->mutable_out_of_fold();
-  DescribeTable(table, WriteTable(task, table, path + ".table"), &dataset);
+  Describe(table, WriteTable(task, table, path + ".table"), &dataset);
   Check(WriteFileAtomically(path + ".csv", ToCsv(table)));
   (*end->mutable_artifact_paths())["out_of_fold"] = path + ".csv";
   (*end->mutable_artifact_paths())["out_of_fold_table"] = path + ".table";
@@ -61,12 +78,30 @@ void WriteOutOfFold(Task& task, v1::TaskEnd* end) {
 void DescribeMadeTable(const engine::data::Table& table,
                        const std::vector<engine::data::ColumnStatistics>& statistics,
                        v1::TaskEnd* end) {
-  v1::Dataset& described = *end->mutable_result()->mutable_result()->mutable_table();
-  DescribeTable(table, statistics, &described);
-  // They go through every event and answer that has the result.
-  for (v1::Column& column : *described.mutable_columns()) {
-    if (described.columns_size() > kMaxDescribed) column.clear_statistics();
-  }
+  Describe(table, statistics, end->mutable_result()->mutable_result()->mutable_table());
+}
+
+void CheckSize(const Task& task, const v1::AttemptResult& result) {
+  const size_t bytes = result.ByteSizeLong();
+  if (bytes <= kMostMessageBytes) return;
+  const v1::TaskResult& of_task = result.result();
+  const std::pair<size_t, std::string> parts[] = {
+      {of_task.table().ByteSizeLong(),
+       absl::StrCat("the names of the table's ", of_task.table().columns_size(),
+                    " columns: make fewer, or give them shorter names")},
+      {of_task.out_of_fold().ByteSizeLong(),
+       absl::StrCat("the names of the ", of_task.out_of_fold().columns_size(),
+                    " columns of the held-out rows: give them shorter names")},
+      {of_task.evaluation().ByteSizeLong(),
+       "the evaluation: use shorter names of classes, or fewer classes"},
+      {result.card().ByteSizeLong(),
+       "what the model keeps of its columns and classes: use shorter texts, or fewer"},
+  };
+  const auto& [most, what] = *std::max_element(std::begin(parts), std::end(parts));
+  throw TaskFailure(v1::FAILURE_KIND_USER,
+                    absl::StrCat("the result takes ", bytes, " bytes, of which at most ",
+                                 kMostMessageBytes, " are possible; ", most, " of them are ", what),
+                    task.path());
 }
 
 void FillLineage(const Task& task, const std::string& backend, int64_t started_ms,

@@ -22,10 +22,14 @@ void WriteHeldOut(Task& task, const Said& said, const std::vector<int64_t>& rows
 // What the folds left, as a dataset.
 void WriteOutOfFold(Task& task, v1::TaskEnd* end);
 
-// What the result says of a table that the step made for later ones.
+// What the result says of a table that the step made for later ones: without statistics if that
+// would be much.
 void DescribeMadeTable(const engine::data::Table& table,
                        const std::vector<engine::data::ColumnStatistics>& statistics,
                        v1::TaskEnd* end);
+
+// TaskFailure (USER), naming what is too large, if the result has more than kMostMessageBytes.
+void CheckSize(const Task& task, const v1::AttemptResult& result);
 
 // Of a task that began at `started_ms` and trained with `backend`.
 void FillLineage(const Task& task, const std::string& backend, int64_t started_ms,

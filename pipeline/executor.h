@@ -47,9 +47,9 @@ class StopToken {
 //
 // The end: SUCCEEDED with metrics, evaluation, card and lineage, and "model" among artifact_paths
 // for a train step; FAILED with kind USER for everything that the definition or the data is to
-// blame for (field set where known), INFRASTRUCTURE if a file cannot be read or written,
-// OUT_OF_MEMORY if memory cannot be had, UNIMPLEMENTED for a kind of step that is not built.
-// Never throws.
+// blame for (field set where known), a result or event of more than 2 MiB included, INFRASTRUCTURE
+// if a file cannot be read or written, OUT_OF_MEMORY if memory cannot be had, UNIMPLEMENTED for a
+// kind of step that is not built. Never throws.
 //
 // The model file depends on definition, data, seed and, where the attempt has a GPU, on that: not
 // on threads, attempts, checkpoints or time.

@@ -5,6 +5,7 @@
 #include "engine/core/error.h"
 #include "pipeline/schema.h"
 #include "pipeline/text_value.h"
+#include "pipeline/utf8.h"
 
 namespace beamline::pipeline {
 namespace {
@@ -83,7 +84,8 @@ v1::ColumnStatistics ToProto(const engine::data::ColumnStatistics& from, bool nu
   to.set_distinct(from.distinct);
   for (const auto& category : from.top) {
     auto& top = *to.add_top_categories();
-    top.set_value(category.name);
+    const std::string_view kept = CutUtf8(category.name, kMostCategoryBytes);
+    top.set_value(std::string(kept) + (kept.size() < category.name.size() ? "…" : ""));
     top.set_count(category.count);
   }
   if (!numeric) return to;

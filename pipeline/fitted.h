@@ -39,7 +39,8 @@ engine::data::FittedTarget TargetFromCard(const v1::ModelCard& card);
 v1::ColumnType ToProto(engine::data::ColumnType type);
 // Name, type and item shape; no statistics.
 v1::Column ToProto(const engine::data::Column& column);
-// Number of rows, and the columns with their statistics.
+// Number of rows, and the columns with their statistics. Texts of categories are cut at
+// kMostCategoryBytes (schema.h).
 void DescribeTable(const engine::data::Table& table,
                    const std::vector<engine::data::ColumnStatistics>& statistics,
                    v1::Dataset* dataset);

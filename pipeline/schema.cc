@@ -20,6 +20,17 @@ std::vector<std::string> ColumnNames(const v1::Dataset& dataset) {
 
 bool IsMeasured(const v1::Dataset& dataset) { return dataset.row_count() > 0; }
 
+std::vector<std::string> AllCategories(const v1::ColumnStatistics& statistics) {
+  std::vector<std::string> values;
+  if (statistics.top_categories_size() != statistics.distinct()) return values;
+  for (const auto& category : statistics.top_categories()) {
+    // So long, it may have been cut.
+    if (category.value().size() >= kMostCategoryBytes) return {};
+    values.push_back(category.value());
+  }
+  return values;
+}
+
 bool IsText(v1::ColumnType type) { return type == v1::COLUMN_TYPE_CATEGORICAL; }
 
 bool IsInteger(v1::ColumnType type) {

@@ -25,6 +25,12 @@ std::vector<std::string> ColumnNames(const v1::Dataset& dataset);
 // still to make.
 bool IsMeasured(const v1::Dataset& dataset);
 
+// Texts of categories in statistics are cut there: they go through messages of limited size.
+// Unit: bytes.
+inline constexpr size_t kMostCategoryBytes = 200;
+// All values of a column of texts, as far as its statistics know them whole; else empty.
+std::vector<std::string> AllCategories(const v1::ColumnStatistics& statistics);
+
 // Whether the column holds text; truth values count as the numbers 0 and 1 where they are features.
 bool IsText(v1::ColumnType type);
 bool IsInteger(v1::ColumnType type);

@@ -199,10 +199,8 @@ TargetFacts FactsOfTarget(const Context& context, const v1::TrainStep& train) {
   facts.embeds = facts.is_class && Embeds(train.network().loss());
   if (!facts.is_class) return facts;
   facts.classes = statistics.distinct();
-  if (static_cast<int64_t>(statistics.top_categories_size()) == statistics.distinct()) {
-    for (const auto& category : statistics.top_categories()) {
-      facts.class_names.push_back(category.value());
-    }
+  if (statistics.top_categories_size() > 0) {
+    facts.class_names = AllCategories(statistics);
   } else if (statistics.distinct() == 1) {
     facts.class_names.push_back(NumberText(statistics.min()));
   } else if (IsInteger(column->type()) &&

@@ -18,13 +18,8 @@ std::string NameOf(v1::Objective objective) {
 // Values of a column that tells rows apart: each must be in some row, as far as that is known.
 void CheckValues(Context& context, const std::string& path, const v1::Column& column,
                  const google::protobuf::RepeatedPtrField<std::string>& values) {
-  const v1::ColumnStatistics& statistics = column.statistics();
-  if (statistics.top_categories_size() == 0 ||
-      statistics.top_categories_size() != statistics.distinct()) {
-    return;
-  }
-  std::vector<std::string> known;
-  for (const auto& category : statistics.top_categories()) known.push_back(category.value());
+  const std::vector<std::string> known = AllCategories(column.statistics());
+  if (known.empty()) return;
   for (int i = 0; i < values.size(); ++i) {
     if (std::find(known.begin(), known.end(), values[i]) != known.end()) continue;
     context.errors.Add(absl::StrCat(path, ".values.", i),

@@ -17,8 +17,8 @@ namespace beamline::pipeline::validation {
 namespace {
 
 constexpr int kMaxKeys = 64;
-// Values of one key that are each tried on the definition before it is accepted.
-constexpr size_t kMaxTried = 16;
+// Values of one key that are each tried on the whole definition before it is accepted.
+constexpr int kMaxTried = 16;
 // Trials times folds.
 constexpr int64_t kMaxTasks = 5000;
 
@@ -126,6 +126,10 @@ void CheckSpace(Context& context, const std::string& path, const v1::Space& spac
     case v1::Space::kChoice:
       if (space.choice().values().empty()) {
         context.errors.Add(path + ".choice", "is empty: list the values to be tried");
+      } else if (space.choice().values_size() > kMaxTrials) {
+        context.errors.Add(path + ".choice",
+                           absl::StrCat("has ", space.choice().values_size(),
+                                        " values: a search tries at most ", kMaxTrials));
       }
       return;
     case v1::Space::kUniform:
@@ -184,7 +188,6 @@ void CheckConditions(Context& context, const std::string& path, const v1::Search
 // Values that show whether a space fits its place.
 std::vector<Value> ValuesToTry(const v1::Space& space) {
   std::vector<Value> values(space.choice().values().begin(), space.choice().values().end());
-  if (values.size() > kMaxTried) values.resize(kMaxTried);
   const auto add = [&](const v1::Interval& interval) {
     values.emplace_back().set_number_value(interval.min());
     values.emplace_back().set_number_value(interval.max());
@@ -196,11 +199,27 @@ std::vector<Value> ValuesToTry(const v1::Space& space) {
   return values;
 }
 
-// Each value alone, in the definition as it stands otherwise.
+// The definition with nothing but the step in the places of its steps.
+v1::PipelineDefinition Alone(const v1::PipelineDefinition& definition, const v1::Step& step) {
+  v1::PipelineDefinition alone;
+  *alone.mutable_parameters() = definition.parameters();
+  for (const v1::Step& other : definition.steps()) {
+    v1::Step& place = *alone.add_steps();
+    place.set_name(other.name());
+    if (other.name() == step.name()) *place.mutable_train() = other.train();
+  }
+  return alone;
+}
+
+// Each value alone, in the definition as it stands otherwise; of many values most in the step
+// alone.
 void TryValues(Context& context, const std::string& path, const v1::Step& step,
                const std::string& key, const ValidateOptions& options) {
+  const v1::PipelineDefinition alone = Alone(context.definition, step);
+  int tried = 0;
   for (const Value& value : ValuesToTry(step.search().space().at(key))) {
-    v1::PipelineDefinition variant = context.definition;
+    const bool whole = ++tried <= kMaxTried;
+    v1::PipelineDefinition variant = whole ? context.definition : alone;
     v1::Trial trial;
     (*trial.mutable_parameters())[key] = value;
     std::vector<v1::Violation> found = ApplyTrial(step.name(), trial, &variant);
@@ -221,6 +240,7 @@ void TryValues(Context& context, const std::string& path, const v1::Step& step,
       context.errors.Add(path, "leads to the image of a program, which all trials share");
       return;
     }
+    if (!whole) continue;
     for (v1::Step& other : *variant.mutable_steps()) other.clear_search();
     ValidateOptions quiet = options;
     quiet.positions = nullptr;

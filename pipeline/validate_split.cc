@@ -43,12 +43,7 @@ void CheckColumnSplit(Context& context, const std::string& path, const v1::Colum
                                  ? nullptr
                                  : CheckColumn(context, path + ".column", *dataset, split.column());
   std::vector<std::string> known;
-  if (column != nullptr && column->statistics().top_categories_size() > 0 &&
-      column->statistics().top_categories_size() == column->statistics().distinct()) {
-    for (const auto& category : column->statistics().top_categories()) {
-      known.push_back(category.value());
-    }
-  }
+  if (column != nullptr) known = AllCategories(column->statistics());
   const auto check = [&](const char* part,
                          const google::protobuf::RepeatedPtrField<std::string>& values) {
     for (int i = 0; i < values.size(); ++i) {

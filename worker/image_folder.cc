@@ -62,7 +62,6 @@ std::vector<std::string> ListImages(const std::string& folder) {
     if (!ImageFolderName(name).empty()) digests.push_back(std::move(name));
   }
   std::sort(digests.begin(), digests.end());
-  if (digests.size() > kMaxImages) digests.resize(kMaxImages);
   return digests;
 }
 

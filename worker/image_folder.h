@@ -5,6 +5,7 @@
 // `beamline-worker image import` makes them (images/import.h); so may an operator.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,8 +20,10 @@ struct Image {
   std::vector<std::string> environment;
 };
 
-// A worker tells of no more than so many.
-inline constexpr int kMaxImages = 100;
+// A worker tells of no more than so many, the first of them; an import beyond is refused.
+inline constexpr size_t kMaxImages = 100;
+// In the root folder of an image.
+inline constexpr size_t kMaxRootEntries = 1000;
 
 // "sha256-HEX" of "sha256:HEX"; empty if that is no digest.
 std::string ImageFolderName(std::string_view digest);
@@ -29,7 +32,7 @@ std::string ImageFolderName(std::string_view digest);
 // cannot be read.
 absl::StatusOr<Image> FindImage(const std::string& folder, std::string_view digest);
 
-// Digests of all in `folder`, ascending, at most kMaxImages; none if there is no such folder.
+// Digests of all in `folder`, ascending; none if there is no such folder.
 std::vector<std::string> ListImages(const std::string& folder);
 
 }  // namespace beamline::worker

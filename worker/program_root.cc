@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "worker/image_folder.h"
 
 namespace beamline::worker {
 namespace {
@@ -31,7 +32,6 @@ const std::set<std::string>& OwnNames() {
   static const std::set<std::string> kNames = {"proc", "dev", "sys", "tmp", kWorkInImage + 1};
   return kNames;
 }
-constexpr size_t kMaxEntries = 1000;
 constexpr uint64_t kNoPrivileges = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 constexpr unsigned long kOwnMount = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 constexpr std::array kDevices = {"null", "zero", "full", "random", "urandom"};
@@ -106,9 +106,9 @@ absl::Status ShowImage(const std::string& image, const std::string& place) {
   }
   if (error)
     return absl::UnavailableError(absl::StrCat("cannot read ", image, ": ", error.message()));
-  if (names.size() > kMaxEntries) {
+  if (names.size() > kMaxRootEntries) {
     return absl::UnavailableError(
-        absl::StrCat("the root of ", image, " has more than ", kMaxEntries, " entries"));
+        absl::StrCat("the root of ", image, " has more than ", kMaxRootEntries, " entries"));
   }
   std::sort(names.begin(), names.end());
   for (const std::string& name : names) {

@@ -16,6 +16,10 @@ constexpr int64_t kBlockRows = 512;
 constexpr int64_t kParts = 64;
 constexpr int64_t kAtOnce = 8;
 constexpr int64_t kMostRows = int64_t{1} << 30;
+// Pairs of columns times rows between two questions whether to go on.
+constexpr int64_t kPairRowsBetweenQuestions = int64_t{32} << 20;
+// What a pair whose ranks are counted anew takes beside one that is only multiplied.
+constexpr double kRankedAgain = 20;
 
 // Over the rows where both have a value.
 struct PairSums {
@@ -79,25 +83,14 @@ class Products {
   explicit Products(const Numbers& numbers)
       : numbers_(numbers), sums_(PairOf(0, numbers.columns())) {}
 
-  void AddRows(int64_t begin, int64_t end) {
-    const size_t columns = numbers_.columns();
-    std::vector<double> values(columns * kBlockRows), present(columns * kBlockRows);
-    for (int64_t first = begin; first < end; first += kBlockRows) {
-      const int64_t count = std::min(kBlockRows, end - first);
-      for (size_t k = 0; k < columns; ++k) {
-        for (int64_t i = 0; i < count; ++i) {
-          const double value = numbers_.at(k, first + i);
-          const bool finite = std::isfinite(value);
-          values[k * kBlockRows + static_cast<size_t>(i)] =
-              finite ? value - numbers_.centres[k] : 0;
-          present[k * kBlockRows + static_cast<size_t>(i)] = finite ? 1 : 0;
-        }
-      }
-      for (size_t j = 0; j < columns; ++j) {
-        for (size_t i = 0; i <= j; ++i) {
-          AddBlock(i, j, &values[i * kBlockRows], &values[j * kBlockRows], &present[i * kBlockRows],
-                   &present[j * kBlockRows], count);
-        }
+  // Pairs of columns [first, behind) with those up to them. Of a block, the columns may come part
+  // by part, from column 0 on; then `begin` and `end` are no farther apart than a block.
+  void AddRows(int64_t begin, int64_t end, size_t first, size_t behind) {
+    for (int64_t row = begin; row < end; row += kBlockRows) {
+      const int64_t count = std::min(kBlockRows, end - row);
+      if (first == 0) Load(row, count);
+      for (size_t j = first; j < behind; ++j) {
+        for (size_t i = 0; i <= j; ++i) AddBlock(i, j, count);
       }
     }
   }
@@ -119,8 +112,24 @@ class Products {
   }
 
  private:
-  void AddBlock(size_t i, size_t j, const double* x, const double* y, const double* has_x,
-                const double* has_y, int64_t count) {
+  void Load(int64_t first, int64_t count) {
+    values_.resize(numbers_.columns() * kBlockRows);
+    present_.resize(values_.size());
+    for (size_t k = 0; k < numbers_.columns(); ++k) {
+      for (int64_t i = 0; i < count; ++i) {
+        const double value = numbers_.at(k, first + i);
+        const bool finite = std::isfinite(value);
+        values_[k * kBlockRows + static_cast<size_t>(i)] = finite ? value - numbers_.centres[k] : 0;
+        present_[k * kBlockRows + static_cast<size_t>(i)] = finite ? 1 : 0;
+      }
+    }
+  }
+
+  void AddBlock(size_t i, size_t j, int64_t count) {
+    const double* const x = &values_[i * kBlockRows];
+    const double* const y = &values_[j * kBlockRows];
+    const double* const has_x = &present_[i * kBlockRows];
+    const double* const has_y = &present_[j * kBlockRows];
     PairSums& sums = sums_[PairOf(i, j)];
     sums.xy += Dot(x, y, count);
     if (i == j) sums.x += Sum(x, count);
@@ -137,18 +146,40 @@ class Products {
 
   const Numbers& numbers_;
   std::vector<PairSums> sums_;
+  // Of the block under way: [columns, kBlockRows].
+  std::vector<double> values_, present_;
 };
+
+// Adds rows [first, first + each), [first + each, ...) to one of `parts` each, and asks in between
+// whether to go on.
+void AddParts(const Numbers& numbers, int64_t first, int64_t each, std::vector<Products>& parts,
+              Workspace& workspace) {
+  const size_t columns = numbers.columns();
+  constexpr int64_t kRowsAtOnce = kAtOnce * kBlockRows;
+  const int64_t pairs = kPairRowsBetweenQuestions / kRowsAtOnce;
+  const int64_t blocks = std::max<int64_t>(1, pairs / static_cast<int64_t>(PairOf(0, columns)));
+  for (int64_t done = 0; done < each; done += blocks * kBlockRows) {
+    for (size_t behind = 0, column = 0; column < columns; column = behind) {
+      for (int64_t of_them = 0; behind < columns && of_them < pairs; ++behind) {
+        of_them += static_cast<int64_t>(behind) + 1;
+      }
+      workspace.Tell(std::min(numbers.rows, first + done * kAtOnce), numbers.rows);
+      workspace.ForEach(kAtOnce, [&](int64_t part, int) {
+        const int64_t begin = first + part * each + done;
+        const int64_t end = std::min(first + (part + 1) * each, begin + blocks * kBlockRows);
+        parts[static_cast<size_t>(part)].AddRows(begin, std::min(numbers.rows, end), column,
+                                                 behind);
+      });
+    }
+  }
+}
 
 std::vector<double> PearsonOf(const Numbers& numbers, Workspace& workspace) {
   const int64_t each = (numbers.rows + kParts - 1) / kParts;
   Products all(numbers);
   for (int64_t first = 0; first < kParts; first += kAtOnce) {
-    workspace.Tell(std::min(numbers.rows, first * each), numbers.rows);
     std::vector<Products> parts(kAtOnce, Products(numbers));
-    workspace.ForEach(kAtOnce, [&](int64_t part, int) {
-      const int64_t begin = std::min(numbers.rows, (first + part) * each);
-      parts[static_cast<size_t>(part)].AddRows(begin, std::min(numbers.rows, begin + each));
-    });
+    AddParts(numbers, first * each, each, parts, workspace);
     for (const Products& part : parts) all.Add(part);
   }
   const size_t columns = numbers.columns();
@@ -276,6 +307,18 @@ std::vector<double> SpearmanOf(const std::vector<const Column*>& columns,
   return out;
 }
 
+double WorkOf(int64_t rows, const std::vector<bool>& complete, Correlation method) {
+  const size_t columns = complete.size();
+  const auto whole = static_cast<size_t>(std::count(complete.begin(), complete.end(), true));
+  auto pairs = static_cast<double>(PairOf(0, columns));
+  if (method == Correlation::kSpearman) {
+    const size_t with_others =
+        columns * (columns - 1) / 2 - (whole > 0 ? whole * (whole - 1) / 2 : 0);
+    pairs += (kRankedAgain - 1) * static_cast<double>(with_others);
+  }
+  return static_cast<double>(rows) * pairs;
+}
+
 }  // namespace
 
 std::vector<double> Correlate(const Dataset& dataset, const std::vector<std::string>& names,
@@ -285,10 +328,6 @@ std::vector<double> Correlate(const Dataset& dataset, const std::vector<std::str
          ": name those that matter");
   }
   const int64_t rows = dataset.table.rows();
-  const double work = static_cast<double>(rows) * static_cast<double>(PairOf(0, names.size()));
-  if (work > kMostCorrelationWork || rows > kMostRows) {
-    Fail(rows, " rows of ", names.size(), " columns are too much work: name fewer columns");
-  }
   std::vector<const Column*> columns;
   Numbers numbers;
   numbers.rows = rows;
@@ -304,6 +343,10 @@ std::vector<double> Correlate(const Dataset& dataset, const std::vector<std::str
     numbers.centres.push_back(statistics.mean);
     numbers.scales.push_back(std::max(std::abs(statistics.min), std::abs(statistics.max)));
     numbers.complete.push_back(statistics.missing == 0 && statistics.infinite == 0);
+  }
+  if (WorkOf(rows, numbers.complete, method) > kMostCorrelationWork || rows > kMostRows) {
+    Fail(rows, " rows of ", names.size(), " columns are too much work: name fewer columns",
+         method == Correlation::kSpearman ? ", above all of those that lack values" : "");
   }
   if (method == Correlation::kSpearman) {
     return SpearmanOf(columns, std::move(numbers.complete), workspace);

@@ -10,7 +10,8 @@
 namespace beamline::engine::data {
 
 inline constexpr size_t kMostCorrelated = 1000;
-// Pairs of columns times rows: some minutes of one thread.
+// Pairs of columns times rows, some minutes of one thread. A pair for Spearman's of which a value
+// is missing somewhere counts 20-fold, for its ranks are counted anew.
 inline constexpr double kMostCorrelationWork = 2e11;
 
 enum class Correlation {

@@ -203,6 +203,27 @@ class ImportTest(unittest.TestCase):
         self.refuse(Archive([entry('x', os.urandom(2 << 20))], compress=None), 'more than an image may',
                     '--limit', '1MiB')
         self.refuse(bomb, 'usage', '--limit', 'much', code=2)
+        self.refuse(Archive([entry('d/' * 256 + 'x', b'')]), 'lies deeper than 256')
+        self.take([entry('d/' * 255 + 'x', b'')])
+
+    def test_bounds_of_the_root_folder(self):
+        self.refuse(Archive([entry(f'e{i}', b'') for i in range(1001)]), '1001 entries in its root')
+        # What a layer removes does not count.
+        self.take([entry(f'e{i}', b'') for i in range(1001)], [entry('.wh.e7', b'')])
+
+    def test_a_hundred_images(self):
+        names = [f'sha256-{i:064}' for i in range(100)]
+        for name in names:
+            os.makedirs(os.path.join(self.images, name, 'rootfs'))
+        archive = Archive([entry('a', b'a')])
+        outcome = self.run_import(archive)
+        self.assertEqual(outcome.returncode, 1)
+        self.assertIn('there are 100 images', outcome.stderr)
+        os.makedirs(os.path.join(self.images, 'sha256-' + 'f' * 64, 'rootfs'))
+        listed = images.command('list', '--images', self.images).stdout.split()
+        self.assertEqual(len(listed), 101)
+        os.makedirs(os.path.join(self.images, archive.digest.replace(':', '-'), 'rootfs'))
+        self.assertEqual(self.run_import(archive).returncode, 0, 'it is there already')
 
 
 if __name__ == '__main__':

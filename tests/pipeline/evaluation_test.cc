@@ -188,6 +188,21 @@ TEST_F(EvaluationTest, OfReconstructions) {
   EXPECT_EQ(evaluation.importance_size(), 3);
 }
 
+TEST_F(EvaluationTest, TellsProgressNowAndThen) {
+  Bench bench(Definition(kClasses, kBayes, ", importance: {repeats: 50}"));
+  bench.AddFile("rows", SourceFile("tests/pipeline/evaluation/rows.csv"));
+  bench.Run("train");
+  int told = 0;
+  bench.sink().on_event = [&](const v1::Event& event) {
+    told += event.progress().activity() == "permuting columns" ? 1 : 0;
+  };
+  const SystemClock clock;
+  const int64_t started_ms = clock.MonotonicMillis();
+  EXPECT_EQ(bench.Run("evaluate").result().outcome(), v1::AttemptResult::OUTCOME_SUCCEEDED);
+  EXPECT_GE(told, 1);
+  EXPECT_LE(told, 1 + (clock.MonotonicMillis() - started_ms) / 200);
+}
+
 TEST_F(EvaluationTest, StopsWhenAsked) {
   Bench bench(Definition(kClasses, kBayes, ", importance: {repeats: 50}"));
   bench.AddFile("rows", SourceFile("tests/pipeline/evaluation/rows.csv"));

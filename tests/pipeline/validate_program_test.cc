@@ -46,6 +46,17 @@ TEST_F(ProgramsTest, AnImageIsNamedByItsDigest) {
       "\"}}, steps.train.search: {grid: {}, space: {train.command.program.image: {choice: [\"",
       digest, "\", \"sha256:", std::string(64, 'b'), "\"]}}}}");
   EXPECT_THAT(Check(search), ::testing::HasSubstr("leads to the image of a program, which all"));
+  // The last of many values.
+  const std::string same = absl::StrCat("image: \"", digest, "\"");
+  std::string many;
+  for (int i = 0; i < 20; ++i) absl::StrAppend(&many, "{arguments: [a", i, "], ", same, "}, ");
+  const auto last = [&](const std::string& value) {
+    return Check(absl::StrCat("{steps.train.train.command: {program: {arguments: [ls], ", same,
+                              "}}, steps.train.search: {random: {trials: 4}, space: ",
+                              "{train.command.program: {choice: [", many, value, "]}}}}"));
+  };
+  EXPECT_EQ(last("{arguments: [b], " + same + "}"), "");
+  EXPECT_THAT(last("{arguments: [b]}"), ::testing::HasSubstr("leads to the image of a program"));
 }
 
 TEST_F(ProgramsTest, AStepMayMakeATable) {

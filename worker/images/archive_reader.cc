@@ -33,10 +33,11 @@ const char* TargetOf(archive_entry* entry, ArchiveEntry::Kind kind) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ArchiveReader>> ArchiveReader::Open(const std::string& path) {
+absl::StatusOr<std::unique_ptr<ArchiveReader>> ArchiveReader::Open(const std::string& path,
+                                                                   int64_t max_bytes) {
   archive* const reader = archive_read_new();
   if (reader == nullptr) return absl::InternalError("libarchive is out of memory");
-  auto opened = std::unique_ptr<ArchiveReader>(new ArchiveReader(path, reader));
+  auto opened = std::unique_ptr<ArchiveReader>(new ArchiveReader(path, max_bytes, reader));
   archive_read_support_format_tar(reader);
   archive_read_support_format_empty(reader);
   archive_read_support_filter_none(reader);
@@ -48,8 +49,8 @@ absl::StatusOr<std::unique_ptr<ArchiveReader>> ArchiveReader::Open(const std::st
   return opened;
 }
 
-ArchiveReader::ArchiveReader(std::string path, archive* reader)
-    : path_(std::move(path)), reader_(reader), buffer_(kBlockBytes) {}
+ArchiveReader::ArchiveReader(std::string path, int64_t max_bytes, archive* reader)
+    : path_(std::move(path)), max_bytes_(max_bytes), reader_(reader), buffer_(kBlockBytes) {}
 
 ArchiveReader::~ArchiveReader() { archive_read_free(reader_); }
 
@@ -59,13 +60,40 @@ absl::Status ArchiveReader::Damaged() const {
       absl::StrCat(path_, " cannot be read as a tar archive: ", why == nullptr ? "damaged" : why));
 }
 
+int64_t ArchiveReader::expanded() const { return archive_filter_bytes(reader_, 0); }
+
+absl::Status ArchiveReader::CheckSize() const {
+  if (expanded() <= max_bytes_) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat(path_, " becomes larger than ", max_bytes_, " bytes when it is decompressed"));
+}
+
+// What is left of the entry. A few bytes may become very many: libarchive would skip them in one
+// go, without a bound.
+absl::Status ArchiveReader::Skip() {
+  if (archive_filter_code(reader_, 0) == ARCHIVE_FILTER_NONE) return absl::OkStatus();
+  while (true) {
+    const void* bytes = nullptr;
+    size_t size = 0;
+    la_int64_t offset = 0;
+    const int result = archive_read_data_block(reader_, &bytes, &size, &offset);
+    if (result == ARCHIVE_EOF) return absl::OkStatus();
+    if (result != ARCHIVE_OK && result != ARCHIVE_WARN) return Damaged();
+    RETURN_IF_ERROR(CheckSize());
+  }
+}
+
 absl::StatusOr<bool> ArchiveReader::Next() {
+  if (in_entry_) RETURN_IF_ERROR(Skip());
+  in_entry_ = false;
   archive_entry* entry = nullptr;
   const int result = archive_read_next_header(reader_, &entry);
   if (result == ARCHIVE_EOF) return false;
   // A warning is of something that is not kept anyway, or of a name: these are looked at below.
   if (result != ARCHIVE_OK && result != ARCHIVE_WARN) return Damaged();
   entry_.kind = KindOf(entry);
+  RETURN_IF_ERROR(CheckSize());
+  in_entry_ = true;
   const char* name = archive_entry_pathname(entry);
   const char* target = TargetOf(entry, entry_.kind);
   if (name == nullptr || target == nullptr) {
@@ -81,6 +109,7 @@ absl::StatusOr<bool> ArchiveReader::Next() {
 absl::StatusOr<std::string_view> ArchiveReader::Read() {
   const la_ssize_t got = archive_read_data(reader_, buffer_.data(), buffer_.size());
   if (got < 0) return Damaged();
+  RETURN_IF_ERROR(CheckSize());
   return std::string_view(buffer_.data(), static_cast<size_t>(got));
 }
 

@@ -31,8 +31,11 @@ struct ArchiveEntry {
 class ArchiveReader {
  public:
   // A tar archive (POSIX, GNU), as it is or in gzip or zstd. NotFound or Internal if the file
-  // cannot be read; InvalidArgument if it is no such archive.
-  static absl::StatusOr<std::unique_ptr<ArchiveReader>> Open(const std::string& path);
+  // cannot be read; InvalidArgument if it is no such archive. Beyond `max_bytes` of it, as it is
+  // when it is not compressed any more, Next and Read give ResourceExhausted, headers and what is
+  // not read of a file included.
+  static absl::StatusOr<std::unique_ptr<ArchiveReader>> Open(const std::string& path,
+                                                             int64_t max_bytes);
   ~ArchiveReader();
 
   // On to the next entry; false at the end. InvalidArgument if the archive is damaged.
@@ -41,14 +44,20 @@ class ArchiveReader {
   // The next piece of a file's bytes, good until the next call; empty at its end. InvalidArgument
   // if the archive is damaged.
   absl::StatusOr<std::string_view> Read();
+  // Of the archive so far, as it is when it is not compressed any more.
+  int64_t expanded() const;
 
  private:
-  ArchiveReader(std::string path, archive* reader);
+  ArchiveReader(std::string path, int64_t max_bytes, archive* reader);
   absl::Status Damaged() const;
+  absl::Status CheckSize() const;
+  absl::Status Skip();
 
   const std::string path_;
+  const int64_t max_bytes_;
   archive* const reader_;
   ArchiveEntry entry_;
+  bool in_entry_ = false;
   std::vector<char> buffer_;
 };
 

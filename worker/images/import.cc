@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
@@ -54,7 +56,7 @@ class Layout {
   explicit Layout(std::string folder) : folder_(std::move(folder)) {}
 
   absl::Status Read(const std::string& archive, const ImageLimits& limits) {
-    ASSIGN_OR_RETURN(const auto reader, ArchiveReader::Open(archive));
+    ASSIGN_OR_RETURN(const auto reader, ArchiveReader::Open(archive, limits.expanded_bytes()));
     int64_t left = limits.bytes;
     while (true) {
       ASSIGN_OR_RETURN(const bool more, reader->Next());
@@ -140,6 +142,17 @@ absl::Status WriteEnvironment(const OciImage& image, const std::string& path) {
   return WriteFileAtomically(path, text);
 }
 
+// What program_root.h could not show would be found out by every task only.
+absl::Status CheckRoot(const std::string& root) {
+  std::error_code error;
+  const auto entries = std::distance(fs::directory_iterator(root, error), fs::directory_iterator());
+  if (error) return absl::InternalError(absl::StrCat("cannot read ", root, ": ", error.message()));
+  if (entries <= static_cast<std::ptrdiff_t>(kMaxRootEntries)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("the image has ", entries,
+                                                 " entries in its root folder, of which at most ",
+                                                 kMaxRootEntries, " are possible"));
+}
+
 // The image as a folder that is complete, still under another name.
 absl::Status Unpack(const Layout& layout, const OciImage& image, const std::string& place,
                     const ImageLimits& limits, ImportedImage* imported) {
@@ -150,6 +163,7 @@ absl::Status Unpack(const Layout& layout, const OciImage& image, const std::stri
   ASSIGN_OR_RETURN(RootWriter root, RootWriter::Open(place + "/rootfs", limits));
   for (const OciDigest& layer : image.layers) RETURN_IF_ERROR(layout.Has(layer));
   for (const OciDigest& layer : image.layers) RETURN_IF_ERROR(root.Apply(layout.PathOf(layer)));
+  RETURN_IF_ERROR(CheckRoot(place + "/rootfs"));
   RETURN_IF_ERROR(WriteEnvironment(image, place + "/environment"));
   imported->bytes = root.bytes();
   imported->entries = root.entries();
@@ -171,6 +185,11 @@ absl::StatusOr<ImportedImage> ImportBeside(const std::string& archive, const std
   ImportedImage imported{.digest = image.digest};
   imported.was_there = FindImage(folder, image.digest).ok();
   if (imported.was_there) return imported;
+  if (ListImages(folder).size() >= kMaxImages) {
+    return absl::ResourceExhaustedError(absl::StrCat("there are ", kMaxImages, " images in ",
+                                                     folder,
+                                                     ", and workers tell of no more: remove one"));
+  }
   const std::string place = under_way + "/image";
   RETURN_IF_ERROR(Unpack(layout, image, place, limits, &imported));
   if (syncfs(locked.get()) != 0) return Cannot("write", folder);

@@ -27,6 +27,8 @@ constexpr std::string_view kOpaque = ".wh..wh..opq";
 constexpr std::string_view kWhiteoutMeta = ".wh..wh.";
 // Everybody reads, only the owner writes; whoever may enter or run it, may.
 constexpr unsigned kKept = 0755;
+// Parts of a path, its own name included.
+constexpr int kMaxDepth = 256;
 
 // Where an entry goes: the folder, as a path below the root ("" is the root), and a name in it.
 struct Place {
@@ -46,11 +48,17 @@ absl::Status Cannot(std::string_view what, const std::string& name) {
 // An empty name: the root itself.
 absl::StatusOr<Place> PlaceOf(const std::string& name) {
   Place place;
+  int depth = 0;
   for (const std::string& part : std::vector<std::string>(absl::StrSplit(name, '/'))) {
     if (part.empty() || part == ".") continue;
     if (part == "..") {
       return absl::InvalidArgumentError(
           absl::StrCat("the image has an entry \"", name, "\", which leads out of its root"));
+    }
+    if (++depth > kMaxDepth) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the image has an entry \"", name.substr(0, 100),
+                       "...\", which lies deeper than ", kMaxDepth, " folders"));
     }
     if (!place.name.empty())
       absl::StrAppend(&place.folder, place.folder.empty() ? "" : "/", place.name);
@@ -95,18 +103,23 @@ absl::StatusOr<RootWriter> RootWriter::Open(const std::string& folder, const Ima
   return RootWriter(std::move(root), limits);
 }
 
+absl::Status RootWriter::CountEntry() {
+  if (++entries_ <= limits_.entries) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the image has more than ", limits_.entries, " entries"));
+}
+
 absl::Status RootWriter::Apply(const std::string& path) {
+  const int64_t left = limits_.expanded_bytes() - expanded_;
   for (const bool removes : {true, false}) {
-    ASSIGN_OR_RETURN(const auto reader, ArchiveReader::Open(path));
+    ASSIGN_OR_RETURN(const auto reader, ArchiveReader::Open(path, left));
     while (true) {
       ASSIGN_OR_RETURN(const bool more, reader->Next());
       if (!more) break;
-      if (removes && ++entries_ > limits_.entries) {
-        return absl::ResourceExhaustedError(
-            absl::StrCat("the image has more than ", limits_.entries, " entries"));
-      }
+      if (removes) RETURN_IF_ERROR(CountEntry());
       RETURN_IF_ERROR(removes ? Remove(reader->entry()) : Add(*reader));
     }
+    if (removes) expanded_ += reader->expanded();
   }
   return absl::OkStatus();
 }
@@ -128,6 +141,7 @@ absl::StatusOr<UniqueFd> RootWriter::Parent(const std::string& folder) {
   for (const std::string& part : std::vector<std::string>(absl::StrSplit(folder, '/'))) {
     const std::string below = absl::StrCat(path, path.empty() ? "" : "/", part);
     if (!Folder(below).ok()) {
+      RETURN_IF_ERROR(CountEntry());
       ASSIGN_OR_RETURN(const UniqueFd parent, Folder(path));
       RETURN_IF_ERROR(MakeFolder(parent.get(), part, kKept));
     }

@@ -17,6 +17,10 @@ struct ImageLimits {
   // Of all its files, and of its archive's.
   int64_t bytes = int64_t{64} << 30;
   int64_t entries = 2'000'000;
+
+  // Of an archive, and of all layers together, when they are not compressed any more: headers and
+  // padding come to the bytes of the files.
+  int64_t expanded_bytes() const { return bytes + 4096 * entries; }
 };
 
 // Nothing that an archive says leads out of the root: ".." is refused, links are followed as if the
@@ -42,6 +46,7 @@ class RootWriter {
  private:
   RootWriter(UniqueFd root, const ImageLimits& limits) : root_(std::move(root)), limits_(limits) {}
 
+  absl::Status CountEntry();
   absl::Status Remove(const ArchiveEntry& entry);
   absl::Status Add(ArchiveReader& reader);
   absl::StatusOr<UniqueFd> Parent(const std::string& folder);
@@ -55,6 +60,7 @@ class RootWriter {
   int64_t bytes_ = 0;
   int64_t entries_ = 0;
   int64_t left_out_ = 0;
+  int64_t expanded_ = 0;  // of the layers so far
 };
 
 }  // namespace beamline::worker

@@ -177,8 +177,33 @@ absl::StatusOr<std::unique_ptr<GpuSource>> GpusToOffer(const Flags& flags) {
 }
 
 void TellImages(const std::string& folder, v1::Worker& worker) {
-  const std::vector<std::string> digests = ListImages(folder);
+  std::vector<std::string> digests = ListImages(folder);
+  if (digests.size() > kMaxImages) digests.resize(kMaxImages);
   worker.mutable_images()->Assign(digests.begin(), digests.end());
+}
+
+// Makes a renewed certificate the one that is used from now on, also after a restart.
+absl::Status UseRenewed(const Flags& flags, const Identity& identity, const std::string& key,
+                        const v1::RenewCertificateResponse& renewed, GrpcLink& link) {
+  const std::string& authority = renewed.certificate_authority();
+  const Credentials credentials{
+      .authority = authority.empty() ? identity.credentials.authority : authority,
+      .certificate = renewed.certificate(),
+      .key = key};
+  RETURN_IF_ERROR(SaveCredentials(flags.state, credentials));
+  link.Use(MakeChannel(flags.server, credentials));
+  return absl::OkStatus();
+}
+
+// To the log, and to those who wait for the worker, if any do.
+absl::Status TellReady(const Flags& flags, const v1::Worker& description) {
+  log::Info("worker %s serves %g cores, %.1f GiB; server %s", description.name().substr(8),
+            description.devices(0).cpus(),
+            static_cast<double>(description.memory_bytes()) / (int64_t{1} << 30), flags.server);
+  if (flags.ready_file.empty()) return absl::OkStatus();
+  return WriteFileAtomically(
+      flags.ready_file,
+      absl::StrFormat("{\"worker\": \"%s\", \"pid\": %d}\n", description.name(), getpid()));
 }
 
 absl::Status Run(const Flags& flags, const Clock& clock, const Events& events) {
@@ -220,17 +245,17 @@ absl::Status Run(const Flags& flags, const Clock& clock, const Events& events) {
   SystemRandom random;
   WorkerLoop loop(strand, link, executor, description, NewId("s", clock.Now(), random),
                   [&cache] { return cache->Digests(1000); });
+  // Set on the strand.
+  absl::Status outcome;
   CertificateRenewal renewal(
       strand, clock, link,
-      [&](const std::string& key, const v1::RenewCertificateResponse& renewed) -> absl::Status {
-        const std::string& authority = renewed.certificate_authority();
-        const Credentials credentials{
-            .authority = authority.empty() ? identity.credentials.authority : authority,
-            .certificate = renewed.certificate(),
-            .key = key};
-        RETURN_IF_ERROR(SaveCredentials(flags.state, credentials));
-        link.Use(MakeChannel(flags.server, credentials));
-        return absl::OkStatus();
+      [&](const std::string& key, const v1::RenewCertificateResponse& renewed) {
+        return UseRenewed(flags, identity, key, renewed, link);
+      },
+      [&](absl::Status why) {
+        log::Error("leaves: %s", why.message());
+        outcome = std::move(why);
+        loop.Drain();
       });
   ASSIGN_OR_RETURN(const Validity validity, ValidityOf(identity.credentials.certificate));
   renewal.Start(validity);
@@ -239,23 +264,16 @@ absl::Status Run(const Flags& flags, const Clock& clock, const Events& events) {
     if (offers_images) TellImages(images, worker);
   });
 
-  absl::Status ready;
   Serve(loop, events, clock, [&] {
-    log::Info("worker %s serves %g cores, %.1f GiB; server %s", identity.worker.substr(8),
-              description.devices(0).cpus(),
-              static_cast<double>(description.memory_bytes()) / (int64_t{1} << 30), flags.server);
-    if (flags.ready_file.empty()) return;
-    ready = WriteFileAtomically(
-        flags.ready_file,
-        absl::StrFormat("{\"worker\": \"%s\", \"pid\": %d}\n", identity.worker, getpid()));
-    if (!ready.ok()) loop.Drain();
+    outcome.Update(TellReady(flags, description));
+    if (!outcome.ok()) loop.Drain();
   });
   // In this order: afterwards nobody calls the loop any more.
   strand.Stop();
   link.CancelAll();
   if (!flags.ready_file.empty()) unlink(flags.ready_file.c_str());
   log::Info("worker %s has left", identity.worker.substr(8));
-  return ready;
+  return outcome;
 }
 
 int Main(const std::vector<std::string>& args) {

@@ -156,6 +156,39 @@ TEST_F(LookingTest, RefusesWhatItCannotDo) {
   EXPECT_THROW(CountColumn(rows_, {.column = "a"}, ends), Error);
 }
 
+TEST(CorrelationTest, AsksOftenAndCountsWorkOnRanks) {
+  constexpr int64_t kRows = 20'100;
+  std::vector<double> numbers(kRows, 1);
+  numbers[7] = NAN;
+  const Column column = Column::Of("x", numbers);
+  const Dataset one = DatasetOf(Table({column}));
+  std::vector<std::string> names;
+  std::vector<Column> columns;
+  for (size_t k = 0; k < kMostCorrelated; ++k) {
+    names.push_back("c" + std::to_string(k));
+    columns.push_back(column.Renamed(names.back()));
+  }
+  Dataset dataset;
+  dataset.table = Table(columns);
+  dataset.statistics.assign(columns.size(), one.statistics[0]);
+  int64_t asked = 0, last = 0;
+  Workspace workspace({.progress = [&](int64_t done, int64_t) {
+    last = done;
+    if (++asked == 5) Fail("enough");
+  }});
+  const auto refusal = [&](Correlation method) -> std::string {
+    try {
+      Correlate(dataset, names, method, workspace);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(refusal(Correlation::kPearson), "enough");
+  EXPECT_LT(last, 4096);
+  EXPECT_NE(refusal(Correlation::kSpearman).find("too much work"), std::string::npos);
+}
+
 TEST(BinsTest, EdgesBelongToTheBinAbove) {
   const Bins bins(0, 0.7, 7);
   for (int64_t i = 0; i < 7; ++i) {

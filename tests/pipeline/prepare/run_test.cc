@@ -159,6 +159,14 @@ steps:
   EXPECT_GT(testing::Metric(measured, "accuracy"), 0.6);
 }
 
+constexpr char kKeepsAll[] = R"(
+name: p
+inputs: {events: {dataset: e}}
+steps:
+  - name: made
+    prepare: {input: events, operations: [{distinct: {}}]}
+)";
+
 TEST(Prepare, TellsNoStatisticsOfVeryWideTables) {
   Bench bench(R"(
 name: p
@@ -177,6 +185,37 @@ steps:
   ASSERT_EQ(table.columns_size(), 501);
   EXPECT_EQ(table.columns(500).name(), "c500");
   EXPECT_FALSE(table.columns(500).has_statistics());
+}
+
+TEST(Prepare, CutsLongTextsInWhatItTells) {
+  Bench bench(kKeepsAll);
+  // The 200th byte is inside of a character.
+  std::string text(199, 'x');
+  for (int i = 0; i < 100'000; ++i) text += "é";
+  std::vector<Column> columns;
+  columns.push_back(Column::OfStrings("text", {text, "short", std::string(200, 'y')}));
+  bench.AddTable("events", Table(columns));
+  const v1::Dataset table = Make(bench).end.result().result().table();
+  std::set<std::string> values;
+  for (const auto& top : table.columns(0).statistics().top_categories()) {
+    values.insert(top.value());
+  }
+  EXPECT_EQ(values,
+            (std::set<std::string>{std::string(199, 'x') + "…", "short", std::string(200, 'y')}));
+}
+
+TEST(Prepare, RefusesTablesWhoseNamesTakeTooMuch) {
+  Bench bench(kKeepsAll);
+  std::vector<Column> columns;
+  for (int c = 0; c < 3000; ++c) {
+    columns.push_back(
+        Column::Of(absl::StrCat("c", c, std::string(1000, 'x')), std::vector<double>{1, 2, 3}));
+  }
+  bench.AddTable("events", Table(columns));
+  const v1::AttemptResult result = bench.Run("made").result();
+  EXPECT_EQ(result.outcome(), v1::AttemptResult::OUTCOME_FAILED);
+  EXPECT_EQ(result.failure().kind(), v1::FAILURE_KIND_USER);
+  EXPECT_THAT(result.failure().message(), HasSubstr("the names of the table's 3000 columns"));
 }
 
 TEST(Prepare, StopsWhenItIsAsked) {
