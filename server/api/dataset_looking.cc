@@ -66,7 +66,8 @@ void Look(const ApiContext& context, const Request& request, Waiting waiting, Do
                                                 &clock = context.clock]() mutable {
     const int64_t end_ms = clock.MonotonicMillis() + kMostMs;
     options.go_on = [&] {
-      return clock.MonotonicMillis() < end_ms && !context_pool.stopping() && waiting();
+      return clock.MonotonicMillis() < end_ms && !context_pool.stopping() &&
+             (waiting == nullptr || waiting());
     };
     absl::StatusOr<Response> response = compute(request, options);
     if (!response.ok() && clock.MonotonicMillis() >= end_ms) {

@@ -22,7 +22,7 @@ struct Task {
   int64_t from = 0;
   // Of all: the newest checkpoint's.
   int64_t checkpoint = 0;
-  // Of a search that deals out epochs.
+  // Of a search, which may deal out epochs.
   bool is_round = false;
 };
 
@@ -75,7 +75,7 @@ void CheckAttempts(World& world, const WantedRun& run) {
   for (const v1::Event& event : run.watchers.front()->events) {
     if (event.step().empty() || event.has_trial_ended()) continue;
     Task& task = tasks[{event.step(), event.task()}];
-    task.is_round = event.task().find(".e") != std::string::npos;
+    task.is_round = !event.task().empty();
     const std::string wrong = Follow(task, event);
     if (wrong.empty()) continue;
     return world.Fail(
