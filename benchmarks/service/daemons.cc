@@ -82,7 +82,8 @@ std::shared_ptr<grpc::Channel> Cluster::NewChannel() const {
   grpc::ChannelArguments arguments;
   // Otherwise gRPC shares connections.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(address_, grpc::SslCredentials(tls), arguments);
+  channels_.push_back(grpc::CreateCustomChannel(address_, grpc::SslCredentials(tls), arguments));
+  return channels_.back();
 }
 
 Cluster::Cluster(const std::string& bin) {

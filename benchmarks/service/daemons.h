@@ -36,7 +36,8 @@ class Cluster {
   explicit Cluster(const std::string& bin);
 
   std::shared_ptr<grpc::Channel> channel() const { return channel_; }
-  // Another connection.
+  // Another connection, for as long as this lives: gRPC 1.51 does not survive that the last channel
+  // with asynchronous calls goes while their threads end.
   std::shared_ptr<grpc::Channel> NewChannel() const;
   // A context with the admin's token.
   std::unique_ptr<grpc::ClientContext> Context() const;
@@ -51,6 +52,7 @@ class Cluster {
   std::string address_;
   std::string authority_;
   std::string token_;
+  mutable std::vector<std::shared_ptr<grpc::Channel>> channels_;
   std::shared_ptr<grpc::Channel> channel_;
 };
 

@@ -106,6 +106,8 @@ v1::CreateRunRequest RunRequest(const Cluster& cluster, const std::string& proje
   std::string yaml = kDefinition;
   yaml.replace(yaml.find("DATASET"), 7, dataset);
   request.mutable_source()->set_yaml(yaml);
+  // Each trains, although all are alike.
+  request.set_fresh(true);
   return request;
 }
 
