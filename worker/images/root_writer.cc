@@ -151,15 +151,16 @@ absl::StatusOr<UniqueFd> RootWriter::Parent(const std::string& folder) {
 }
 
 absl::Status RootWriter::Remove(const ArchiveEntry& entry) {
-  ASSIGN_OR_RETURN(const Place place, PlaceOf(entry.name));
-  const std::string_view name = place.name;
+  const absl::StatusOr<Place> place = PlaceOf(entry.name);
+  RETURN_IF_ERROR(place.status());
+  const std::string_view name = place->name;
   if (!name.starts_with(kWhiteout)) return absl::OkStatus();
   const std::string gone(name.substr(kWhiteout.size()));
   if (gone == "." || gone == "..") {
     return absl::InvalidArgumentError(
         absl::StrCat("the image removes \"", entry.name, "\", which leads out of its root"));
   }
-  const absl::StatusOr<UniqueFd> folder = Folder(place.folder);
+  const absl::StatusOr<UniqueFd> folder = Folder(place->folder);
   // Of something that no layer before has.
   if (absl::IsNotFound(folder.status())) return absl::OkStatus();
   RETURN_IF_ERROR(folder.status());
