@@ -56,6 +56,13 @@ Lanes::Call Lanes::Next() {
   return nullptr;
 }
 
+size_t Lanes::waiting() {
+  const std::lock_guard lock(mutex_);
+  size_t count = 0;
+  for (const auto& [name, lane] : lanes_) count += lane.waiting.size();
+  return count;
+}
+
 void Lanes::Leave(const std::string& lane) {
   Call next;
   {

@@ -40,6 +40,8 @@ class Lanes {
   // which to try again: too many wait in the lane; `call` is dropped unrun.
   absl::Status Enter(const std::string& lane, Call call);
   void Leave(const std::string& lane);
+  // Calls that wait, of all lanes.
+  size_t waiting();
 
  private:
   struct Lane {

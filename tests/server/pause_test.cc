@@ -1,4 +1,8 @@
 // Runs that are paused, go on, and are tried again.
+#include <unistd.h>
+
+#include <cstdio>
+
 #include "gmock/gmock.h"
 #include "tests/server/harness.h"
 
@@ -239,6 +243,26 @@ TEST_F(PauseTest, AClockThatIsSetBackDoesNotHoldUpTheNextAttempt) {
   worker.Synchronize(*server_);
   Advance(61'000);
   EXPECT_EQ(worker.Synchronize(*server_).start_size(), 1);
+}
+
+TEST_F(PauseTest, ADiskThatDoesNotAnswerIsNoLostBlob) {
+  FakeWorker worker(*server_);
+  const v1::Attempt attempt = Begin(worker);
+  const auto blob = worker.WriteBlob(*server_, attempt, "half way");
+  ASSERT_TRUE(blob.ok()) << blob.status();
+  v1::AttemptReport checkpoint;
+  checkpoint.set_number(1);
+  *checkpoint.mutable_event()->mutable_checkpoint()->mutable_blob() = *blob;
+  const std::string folder = folder_.path() + "/state/blobs/" + blob->digest().substr(0, 2);
+  ASSERT_EQ(rename(folder.c_str(), (folder + ".aside").c_str()), 0);
+  EXPECT_TRUE(absl::IsFailedPrecondition(worker.Report(*server_, attempt, {checkpoint}).status()))
+      << "there is none";
+  ASSERT_TRUE(WriteFileAtomically(folder, "a file in the folder's place").ok());
+  EXPECT_TRUE(absl::IsUnavailable(worker.Report(*server_, attempt, {checkpoint}).status()))
+      << "who knows";
+  ASSERT_EQ(unlink(folder.c_str()), 0);
+  ASSERT_EQ(rename((folder + ".aside").c_str(), folder.c_str()), 0);
+  EXPECT_TRUE(worker.Report(*server_, attempt, {checkpoint}).ok());
 }
 
 }  // namespace

@@ -159,5 +159,59 @@ TEST_F(RegistryTest, WithoutItsDataAModelCannotBeMadeAgain) {
   EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr("points"));
 }
 
+TEST_F(RegistryTest, DataThatItsStepDoesNotReadIsNotNeeded) {
+  v1::CreateRunRequest request = RunRequest();
+  request.mutable_source()->set_yaml(R"(
+name: tiny
+inputs:
+  points: {file: points.csv}
+  others: {file: others.csv}
+steps:
+  - name: fit
+    train:
+      data: {input: points, target: y}
+      network:
+        layers: [{dense: {units: 1}}]
+        epochs: 1
+  - name: check
+    evaluate: {model: fit, input: others}
+  - name: release
+    publish: {model: fit, name: tiny}
+)");
+  const std::string others = Upload("optics", "x,y\n7,0\n8,1\n");
+  (*request.mutable_inputs())["others"] = others;
+  const auto run = Call(server_->runs(), &RunApi::CreateRun, User("ada"), request);
+  ASSERT_TRUE(run.ok()) << run.status();
+  PlayAll("weights");
+  ASSERT_EQ(GetRun(run->name()).state(), v1::RUN_STATE_SUCCEEDED);
+  DeleteDataset(others);
+  const auto made = Reproduce(model_);
+  ASSERT_TRUE(made.ok()) << made.status();
+  const v1::PipelineDefinition definition = GetRun(made->run()).definition();
+  EXPECT_EQ(definition.steps_size(), 1);
+  EXPECT_EQ(definition.inputs_size(), 1);
+  EXPECT_EQ(definition.inputs().count("points"), 1u);
+}
+
+TEST_F(RegistryTest, WithoutTheModelThatItBeganWithAModelCannotBeMadeAgain) {
+  Publish();
+  v1::CreateRunRequest request = RunRequest();
+  std::string yaml = kPipeline;
+  yaml.replace(yaml.find("      network:"), 0,
+               "      initial_model: projects/optics/models/tiny/versions/1\n");
+  request.mutable_source()->set_yaml(yaml);
+  const auto run = Call(server_->runs(), &RunApi::CreateRun, User("ada"), request);
+  ASSERT_TRUE(run.ok()) << run.status();
+  PlayAll("more weights");
+  ASSERT_EQ(Get(model_)->name(), model_ + "/versions/2");
+  EXPECT_TRUE(Reproduce(model_ + "/versions/2").ok());
+  v1::DeleteModelRequest remove;
+  remove.set_name(model_ + "/versions/1");
+  ASSERT_TRUE(Call(server_->models(), &ModelApi::DeleteModel, User("ada"), remove).ok());
+  const absl::Status refused = Reproduce(model_ + "/versions/2").status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr("versions/1"));
+}
+
 }  // namespace
 }  // namespace beamline::server

@@ -1,6 +1,10 @@
 // Tokens, limits and error details, as clients see them.
 #include <gmock/gmock.h>
 
+#include <chrono>
+#include <functional>
+#include <thread>
+
 #include "tests/server/rpc/small_server.h"
 
 namespace beamline::server::rpc {
@@ -50,6 +54,39 @@ TEST_F(RpcTest, RevocationCountsFromTheAnswerOn) {
   const grpc::Status after = WhoAmI(channel, "Bearer " + ann_);
   EXPECT_EQ(after.error_code(), grpc::StatusCode::UNAUTHENTICATED);
   EXPECT_THAT(after.error_message(), HasSubstr("revoked"));
+}
+
+// A call of ann's that has to wait for her others, meanwhile `happens`; its status.
+class WaitingTest : public RpcTest {
+ protected:
+  grpc::Status WhoAmIAfter(const std::function<void()>& happens) {
+    Lanes& lanes = gate_.lanes(Turn::kShort);
+    const int running = Lanes::Options().max_running_of_one;
+    for (int i = 0; i < running; ++i) EXPECT_TRUE(lanes.Enter("users/ann", [](bool) {}).ok());
+    grpc::Status status;
+    std::thread call([&] { status = WhoAmI(Dial(), "Bearer " + ann_); });
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (lanes.waiting() == 0 && std::chrono::steady_clock::now() < end)
+      std::this_thread::yield();
+    EXPECT_EQ(lanes.waiting(), 1u) << "it was let in, and waits";
+    happens();
+    for (int i = 0; i < running; ++i) lanes.Leave("users/ann");
+    call.join();
+    return status;
+  }
+};
+
+TEST_F(WaitingTest, WhoWaitedGetsHisAnswer) {
+  EXPECT_TRUE(WhoAmIAfter([] {}).ok());
+}
+
+TEST_F(WaitingTest, WhoMayNoMoreWhenItIsHisTurnIsRefused) {
+  const grpc::Status status = WhoAmIAfter([this] {
+    directory_.RevokeAll();
+    authenticator_.Forget();
+  });
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_THAT(status.error_message(), HasSubstr("revoked"));
 }
 
 TEST_F(RpcTest, ForeignProjectsAreNotThere) {
