@@ -28,18 +28,6 @@ namespace {
 namespace pb = google::protobuf;
 using testing::HasSubstr;
 
-constexpr char kCsv[] = "x,y\n1,0\n2,1\n3,0\n4,1\n5,0\n6,1\n";
-constexpr char kPipeline[] = R"(
-name: tiny
-inputs:
-  points: {file: points.csv}
-steps:
-  - name: fit
-    train:
-      data: {input: points, target: y}
-      network: {layers: [{dense: {units: 1}}], epochs: 1}
-)";
-
 class AuditTest : public ServedTest {
  protected:
   // One call; its answer.
@@ -149,7 +137,7 @@ void AuditTest::ChangeUsersAndProjects() {
 void AuditTest::ChangeData() {
   const auto stub = v1::DatasetService::NewStub(channel_);
   for (const char* extra : {"", "7,0\n"}) {
-    const std::string bytes = std::string(kCsv) + extra;
+    const std::string bytes = std::string(kPoints) + extra;
     const std::string name = BeginUpload(bytes);
     Call call(admin_);
     v1::Upload upload;
@@ -173,7 +161,7 @@ void AuditTest::ChangeData() {
   }
   v1::CreatePipelineRequest pipeline;
   pipeline.set_parent("projects/default");
-  pipeline.mutable_source()->set_yaml(kPipeline);
+  pipeline.mutable_source()->set_yaml(kTinyPipeline);
   Do(*v1::PipelineService::NewStub(channel_), &v1::PipelineService::Stub::CreatePipeline, pipeline);
 }
 
@@ -181,7 +169,7 @@ void AuditTest::ChangeRuns() {
   const auto stub = v1::RunService::NewStub(channel_);
   v1::CreateRunRequest create;
   create.set_parent("projects/default");
-  create.mutable_source()->set_yaml(kPipeline);
+  create.mutable_source()->set_yaml(kTinyPipeline);
   (*create.mutable_inputs())["points"] = dataset_;
   const std::string run = Do(*stub, &v1::RunService::Stub::CreateRun, create).name();
   v1::PauseRunRequest pause;
@@ -293,7 +281,7 @@ TEST_F(AuditTest, ARefusedCallIsThereUnderTheNameOfWhoMadeIt) {
 
 TEST_F(AuditTest, AStreamThatTheBusyServerEndsIsThere) {
   v1::WriteUploadRequest message;
-  message.set_upload(BeginUpload(kCsv));
+  message.set_upload(BeginUpload(kPoints));
   message.set_data("x,y\n");
   Call call(admin_);
   v1::Upload ignored;

@@ -11,18 +11,6 @@ namespace {
 
 using grpc::StatusCode;
 
-constexpr char kCsv[] = "x,y\n1,0\n2,1\n3,0\n4,1\n5,0\n6,1\n";
-constexpr char kPipeline[] = R"(
-name: tiny
-inputs:
-  points: {file: points.csv}
-steps:
-  - name: fit
-    train:
-      data: {input: points, target: y}
-      network: {layers: [{dense: {units: 1}}], epochs: 1}
-)";
-
 // Projects "one", of the user "mine", and "two", which has a dataset, a pipeline and a run.
 class LeakTest : public PopulatedTest {
  protected:
@@ -30,11 +18,11 @@ class LeakTest : public PopulatedTest {
     NewProject("one");
     NewProject("two");
     SetRole("one", "mine", v1::ROLE_ADMIN);
-    dataset_ = Upload("two", kCsv, admin_);
+    dataset_ = Upload("two", kPoints, admin_);
     Call call(admin_);
     v1::CreateRunRequest request;
     request.set_parent("projects/two");
-    request.mutable_source()->set_yaml(kPipeline);
+    request.mutable_source()->set_yaml(kTinyPipeline);
     (*request.mutable_inputs())["points"] = dataset_;
     v1::Run run;
     const grpc::Status status = v1::RunService::NewStub(channel_)->CreateRun(&call, request, &run);
@@ -60,7 +48,7 @@ class LeakTest : public PopulatedTest {
     Call call(mine_);
     v1::CreateRunRequest request;
     request.set_parent("projects/one");
-    request.mutable_source()->set_yaml(kPipeline);
+    request.mutable_source()->set_yaml(kTinyPipeline);
     change(request);
     v1::Run ignored;
     return v1::RunService::NewStub(channel_)->CreateRun(&call, request, &ignored).error_code();
@@ -115,10 +103,10 @@ TEST_F(LeakTest, ThingsOfAnotherProjectCannotBeUsedAndTheirDigestTellsNothing) {
   EXPECT_EQ(Use(dataset_id_), Use(no_dataset_));
   EXPECT_EQ(UseStored("projects/two/pipelines/tiny"), StatusCode::NOT_FOUND);
   EXPECT_EQ(UseStored("projects/two/pipelines/none"), StatusCode::NOT_FOUND);
-  const v1::BeginUploadResponse begun = Begin("one", kCsv, mine_);
+  const v1::BeginUploadResponse begun = Begin("one", kPoints, mine_);
   EXPECT_FALSE(begun.has_dataset());
   EXPECT_EQ(begun.upload().committed_size_bytes(), 0);
-  EXPECT_EQ(Upload("one", kCsv, mine_), "projects/one/datasets/" + dataset_id_)
+  EXPECT_EQ(Upload("one", kPoints, mine_), "projects/one/datasets/" + dataset_id_)
       << "a dataset of two projects is two datasets";
 }
 

@@ -1,7 +1,7 @@
 // Certificates, ports, health and reflection, as clients see them.
 #include <gmock/gmock.h>
-#include <grpcpp/generic/generic_stub.h>
 
+#include "tests/server/rpc/raw_call.h"
 #include "tests/server/rpc/small_server.h"
 
 namespace beamline::server::rpc {
@@ -77,38 +77,26 @@ TEST_F(RpcTest, MalformedAddressesAreRefused) {
 }
 
 // One unary call with bytes as they are; "" if it fails.
-std::string RawCall(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
-                    const std::string& request) {
-  grpc::GenericStub stub(channel);
+std::string RawAnswer(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+                      const std::string& request) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
-  grpc::CompletionQueue queue;
-  const grpc::Slice slice(request);
-  const grpc::ByteBuffer out(&slice, 1);
-  const auto call = stub.PrepareUnaryCall(&context, method, out, &queue);
-  call->StartCall();
-  grpc::ByteBuffer in;
-  grpc::Status status;
-  call->Finish(&in, &status, nullptr);
-  void* tag = nullptr;
-  bool ok = false;
-  queue.Next(&tag, &ok);
-  grpc::Slice answer;
-  if (!status.ok() || !in.DumpToSingleSlice(&answer).ok()) return "";
-  return std::string(reinterpret_cast<const char*>(answer.begin()), answer.size());
+  std::string answer;
+  RawCall(channel, context, method, request, &answer);
+  return answer;
 }
 
 // grpc.health.v1.HealthCheckResponse: field 1, a varint: 1 SERVING, 2 NOT_SERVING.
 TEST_F(RpcTest, HealthFollowsTheServer) {
   const auto channel = Dial();
   const std::string check = "/grpc.health.v1.Health/Check";
-  EXPECT_EQ(RawCall(channel, check, ""), "\x08\x02");
+  EXPECT_EQ(RawAnswer(channel, check, ""), "\x08\x02");
   listener_->SetServing(true);
-  EXPECT_EQ(RawCall(channel, check, ""), "\x08\x01");
-  EXPECT_EQ(RawCall(channel, check, std::string("\x0a\x16") + "beamline.v1.RunService"),
+  EXPECT_EQ(RawAnswer(channel, check, ""), "\x08\x01");
+  EXPECT_EQ(RawAnswer(channel, check, std::string("\x0a\x16") + "beamline.v1.RunService"),
             "\x08\x01");
   listener_->SetServing(false);
-  EXPECT_EQ(RawCall(channel, check, ""), "\x08\x02");
+  EXPECT_EQ(RawAnswer(channel, check, ""), "\x08\x02");
 }
 
 // ServerReflectionRequest{list_services: ""} on a stream of its own.

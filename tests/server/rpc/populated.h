@@ -93,20 +93,8 @@ class PopulatedTest : public ServedTest {
   static grpc::Status RawCall(const std::shared_ptr<grpc::Channel>& channel,
                               const std::string& method, const std::string& request,
                               const std::string& token) {
-    grpc::GenericStub stub(channel);
     Call context(token);
-    grpc::CompletionQueue queue;
-    const grpc::Slice slice(request);
-    const grpc::ByteBuffer out(&slice, 1);
-    const auto call = stub.PrepareUnaryCall(&context, method, out, &queue);
-    call->StartCall();
-    grpc::ByteBuffer in;
-    grpc::Status status;
-    call->Finish(&in, &status, nullptr);
-    void* tag = nullptr;
-    bool ok = false;
-    queue.Next(&tag, &ok);
-    return status;
+    return rpc::RawCall(channel, context, method, request);
   }
 
   // A request of the method with nothing in it but the resource that it acts on.

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <grpcpp/create_channel.h>
-#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/security/credentials.h>
 #include <gtest/gtest.h>
 
@@ -20,8 +19,22 @@
 #include "server/rpc/services.h"
 #include "server/server.h"
 #include "server/work_pool.h"
+#include "tests/server/rpc/raw_call.h"
 
 namespace beamline::server::rpc {
+
+// A table, and a definition that trains on it.
+inline constexpr char kPoints[] = "x,y\n1,0\n2,1\n3,0\n4,1\n5,0\n6,1\n";
+inline constexpr char kTinyPipeline[] = R"(
+name: tiny
+inputs:
+  points: {file: points.csv}
+steps:
+  - name: fit
+    train:
+      data: {input: points, target: y}
+      network: {layers: [{dense: {units: 1}}], epochs: 1}
+)";
 
 class ServedTest : public testing::Test {
  protected:

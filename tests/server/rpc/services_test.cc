@@ -25,20 +25,8 @@ class ServicesTest : public ServedTest {
   // The status of one call with bytes as they are, whatever the method's kind.
   grpc::Status RawCall(const std::string& method, const std::string& request,
                        const std::string& token = "") {
-    grpc::GenericStub stub(channel_);
     Call context(token);
-    grpc::CompletionQueue queue;
-    const grpc::Slice slice(request);
-    const grpc::ByteBuffer out(&slice, 1);
-    const auto call = stub.PrepareUnaryCall(&context, method, out, &queue);
-    call->StartCall();
-    grpc::ByteBuffer in;
-    grpc::Status status;
-    call->Finish(&in, &status, nullptr);
-    void* tag = nullptr;
-    bool ok = false;
-    queue.Next(&tag, &ok);
-    return status;
+    return rpc::RawCall(channel_, context, method, request);
   }
 
   std::string NewUser(const std::string& id) {
