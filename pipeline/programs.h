@@ -14,6 +14,9 @@ inline constexpr int kMaxProgramFiles = 100;
 inline constexpr int64_t kMaxProgramBytes = int64_t{1} << 20;
 inline constexpr int kMaxProgramArguments = 1000;
 
+// A worker tells of no more images than so many, the first of them; an import beyond is refused.
+inline constexpr int kMaxImages = 100;
+
 // Whether an attempt at the step starts a program.
 bool RunsProgram(const v1::PipelineDefinition& definition, const v1::Step& step);
 

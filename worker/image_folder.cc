@@ -29,9 +29,8 @@ bool IsFolder(const fs::path& path) {
 }  // namespace
 
 std::string ImageFolderName(std::string_view digest) {
-  if (!digest.starts_with(kDigestPrefix)) return "";
-  digest.remove_prefix(kDigestPrefix.size());
-  return IsSha256Hex(digest) ? absl::StrCat(A(kFolderPrefix), A(digest)) : "";
+  if (!pipeline::IsImageDigest(digest)) return "";
+  return absl::StrCat(A(kFolderPrefix), A(digest.substr(kDigestPrefix.size())));
 }
 
 absl::StatusOr<Image> FindImage(const std::string& folder, std::string_view digest) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "pipeline/programs.h"
 
 namespace beamline::worker {
 
@@ -20,8 +21,6 @@ struct Image {
   std::vector<std::string> environment;
 };
 
-// A worker tells of no more than so many, the first of them; an import beyond is refused.
-inline constexpr size_t kMaxImages = 100;
 // In the root folder of an image.
 inline constexpr size_t kMaxRootEntries = 1000;
 

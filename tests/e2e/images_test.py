@@ -92,6 +92,11 @@ class ImportTest(unittest.TestCase):
             removed = images.command('remove', wrong, '--images', self.images)
             self.assertEqual(removed.returncode, 1, wrong)
         self.assertEqual(os.listdir(self.outside), ['file'])
+        nowhere = self.images + '-nowhere'
+        removed = images.command('remove', archive.digest, '--images', nowhere)
+        self.assertEqual(removed.returncode, 1)
+        self.assertIn('there is no folder', removed.stderr)
+        self.assertFalse(os.path.exists(nowhere))
 
     def test_what_a_killed_import_left_goes(self):
         os.makedirs(os.path.join(self.images, '.importing', 'blobs', 'deep'))

@@ -38,13 +38,14 @@ absl::Status Cannot(std::string_view what, const std::string& path) {
 
 // The folder, there is no other import or removal in it while this lives.
 absl::StatusOr<UniqueFd> LockFolder(const std::string& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
   UniqueFd fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd && errno == ENOENT) {
+    return absl::NotFoundError(absl::StrCat("there is no folder ", folder));
+  }
   if (!fd) return Cannot("open", folder);
   if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     return absl::FailedPreconditionError(
-        absl::StrCat("another image is imported into ", folder, ": wait for it"));
+        absl::StrCat("images in ", folder, " are being imported or removed: wait for it"));
   }
   return fd;
 }
@@ -185,9 +186,9 @@ absl::StatusOr<ImportedImage> ImportBeside(const std::string& archive, const std
   ImportedImage imported{.digest = image.digest};
   imported.was_there = FindImage(folder, image.digest).ok();
   if (imported.was_there) return imported;
-  if (ListImages(folder).size() >= kMaxImages) {
-    return absl::ResourceExhaustedError(absl::StrCat("there are ", kMaxImages, " images in ",
-                                                     folder,
+  if (std::ssize(ListImages(folder)) >= pipeline::kMaxImages) {
+    return absl::ResourceExhaustedError(absl::StrCat("there are ", pipeline::kMaxImages,
+                                                     " images in ", folder,
                                                      ", and workers tell of no more: remove one"));
   }
   const std::string place = under_way + "/image";
@@ -203,6 +204,8 @@ absl::StatusOr<ImportedImage> ImportBeside(const std::string& archive, const std
 
 absl::StatusOr<ImportedImage> ImportImage(const std::string& archive, const std::string& folder,
                                           const ImageLimits& limits) {
+  std::error_code error;
+  fs::create_directories(folder, error);
   ASSIGN_OR_RETURN(const UniqueFd locked, LockFolder(folder));
   // What an import that was killed has left.
   RETURN_IF_ERROR(RemoveTree(folder + kUnderWay));

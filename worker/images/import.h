@@ -26,8 +26,8 @@ struct ImportedImage {
 // `folder` as image_folder.h says; makes the folder if it is not there. Every document and layer
 // must have the digest by which it is named. The image appears when all of it is on the disk; on
 // failure nothing stays. InvalidArgument if it is no such archive; ResourceExhausted beyond the
-// limits, or if there are kMaxImages; FailedPrecondition while another import into the folder is
-// under way; NotFound or Internal if files cannot be read or written.
+// limits, or if there are pipeline::kMaxImages; FailedPrecondition while another import into the
+// folder is under way; NotFound or Internal if files cannot be read or written.
 absl::StatusOr<ImportedImage> ImportImage(const std::string& archive, const std::string& folder,
                                           const ImageLimits& limits = {});
 

@@ -101,9 +101,10 @@ void GrpcLink::CancelAll() {
   ended_.wait(lock, [&] { return calls_ == 0; });
 }
 
-void GrpcLink::Begin(grpc::ClientContext* context) {
+void GrpcLink::Begin(grpc::ClientContext* context, bool is_synchronize) {
   std::lock_guard lock(mutex_);
   contexts_.insert(context);
+  if (is_synchronize) synchronize_ = context;
   ++calls_;
 }
 
@@ -133,24 +134,30 @@ void GrpcLink::Answer(std::shared_ptr<Pending> call, const grpc::Status& status)
   End();
 }
 
-void GrpcLink::Synchronize(const v1::SynchronizeRequest& request, int64_t timeout_ms,
-                           Done<v1::SynchronizeResponse> done) {
-  auto call = std::make_shared<Call<Stub, v1::SynchronizeRequest, v1::SynchronizeResponse>>();
+template <class Request, class Response, class Start>
+void GrpcLink::Send(const Request& request, int64_t timeout_ms, Done<Response> done, Start start,
+                    bool is_synchronize) {
+  auto call = std::make_shared<Call<Stub, Request, Response>>();
   call->stub = Current();
   call->request = request;
   call->done = std::move(done);
   SetDeadline(call->context, timeout_ms);
-  Begin(&call->context);
-  {
-    std::lock_guard lock(mutex_);
-    synchronize_ = &call->context;
-  }
+  Begin(&call->context, is_synchronize);
   auto& [stub, context, sent, response, unused] = *call;
-  stub->service->async()->Synchronize(
-      &context, &sent, &response,
-      [this, call = std::move(call)](const grpc::Status& status) mutable {
-        Answer(std::move(call), status);
-      });
+  start(*stub->service->async(), &context, &sent, &response,
+        [this, call = std::move(call)](const grpc::Status& status) mutable {
+          Answer(std::move(call), status);
+        });
+}
+
+void GrpcLink::Synchronize(const v1::SynchronizeRequest& request, int64_t timeout_ms,
+                           Done<v1::SynchronizeResponse> done) {
+  Send(
+      request, timeout_ms, std::move(done),
+      [](auto& service, auto* context, auto* sent, auto* response, auto answer) {
+        service.Synchronize(context, sent, response, std::move(answer));
+      },
+      /*is_synchronize=*/true);
 }
 
 void GrpcLink::CancelSynchronize() {
@@ -160,35 +167,18 @@ void GrpcLink::CancelSynchronize() {
 
 void GrpcLink::ReportAttempt(const v1::ReportAttemptRequest& request,
                              Done<v1::ReportAttemptResponse> done) {
-  auto call = std::make_shared<Call<Stub, v1::ReportAttemptRequest, v1::ReportAttemptResponse>>();
-  call->stub = Current();
-  call->request = request;
-  call->done = std::move(done);
-  SetDeadline(call->context, kReportMillis);
-  Begin(&call->context);
-  auto& [stub, context, sent, response, unused] = *call;
-  stub->service->async()->ReportAttempt(
-      &context, &sent, &response,
-      [this, call = std::move(call)](const grpc::Status& status) mutable {
-        Answer(std::move(call), status);
-      });
+  Send(request, kReportMillis, std::move(done),
+       [](auto& service, auto* context, auto* sent, auto* response, auto answer) {
+         service.ReportAttempt(context, sent, response, std::move(answer));
+       });
 }
 
 void GrpcLink::RenewCertificate(const v1::RenewCertificateRequest& request,
                                 Done<v1::RenewCertificateResponse> done) {
-  auto call =
-      std::make_shared<Call<Stub, v1::RenewCertificateRequest, v1::RenewCertificateResponse>>();
-  call->stub = Current();
-  call->request = request;
-  call->done = std::move(done);
-  SetDeadline(call->context, kReportMillis);
-  Begin(&call->context);
-  auto& [stub, context, sent, response, unused] = *call;
-  stub->service->async()->RenewCertificate(
-      &context, &sent, &response,
-      [this, call = std::move(call)](const grpc::Status& status) mutable {
-        Answer(std::move(call), status);
-      });
+  Send(request, kReportMillis, std::move(done),
+       [](auto& service, auto* context, auto* sent, auto* response, auto answer) {
+         service.RenewCertificate(context, sent, response, std::move(answer));
+       });
 }
 
 absl::Status GrpcLink::ReadBlob(const AttemptId& attempt, const std::string& digest, int64_t offset,

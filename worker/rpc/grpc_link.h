@@ -65,10 +65,14 @@ class GrpcLink : public ServerLink, public BlobLink, public CertificateLink {
   struct Stub;
 
   // Around each call: it may be cancelled from Begin to Retire, and is over at End.
-  void Begin(grpc::ClientContext* context);
+  void Begin(grpc::ClientContext* context, bool is_synchronize = false);
   void Retire(grpc::ClientContext* context);
   void End();
   std::shared_ptr<Stub> Current();
+  // One call with one answer; start(service, ...) is to begin it.
+  template <class Request, class Response, class Start>
+  void Send(const Request& request, int64_t timeout_ms, Done<Response> done, Start start,
+            bool is_synchronize = false);
   template <class Pending>
   void Answer(std::shared_ptr<Pending> call, const grpc::Status& status);
 

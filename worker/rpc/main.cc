@@ -178,7 +178,7 @@ absl::StatusOr<std::unique_ptr<GpuSource>> GpusToOffer(const Flags& flags) {
 
 void TellImages(const std::string& folder, v1::Worker& worker) {
   std::vector<std::string> digests = ListImages(folder);
-  if (digests.size() > kMaxImages) digests.resize(kMaxImages);
+  if (std::ssize(digests) > pipeline::kMaxImages) digests.resize(pipeline::kMaxImages);
   worker.mutable_images()->Assign(digests.begin(), digests.end());
 }
 
