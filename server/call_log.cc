@@ -4,24 +4,17 @@
 #include <atomic>
 #include <utility>
 
+#include "auth/failure_limiter.h"
 #include "server/audit_entry.h"
+#include "store/audit.h"
 #include "store/time.h"
 
 namespace beamline::server {
 namespace {
 
-// "ipv4:192.0.2.7" of "ipv4:192.0.2.7:40112".
-std::string AddressOf(const std::string& peer) { return peer.substr(0, peer.rfind(':')); }
-
 // Whose calls these are: a principal's, or an address's.
 const std::string& CallerOf(const std::string& principal, const std::string& address) {
   return principal.empty() ? address : principal;
-}
-
-// "projects/P" of "projects/P/...".
-std::string ProjectOf(const std::string& resource) {
-  if (!resource.starts_with("projects/")) return "";
-  return resource.substr(0, resource.find('/', 9));
 }
 
 // The earlier of two entries of a group, with the time of the last call of both.
@@ -81,8 +74,8 @@ void CallLog::Refuse(const auth::Principal& caller, std::string_view method,
 CallLog::Key CallLog::KeyOf(const v1::AuditEntry& entry) {
   // What is only counted has an address without a port.
   const bool counted = entry.method().empty();
-  return {entry.principal(), counted ? entry.peer() : AddressOf(entry.peer()), entry.method(),
-          ProjectOf(entry.resource()), entry.code()};
+  return {entry.principal(), counted ? entry.peer() : auth::AddressOfPeer(entry.peer()),
+          entry.method(), std::string(store::ProjectOfResource(entry.resource())), entry.code()};
 }
 
 CallLog::Groups::iterator CallLog::GroupFor(Key key) {
@@ -124,8 +117,9 @@ void CallLog::Count(const auth::Principal& caller, std::string_view method,
                     const std::string& resource, int code, Fill fill) {
   const auto now = store::ToProto(clock_.Now());
   const std::lock_guard lock(mutex_);
-  auto& [key, group] = *GroupFor(
-      {caller.name, AddressOf(caller.peer), std::string(method), ProjectOf(resource), code});
+  auto& [key, group] =
+      *GroupFor({caller.name, auth::AddressOfPeer(caller.peer), std::string(method),
+                 std::string(store::ProjectOfResource(resource)), code});
   v1::AuditEntry& entry = group.entry;
   if (group.count++ > 0) {
     *entry.mutable_last_time() = now;

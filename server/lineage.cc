@@ -10,6 +10,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "auth/policy.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "pipeline/dependencies.h"
@@ -32,10 +33,10 @@ class Graph {
  public:
   static absl::StatusOr<Graph> Load(const store::View& view, const std::string& project) {
     Graph graph;
-    ASSIGN_OR_RETURN(
-        const auto runs,
-        store::ListRuns(view, project, {}, std::numeric_limits<int64_t>::max(), kMaxRuns + 1));
-    graph.truncated_ = runs.size() > static_cast<size_t>(kMaxRuns);
+    ASSIGN_OR_RETURN(auto runs, store::ListRuns(view, project, {},
+                                                std::numeric_limits<int64_t>::max(), kMaxRuns + 1));
+    graph.truncated_ = std::ssize(runs) > kMaxRuns;
+    if (graph.truncated_) runs.resize(kMaxRuns);
     for (const auto& [serial, listed] : runs) {
       ASSIGN_OR_RETURN(const store::StoredRun run,
                        store::GetRun(view, project, store::IdOf(listed.name())));
@@ -153,7 +154,7 @@ absl::StatusOr<v1::GetLineageResponse> LineageOf(const store::View& view,
   ASSIGN_OR_RETURN(const auto first, Describe(view, asked));
   if (first.gone()) return absl::NotFoundError(absl::StrCat(asked, " does not exist"));
   const std::string& name = first.name();
-  const std::string project = name.substr(9, name.find('/', 9) - 9);
+  ASSIGN_OR_RETURN(const std::string project, auth::ProjectOf(name));
   ASSIGN_OR_RETURN(Graph graph, Graph::Load(view, project));
   v1::GetLineageResponse response;
   *response.add_nodes() = first;

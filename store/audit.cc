@@ -13,14 +13,6 @@
 namespace beamline::store {
 namespace {
 
-// P of "projects/P" or "projects/P/..."; empty for what belongs to no project.
-std::string_view ProjectOfResource(std::string_view resource) {
-  constexpr std::string_view kPrefix = "projects/";
-  if (!resource.starts_with(kPrefix)) return {};
-  resource.remove_prefix(kPrefix.size());
-  return resource.substr(0, resource.find('/'));
-}
-
 int64_t MicrosOf(const v1::AuditEntry& entry) {
   return absl::ToUnixMicros(FromProto(entry.time()));
 }
@@ -77,6 +69,13 @@ absl::Status CheckRow(const Row& row, HashChain& chain) {
 }
 
 }  // namespace
+
+std::string_view ProjectOfResource(std::string_view resource) {
+  constexpr std::string_view kPrefix = "projects/";
+  if (!resource.starts_with(kPrefix)) return {};
+  resource.remove_prefix(kPrefix.size());
+  return resource.substr(0, resource.find('/'));
+}
 
 absl::Status AppendAudit(Writer& writer, v1::AuditEntry entry) {
   return Append(writer.connection(), std::move(entry));

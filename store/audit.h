@@ -31,6 +31,9 @@ struct AuditFilter {
   absl::Time since = absl::InfinitePast();
 };
 
+// P of "projects/P" or "projects/P/..."; empty for what belongs to no project.
+std::string_view ProjectOfResource(std::string_view resource);
+
 // Appends `entry`, whose sequence is given here; `count` 0 becomes 1.
 absl::Status AppendAudit(Writer& writer, v1::AuditEntry entry);
 

@@ -80,7 +80,7 @@ void AuditApi::ReadAuditChain(const auth::Principal&, const v1::ReadAuditChainRe
     ASSIGN_OR_RETURN(const int64_t size, PageSize(request.page_size(), 1000, 1000));
     ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
     v1::ReadAuditChainResponse response;
-    // The end first: entries that come in between are then beyond it, and none is missed before.
+    // Head and links of one snapshot.
     ASSIGN_OR_RETURN(const store::AuditHead head, store::GetAuditHead(reader));
     response.set_head_sequence(head.sequence);
     response.set_head_hash(head.hash);

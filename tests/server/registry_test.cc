@@ -213,5 +213,25 @@ TEST_F(RegistryTest, WithoutTheModelThatItBeganWithAModelCannotBeMadeAgain) {
   EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr("versions/1"));
 }
 
+TEST_F(RegistryTest, TheAuditHasWhatBecameOfModels) {
+  Publish();
+  ASSERT_TRUE(SetStage(model_ + "/versions/1", v1::MODEL_STAGE_STAGING).ok());
+  ASSERT_TRUE(Reproduce(model_).ok());
+  v1::DeleteModelRequest remove;
+  remove.set_name(model_);
+  ASSERT_TRUE(Call(server_->models(), &ModelApi::DeleteModel, User("ada"), remove).ok());
+  const auto listed = Call(server_->audit(), &AuditApi::ListAuditEntries, Operator(),
+                           v1::ListAuditEntriesRequest());
+  ASSERT_TRUE(listed.ok()) << listed.status();
+  std::vector<std::string> methods;
+  for (const v1::AuditEntry& entry : listed->entries()) {
+    if (entry.code() == 0 && entry.principal() == "users/ada") methods.push_back(entry.method());
+  }
+  for (const char* method :
+       {"ModelService.SetModelStage", "ModelService.ReproduceModel", "ModelService.DeleteModel"}) {
+    EXPECT_THAT(methods, ::testing::Contains(method));
+  }
+}
+
 }  // namespace
 }  // namespace beamline::server

@@ -1,3 +1,4 @@
+// A clock whose wall time a test sets, apart from the time that passes.
 #pragma once
 
 #include <atomic>
