@@ -1,5 +1,6 @@
 // Predicts how long tasks run from those of their kind that have ended. Apart from the scheduler,
-// which only knows what TaskQueued::predicted_ms says.
+// which only knows what TaskQueued::predicted_ms says. So far only the replay of traces uses it:
+// docs/scheduling.md says why the service does not.
 #pragma once
 
 #include <cstddef>

@@ -196,7 +196,8 @@ class Scheduler {
   // All projects that have or lately had tasks, ordered by id.
   std::vector<ShareEntry> Shares() const;
 
-  // The whole state as bytes, the same bytes for the same state: a hash of them is the state's.
+  // The whole state as bytes, the same bytes for the same state: a hash of them is the state's. The
+  // service does not use it yet: it tells the scheduler what the store knows.
   std::string Snapshot() const;
 
   // The scheduler that gave the snapshot, from then on: the same events give the same actions as

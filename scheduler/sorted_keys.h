@@ -1,4 +1,5 @@
 // An ordered set of small keys, kept in runs that lie together in memory. Private to this folder.
+// absl::btree_set has the same contract; the two were not measured side by side.
 #pragma once
 
 #include <algorithm>

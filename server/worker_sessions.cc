@@ -47,12 +47,11 @@ bool EndsHere(store::Stopping stopping) {
 // What a worker says of itself, as far as it is heard: 100 images, so that whoever checks what a
 // run needs and the scheduler, who gets them as labels, know of the same.
 v1::Worker HeardOf(const v1::Worker& said, const std::string& name) {
-  constexpr int kMaxImages = 100;
   v1::Worker worker = said;
   worker.set_name(name);
   worker.clear_images();
   for (const std::string& image : said.images()) {
-    if (worker.images_size() == kMaxImages) break;
+    if (worker.images_size() == pipeline::kMaxImages) break;
     if (pipeline::IsImageDigest(image)) worker.add_images(image);
   }
   return worker;

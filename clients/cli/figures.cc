@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/strings.h"
 #include "clients/cli/csv.h"
 #include "clients/cli/distributions.h"
 #include "clients/cli/format.h"
@@ -257,7 +258,7 @@ std::vector<Figure> LearningCurves(const std::vector<v1::Event>& events,
   std::ranges::stable_partition(order, [](const std::string& name) { return name == "loss"; });
   std::vector<Figure> figures;
   for (const std::string& name : order) {
-    figures.push_back(LearningCurve(name, curves[name], curves[absl::StrCat("validation_", name)],
+    figures.push_back(LearningCurve(name, curves[name], curves[absl::StrCat(A(kValidation), name)],
                                     epochs.size() > 1, traits));
   }
   return figures;

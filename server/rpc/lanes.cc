@@ -22,7 +22,8 @@ absl::Status Lanes::Enter(const std::string& lane, Call call) {
     if (running_ >= options_.max_running || entered.running >= options_.max_running_of_one ||
         !entered.waiting.empty()) {
       if (entered.waiting.size() >= options_.max_waiting_of_one) {
-        return Overloaded("too many calls of this project wait already: try again later", kRetryMs);
+        return Overloaded("too many calls wait for the same turn already: try again later",
+                          kRetryMs);
       }
       if (entered.waiting.empty()) turns_.push_back(lane);
       entered.waiting.push_back(std::move(call));

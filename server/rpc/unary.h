@@ -32,14 +32,18 @@ grpc::ServerUnaryReactor* InTurn(Gate& gate, Turn turn, grpc::CallbackServerCont
   auto run = [&gate, &lanes, context, reactor, method, request, response, caller, lane,
               act = std::move(act)](bool waited) mutable {
     // Who has hung up, or may no more, does nothing after all.
-    const grpc::Status still = !waited ? grpc::Status::OK
-                               : context->IsCancelled()
-                                   ? grpc::Status::CANCELLED
-                                   : gate.Admit(*context, method, *request, &caller);
-    if (!still.ok()) {
+    if (waited && context->IsCancelled()) {
       lanes.Leave(lane);
-      reactor->Finish(still);
+      reactor->Finish(Gate::Conclude(absl::CancelledError("the caller has gone"), method, caller));
       return;
+    }
+    if (waited) {
+      const grpc::Status still = gate.Admit(*context, method, *request, &caller);
+      if (!still.ok()) {
+        lanes.Leave(lane);
+        reactor->Finish(still);
+        return;
+      }
     }
     act(caller, Done<Response>([&lanes, reactor, method, response, caller,
                                 lane](absl::StatusOr<Response> answer) {
@@ -86,14 +90,6 @@ grpc::ServerUnaryReactor* LongUnary(Gate& gate, grpc::CallbackServerContext* con
 
 }  // namespace beamline::server::rpc
 
-// The same of a call that reads files or computes.
-#define BEAMLINE_HEAVY_UNARY(service, name, Request, Response)                                 \
-  grpc::ServerUnaryReactor* name(grpc::CallbackServerContext* context, const Request* request, \
-                                 Response* response) override {                                \
-    return Unary(gate_, Turn::kHeavy, context, "/beamline.v1." #service "/" #name, api_,       \
-                 &std::remove_reference_t<decltype(api_)>::name, request, response);           \
-  }
-
 // Defines the method `name` of a CallbackService in a class that has `gate_` and `api_`. A macro,
 // so that the name is written once: a method could otherwise be given another's permission.
 #define BEAMLINE_UNARY(service, name, Request, Response)                                       \
@@ -102,6 +98,14 @@ grpc::ServerUnaryReactor* LongUnary(Gate& gate, grpc::CallbackServerContext* con
     return Unary(gate_, Turn::kShort, context, "/beamline.v1." #service "/" #name, api_,       \
                  &std::remove_reference_t<decltype(api_)>::name, request, response);           \
   }
+// The same of a call that reads files or computes.
+#define BEAMLINE_HEAVY_UNARY(service, name, Request, Response)                                 \
+  grpc::ServerUnaryReactor* name(grpc::CallbackServerContext* context, const Request* request, \
+                                 Response* response) override {                                \
+    return Unary(gate_, Turn::kHeavy, context, "/beamline.v1." #service "/" #name, api_,       \
+                 &std::remove_reference_t<decltype(api_)>::name, request, response);           \
+  }
+// And of one that takes long.
 #define BEAMLINE_LONG_UNARY(service, name, Request, Response)                                  \
   grpc::ServerUnaryReactor* name(grpc::CallbackServerContext* context, const Request* request, \
                                  Response* response) override {                                \

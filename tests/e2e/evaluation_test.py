@@ -74,10 +74,12 @@ class EvaluationTest(harness.ClusterTest):
             low, high = self.expected[f'interval:bayes:{name}']
             self.assertAlmostEqual(evaluation.intervals[name].low, low, 5, name)
             self.assertAlmostEqual(evaluation.intervals[name].high, high, 5, name)
+        self.assertEqual({one.column for one in evaluation.importance}, {'pt', 'eta', 'kind'})
         for one in evaluation.importance:
             mean, deviation = self.expected[f'importance:bayes:{one.column}']
             self.assertAlmostEqual(one.mean, mean, 4, one.column)
             self.assertAlmostEqual(one.standard_deviation, deviation, 4, one.column)
+        self.assertEqual(len(evaluation.histograms[0].series), 4)
         for series in evaluation.histograms[0].series:
             of = 'predicted' if series.predicted else 'true'
             self.assertEqual(list(series.counts),
@@ -118,6 +120,8 @@ class EvaluationTest(harness.ClusterTest):
                                   'label', '--bins', '4', '--min', '0', '--max', '80', '--weight',
                                   'weight', '--json', check=0).json()
         self.assertEqual(answer['edges'], [0, 20, 40, 60, 80])
+        self.assertEqual({series['category'] for series in answer['series']},
+                         {row['label'] for row in self.rows})
         for series in answer['series']:
             mine = [row for row in self.rows if row['label'] == series['category']]
             counts = [sum(float(row['weight']) for row in mine

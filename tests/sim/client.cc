@@ -3,17 +3,15 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/states.h"
 #include "tests/sim/ask.h"
 
 namespace beamline::sim {
+
+using server::IsTerminal;
 namespace {
 
 constexpr int64_t kCallMs = 5'000;
-
-bool IsTerminal(v1::RunState state) {
-  return state == v1::RUN_STATE_SUCCEEDED || state == v1::RUN_STATE_FAILED ||
-         state == v1::RUN_STATE_CANCELLED;
-}
 
 }  // namespace
 

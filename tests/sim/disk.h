@@ -1,5 +1,5 @@
 // The simulated disk. It stands between this process and the kernel: open, write, fsync, rename and
-// their like of this program come here first (disk.cc defines them in the C library's place),
+// their like of this program come here first (disk_calls.cc defines them in the C library's place),
 // SQLite's included. Below one folder it knows what is durable: what was written and not synced, or
 // named in a folder that was not synced, may be lost or torn when the power goes.
 #pragma once

@@ -1,4 +1,5 @@
 #include "worker/process_tree.h"
+#include "absl/cleanup/cleanup.h"
 
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -38,8 +39,12 @@ TEST(ProcessTree, KnowsWhenNothingRunsAnyMore) {
     PauseInThreads();
   }
   setpgid(child, child);
+  const absl::Cleanup end = [child] { kill(-child, SIGKILL); };
   EXPECT_TRUE(WaitFor(false));
-  while (UseBelow(std::to_string(getpid()), 10, 10).threads < 4) poll(nullptr, 0, 5);
+  for (int i = 0; i < 2000 && UseBelow(std::to_string(getpid()), 10, 10).threads < 4; ++i) {
+    poll(nullptr, 0, 5);
+  }
+  ASSERT_GE(UseBelow(std::to_string(getpid()), 10, 10).threads, 4);
   // Of two processes one that runs is enough.
   kill(child, SIGSTOP);
   int status = 0;

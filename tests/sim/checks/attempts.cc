@@ -3,15 +3,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/states.h"
 #include "tests/sim/checks/checks.h"
 
 namespace beamline::sim {
-namespace {
 
-bool IsTerminal(v1::TaskState state) {
-  return state == v1::TASK_STATE_SUCCEEDED || state == v1::TASK_STATE_FAILED ||
-         state == v1::TASK_STATE_CANCELLED;
-}
+using server::IsTerminal;
+namespace {
 
 // What the events so far say of one task.
 struct Task {

@@ -5,9 +5,9 @@ namespace beamline::sim {
 
 namespace {
 
-// A run that is cancelled may still succeed, if all that it did came to its end by itself; but
-// nothing of it starts.
-bool StartsAfterItsCancellation(const Watcher& watcher) {
+// Of a run whose cancellation was acknowledged: it is not among the events, or something started
+// afterwards. The run may still succeed, if all that it did came to its end by itself.
+bool IgnoredItsCancellation(const Watcher& watcher) {
   bool cancelled = false;
   for (const v1::Event& event : watcher.events) {
     cancelled = cancelled || event.run_state().state() == v1::RUN_STATE_CANCELLING;
@@ -35,7 +35,7 @@ void CheckResult(World& world, const WantedRun& run, const std::vector<std::stri
   if (run.watchers.empty() || run.watchers.front()->events.empty()) return;
   const v1::RunStateChanged& end = run.watchers.front()->events.back().run_state();
   if (end.state() == v1::RUN_STATE_CANCELLED && run.cancel_asked) return;
-  if (run.cancelled && StartsAfterItsCancellation(*run.watchers.front())) {
+  if (run.cancelled && IgnoredItsCancellation(*run.watchers.front())) {
     return world.Fail("durability", absl::StrCat(run.name, " was cancelled, and went on"));
   }
   if (end.state() != v1::RUN_STATE_SUCCEEDED) {

@@ -1,5 +1,6 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "server/states.h"
 #include "tests/sim/checks/checks.h"
 
 namespace beamline::sim {
@@ -18,11 +19,7 @@ void CheckStreams(World& world, const WantedRun& run) {
         return fail(absl::StrCat("event ", event.sequence(), " in the place of ", sequence));
       }
       if (ends > 0) return fail(absl::StrCat("event ", sequence, " comes after the end"));
-      const v1::RunState state = event.run_state().state();
-      ends += state == v1::RUN_STATE_SUCCEEDED || state == v1::RUN_STATE_FAILED ||
-                      state == v1::RUN_STATE_CANCELLED
-                  ? 1
-                  : 0;
+      ends += server::IsTerminal(event.run_state().state()) ? 1 : 0;
     }
     if (ends != 1) return fail("its events end without its end");
     const auto& first = run.watchers.front()->events;
