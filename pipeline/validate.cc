@@ -200,6 +200,9 @@ void CheckStep(Context& context, const std::string& path, const v1::Step& step) 
     case v1::Step::kScalingStudy:
       context.unimplemented.Add(path + ".scaling_study", "scaling studies are not built yet");
       break;
+    case v1::Step::kPredict:
+      context.unimplemented.Add(path + ".predict", "predict steps are not built yet");
+      break;
     case v1::Step::kCommand:
       CheckCommand(context, path + ".command", step.command());
       break;
