@@ -131,6 +131,23 @@ std::vector<std::string> TablesBehind(const v1::PipelineDefinition& definition,
   return {found.begin(), found.end()};
 }
 
+std::vector<v1::StepArc> ArcsOf(const v1::PipelineDefinition& definition) {
+  std::vector<v1::StepArc> arcs;
+  for (const v1::Step& step : definition.steps()) {
+    const auto add = [&](const std::string& from) {
+      v1::StepArc& arc = arcs.emplace_back();
+      arc.set_from(from);
+      arc.set_to(step.name());
+    };
+    const std::vector<std::string> tables = TablesRead(definition, step);
+    for (const std::string& table : std::set<std::string>(tables.begin(), tables.end())) {
+      if (definition.inputs().contains(table)) add(table);
+    }
+    for (const std::string& before : DependenciesOf(definition, step)) add(before);
+  }
+  return arcs;
+}
+
 std::vector<int> TopologicalOrder(const v1::PipelineDefinition& definition) {
   const std::vector<std::vector<int>> before = AllDependencies(definition);
   std::vector<bool> done(before.size());

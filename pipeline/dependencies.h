@@ -25,6 +25,10 @@ std::vector<std::string> TablesRead(const v1::PipelineDefinition& definition, co
 std::vector<std::string> TablesBehind(const v1::PipelineDefinition& definition,
                                       const std::vector<std::string>& names);
 
+// What each step reads or waits for: steps in their order; of each its inputs, then the steps, both
+// ascending.
+std::vector<v1::StepArc> ArcsOf(const v1::PipelineDefinition& definition);
+
 // Names along one cycle, the first one again at the end: {"a", "b", "a"}; empty if there is none.
 std::vector<std::string> FindCycle(const v1::PipelineDefinition& definition);
 

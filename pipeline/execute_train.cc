@@ -71,28 +71,36 @@ class TrainRun {
     initial_.tensors.clear();
   }
 
-  // Where an attempt before this one stopped, or else where the trial itself did.
-  std::string StartingPoint() const {
-    if (task_.attempt().has_checkpoint()) return task_.InputPath("checkpoint");
-    if (trial().after_epochs() == 0) return "";
-    v1::Trial before = trial();
-    before.set_epochs(trial().after_epochs());
-    return task_.InputPath(TaskIdOf(task_.step().name(), before) + "/checkpoint");
+  // Goes on where an attempt before this one stopped, or else where the trial did.
+  void Restore() {
+    if (task_.attempt().has_checkpoint() && Took("checkpoint", &engine::Learner::Load)) return;
+    const std::string before = ContinuedTask(task_.step().name(), trial());
+    if (before.empty()) return;
+    const bool others = trial().after_trial() > 0;
+    const bool took =
+        Took(before + "/checkpoint", others ? &engine::Learner::Adopt : &engine::Learner::Load);
+    if (took || !task_.step().search().has_population()) return;
+    throw engine::Error(absl::StrCat("the state of ", before,
+                                     " cannot be used, and from the beginning the result would be "
+                                     "another: run the pipeline again"));
   }
 
-  void Restore() {
-    const std::string path = StartingPoint();
-    if (path.empty()) return;
-    const absl::StatusOr<std::string> bytes = ReadFile(path, size_t{1} << 36);
+  // False, and nothing has changed, if it cannot be used: from further back the result is the same,
+  // only later.
+  bool Took(const std::string& input, void (engine::Learner::*restore)(std::string_view)) {
+    const absl::StatusOr<std::string> bytes = ReadFile(task_.InputPath(input), size_t{1} << 36);
     Check(bytes.status());
     try {
-      learner_->Load(*bytes);
-      task_.Log(absl::StrCat("goes on from step ", learner_->step()));
+      (learner_.get()->*restore)(*bytes);
     } catch (const engine::Error& error) {
-      // The result is the same from the beginning, only later.
-      task_.Log(absl::StrCat("the checkpoint cannot be used (", error.what(),
-                             "): starts from the beginning"));
+      task_.Log(absl::StrCat("the state in ", input, " cannot be used: ", error.what()));
+      return false;
     }
+    task_.Log(absl::StrCat("goes on from step ", learner_->step(),
+                           restore == &engine::Learner::Adopt
+                               ? absl::StrCat(" of trial ", trial().after_trial())
+                               : ""));
+    return true;
   }
 
   const char* Examples() const {

@@ -94,10 +94,8 @@ PlannedTask PlanTask(const v1::PipelineDefinition& definition, const v1::Step& s
       fold.set_fold(i);
       task.artifacts.push_back({TaskIdOf(step.name(), fold), "predictions"});
     }
-  } else if (trial.after_epochs() > 0) {
-    v1::Trial before = trial;
-    before.set_epochs(trial.after_epochs());
-    task.artifacts.push_back({TaskIdOf(step.name(), before), "checkpoint"});
+  } else if (std::string before = ContinuedTask(step.name(), trial); !before.empty()) {
+    task.artifacts.push_back({std::move(before), "checkpoint"});
   }
   return task;
 }

@@ -49,6 +49,14 @@ std::string TaskIdOf(std::string_view step, const v1::Trial& trial) {
   return id;
 }
 
+std::string ContinuedTask(std::string_view step, const v1::Trial& trial) {
+  if (trial.after_epochs() == 0) return "";
+  v1::Trial before = trial;
+  before.set_epochs(trial.after_epochs());
+  if (trial.after_trial() > 0) before.set_number(trial.after_trial());
+  return TaskIdOf(step, before);
+}
+
 Objective ObjectiveOf(const v1::Step& step) {
   Objective objective{.name = step.search().objective()};
   if (objective.name.empty()) objective.name = "loss";

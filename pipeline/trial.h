@@ -26,6 +26,9 @@ bool IsRefit(const v1::Step& step, const v1::Trial& trial);
 // "tune.3.e9", of its second fold "tune.3.e9.f2"; of a fold without a search "tune.f2".
 std::string TaskIdOf(std::string_view step, const v1::Trial& trial);
 
+// The task whose state the trial goes on from; empty: none, it begins anew.
+std::string ContinuedTask(std::string_view step, const v1::Trial& trial);
+
 // What trials are compared by.
 struct Objective {
   std::string name;

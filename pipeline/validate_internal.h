@@ -172,6 +172,15 @@ void CheckEvaluate(Context& context, const std::string& path, const v1::Evaluate
 void CheckRepetition(Context& context, const std::string& path, const v1::Step& step);
 void CheckCrossValidation(Context& context, const std::string& path, const v1::Step& step,
                           const TargetFacts& target);
+// The values of one key; `grid`: the search needs a finite number of them. Conditions of all keys:
+// they name other keys, and none depends on itself.
+void CheckSpace(Context& context, const std::string& path, const v1::Space& space, bool grid);
+void CheckConditions(Context& context, const std::string& path, const v1::Search& search);
+// A step that is trained as a population; whether a training that began as `before` can go on as
+// `after`. `with` says what leads from one to the other.
+void CheckPopulation(Context& context, const std::string& path, const v1::Step& step);
+bool CheckCourse(Context& context, const std::string& path, const std::string& with,
+                 const v1::TrainStep& before, const v1::TrainStep& after);
 // Whether the definition is right with each value of each search; only to be called if it is
 // without.
 void CheckSearchedValues(Context& context, const ValidateOptions& options);

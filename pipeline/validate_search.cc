@@ -1,6 +1,7 @@
 // Searches.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <set>
 
 #include "absl/strings/match.h"
@@ -64,124 +65,12 @@ void CheckAlgorithm(Context& context, const std::string& path, const v1::Search&
                  kMaxTrials, true);
       return CheckCount(context, path + ".tpe.lag", search.tpe().lag(), 1, 100, true);
     case v1::Search::kPopulation:
-      context.unimplemented.Add(path + ".population",
-                                "population-based training is not built yet: use hyperband or tpe");
-      return;
+      return CheckCount(context, path + ".population.population", search.population().population(),
+                        2, kMaxTrials, false);
     case v1::Search::ALGORITHM_NOT_SET:
       context.errors.Add(path,
                          "does not say how to search: give one of grid, random, sobol, "
-                         "successive_halving, hyperband, tpe");
-  }
-}
-
-// `grid`: the search needs a finite number of values.
-void CheckInterval(Context& context, const std::string& path, const v1::Space& space, bool grid) {
-  const bool logarithmic = space.has_log_uniform() || space.has_log_integer();
-  const bool whole = space.has_integer() || space.has_log_integer();
-  const v1::Interval& interval = space.has_uniform()       ? space.uniform()
-                                 : space.has_log_uniform() ? space.log_uniform()
-                                 : space.has_integer()     ? space.integer()
-                                                           : space.log_integer();
-  const double min = interval.min();
-  const double max = interval.max();
-  constexpr double kLargest = 1e15;
-  if (!(std::abs(min) <= kLargest && std::abs(max) <= kLargest)) {
-    context.errors.Add(path, "needs min and max between -1e15 and 1e15");
-    return;
-  }
-  if (min >= max) {
-    context.errors.Add(
-        path, absl::StrCat("needs min < max, not ", NumberText(min), " and ", NumberText(max)));
-    return;
-  }
-  if (space.has_log_uniform() && min <= 0) {
-    context.errors.Add(path + ".min", "must be above 0 where the scale is logarithmic");
-  }
-  if (space.has_log_integer() && min < 1) context.errors.Add(path + ".min", "must be at least 1");
-  if (whole && (min != std::floor(min) || max != std::floor(max))) {
-    context.errors.Add(path, "needs whole numbers as min and max");
-  }
-  if (interval.step() != 0 && logarithmic) {
-    context.errors.Add(path + ".step", "is not for logarithmic scales: use points");
-  } else if (interval.step() < 0 || interval.step() > max - min) {
-    context.errors.Add(path + ".step", "must be above 0, and at most max - min");
-  } else if (whole && interval.step() != std::floor(interval.step())) {
-    context.errors.Add(path + ".step", "must be a whole number");
-  }
-  if (interval.points() != 0 && (interval.points() < 2 || interval.points() > kMaxTrials)) {
-    context.errors.Add(path + ".points", absl::StrCat("must be from 2 to ", kMaxTrials));
-  } else if (interval.points() != 0 && interval.step() != 0) {
-    context.errors.Add(path + ".points", "cannot be given with step");
-  } else if (interval.points() != 0 && !grid) {
-    context.errors.Add(path + ".points", "is for a grid: other searches draw any value");
-  }
-  if (grid && !space.has_integer() && interval.points() == 0 && interval.step() == 0) {
-    context.errors.Add(path, absl::StrCat("a grid needs to know which values: give points",
-                                          logarithmic ? "" : " or step"));
-  }
-}
-
-void CheckSpace(Context& context, const std::string& path, const v1::Space& space, bool grid) {
-  switch (space.kind_case()) {
-    case v1::Space::kChoice:
-      if (space.choice().values().empty()) {
-        context.errors.Add(path + ".choice", "is empty: list the values to be tried");
-      } else if (space.choice().values_size() > kMaxTrials) {
-        context.errors.Add(path + ".choice",
-                           absl::StrCat("has ", space.choice().values_size(),
-                                        " values: a search tries at most ", kMaxTrials));
-      }
-      return;
-    case v1::Space::kUniform:
-      return CheckInterval(context, path + ".uniform", space, grid);
-    case v1::Space::kLogUniform:
-      return CheckInterval(context, path + ".log_uniform", space, grid);
-    case v1::Space::kInteger:
-      return CheckInterval(context, path + ".integer", space, grid);
-    case v1::Space::kLogInteger:
-      return CheckInterval(context, path + ".log_integer", space, grid);
-    case v1::Space::KIND_NOT_SET:
-      context.errors.Add(path,
-                         "does not say which values: give one of choice, uniform, log_uniform, "
-                         "integer, log_integer");
-  }
-}
-
-// Conditions name other keys, and none depends on itself.
-void CheckConditions(Context& context, const std::string& path, const v1::Search& search) {
-  std::set<std::string> settled;
-  const std::map<std::string, v1::Space> spaces(search.space().begin(), search.space().end());
-  std::vector<std::string> keys;
-  for (const auto& [key, space] : spaces) keys.push_back(key);
-  bool known = true;
-  for (const auto& [key, space] : spaces) {
-    for (const auto& [other, values] : space.when()) {
-      const std::string at = absl::StrCat(path, ".", key, ".when.", other);
-      if (!spaces.contains(other)) {
-        context.errors.Add(at, absl::StrCat("is no key of the space", Hint(other, keys)));
-        known = false;
-      } else if (values.values().empty()) {
-        context.errors.Add(at, "is empty: list the values under which the condition holds");
-      }
-    }
-  }
-  for (bool progress = true; progress && known;) {
-    progress = false;
-    for (const auto& [key, space] : spaces) {
-      if (settled.contains(key)) continue;
-      const bool ready =
-          std::all_of(space.when().begin(), space.when().end(),
-                      [&](const auto& when) { return settled.contains(when.first); });
-      if (!ready) continue;
-      settled.insert(key);
-      progress = true;
-    }
-  }
-  for (const auto& [key, space] : spaces) {
-    if (!known || settled.contains(key)) continue;
-    context.errors.Add(absl::StrCat(path, ".", key, ".when"),
-                       "depends on itself: conditions must not go in a circle");
-    return;
+                         "successive_halving, hyperband, tpe, population");
   }
 }
 
@@ -217,6 +106,10 @@ void TryValues(Context& context, const std::string& path, const v1::Step& step,
                const std::string& key, const ValidateOptions& options) {
   const v1::PipelineDefinition alone = Alone(context.definition, step);
   int tried = 0;
+  // What a trial of a population may have had before: where the key is no part of it, what the
+  // definition has.
+  std::optional<v1::TrainStep> before;
+  if (!step.search().space().at(key).when().empty()) before = step.train();
   for (const Value& value : ValuesToTry(step.search().space().at(key))) {
     const bool whole = ++tried <= kMaxTried;
     v1::PipelineDefinition variant = whole ? context.definition : alone;
@@ -239,6 +132,10 @@ void TryValues(Context& context, const std::string& path, const v1::Step& step,
     if (changed->train().command().program().image() != step.train().command().program().image()) {
       context.errors.Add(path, "leads to the image of a program, which all trials share");
       return;
+    }
+    if (step.search().has_population()) {
+      if (!before.has_value()) before = changed->train();
+      if (!CheckCourse(context, path, with, *before, changed->train())) return;
     }
     if (!whole) continue;
     for (v1::Step& other : *variant.mutable_steps()) other.clear_search();
@@ -290,7 +187,8 @@ void CheckTaskCount(Context& context, const std::string& path, const v1::Step& s
     }
   }
   trials = std::max<int64_t>({trials, search.random().trials(), search.sobol().trials(),
-                              search.successive_halving().trials(), search.tpe().trials()});
+                              search.successive_halving().trials(), search.tpe().trials(),
+                              search.population().population()});
   const int64_t folds = CountFolds(step.cross_validation());
   if (trials * folds <= kMaxTasks) return;
   context.errors.Add(path, absl::StrCat("makes ", trials, " trials of ", folds, " folds: at most ",
@@ -301,8 +199,8 @@ void CheckSearch(Context& context, const std::string& path, const v1::Step& step
                  const TargetFacts& target) {
   const v1::Search& search = step.search();
   const size_t errors_before = context.errors.list().size();
-  const bool deals =
-      search.has_successive_halving() || search.has_hyperband() || search.max_epochs() > 0;
+  const bool deals = search.has_successive_halving() || search.has_hyperband() ||
+                     search.has_population() || search.max_epochs() > 0;
   if (deals && EpochsField(step.train()).empty()) {
     context.errors.Add(path,
                        absl::StrCat(LearnerField(step.train()),
@@ -311,6 +209,7 @@ void CheckSearch(Context& context, const std::string& path, const v1::Step& step
     return;
   }
   CheckAlgorithm(context, path, search, EpochsOf(step.train()));
+  if (search.has_population()) CheckPopulation(context, path + ".population", step);
   CheckCount(context, path + ".max_parallel", search.max_parallel(), 1, kMaxTrials, true);
   CheckCount(context, path + ".max_seconds", search.max_seconds(), 1, 1'000'000'000, true);
   CheckCount(context, path + ".max_epochs", search.max_epochs(), EpochsOf(step.train()),

@@ -188,6 +188,7 @@ class Repeater {
     trial.set_number(next.number);
     trial.set_epochs(next.epochs);
     trial.set_after_epochs(next.after_epochs);
+    trial.set_after_trial(next.after_trial);
     for (const auto& [key, value] : next.values) (*trial.mutable_parameters())[key] = value;
     const int folds = pipeline::CountFolds(step_.cross_validation());
     for (int fold = folds > 0 ? 1 : 0; fold <= folds; ++fold) {
@@ -244,6 +245,7 @@ class Repeater {
     }
     v1::Trial& trial = *task_.message.mutable_trial() = best->trial;
     trial.clear_after_epochs();
+    trial.clear_after_trial();
     const bool has_model = best->trial.epochs() == 0 && !step_.has_cross_validation();
     if (!has_model && !step_.has_cross_validation()) {
       // Its time was up: the best trial goes on to the end.

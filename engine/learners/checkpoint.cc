@@ -113,8 +113,9 @@ void WriteHead(uint64_t fingerprint, const BatchSource* training, CheckpointWrit
   out->Integer(training != nullptr ? static_cast<uint64_t>(training->rows()) : 0);
 }
 
-void CheckHead(uint64_t fingerprint, const BatchSource* training, CheckpointReader* in) {
-  if (in->Integer() != fingerprint) {
+void CheckHead(std::optional<uint64_t> fingerprint, const BatchSource* training,
+               CheckpointReader* in) {
+  if (const uint64_t found = in->Integer(); fingerprint.value_or(found) != found) {
     Fail("the checkpoint belongs to another definition: start the training anew");
   }
   const int64_t rows = training != nullptr ? training->rows() : 0;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -58,9 +59,11 @@ class CheckpointReader {
 uint64_t FingerprintOf(std::string_view definition);
 
 // The head of every checkpoint: which definition and how many training rows it belongs to. The
-// second throws Error, saying what does not fit; `training` may be null.
+// second throws Error, saying what does not fit; without a fingerprint it takes any definition.
+// `training` may be null.
 void WriteHead(uint64_t fingerprint, const BatchSource* training, CheckpointWriter* out);
-void CheckHead(uint64_t fingerprint, const BatchSource* training, CheckpointReader* in);
+void CheckHead(std::optional<uint64_t> fingerprint, const BatchSource* training,
+               CheckpointReader* in);
 
 // Tensors by name, and all variables so.
 void WriteTensors(const std::map<std::string, Tensor>& tensors, CheckpointWriter* out);

@@ -112,6 +112,10 @@ class Learner {
   virtual void Save(std::string* bytes) const = 0;
   // Throws Error, and changes nothing, if the bytes are damaged or are of another definition.
   virtual void Load(std::string_view bytes) = 0;
+  // Goes on with the state of a learner that was made from other numbers (rates, penalties, shares
+  // of dropout), at the end of an epoch. Throws Error, and changes nothing, if more than those
+  // differs; learners but networks cannot, and always throw.
+  virtual void Adopt(std::string_view bytes);
 
   // Weights and running statistics by name: what prediction needs. float32 or int64.
   virtual std::vector<NamedTensor> Weights() const = 0;

@@ -1,4 +1,5 @@
 // NetworkLearner::Save and Load.
+#include <optional>
 #include <utility>
 
 #include "engine/learners/checkpoint.h"
@@ -37,9 +38,13 @@ void NetworkLearner::Save(std::string* bytes) const {
   out.Finish();
 }
 
-void NetworkLearner::Load(std::string_view bytes) {
+void NetworkLearner::Load(std::string_view bytes) { Restore(bytes, Fingerprint(spec_, layout_)); }
+
+void NetworkLearner::Adopt(std::string_view bytes) { Restore(bytes, std::nullopt); }
+
+void NetworkLearner::Restore(std::string_view bytes, std::optional<uint64_t> fingerprint) {
   CheckpointReader in(bytes);
-  CheckHead(Fingerprint(spec_, layout_), training_, &in);
+  CheckHead(fingerprint, training_, &in);
   Progress progress;
   progress.step = in.Count();
   progress.epoch = in.Count();
@@ -57,6 +62,10 @@ void NetworkLearner::Load(std::string_view bytes) {
   if (progress.position < 0 || progress.step < 0 || progress.epoch < 0 ||
       (training_ != nullptr && progress.position >= training_->rows())) {
     Fail("the checkpoint is damaged: start the training anew");
+  }
+  if (!fingerprint.has_value() &&
+      (progress.position != 0 || progress.step != progress.epoch * steps_per_epoch_)) {
+    Fail("only the state at the end of an epoch, of batches as large, can be taken over");
   }
   const std::map<std::string, Tensor> variables = ReadVariables(variables_, &in);
   std::map<std::string, Tensor> best = ReadTensors(variables_, &in);

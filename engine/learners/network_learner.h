@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,6 +37,7 @@ class NetworkLearner : public Learner {
   Predictions Predict(const BatchSource& source, std::span<const int64_t> rows) override;
   void Save(std::string* bytes) const override;
   void Load(std::string_view bytes) override;
+  void Adopt(std::string_view bytes) override;
   std::vector<NamedTensor> Weights() const override;
   void SetWeights(const std::vector<NamedTensor>& weights) override;
   int64_t PeakBytes() const override;
@@ -70,6 +72,8 @@ class NetworkLearner : public Learner {
     std::span<const int64_t> rows;
   };
 
+  // Without a fingerprint, of any definition.
+  void Restore(std::string_view bytes, std::optional<uint64_t> fingerprint);
   void RequireLayout(const BatchSource& source) const;
   void DrawOrder();
   Batch BatchAt(int64_t position);

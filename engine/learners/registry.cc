@@ -26,6 +26,10 @@ std::unique_ptr<Learner> MakeLearner(std::string_view name, const LearnerConfig&
   Fail("there is no learner \"", name, "\": choose one of ", names);
 }
 
+void Learner::Adopt(std::string_view) {
+  Fail("only a network can go on with the state of another definition");
+}
+
 Predictions Learner::Predict(const BatchSource& source) {
   std::vector<int64_t> rows(static_cast<size_t>(source.rows()));
   std::iota(rows.begin(), rows.end(), int64_t{0});

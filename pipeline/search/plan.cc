@@ -5,6 +5,7 @@
 #include "pipeline/search/grid.h"
 #include "pipeline/search/halving.h"
 #include "pipeline/search/numbers.h"
+#include "pipeline/search/population.h"
 #include "pipeline/search/ranking.h"
 #include "pipeline/search/search.h"
 #include "pipeline/search/sobol.h"
@@ -44,6 +45,8 @@ int WantedTrials(const v1::Search& search) {
       return search.sobol().trials();
     case v1::Search::kTpe:
       return search.tpe().trials();
+    case v1::Search::kPopulation:
+      return search.population().population();
     default:
       return 0;
   }
@@ -146,8 +149,10 @@ Plan MakePlan(const Setting& setting, const std::vector<Outcome>& outcomes, int 
     case v1::Search::kSuccessiveHalving:
     case v1::Search::kHyperband:
       return PlanBrackets(setting, Brackets(setting), outcomes, limit, random);
-    case v1::Search::kRandom:
     case v1::Search::kPopulation:
+      return PlanPopulation(setting, std::min(FullTrials(setting), kMaxTrials), outcomes, limit,
+                            random);
+    case v1::Search::kRandom:
     case v1::Search::ALGORITHM_NOT_SET:
       break;
   }

@@ -47,12 +47,14 @@ struct Outcome {
 };
 
 // A part of a trial: trains to the end of epoch `epochs` (0: to the end), starting where the part
-// of the same trial that ended with epoch `after_epochs` left off (0: from the beginning).
+// that ended with epoch `after_epochs` left off (0: from the beginning): that of the same trial, or
+// of trial `after_trial` if that is not 0.
 struct Suggestion {
   int number = 0;
   int epochs = 0;
   int after_epochs = 0;
   Values values;
+  int after_trial = 0;
 };
 
 struct Plan {

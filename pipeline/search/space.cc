@@ -129,6 +129,41 @@ std::optional<Cell> Dimension::CellOf(const Value& value) const {
   return Cell{position, position};
 }
 
+std::optional<double> Dimension::NumberNear(double number, bool up) const {
+  constexpr double kUp = 1.2;
+  constexpr double kDown = 0.8;
+  const double factor = up == (number > 0) ? kUp : kDown;
+  double near = std::clamp(Tidy(number * factor), min_, max_);
+  if (scale_ == Scale::kSteps || scale_ == Scale::kLogWhole) {
+    const double step = step_ > 0 ? step_ : 1;
+    const double last = static_cast<double>(count_ - 1);
+    const double here = std::floor((number - min_) / step + 0.5);
+    double there = std::floor((near - min_) / step + 0.5);
+    if (there == here) there += up ? 1 : -1;
+    near = std::min(max_, Tidy(std::fma(std::clamp(there, 0.0, last), step, min_)));
+  }
+  if (near == number) return std::nullopt;
+  return near;
+}
+
+std::optional<Value> Dimension::Near(const Value& value, bool up) const {
+  if (scale_ == Scale::kChoice) {
+    const auto& values = space_->choice().values();
+    for (int i = 0; i < values.size(); ++i) {
+      if (!SameValue(values[i], value)) continue;
+      const int there = (up && i + 1 < values.size()) || i == 0 ? i + 1 : i - 1;
+      if (there >= values.size()) return std::nullopt;
+      return values[there];
+    }
+    return std::nullopt;
+  }
+  if (value.kind_case() != Value::kNumberValue) return std::nullopt;
+  std::optional<double> near = NumberNear(value.number_value(), up);
+  if (!near.has_value()) near = NumberNear(value.number_value(), !up);
+  if (!near.has_value()) return std::nullopt;
+  return NumberValue(*near);
+}
+
 double Dimension::Position(double value) const {
   if (!(max_ > min_)) return 0.5;
   const double x = std::clamp(value, min_, max_);

@@ -45,6 +45,10 @@ class Dimension {
   google::protobuf::Value ValueAt(double unit) const;
   // Nothing if `value` is of another type, or not one of the choices.
   std::optional<Cell> CellOf(const google::protobuf::Value& value) const;
+  // A value near `value`, which is not the same if there is any such: of a list of choices a
+  // neighbour, else 0.8 times as much or, with `up`, 1.2 times. Where there is nothing on that side
+  // it is on the other. Nothing if `value` is not one of this dimension's, or nothing is near it.
+  std::optional<google::protobuf::Value> Near(const google::protobuf::Value& value, bool up) const;
   // Where a number lies between min (0) and max (1) on the scale.
   double Position(double value) const;
   // The values that a grid visits, `limit` at most.
@@ -55,6 +59,7 @@ class Dimension {
   enum class Scale { kChoice, kLinear, kLog, kSteps, kLogWhole };
 
   double Number(double unit) const;
+  std::optional<double> NumberNear(double number, bool up) const;
 
   std::string key_;
   const v1::Space* space_;

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "pipeline/dependencies.h"
 #include "pipeline/resolve.h"
 #include "pipeline/yaml.h"
 #include "server/api/answer.h"
@@ -32,6 +33,11 @@ absl::StatusOr<pipeline::Resolved> Resolve(store::Store& store, std::string_view
   return resolved;
 }
 
+template <class Response>
+void AddArcs(const v1::PipelineDefinition& definition, Response& response) {
+  for (v1::StepArc& arc : pipeline::ArcsOf(definition)) *response.add_arcs() = std::move(arc);
+}
+
 }  // namespace
 
 PipelineApi::PipelineApi(ApiContext context) : context_(context) {}
@@ -51,6 +57,7 @@ void PipelineApi::ValidatePipeline(const auth::Principal&,
       *response.add_violations() = std::move(violation);
     }
     if (response.violations().empty()) {
+      AddArcs(resolved.definition, response);
       *response.mutable_definition() = std::move(resolved.definition);
     }
     return response;
@@ -90,6 +97,7 @@ void PipelineApi::GetPipeline(const auth::Principal&, const v1::GetPipelineReque
     ASSIGN_OR_RETURN(v1::Pipeline found,
                      store::GetPipeline(reader, name.project, name.id, request.version()));
     found.set_yaml(pipeline::WriteYaml(found.definition()));
+    AddArcs(found.definition(), found);
     return found;
   }());
 }

@@ -153,6 +153,51 @@ TEST(Trial, GivesTheModelOfAPlainStepWithItsValues) {
   }
 }
 
+// A trial of a population takes over the weights, the optimiser's state and the place of another.
+TEST(Trial, GoesOnFromTheStateOfAnother) {
+  const auto model_after = [](int after_trial, double rate) {
+    Bench bench(kDefinition);
+    bench.AddTable("points", Points(300));
+    std::map<std::string, std::string> results;
+    v1::Trial first = MakeTrial(2, 0);
+    first.set_number(after_trial > 0 ? after_trial : 2);
+    RunTrial(bench, first, &results);
+    v1::Trial then = MakeTrial(0, 2);
+    then.set_after_trial(after_trial);
+    (*then.mutable_parameters())["rate"].set_number_value(rate);
+    const v1::TaskEnd end = RunTrial(bench, then, &results);
+    EXPECT_EQ(end.result().result().metrics().at("epochs"), 6);
+    return bench.ModelBytes("train");
+  };
+  const std::string own = model_after(0, 0.02);
+  EXPECT_TRUE(model_after(5, 0.02) == own) << "the same values: the same course";
+  EXPECT_FALSE(model_after(5, 0.03) == own);
+}
+
+TEST(Trial, WithoutTheStateAPopulationDoesNotBeginAnew) {
+  Bench bench(kDefinition);
+  bench.AddTable("points", Points(300));
+  bench.definition().mutable_steps(0)->mutable_search()->mutable_population()->set_population(2);
+  std::map<std::string, std::string> results;
+  RunTrial(bench, MakeTrial(2, 0), &results);
+  const auto end_of = [&](const v1::Trial& trial) {
+    v1::TaskStart start = bench.Start("train");
+    *start.mutable_attempt()->mutable_trial() = trial;
+    EXPECT_TRUE(ApplyTrial("train", trial, start.mutable_attempt()->mutable_definition()).empty());
+    (*start.mutable_input_paths())["train.2.e2/checkpoint"] = results.at("train.2.e2/checkpoint");
+    return bench.Run("train", start);
+  };
+  v1::Trial then = MakeTrial(0, 2);
+  (*then.mutable_parameters())["rate"].set_number_value(0.03);
+  const v1::TaskEnd other_rate = end_of(then);
+  EXPECT_EQ(other_rate.result().outcome(), v1::AttemptResult::OUTCOME_FAILED);
+  EXPECT_THAT(other_rate.result().failure().message(), HasSubstr("train.2.e2 cannot be used"));
+  then.set_after_trial(2);
+  EXPECT_EQ(end_of(then).result().outcome(), v1::AttemptResult::OUTCOME_SUCCEEDED);
+  (*then.mutable_parameters())["train.network.layers.0.dense.units"].set_number_value(5);
+  EXPECT_EQ(end_of(then).result().outcome(), v1::AttemptResult::OUTCOME_FAILED);
+}
+
 TEST(Trial, StopsAtItsEpoch) {
   Bench bench(kDefinition);
   bench.AddTable("points", Points(300));

@@ -34,6 +34,9 @@ TEST_F(ValidateTest, AcceptsSearchesAndFolds) {
                   "train.network.optimizer.sgd.momentum: {uniform: {min: 0, max: 0.9}, when: "
                   "{train.network.optimizer: [{sgd: {learning_rate: 0.1}}]}}, "
                   "train.network.batch_size: {choice: [8, 16]}}}"),
+           Search("{population: {population: 8, generations: 5}, space: "
+                  "{train.network.optimizer.adam.learning_rate: {log_uniform: {min: 1e-4, max: "
+                  "0.1}}, train.network.clip_norm: {choice: [1, 5]}}}"),
            std::string("steps.train.cross_validation: {k_fold: {folds: 5, repeats: 2}}"),
            std::string("steps.train.cross_validation: {stratified: {folds: 5}}"),
            std::string("steps.train.cross_validation: {time_series: {folds: 5}}"),
@@ -91,6 +94,46 @@ TEST_F(ValidateTest, RefusesSearchesThatCannotRun) {
               "[1]}}}"),
        at + ".objective: \"rmse\" is for numbers, but the target is classes"},
       {"steps.evaluate.search: {grid: {}}", "steps.evaluate.search: is for train steps only"},
+  };
+  for (const Case& test : cases) {
+    const std::string errors = Check(test.changes);
+    EXPECT_EQ(errors.substr(0, test.errors.size()), test.errors) << test.changes;
+  }
+}
+
+TEST_F(ValidateTest, APopulationSearchesForWhatCanChange) {
+  const std::string at = "steps.train.search";
+  const std::string rate =
+      "train.network.optimizer.adam.learning_rate: {uniform: {min: 0.1, max: 0.2}}";
+  const auto population = [&](const std::string& fields, const std::string& space) {
+    return Search("{population: {" + fields + "}, space: {" + space + "}}");
+  };
+  const std::string fine = "population: 8, generations: 5";
+  const Case cases[] = {
+      {population("population: 1, generations: 5", rate),
+       at + ".population.population: must be from 2 to 1000, not 1"},
+      {population("population: 8, generations: 11", rate),
+       at + ".population.generations: must be from 2 to 10, the epochs of the step"},
+      {population("population: 8", rate), at + ".population.generations: must be from 2 to 10"},
+      {population(fine + ", replaced: 0.6", rate),
+       at + ".population.replaced: must be above 0 and at most 0.5"},
+      {population(fine + ", resample: 1.5", rate),
+       at + ".population.resample: must be from 0 to 1"},
+      {population(fine, rate) + "\nsteps.train.cross_validation: {k_fold: {folds: 3}}",
+       at + ".population: finds a course of values"},
+      {population(fine, rate) + "\nsteps.train.train.network.early_stopping: {patience: 3}",
+       at + ".population: goes on with trainings that early_stopping would end"},
+      {population(fine, "train.network.batch_size: {choice: [8, 16]}"),
+       at + ".space.train.network.batch_size: with 16: train.network.batch_size is not as before"},
+      {population(fine, "train.network.layers.hidden.dense.units: {choice: [4, 5]}"),
+       at + ".space.train.network.layers.hidden.dense.units: with 5: train.network.layers.0.dense"
+            ".units is not as before"},
+      {population(fine, "train.network.optimizer: {choice: [{adam: {}}, {sgd: {}}]}"),
+       at + ".space.train.network.optimizer: with "},
+      {population(fine, "train.network.epochs: {choice: [1, 2]}"),
+       at + ".space.train.network.epochs: epochs are what this search deals out"},
+      {population(fine, "train.data.limit: {choice: [10, 20]}"),
+       at + ".space.train.data.limit: with 20: train.data.limit is not as before"},
   };
   for (const Case& test : cases) {
     const std::string errors = Check(test.changes);

@@ -45,6 +45,7 @@ TEST_F(SearchTest, NothingDependsOnOrderOrRestarts) {
       "{tpe: {trials: 9, startup_trials: 3, lag: 2}, space: ",
       "{successive_halving: {trials: 9}, space: ",
       "{hyperband: {}, space: ",
+      "{population: {population: 6, generations: 4}, space: ",
   };
   for (const std::string& search : searches) {
     std::map<int, std::pair<double, double>> expected;
@@ -93,6 +94,51 @@ TEST_F(SearchTest, APromotedTrialGoesOnFromItsState) {
   EXPECT_EQ(Trials(run.name()).trials(0).number(), best);
   EXPECT_EQ(Trials(run.name()).trials(0).epochs(), 0);
   EXPECT_EQ(Trials(run.name()).trials(1).epochs(), 1);
+}
+
+TEST_F(SearchTest, TheWorstOfAPopulationGoesOnFromTheBest) {
+  const v1::Run run = Create(absl::StrCat(
+      "    search: {population: {population: 4, generations: 3, resample: 0}, space: ", kSpace,
+      "}"));
+  std::map<std::string, std::string> needs;
+  std::map<std::string, double> rates, losses;
+  for (int i = 0; i < 100 && !Take().empty(); ++i) {
+    const v1::Attempt next = held_.front();
+    const std::string id = next.task().substr(next.task().rfind('/') + 1);
+    for (const auto& [key, blob] : next.inputs()) {
+      if (key.starts_with("fit.")) needs[id] = key.substr(0, key.find('/'));
+    }
+    rates[id] = RateOf(next);
+    losses[id] = LossOf(next);
+    End(next, Trained(next));
+  }
+  ASSERT_EQ(GetRun(run.name()).state(), v1::RUN_STATE_SUCCEEDED);
+  // 9 epochs by thirds: 3, 6, 9. One of four is replaced each time.
+  const auto expect = [&](const std::string& before, const std::string& after) {
+    const auto id = [](int number, const std::string& end) {
+      return absl::StrCat("fit.", number, end);
+    };
+    int best = 1, worst = 1;
+    for (int n = 2; n <= 4; ++n) {
+      if (losses.at(id(n, before)) < losses.at(id(best, before))) best = n;
+      if (losses.at(id(n, before)) > losses.at(id(worst, before))) worst = n;
+    }
+    for (int n = 1; n <= 4; ++n) {
+      const std::string from = id(n == worst ? best : n, before);
+      EXPECT_EQ(needs.at(id(n, after)), from);
+      const double ratio = rates.at(id(n, after)) / rates.at(from);
+      if (n != worst) {
+        EXPECT_EQ(ratio, 1);
+      } else {
+        EXPECT_NEAR(std::abs(ratio - 1), 0.2, 1e-9);
+      }
+    }
+  };
+  expect(".e3", ".e6");
+  expect(".e6", "");
+  const v1::ListTrialsResponse trials = Trials(run.name());
+  EXPECT_EQ(trials.trials(0).number(), GetTask(run.name(), "fit").trial().number());
+  EXPECT_EQ(GetTask(run.name(), "fit").trial().after_trial(), 0);
 }
 
 TEST_F(SearchTest, NeverMoreAtOnceThanAsked) {

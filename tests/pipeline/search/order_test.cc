@@ -118,6 +118,7 @@ INSTANTIATE_TEST_SUITE_P(
              "successive_halving {trials: 33 reduction_factor: 2 min_epochs: 2}" + kSpace, 64},
         Case{"hyperband", "hyperband {}" + kSpace, 27},
         Case{"hyperband_within_epochs", "hyperband {} max_epochs: 190" + kSpace, 27},
+        Case{"population", "population {population: 12 generations: 4 replaced: 0.4}" + kSpace, 8},
         Case{"tpe", "tpe {trials: 40}" + kSpace, 3},
         Case{"tpe_lag", "tpe {trials: 30 lag: 9 startup_trials: 5}" + kSpace, 3}),
     [](const auto& info) { return info.param.name; });
