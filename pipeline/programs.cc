@@ -1,6 +1,5 @@
 #include "pipeline/programs.h"
 
-#include "base/digest.h"
 #include "pipeline/trial.h"
 
 namespace beamline::pipeline {
@@ -26,11 +25,6 @@ bool RunsProgram(const v1::PipelineDefinition& definition, const v1::Step& step)
 std::string ImageOf(const v1::PipelineDefinition& definition, const v1::Step& step) {
   const v1::Program* program = ProgramOf(definition, step);
   return program == nullptr ? "" : program->image();
-}
-
-bool IsImageDigest(std::string_view text) {
-  constexpr std::string_view kPrefix = "sha256:";
-  return text.starts_with(kPrefix) && IsSha256Hex(text.substr(kPrefix.size()));
 }
 
 const v1::Step* FindProgramStep(const v1::PipelineDefinition& definition) {

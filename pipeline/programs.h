@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/digest.h"
 #include "beamline/v1/pipeline.pb.h"
 
 namespace beamline::pipeline {
@@ -24,7 +25,10 @@ bool RunsProgram(const v1::PipelineDefinition& definition, const v1::Step& step)
 std::string ImageOf(const v1::PipelineDefinition& definition, const v1::Step& step);
 
 // Whether it is "sha256:" and 64 hexadecimal digits.
-bool IsImageDigest(std::string_view text);
+inline bool IsImageDigest(std::string_view text) {
+  constexpr std::string_view kPrefix = "sha256:";
+  return text.starts_with(kPrefix) && IsSha256Hex(text.substr(kPrefix.size()));
+}
 
 // The first step that does; null if none does.
 const v1::Step* FindProgramStep(const v1::PipelineDefinition& definition);

@@ -125,6 +125,7 @@ absl::StatusOr<CheckedDefinition> CheckDefinition(Invocation& invocation, const 
                    invocation.Call(kValidatePipeline, request));
   if (answer.violations_size() > 0) return DefinitionError(path, answer);
   checked.definition = std::move(*answer.mutable_definition());
+  checked.arcs = std::move(*answer.mutable_arcs());
   return checked;
 }
 

@@ -17,6 +17,7 @@ struct CheckedDefinition {
   std::string yaml;
   // As the server understands it.
   v1::PipelineDefinition definition;
+  google::protobuf::RepeatedPtrField<v1::StepArc> arcs;
 };
 
 // Reads the file and has the server check it: there is no second reading of definitions here.

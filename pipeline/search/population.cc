@@ -43,8 +43,10 @@ class Population {
         for (int n = 1; n <= size_; ++n) parts[n] = {n, 0, 0, draw(n)};
       } else {
         parts = Successors(generation);
-        // Nobody is left.
-        if (parts.empty()) plan.planned = size_ * static_cast<int>(generation);
+      }
+      if (parts.empty()) {  // Nobody is left.
+        plan.planned = size_ * static_cast<int>(generation);
+        break;
       }
       bool ended = true;
       for (auto& [number, part] : parts) {

@@ -173,6 +173,53 @@ class SearchTest(harness.ClusterTest):
         self.assertGreater(auc, 0.945)
         self.assertLess(auc, 0.9577 + 0.01)
 
+    def test_a_population_takes_over_what_the_best_have_learned(self):
+        path = self.write("""
+    search:
+      population: {population: 4, generations: 3}
+      objective: auc
+      max_parallel: 1
+      space:
+        train.network.optimizer.adam.learning_rate: {log_uniform: {min: 0.0001, max: 0.3}}
+""")
+        alone = self.cluster.expect_success(self.cluster.create_run(path))
+        with open(path, encoding='utf-8') as file:
+            definition = file.read()
+        path = self.cluster.write('search.yaml', definition.replace('max_parallel: 1',
+                                                                    'max_parallel: 4'))
+        name = self.cluster.create_run(path)
+        together = self.cluster.expect_success(name)
+        self.assertEqual(self.trials(together.name), self.trials(alone.name))
+        self.assertEqual(self.cluster.model_digest(together),
+                         self.cluster.model_digest(alone))
+        tasks = self.cluster.stubs['run'].ListTasks(
+            RUN.ListTasksRequest(parent=name, step='train')).tasks
+        self.assertEqual(len(tasks), 12)
+        taken = [task.trial for task in tasks if task.trial.after_trial]
+        self.assertEqual(len(taken), 2)
+        for trial in taken:
+            said = self.cluster.cli('run', 'logs', '--step',
+                                    f'train.{trial.number}' +
+                                    (f'.e{trial.epochs}' if trial.epochs else ''), check=0).out
+            self.assertIn(f'of trial {trial.after_trial}', said)
+
+    def test_a_pipeline_is_drawn(self):
+        path = self.write(SEARCH.format(algorithm='tpe: {trials: 8}', parallel=1))
+        drawn = self.cluster.cli('pipeline', 'show', path, '--graph', check=0).out
+        self.assertEqual([line.split()[1] for line in drawn.splitlines()][:2],
+                         ['points', 'train'])
+        self.assertIn('tpe search', drawn)
+        self.cluster.cli('pipeline', 'create', path, check=0)
+        shown = self.cluster.cli('pipeline', 'show', 'points', '--svg', self.cluster.path('p.svg'),
+                                 check=0)
+        self.assertIn('steps:', shown.out)
+        self.assertIn('tpe search', shown.err)
+        with open(self.cluster.path('p.svg'), encoding='utf-8') as file:
+            picture = xml.dom.minidom.parse(file)
+        texts = [text.firstChild.data for text in picture.getElementsByTagName('text')]
+        for step in ('train', 'evaluate', 'publish'):
+            self.assertIn(step, texts)
+
     def test_a_search_is_refused_with_its_path(self):
         path = self.write(SEARCH.format(algorithm='grid: {}', parallel=1))
         answer = self.cluster.cli('run', 'create', path)

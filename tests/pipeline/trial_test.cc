@@ -158,6 +158,7 @@ TEST(Trial, GoesOnFromTheStateOfAnother) {
   const auto model_after = [](int after_trial, double rate) {
     Bench bench(kDefinition);
     bench.AddTable("points", Points(300));
+    bench.definition().mutable_steps(0)->mutable_train()->mutable_network()->clear_early_stopping();
     std::map<std::string, std::string> results;
     v1::Trial first = MakeTrial(2, 0);
     first.set_number(after_trial > 0 ? after_trial : 2);

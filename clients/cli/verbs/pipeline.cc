@@ -1,12 +1,16 @@
 // pipeline: stored definitions.
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/file.h"
 #include "base/status_macros.h"
+#include "clients/cli/dag.h"
 #include "clients/cli/definition.h"
 #include "clients/cli/format.h"
 #include "clients/cli/invocation.h"
 #include "clients/cli/json.h"
+#include "clients/cli/pipeline_view.h"
 #include "clients/cli/table.h"
 #include "clients/cli/verbs/verbs.h"
 
@@ -70,23 +74,67 @@ absl::StatusOr<ExitCode> List(Invocation& invocation) {
   return ExitCode::kOk;
 }
 
+// Draws the graph, and says whether nothing else is wanted.
+absl::StatusOr<bool> Draw(Invocation& invocation, const std::string& title,
+                          const v1::PipelineDefinition& definition,
+                          const google::protobuf::RepeatedPtrField<v1::StepArc>& arcs) {
+  const std::vector<DagNode> graph = PipelineGraph(definition, arcs);
+  if (const std::string path = invocation.args().Get("svg"); !path.empty()) {
+    RETURN_IF_ERROR(WriteFileAtomically(path, DagSvg(title, graph)));
+    invocation.Note(absl::StrCat("picture: ", path, "\n"));
+  }
+  if (invocation.json()) return false;
+  if (invocation.args().Has("graph")) {
+    invocation.Print(DagText(graph, invocation.out()));
+    return true;
+  }
+  invocation.Note(absl::StrCat(DagText(graph, invocation.err()), "\n"));
+  return false;
+}
+
+absl::StatusOr<ExitCode> ShowFile(Invocation& invocation, const std::string& path) {
+  if (invocation.args().Has("version")) {
+    return UsageError("--version is for stored pipelines, and not for a file");
+  }
+  ASSIGN_OR_RETURN(const CheckedDefinition checked, CheckDefinition(invocation, path));
+  ASSIGN_OR_RETURN(const bool done,
+                   Draw(invocation, checked.definition.name(), checked.definition, checked.arcs));
+  if (done) return ExitCode::kOk;
+  if (invocation.json()) {
+    invocation.PrintJson(checked.definition);
+  } else {
+    invocation.Print(checked.yaml);
+  }
+  return ExitCode::kOk;
+}
+
 absl::StatusOr<ExitCode> Show(Invocation& invocation) {
+  const std::string what = invocation.args().Positional(0);
+  if (absl::EndsWith(what, ".yaml") || absl::EndsWith(what, ".yml")) {
+    return ShowFile(invocation, what);
+  }
   v1::GetPipelineRequest request;
-  ASSIGN_OR_RETURN(const std::string name,
-                   invocation.Name("pipelines", invocation.args().Positional(0)));
+  ASSIGN_OR_RETURN(const std::string name, invocation.Name("pipelines", what));
   request.set_name(name);
   ASSIGN_OR_RETURN(const int64_t version, invocation.args().Integer("version", 0, 1, INT32_MAX));
   request.set_version(static_cast<int32_t>(version));
   ASSIGN_OR_RETURN(const v1::Pipeline pipeline, invocation.Call(kGetPipeline, request));
+  const std::string title =
+      absl::StrFormat("%s version %d", LastPart(pipeline.name()), pipeline.version());
+  if (!invocation.json() && !invocation.args().Has("graph")) {
+    invocation.Note(absl::StrFormat("%s version %d, created %s by %s\n", pipeline.name(),
+                                    pipeline.version(),
+                                    RelativeTime(TimeOf(pipeline.create_time()), invocation.Now()),
+                                    LastPart(pipeline.creator())));
+  }
+  ASSIGN_OR_RETURN(const bool done,
+                   Draw(invocation, title, pipeline.definition(), pipeline.arcs()));
+  if (done) return ExitCode::kOk;
   if (invocation.json()) {
     invocation.PrintJson(pipeline);
-    return ExitCode::kOk;
+  } else {
+    invocation.Print(pipeline.yaml());
   }
-  invocation.Note(absl::StrFormat("%s version %d, created %s by %s\n", pipeline.name(),
-                                  pipeline.version(),
-                                  RelativeTime(TimeOf(pipeline.create_time()), invocation.Now()),
-                                  LastPart(pipeline.creator())));
-  invocation.Print(pipeline.yaml());
   return ExitCode::kOk;
 }
 
@@ -114,10 +162,16 @@ std::vector<Command> PipelineCommands() {
        .details = "",
        .run = List},
       {.path = "pipeline show",
-       .summary = "Print a stored definition",
-       .positionals = {{.name = "PIPELINE"}},
-       .flags = {{"version", "N", "Which version (default: the latest)"}},
-       .details = "As YAML, from which pipeline create and run create read the same definition.",
+       .summary = "Draw a pipeline, and print its definition",
+       .positionals = {{.name = "PIPELINE", .completion = Completion::kFile}},
+       .flags = {{"version", "N", "Which version (default: the latest)"},
+                 {"graph", "", "Only the graph"},
+                 {"svg", "FILE", "Write the graph as a picture", Completion::kFile}},
+       .details =
+           "A stored pipeline, or a file PIPELINE.yaml, which is checked first. The graph of "
+           "inputs "
+           "and steps goes to standard error; the definition, as YAML from which pipeline create "
+           "and run create read the same, to standard output.",
        .run = Show},
   };
 }
