@@ -49,6 +49,11 @@ if(BEAMLINE_SANITIZE)
   add_compile_definitions(BEAMLINE_SANITIZED=1)
 endif()
 
+option(BEAMLINE_FUZZ "Build what tests/fuzz tests as libFuzzer programs; needs clang" OFF)
+if(BEAMLINE_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 # beamline_library(base SOURCES a.cc b.cc DEPS absl::status)
 # makes beamline_base; includes are written from the project's root: "base/clock.h".
 function(beamline_library name)

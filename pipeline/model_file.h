@@ -35,8 +35,8 @@ struct ModelFile {
 // InvalidArgument if a name is empty, reserved or there twice, or a type is not float32 or int64.
 absl::StatusOr<std::string> EncodeModel(const ModelFile& model);
 
-// InvalidArgument, saying what is wrong, for everything that EncodeModel would not have written:
-// any bytes are safe to pass.
+// InvalidArgument, saying what is wrong, for what is no model file: any bytes are safe to pass. The
+// text of the card may be another than EncodeModel writes: it belongs to the JSON library.
 absl::StatusOr<ModelFile> DecodeModel(std::string_view bytes);
 
 }  // namespace beamline::pipeline

@@ -1,4 +1,5 @@
 // beamlined: wiring only.
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <grpcpp/impl/codegen/service_type.h>
 #include <pthread.h>
@@ -178,6 +179,8 @@ absl::Status VerifyAudit(const Flags& flags) {
 }
 
 int Main(const std::vector<std::string>& args) {
+  // Says on standard error which field of a message is no UTF-8: anybody could fill the log so.
+  google::protobuf::SetLogHandler(nullptr);
 #ifdef NDEBUG
   // Debian builds Abseil with lock-order checking on, which ends the process when it suspects a
   // deadlock. That belongs into tests.
