@@ -61,6 +61,8 @@ v1::TrialSummary ToSummary(const std::vector<const TrialPart*>& parts) {
     for (const store::StoredTrial* task : part->tasks) seconds += task->seconds;
     if (part->state != State::kSucceeded) summary.set_state(StateOf(*part));
     if (part->state != State::kSucceeded) continue;
+    // In a population they change from part to part.
+    *summary.mutable_parameters() = part->trial.parameters();
     summary.set_value(part->value.mean());
     summary.set_standard_error(part->value.standard_error());
     *summary.mutable_fold_values() = part->value.values();

@@ -139,6 +139,10 @@ TEST_F(SearchTest, TheWorstOfAPopulationGoesOnFromTheBest) {
   const v1::ListTrialsResponse trials = Trials(run.name());
   EXPECT_EQ(trials.trials(0).number(), GetTask(run.name(), "fit").trial().number());
   EXPECT_EQ(GetTask(run.name(), "fit").trial().after_trial(), 0);
+  for (const v1::TrialSummary& trial : trials.trials()) {
+    EXPECT_EQ(trial.parameters().begin()->second.number_value(),
+              rates.at(absl::StrCat("fit.", trial.number())));
+  }
 }
 
 TEST_F(SearchTest, NeverMoreAtOnceThanAsked) {
