@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "auth/secret.h"
+#include "base/digest.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 
@@ -25,6 +26,11 @@ Principal PrincipalOf(const TokenRecord& token, UserRecord user) {
 
 absl::Status NotValid() { return absl::UnauthenticatedError("token is not valid: log in again"); }
 
+absl::Status IsDisabled(const std::string& user) {
+  return absl::UnauthenticatedError(
+      absl::StrCat(user, " is disabled: ask an operator of the cluster"));
+}
+
 }  // namespace
 
 Authenticator::Authenticator(Directory& directory, const Clock& clock, Options options)
@@ -38,6 +44,9 @@ absl::StatusOr<Principal> Authenticator::Authenticate(std::string_view bearer,
                                                       std::string_view peer) {
   const std::optional<ParsedSecret> parsed = ParseSecret(SecretKind::kToken, bearer);
   if (!parsed) {
+    if (options_.issuers != nullptr && Jwt::LooksLike(bearer)) {
+      return AuthenticateOutside(bearer, peer);
+    }
     RETURN_IF_ERROR(failures_.Check(peer));
     failures_.Count(peer);
     return NotValid();
@@ -63,14 +72,32 @@ absl::StatusOr<Principal> Authenticator::Authenticate(std::string_view bearer,
   }
   ASSIGN_OR_RETURN(std::optional<UserRecord> user, directory_.FindUser(token->user));
   if (!user) return NotValid();
-  if (user->disabled) {
-    return absl::UnauthenticatedError(
-        absl::StrCat(token->user, " is disabled: ask an operator of the cluster"));
-  }
+  if (user->disabled) return IsDisabled(token->user);
   Principal principal = PrincipalOf(*token, *std::move(user));
   principal.token_id = parsed->id;
   Remember(key, epoch, principal, expire_time);
   principal.peer = peer;
+  return principal;
+}
+
+absl::StatusOr<Principal> Authenticator::AuthenticateOutside(std::string_view bearer,
+                                                             std::string_view peer) {
+  const std::string key = absl::StrCat("j", Sha256Hex(bearer));
+  uint64_t epoch = 0;
+  if (std::optional<Principal> known = Recall(key, &epoch)) {
+    known->peer = peer;
+    return *std::move(known);
+  }
+  if (!WasGood(key)) RETURN_IF_ERROR(failures_.Check(peer));
+  bool guess = false;
+  absl::StatusOr<Principal> principal = options_.issuers->Check(bearer, &guess);
+  if (guess) CountWrong(key, peer);
+  if (!principal.ok()) return principal;
+  // Only operators make users of such names: to shut somebody out.
+  ASSIGN_OR_RETURN(const std::optional<UserRecord> user, directory_.FindUser(principal->name));
+  if (user && user->disabled) return IsDisabled(principal->name);
+  Remember(key, epoch, *principal, principal->outside->expire_time);
+  principal->peer = peer;
   return principal;
 }
 
@@ -136,10 +163,8 @@ std::optional<Principal> Authenticator::Recall(const std::string& key, uint64_t*
 void Authenticator::Remember(const std::string& key, uint64_t epoch, const Principal& principal,
                              absl::Time token_expire_time) {
   const std::lock_guard lock(mutex_);
-  if (!principal.token_id.empty()) {
-    last_uses_[principal.token_id] = clock_.Now();
-    good_.Put(key);
-  }
+  if (!principal.token_id.empty()) last_uses_[principal.token_id] = clock_.Now();
+  if (principal.kind == Principal::kUser) good_.Put(key);
   if (epoch != epoch_ || options_.cache_size == 0) return;
   Drop(key);
   if (entries_.size() >= options_.cache_size) Drop(ages_.front());

@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "auth/directory.h"
 #include "auth/failure_limiter.h"
+#include "auth/issuers.h"
 #include "auth/principal.h"
 #include "auth/recent_set.h"
 #include "base/clock.h"
@@ -33,13 +34,16 @@ class Authenticator {
     // first. Default 4096, about 1 MiB.
     size_t good_size = 4096;
     FailureLimiter::Options failures;
+    // Whose tokens are taken besides. Null: nobody's. Not owned; outlives this.
+    Issuers* issuers = nullptr;
   };
 
   // Neither is owned; both outlive this.
   Authenticator(Directory& directory, const Clock& clock) : Authenticator(directory, clock, {}) {}
   Authenticator(Directory& directory, const Clock& clock, Options options);
 
-  // The user who owns the token `bearer` ("bl_..."). `peer` becomes Principal.peer.
+  // The user who owns the token `bearer` ("bl_..."), or for whom an issuer signed it, see
+  // Issuers::Check, which says what its refusals are. `peer` becomes Principal.peer.
   // UNAUTHENTICATED: malformed, unknown, expired or revoked, or its user is disabled. Only who
   // holds the right secret is told which of the last three; all other cases have one and the same
   // text. RESOURCE_EXHAUSTED: too many came from this address that were none; tokens that were good
@@ -67,6 +71,8 @@ class Authenticator {
   std::map<std::string, absl::Time> TakeLastUses();
 
  private:
+  absl::StatusOr<Principal> AuthenticateOutside(std::string_view bearer, std::string_view peer);
+
   // A user or worker that was let in. Refusals are not remembered, so that nobody can push others
   // out by guessing.
   struct Entry {

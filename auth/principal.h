@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "beamline/v1/project.pb.h"
 
 namespace beamline::auth {
@@ -30,6 +31,14 @@ class AuditedCall {
   virtual void End(const Principal& caller, const absl::Status& outcome) = 0;
 };
 
+// Who vouches for a caller that has no token of this server.
+struct Outside {
+  // The claims "iss" and "sub" of its token.
+  std::string issuer;
+  std::string subject;
+  absl::Time expire_time;
+};
+
 // A value; safe to copy between threads. Nothing here is secret.
 struct Principal {
   enum Kind { kAnonymous, kUser, kWorker };
@@ -50,6 +59,9 @@ struct Principal {
   v1::Role token_max_role = v1::ROLE_UNSPECIFIED;
   // T of the "users/U/tokens/T" that was used. Users only.
   std::string token_id;
+  // Null: it has a token of this server, or none. Otherwise it is no user that the server keeps:
+  // its roles and rights are here only, and it has no tokens.
+  std::shared_ptr<const Outside> outside;
   // Address of the other end as the transport names it: "ipv4:127.0.0.1:40112".
   std::string peer;
   // Null: the audit does not have this call, or not through the gate.

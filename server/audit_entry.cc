@@ -175,11 +175,16 @@ std::string RequestSummary(const pb::Message& request) {
 
 std::string RequestResource(const pb::Message& request) { return Tame(FindResource(request, 1)); }
 
+std::string TokenOf(const auth::Principal& caller) {
+  if (caller.outside == nullptr) return caller.token_id;
+  return absl::StrCat(caller.outside->issuer, " ", caller.outside->subject);
+}
+
 v1::AuditEntry MakeAuditEntry(const auth::Principal& caller, std::string_view method,
                               const pb::Message& request) {
   v1::AuditEntry entry;
   entry.set_principal(caller.name);
-  entry.set_token(caller.token_id);
+  entry.set_token(TokenOf(caller));
   entry.set_peer(caller.peer);
   entry.set_method(std::string(method));
   entry.set_summary(RequestSummary(request));

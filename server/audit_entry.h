@@ -22,6 +22,9 @@ std::string RequestSummary(const google::protobuf::Message& request);
 // Empty if there is none.
 std::string RequestResource(const google::protobuf::Message& request);
 
+// What the audit has of the caller's token: its id; of one of another issuer "ISSUER SUBJECT".
+std::string TokenOf(const auth::Principal& caller);
+
 // Who, from where, which method, summary and digest. `method`: "RunService.CreateRun".
 v1::AuditEntry MakeAuditEntry(const auth::Principal& caller, std::string_view method,
                               const google::protobuf::Message& request);

@@ -133,7 +133,7 @@ void CallLog::Count(const auth::Principal& caller, std::string_view method,
     entry.set_peer(std::get<1>(key));
     return;
   }
-  entry.set_token(caller.token_id);
+  entry.set_token(TokenOf(caller));
   entry.set_peer(caller.peer);
   entry.set_method(std::string(method));
   entry.set_resource(resource);

@@ -12,6 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "auth/authenticator.h"
 #include "auth/certificate_authority.h"
+#include "auth/https_get.h"
+#include "auth/issuers.h"
 #include "auth/store_directory.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -22,6 +24,7 @@
 #include "server/coordinator.h"
 #include "server/event_bus.h"
 #include "server/folder_lock.h"
+#include "server/issuers_file.h"
 #include "server/run_actions.h"
 #include "server/unused_blobs.h"
 #include "server/work_pool.h"
@@ -67,6 +70,7 @@ struct Server::Parts {
   void StoreLastUses();
   // So that the log, which is kept elsewhere, has hashes that the audit must have.
   void LogAuditHead();
+  absl::Status ReloadIssuers();
   void Shutdown();
 
   const Clock& clock;
@@ -76,6 +80,9 @@ struct Server::Parts {
   store::UploadFiles uploads;
   const auth::CertificateAuthority authority;
   auth::StoreDirectory directory;
+  const std::string issuers_file;
+  // Null: there is no file of them.
+  const std::unique_ptr<auth::Issuers> issuers;
   auth::Authenticator authenticator;
   CallLog calls;
   EventBus bus;
@@ -115,7 +122,10 @@ Server::Parts::Parts(ServerOptions& options, UniqueFd lock_fd, std::unique_ptr<s
       uploads(std::move(upload_files)),
       authority(std::move(certificate_authority)),
       directory(*store),
-      authenticator(directory, clock, {.failures = options.failures}),
+      issuers_file(options.issuers_file),
+      issuers(issuers_file.empty() ? nullptr
+                                   : std::make_unique<auth::Issuers>(clock, auth::HttpsGet)),
+      authenticator(directory, clock, {.failures = options.failures, .issuers = issuers.get()}),
       calls(clock),
       pool(options.own_threads ? kShortThreads : 0, kMaxWaitingWork),
       heavy_pool(options.own_threads ? options.heavy_threads : 0, kMaxWaitingHeavyWork),
@@ -164,6 +174,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Open(ServerOptions options, cons
                                                     random, options.worker_certificate_lifetime));
   auto parts = std::make_unique<Parts>(options, std::move(lock), std::move(store), std::move(blobs),
                                        std::move(uploads), std::move(authority), clock, random);
+  RETURN_IF_ERROR(parts->ReloadIssuers());
   RETURN_IF_ERROR(parts->coordinator.Start(RestoreScheduler));
   if (options.own_threads) {
     parts->housekeeper = std::thread([&parts = *parts] { parts.KeepHouse(); });
@@ -187,6 +198,8 @@ AuditApi& Server::audit() { return parts_->audit; }
 CallLog& Server::calls() { return parts_->calls; }
 auth::Authenticator& Server::authenticator() { return parts_->authenticator; }
 const auth::CertificateAuthority& Server::authority() const { return parts_->authority; }
+
+absl::Status Server::ReloadIssuers() { return parts_->ReloadIssuers(); }
 
 void Server::Shutdown() { parts_->Shutdown(); }
 
@@ -212,6 +225,14 @@ bool Server::Parts::RunOne(size_t thread) {
     default:
       return KeepHouseIfDue();
   }
+}
+
+absl::Status Server::Parts::ReloadIssuers() {
+  if (issuers == nullptr) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const v1::Issuers read, ReadIssuers(issuers_file));
+  issuers->Set(read);
+  authenticator.Forget();
+  return absl::OkStatus();
 }
 
 void Server::Parts::Shutdown() {

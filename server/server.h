@@ -49,6 +49,9 @@ struct ServerOptions {
   bool own_threads = true;
   // How wrong secrets are slowed down.
   auth::FailureLimiter::Options failures;
+  // Whose tokens are taken besides its own, see server/issuers_file.h; empty: nobody's. Read at the
+  // start and in ReloadIssuers.
+  std::string issuers_file;
   // Called once, on any thread, when the database has failed: nothing is acknowledged from then
   // on, and the process should end. Default: nothing.
   absl::AnyInvocable<void(absl::Status)> on_fatal;
@@ -62,7 +65,7 @@ class Server {
  public:
   // Goes on where the last server on this folder stopped or died. Neither clock nor random is
   // owned. FailedPrecondition: another server runs on the folder, or its database is of a newer
-  // version; Internal: it cannot be read or written.
+  // version; InvalidArgument or NotFound: as ReadIssuers; Internal: it cannot be read or written.
   static absl::StatusOr<std::unique_ptr<Server>> Open(ServerOptions options, const Clock& clock,
                                                       Random& random);
   Server(Key, std::unique_ptr<Parts> parts);
@@ -85,6 +88,9 @@ class Server {
   CallLog& calls();
   // Who callers are. Forgets by itself what changes through the APIs.
   auth::Authenticator& authenticator();
+  // Reads the file of issuers anew; what it says counts when this returns. If it is wrong, as
+  // ReadIssuers says, what it said before goes on to count. No effect without such a file.
+  absl::Status ReloadIssuers();
   // For the listener's certificate and for clients' trust.
   const auth::CertificateAuthority& authority() const;
 

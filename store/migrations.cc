@@ -10,12 +10,13 @@
 #include "store/schema_v3.h"
 #include "store/schema_v4.h"
 #include "store/schema_v5.h"
+#include "store/schema_v6.h"
 
 namespace beamline::store {
 namespace {
 
 constexpr Migration kMigrations[] = {
-    {kSchemaV1}, {kSchemaV2}, {kSchemaV3}, {kSchemaV4}, {kSchemaV5, ChainOldAudit}};
+    {kSchemaV1}, {kSchemaV2}, {kSchemaV3}, {kSchemaV4}, {kSchemaV5, ChainOldAudit}, {kSchemaV6}};
 
 absl::StatusOr<int64_t> Pragma(Connection& connection, const char* name) {
   int64_t value = 0;

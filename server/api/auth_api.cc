@@ -55,6 +55,25 @@ absl::StatusOr<std::string> UserOf(const auth::Principal& caller, std::string_vi
   return ParseUserName("user", named);
 }
 
+// Whether a call about tokens is about those of a caller whose tokens others make.
+bool IsAboutOutside(const auth::Principal& caller, std::string_view named) {
+  return caller.outside != nullptr && (named.empty() || named == caller.name);
+}
+
+// What somebody else vouches for is nowhere but in the caller.
+v1::WhoAmIResponse DescribeOutside(const auth::Principal& caller) {
+  v1::WhoAmIResponse response;
+  response.mutable_user()->set_name(caller.name);
+  response.mutable_user()->set_operator_(caller.is_operator);
+  for (const auto& [project, role] : caller.roles) {
+    auto& membership = *response.add_memberships();
+    membership.set_project(ProjectName(project));
+    membership.set_role(role);
+  }
+  *response.mutable_token_expire_time() = store::ToProto(caller.outside->expire_time);
+  return response;
+}
+
 // Changes what the mask names; all that may be changed if it names nothing.
 absl::Status MergeUser(const v1::UpdateUserRequest& request, v1::User& user) {
   const bool everything = request.update_mask().paths().empty();
@@ -98,6 +117,7 @@ void AuthApi::WhoAmI(const auth::Principal& caller, const v1::WhoAmIRequest&,
       response.mutable_user()->set_name(caller.name);
       return response;
     }
+    if (caller.outside != nullptr) return DescribeOutside(caller);
     ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
     ASSIGN_OR_RETURN(const store::Identity identity,
                      store::GetIdentity(reader, store::IdOf(caller.name)));
@@ -202,6 +222,9 @@ void AuthApi::CreateToken(const auth::Principal& caller, const v1::CreateTokenRe
   absl::Status bad = user.status();
   bad.Update(expiry.status());
   bad.Update(limits.status());
+  if (IsAboutOutside(caller, request.user())) {
+    bad = absl::PermissionDeniedError("your tokens are made by their issuer, not by this server");
+  }
   if (request.description().size() > kMaxDescriptionLength) {
     bad.Update(BadField("description", "must have at most 1000 characters"));
   }
@@ -250,6 +273,7 @@ void AuthApi::ListTokens(const auth::Principal& caller, const v1::ListTokensRequ
   done([&]() -> absl::StatusOr<v1::ListTokensResponse> {
     ASSIGN_OR_RETURN(const std::string user, UserOf(caller, request.user()));
     ASSIGN_OR_RETURN(const store::Reader reader, context_.store.Read());
+    if (IsAboutOutside(caller, request.user())) return v1::ListTokensResponse();
     RETURN_IF_ERROR(store::GetUser(reader, user).status());
     ASSIGN_OR_RETURN(const auto tokens, store::ListTokens(reader, user));
     v1::ListTokensResponse response;

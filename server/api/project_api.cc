@@ -167,8 +167,11 @@ void ProjectApi::CreateProject(const auth::Principal& caller,
                 absl::StrCat("project \"", request.project_id(), "\" exists: choose another id"));
           }
           RETURN_IF_ERROR(inserted);
-          RETURN_IF_ERROR(store::PutMember(tx.store(), request.project_id(),
-                                           store::IdOf(caller.name), v1::ROLE_ADMIN));
+          // An operator whom another issuer vouches for is no user who could be a member.
+          if (caller.outside == nullptr) {
+            RETURN_IF_ERROR(store::PutMember(tx.store(), request.project_id(),
+                                             store::IdOf(caller.name), v1::ROLE_ADMIN));
+          }
           if (project.has_quota()) tx.Schedule(QuotaEvent(project));
           return store::GetProject(tx.store(), request.project_id());
         });

@@ -100,6 +100,11 @@ const std::vector<Flag>& Table() {
               "How long certificates of workers are good; workers renew theirs after two thirds\n"
               "of it, and those that are away for longer must join again. At least 3 seconds.",
               &Flags::worker_certificate),
+      Text(
+          "--issuers", "FILE",
+          "Take tokens of others too (OpenID Connect, SciTokens), as FILE says: docs/security.md.\n"
+          "SIGHUP: read it again.",
+          &Flags::issuers),
       Text("--to", "DIR", "Of backup: where to; a folder that only backups use.", &Flags::to),
       Text("--from", "DIR", "Of restore: the backup.", &Flags::from),
       Text("--head", "HASH", "Of audit verify: a head from the log, which must be there still.",

@@ -28,6 +28,8 @@ struct Flags {
   int64_t preempt_every = 180;
   int64_t preempt_after = 780;
   int64_t worker_certificate = 30 * 86'400;
+  // Empty: none.
+  std::string issuers;
   bool allow_programs = false;
   log::Level log_level = log::Level::kInfo;
   bool help = false;

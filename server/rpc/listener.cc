@@ -66,6 +66,8 @@ absl::StatusOr<std::unique_ptr<Listener>> Listener::Start(
   // Two servers must not share a port and take turns.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 1000);
+  // A token of another issuer may have many groups in it.
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 24'576);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, options.keepalive_ms);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, options.keepalive_timeout_ms);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 #include "auth/policy.h"
 #include "base/clock.h"
@@ -44,13 +45,15 @@ constexpr absl::Duration kGrace = absl::Seconds(5);
 // may both pass on one Ctrl-C. Unit: milliseconds.
 constexpr int64_t kSameSignalMs = 1'000;
 
-// SIGTERM and SIGINT, taken by Wait. Made before there are other threads, which inherit the mask.
+// SIGTERM and SIGINT, taken by Wait, and SIGHUP if there is something to read again. Made before
+// there are other threads, which inherit the mask.
 class Signals {
  public:
-  explicit Signals(const Clock& clock) : clock_(clock) {
+  Signals(const Clock& clock, bool takes_hangup) : clock_(clock) {
     sigemptyset(&set_);
     sigaddset(&set_, SIGTERM);
     sigaddset(&set_, SIGINT);
+    if (takes_hangup) sigaddset(&set_, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);
     signal(SIGPIPE, SIG_IGN);
   }
@@ -61,13 +64,15 @@ class Signals {
     second_.join();
   }
 
-  // Returns at the first signal. From then on another one ends the process at once.
-  void Wait() {
-    Take();
+  // Calls `reload` at each SIGHUP, and returns at the first other signal. From then on another one
+  // ends the process at once.
+  void Wait(absl::FunctionRef<void()> reload) {
+    while (Take() == SIGHUP) reload();
     second_ = std::thread([this, first_ms = clock_.MonotonicMillis()] {
       while (true) {
         const int number = Take();
         if (ended_) return;
+        if (number == SIGHUP) continue;
         if (clock_.MonotonicMillis() - first_ms >= kSameSignalMs) _exit(128 + number);
       }
     });
@@ -95,6 +100,14 @@ void LogGrpc(gpr_log_func_args* args) {
              args->message);
 }
 
+void ReloadIssuers(Server& server) {
+  if (const absl::Status status = server.ReloadIssuers(); status.ok()) {
+    log::Info("have read the issuers again");
+  } else {
+    log::Error("the issuers stay as they were: %s", status.message());
+  }
+}
+
 absl::Status Run(const Flags& flags, const Clock& clock, Signals& signals) {
   SystemRandom random;
   std::atomic<bool> failed = false;
@@ -104,6 +117,7 @@ absl::Status Run(const Flags& flags, const Clock& clock, Signals& signals) {
   options.scheduler.preemption = flags.preempt_every > 0;
   if (flags.preempt_every > 0) options.scheduler.round_ms = flags.preempt_every * 1000;
   options.scheduler.min_run_ms = flags.preempt_after * 1000;
+  options.issuers_file = flags.issuers;
   options.worker_certificate_lifetime = absl::Seconds(flags.worker_certificate);
   options.on_fatal = [&](const absl::Status& why) {
     log::Error("the server must stop: %s", why.ToString());
@@ -137,7 +151,7 @@ absl::Status Run(const Flags& flags, const Clock& clock, Signals& signals) {
     const auto ca = std::filesystem::absolute(flags.state) / "tls/ca.pem";
     ready = WriteReadyFile(flags.ready_file, listener->address(), ca.string());
   }
-  if (ready.ok()) signals.Wait();
+  if (ready.ok()) signals.Wait([&] { ReloadIssuers(*server); });
   log::Info("beamlined stops");
   listener->SetServing(false);
   server->Shutdown();
@@ -205,7 +219,7 @@ int Main(const std::vector<std::string>& args) {
   }
   KeepMemoryPrivate();
   const SystemClock clock;
-  Signals signals(clock);
+  Signals signals(clock, !flags->issuers.empty());
   log::Start("server", flags->log_level);
   gpr_set_log_function(LogGrpc);
   const absl::Status outcome = Run(*flags, clock, signals);

@@ -16,6 +16,8 @@ FENCES = [
     ('SQLite', re.compile(r'^sqlite3'), ('store/', 'tests/', 'benchmarks/')),
     ('yaml-cpp', re.compile(r'^yaml-cpp/'), ('pipeline/', 'clients/', 'tests/', 'benchmarks/')),
     ('OpenSSL', re.compile(r'^openssl/'), ('base/', 'auth/', 'tests/')),
+    ('cjose', re.compile(r'^(cjose/|jansson)'), ('auth/jwt.cc', 'tests/')),
+    ('libcurl', re.compile(r'^curl/'), ('auth/https_get.cc',)),
     ('CUDA', re.compile(r'^(cuda|cublas|cudnn|nccl)'),
      ('engine/backend/cuda/', 'engine/collective/nccl')),
     ('XGBoost', re.compile(r'^xgboost/'), ('engine/learners/xgboost/',)),

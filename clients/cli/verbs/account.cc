@@ -22,7 +22,7 @@
 namespace beamline::cli {
 namespace {
 
-constexpr size_t kMaxTokenBytes = 4096;
+constexpr size_t kMaxTokenBytes = 16'384;
 
 // Switches the terminal's echo off for as long as it lives.
 class NoEcho {
@@ -65,8 +65,11 @@ absl::StatusOr<std::string> ReadToken(Invocation& invocation) {
   if (token.empty()) {
     return UsageError("no token: give it on standard input or with --token-file FILE");
   }
-  if (!token.starts_with("bl_")) {
-    return UsageError("this is no token of a user: those start with \"bl_\"");
+  // Those of other issuers are JSON Web Tokens.
+  if (!token.starts_with("bl_") && !token.starts_with("eyJ")) {
+    return UsageError(
+        "this is no token of a user: those start with \"bl_\", those of other issuers with "
+        "\"eyJ\"");
   }
   return token;
 }

@@ -23,11 +23,16 @@ struct Caller {
   bool known = true;
   bool is_operator = false;
   bool limited = false;
+  // Another issuer vouches for it.
+  bool outside = false;
+  // And no rule gives it anything.
+  bool ruleless = false;
 };
 
 Verdict Expected(v1::Permission permission, bool changes, const Caller& caller) {
   if (permission == v1::PERMISSION_PUBLIC) return Verdict::kAdmitted;
   if (!caller.known) return Verdict::kUnauthenticated;
+  if (caller.ruleless) return Verdict::kDenied;
   const bool is_worker = caller.channel != nullptr;
   if (permission == v1::PERMISSION_WORKER || is_worker) {
     return is_worker && permission == v1::PERMISSION_WORKER ? Verdict::kAdmitted : Verdict::kDenied;
@@ -71,7 +76,43 @@ class MatrixTest : public PopulatedTest {
   std::map<std::string, Caller> Callers();
   // Limited tokens: of somebody who may everything, and of members.
   void AddLimited(std::map<std::string, Caller>& callers);
+  // Those who have tokens of another issuer.
+  void AddOutside(std::map<std::string, Caller>& callers);
 };
+
+void MatrixTest::AddOutside(std::map<std::string, Caller>& callers) {
+  SetIssuers(R"(
+    rules:
+      - {claim: groups, value: viewers, role: viewer, projects: [one]}
+      - {claim: groups, value: editors, role: editor, projects: [one]}
+      - {scope: beamline.admin, role: admin}
+      - {subject: root, operator: true})");
+  const auto token = [this](const std::string& claims) { return OutsideToken(claims); };
+  callers["outside viewer"] = {.token = token(R"("sub":"a","groups":["viewers"])"),
+                               .role = v1::ROLE_VIEWER};
+  callers["outside editor"] = {.token = token(R"("sub":"a","groups":["viewers","editors"])"),
+                               .role = v1::ROLE_EDITOR};
+  callers["outside admin"] = {.token = token(R"("sub":"a","scope":"beamline.admin:/one")"),
+                              .role = v1::ROLE_ADMIN};
+  callers["outside foreigner"] = {.token = token(R"("sub":"a","scope":"beamline.admin:/two")")};
+  for (auto& [name, caller] : callers) {
+    if (name.starts_with("outside")) caller.limited = caller.outside = true;
+  }
+  callers["outside operator"] = {
+      .token = token(R"("sub":"root")"), .is_operator = true, .outside = true};
+  callers["outside without a rule"] = {
+      .token = token(R"("sub":"a","groups":["others"],"scope":"beamline.edit:/one")"),
+      .ruleless = true};
+  callers["outside expired"] = {.token = token(R"("sub":"root","exp":1600000000)"), .known = false};
+  const auth::TestKey other = auth::TestKey::Ec();
+  callers["outside forged"] = {
+      .token = auth::SignToken(other, "ES256", "1", OutsideClaims(R"("sub":"root")")),
+      .known = false};
+  NewUser("org--gone");
+  Disable("org--gone");
+  callers["outside disabled"] = {.token = token(R"("sub":"gone","groups":["viewers"])"),
+                                 .known = false};
+}
 
 void MatrixTest::AddLimited(std::map<std::string, Caller>& callers) {
   SetRole("one", "oper", v1::ROLE_ADMIN);
@@ -118,6 +159,7 @@ std::map<std::string, Caller> MatrixTest::Callers() {
     EXPECT_TRUE(auth_->RevokeToken(&call, request, &token).ok());
   }
   AddLimited(callers);
+  AddOutside(callers);
   callers["disabled"] = {.token = NewUser("gone", true), .known = false};
   SetRole("one", "gone", v1::ROLE_ADMIN);
   Disable("gone");
@@ -143,7 +185,9 @@ TEST_F(MatrixTest, EveryCallOfEverybodyIsAnsweredAsDeclared) {
         const auto& channel = caller.channel != nullptr ? caller.channel : channel_;
         const grpc::Status status = RawCall(channel, path, request, caller.token);
         const Verdict verdict = VerdictOf(status);
-        EXPECT_EQ(verdict, Expected(permission, changes, caller))
+        // Whose tokens others make gets none here, whatever it may.
+        const bool makes_token = method.name() == "CreateToken" && caller.outside;
+        EXPECT_EQ(verdict, makes_token ? Verdict::kDenied : Expected(permission, changes, caller))
             << path << " by " << name << ": " << status.error_code() << " "
             << status.error_message();
         ++seen[verdict];

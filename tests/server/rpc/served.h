@@ -19,6 +19,7 @@
 #include "server/rpc/services.h"
 #include "server/server.h"
 #include "server/work_pool.h"
+#include "tests/auth/test_issuer.h"
 #include "tests/server/rpc/raw_call.h"
 
 namespace beamline::server::rpc {
@@ -41,6 +42,8 @@ class ServedTest : public testing::Test {
   ServedTest() {
     ServerOptions options;
     options.state_folder = folder_.path() + "/state";
+    options.issuers_file = folder_.path() + "/issuers.yaml";
+    WriteIssuers("rules: []");
     // Tests come all from one address.
     options.failures.burst = 1e6;
     auto opened = Server::Open(std::move(options), clock_, random_);
@@ -90,6 +93,32 @@ class ServedTest : public testing::Test {
     return grpc::CreateCustomChannel(listener_->address(), grpc::SslCredentials(tls), arguments);
   }
 
+  // Another issuer's tokens are good for what these rules say ("rules: [...]").
+  void SetIssuers(const std::string& rules) {
+    WriteIssuers(rules);
+    const absl::Status status = server_->ReloadIssuers();
+    EXPECT_TRUE(status.ok()) << status;
+  }
+  void WriteIssuers(const std::string& rules) {
+    const std::string keys = folder_.path() + "/keys.json";
+    EXPECT_TRUE(WriteFileAtomically(keys, auth::KeySetJson({outside_.Jwk(R"("kid":"1")")})).ok());
+    EXPECT_TRUE(WriteFileAtomically(folder_.path() + "/issuers.yaml",
+                                    absl::StrCat("issuers:\n  - name: org\n"
+                                                 "    url: https://auth.example.org\n"
+                                                 "    audiences: [beamline]\n    keys_file: ",
+                                                 keys, "\n    ", rules, "\n"))
+                    .ok());
+  }
+  // `claims`: "\"sub\":\"ada\"".
+  static std::string OutsideClaims(const std::string& claims) {
+    const std::string end =
+        claims.find("\"exp\"") != std::string::npos ? "" : ",\"exp\":4000000000";
+    return absl::StrCat(R"({"iss":"https://auth.example.org","aud":"beamline",)", claims, end, "}");
+  }
+  std::string OutsideToken(const std::string& claims) const {
+    return auth::SignToken(outside_, "ES256", "1", OutsideClaims(claims));
+  }
+
   // A context of a call with `token`, or with none.
   struct Call : grpc::ClientContext {
     explicit Call(const std::string& token = "") {
@@ -101,6 +130,7 @@ class ServedTest : public testing::Test {
   const TemporaryDirectory folder_;
   SystemClock clock_;
   SystemRandom random_;
+  const auth::TestKey outside_ = auth::TestKey::Ec();
   const auth::Policy policy_;
   WorkPool pool_{2, 1000};
   std::unique_ptr<Server> server_;
