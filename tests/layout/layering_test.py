@@ -20,7 +20,6 @@ FENCES = [
      ('engine/backend/cuda/', 'engine/collective/nccl')),
     ('XGBoost', re.compile(r'^xgboost/'), ('engine/learners/xgboost/',)),
     ('libarchive', re.compile(r'^archive(_entry)?\.h$'), ('worker/images/',)),
-    ('LIBSVM', re.compile(r'^(libsvm/|svm\.h)'), ('engine/learners/libsvm/',)),
     ('Protocol Buffers', re.compile(r'^google/(protobuf|rpc)/|\.pb\.h$|^beamline/v1/'),
      ('proto/', 'store/', 'scheduler/', 'pipeline/', 'auth/', 'server/', 'worker/', 'clients/',
       'tests/', 'benchmarks/', 'examples/')),

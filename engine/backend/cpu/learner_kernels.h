@@ -22,6 +22,17 @@ struct Rotation {
   int64_t row;
   double cosine, sine;
 };
+// Which number, and where it stands.
+struct Place {
+  double value;
+  int64_t at;
+};
+// The largest score of those that may rise, and the least of those that may fall; the last of
+// equal ones, as LIBSVM takes them.
+struct ScoreRange {
+  Place highest, lowest;
+};
+
 inline constexpr int64_t kStrip = 32;  // columns that are rotated at once
 
 struct LearnerKernels {
@@ -37,6 +48,19 @@ struct LearnerKernels {
   // products[i, lane] = sum over f of x[i, f] block[f, lane], one chain of fused multiply-adds.
   void (*ProductsOfRows)(const float* x, int64_t count, int64_t features, const float* block,
                          float* products);
+  // products[p, lane] = sum over f of x[f] panels[p, f, lane], one chain of fused multiply-adds in
+  // double. panels: [count, features, kLanes].
+  void (*ProductsOfRow)(const float* x, int64_t features, const float* panels, int64_t count,
+                        double* products);
+  // scores -= a x + b y, and their range. rise: 0 for those that may rise, else -infinity; fall: 0
+  // for those that may fall, else infinity. All: [size], a multiple of kLanes.
+  ScoreRange (*MoveScores)(double a, const float* x, double b, const float* y, const float* rise,
+                           const float* fall, int64_t size, double* scores);
+  // The largest (highest - scores)^2 / max(own + diagonal - 2 x, least) of those that may fall and
+  // are below `highest`, which gains the most with it, the last of equal ones; 0 if there are none.
+  Place (*FindPartner)(double highest, double own, double least, const float* x,
+                       const double* diagonal, const double* scores, const float* fall,
+                       int64_t size);
   // least[lane] = the least of squares[.., lane], and which[lane] the first i that has it; 0 and
   // infinity where there are none. squares: [count, kLanes].
   void (*Least)(const double* squares, int64_t count, double* least, double* which);
@@ -79,6 +103,12 @@ void WeightedSquares(const double* x, const double* weights, int64_t count, int6
                      const float* block, double* squares);
 void ProductsOfRows(const float* x, int64_t count, int64_t features, const float* block,
                     float* products);
+void ProductsOfRow(const float* x, int64_t features, const float* panels, int64_t count,
+                   double* products);
+ScoreRange MoveScores(double a, const float* x, double b, const float* y, const float* rise,
+                      const float* fall, int64_t size, double* scores);
+Place FindPartner(double highest, double own, double least, const float* x, const double* diagonal,
+                  const double* scores, const float* fall, int64_t size);
 void Least(const double* squares, int64_t count, double* least, double* which);
 void AddProducts(const double* a, const double* b, int64_t rows, double* c, int64_t stride,
                  int64_t height, int64_t width);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "engine/backend/cpu/isa.h"
@@ -98,6 +99,79 @@ TEST(LearnerKernelsTest, DistancesAndProductsOfRows) {
       }
     });
   }
+}
+
+TEST(LearnerKernelsTest, ProductsOfARowAreFusedChains) {
+  constexpr int64_t kFeatures = 23, kPanels = 7;
+  const auto x = Draw<float>(kFeatures, 1);
+  const auto panels = Draw<float>(kPanels * kFeatures * kLanes, 2);
+  std::vector<double> expected(kPanels * kLanes);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    for (size_t f = 0; f < kFeatures; ++f) {
+      const auto y =
+          static_cast<double>(panels[(i / kLanes * kFeatures + f) * kLanes + i % kLanes]);
+      expected[i] = std::fma(static_cast<double>(x[f]), y, expected[i]);
+    }
+  }
+  ForIsas([&](const cpu::LearnerKernels& kernels) {
+    std::vector<double> products(expected.size());
+    kernels.ProductsOfRow(x.data(), kFeatures, panels.data(), kPanels, products.data());
+    EXPECT_EQ(products, expected);
+  });
+}
+
+// Of equal ones the last counts; those that may neither rise nor fall do not.
+TEST(LearnerKernelsTest, PairsThatViolateMost) {
+  constexpr size_t kSize = 5 * kLanes;
+  constexpr float kNever = std::numeric_limits<float>::infinity();
+  const auto x = Draw<float>(kSize, 1), y = Draw<float>(kSize, 2);
+  auto first = Draw<double>(kSize, 3);
+  std::vector<float> rise(kSize), fall(kSize), still(kSize);
+  std::vector<double> diagonal(kSize);
+  for (size_t i = 0; i < kSize; ++i) {
+    rise[i] = i % 3 == 0 ? -kNever : 0;
+    fall[i] = i % 4 == 0 ? kNever : 0;
+    // Some curvatures are below the least one.
+    diagonal[i] = i % 5 == 0 ? -9 : 1 + static_cast<double>(i % 7);
+  }
+  std::vector<double> moved = first;
+  size_t highest = 1, lowest = 1;
+  for (size_t i = 0; i < kSize; ++i) {
+    const volatile double of_x = 0.5 * static_cast<double>(x[i]);
+    const volatile double of_y = -0.25 * static_cast<double>(y[i]);
+    moved[i] -= of_x + of_y;
+    if (i % 3 != 0 && moved[i] >= moved[highest]) highest = i;
+    if (i % 4 != 0 && moved[i] <= moved[lowest]) lowest = i;
+  }
+  double most = 0;
+  size_t partner = 0;
+  for (size_t i = 0; i < kSize; ++i) {
+    const double below = moved[highest] - moved[i];
+    const double twice = 2 * static_cast<double>(x[i]);
+    const double gain = below * below / std::max(2 + diagonal[i] - twice, 0.25);
+    if (i % 4 == 0 || below <= 0 || gain < most) continue;
+    most = gain;
+    partner = i;
+  }
+  ForIsas([&](const cpu::LearnerKernels& kernels) {
+    std::vector<double> scores = first;
+    const cpu::ScoreRange range = kernels.MoveScores(0.5, x.data(), -0.25, y.data(), rise.data(),
+                                                     fall.data(), kSize, scores.data());
+    EXPECT_EQ(scores, moved);
+    EXPECT_EQ(range.highest.at, static_cast<int64_t>(highest));
+    EXPECT_EQ(range.highest.value, moved[highest]);
+    EXPECT_EQ(range.lowest.at, static_cast<int64_t>(lowest));
+    EXPECT_EQ(range.lowest.value, moved[lowest]);
+    const cpu::Place found = kernels.FindPartner(moved[highest], 2, 0.25, x.data(), diagonal.data(),
+                                                 scores.data(), fall.data(), kSize);
+    EXPECT_EQ(found.at, static_cast<int64_t>(partner));
+    EXPECT_EQ(found.value, most);
+    std::vector<double> same(kSize, 3);
+    const cpu::ScoreRange equal = kernels.MoveScores(0, x.data(), 0, y.data(), still.data(),
+                                                     still.data(), kSize, same.data());
+    EXPECT_EQ(equal.highest.at, static_cast<int64_t>(kSize) - 1);
+    EXPECT_EQ(equal.lowest.at, static_cast<int64_t>(kSize) - 1);
+  });
 }
 
 // Of equal ones the first counts.
