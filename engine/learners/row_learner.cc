@@ -165,6 +165,7 @@ Predictions RowLearner::Predict(const BatchSource& source, std::span<const int64
     if (row >= 0 && row < source.rows()) continue;
     Fail("there is no row ", row, ": the data has ", source.rows(), " rows");
   }
+  PrepareToPredict();
   const auto count = static_cast<int64_t>(rows.size());
   Tensor said({count, outputs()}, DType::kFloat32);
   float* const out = said.values<float>().data();
