@@ -71,6 +71,10 @@ struct LearnerKernels {
                       int64_t height, int64_t width);
   // Updates a row, and gives its product with u, a sum of fixed shape. All: [size].
   double (*UpdateAndDot)(const RankTwo& update, const double* u, int64_t size, double* row);
+  // The same update of a part of a row of a symmetric matrix, its product with u, and that of the
+  // part of a column which is the same: products += own row. All: [size].
+  double (*UpdateAndMultiply)(const RankTwo& update, const double* u, double own, int64_t size,
+                              double* row, double* products);
   // Rotations, in order, of the first kStrip columns of rows that stand `stride` apart.
   void (*Rotate)(const Rotation* rotations, int64_t count, double* rows, int64_t stride);
   // sums[unit, lane] += sum over k of weights[unit, k] x[sources[unit, k], lane], in the order of k
@@ -113,6 +117,8 @@ void Least(const double* squares, int64_t count, double* least, double* which);
 void AddProducts(const double* a, const double* b, int64_t rows, double* c, int64_t stride,
                  int64_t height, int64_t width);
 double UpdateAndDot(const RankTwo& update, const double* u, int64_t size, double* row);
+double UpdateAndMultiply(const RankTwo& update, const double* u, double own, int64_t size,
+                         double* row, double* products);
 void Rotate(const Rotation* rotations, int64_t count, double* rows, int64_t stride);
 void AddHeard(const float* weights, const int64_t* sources, int64_t units, int64_t fan_in,
               const float* x, float* sums);

@@ -13,6 +13,7 @@ const LearnerKernels& TableOfLearners() {
                                             Least,
                                             AddProducts,
                                             UpdateAndDot,
+                                            UpdateAndMultiply,
                                             Rotate,
                                             AddHeard,
                                             AddScaledLanes,
