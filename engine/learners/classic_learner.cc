@@ -200,10 +200,11 @@ Predictions ClassicLearner::Predict(const BatchSource& source, std::span<const i
   const auto count = static_cast<int64_t>(rows.size());
   const bool judged = definition_.reconstructs;
   Predictions made;
-  made.outputs = Tensor(OutputShape(count), DType::kFloat32);
-  made.probabilities = Tensor(OutputShape(count), DType::kFloat32);
-  if (judged) made.row_losses = Tensor({count}, DType::kFloat32);
-  if (definition_.codes > 0) made.codes = Tensor({count, definition_.codes}, DType::kFloat32);
+  made.outputs = Tensor::Unset(OutputShape(count), DType::kFloat32);
+  made.probabilities = Tensor::Unset(OutputShape(count), DType::kFloat32);
+  if (judged) made.row_losses = Tensor::Unset({count}, DType::kFloat32);
+  if (definition_.codes > 0)
+    made.codes = Tensor::Unset({count, definition_.codes}, DType::kFloat32);
   if (definition_.clusters) made.clusters = Tensor({count}, DType::kInt64);
   RowReader reader(source, &pool_);
   const int64_t width = OutputsOfRow();
