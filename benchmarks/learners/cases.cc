@@ -19,7 +19,7 @@
 #include "engine/learners/principal_components.h"
 #include "engine/learners/radial_basis.h"
 #include "engine/learners/restricted_boltzmann.h"
-#include "engine/learners/xgboost/trees.h"
+#include "engine/learners/trees/trees.h"
 
 namespace beamline::engine {
 namespace {

@@ -18,7 +18,6 @@ FENCES = [
     ('OpenSSL', re.compile(r'^openssl/'), ('base/', 'auth/', 'tests/')),
     ('CUDA', re.compile(r'^(cuda|cublas|cudnn|nccl)'),
      ('engine/backend/cuda/', 'engine/collective/nccl')),
-    ('XGBoost', re.compile(r'^xgboost/'), ('engine/learners/xgboost/',)),
     ('libarchive', re.compile(r'^archive(_entry)?\.h$'), ('worker/images/',)),
     ('Protocol Buffers', re.compile(r'^google/(protobuf|rpc)/|\.pb\.h$|^beamline/v1/'),
      ('proto/', 'store/', 'scheduler/', 'pipeline/', 'auth/', 'server/', 'worker/', 'clients/',

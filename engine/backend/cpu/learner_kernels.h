@@ -33,6 +33,25 @@ struct ScoreRange {
   Place highest, lowest;
 };
 
+// A row, and the first two derivatives of its loss.
+struct RowGradient {
+  int32_t row;
+  float gradient, curvature;
+};
+inline constexpr int64_t kHistogramFeatures = 8;  // whose histograms are made at once
+// What a node's rows add up to; a child has at least `least_curvature`, and more than nothing.
+struct SplitRule {
+  double gradient, curvature;
+  double penalty, least_curvature;
+};
+// The cut behind `bin`, the sum over both children of gradient^2 / (curvature + penalty), and what
+// the left one adds up to; gain -1 if there is none.
+struct Split {
+  double gain;
+  int64_t bin;
+  double gradient, curvature;
+};
+
 inline constexpr int64_t kStrip = 32;  // columns that are rotated at once
 
 struct LearnerKernels {
@@ -75,6 +94,14 @@ struct LearnerKernels {
   // part of a column which is the same: products += own row. All: [size].
   double (*UpdateAndMultiply)(const RankTwo& update, const double* u, double own, int64_t size,
                               double* row, double* products);
+  // sums[f, bins[row, f]] += gradient and curvature of rows, which are their numbers in bins: [..,
+  // kHistogramFeatures]. sums: [kHistogramFeatures, stride, 2].
+  void (*AddHistogramOfBytes)(const RowGradient* rows, int64_t count, const uint8_t* bins,
+                              int64_t stride, double* sums);
+  void (*AddHistogramOfShorts)(const RowGradient* rows, int64_t count, const uint16_t* bins,
+                               int64_t stride, double* sums);
+  // The best cut of a feature, the first of equal ones. sums: [bins, 2]; room: [3, bins].
+  Split (*FindSplit)(const double* sums, int64_t bins, const SplitRule& rule, double* room);
   // Rotations, in order, of the first kStrip columns of rows that stand `stride` apart.
   void (*Rotate)(const Rotation* rotations, int64_t count, double* rows, int64_t stride);
   // sums[unit, lane] += sum over k of weights[unit, k] x[sources[unit, k], lane], in the order of k
@@ -119,6 +146,11 @@ void AddProducts(const double* a, const double* b, int64_t rows, double* c, int6
 double UpdateAndDot(const RankTwo& update, const double* u, int64_t size, double* row);
 double UpdateAndMultiply(const RankTwo& update, const double* u, double own, int64_t size,
                          double* row, double* products);
+void AddHistogramOfBytes(const RowGradient* rows, int64_t count, const uint8_t* bins,
+                         int64_t stride, double* sums);
+void AddHistogramOfShorts(const RowGradient* rows, int64_t count, const uint16_t* bins,
+                          int64_t stride, double* sums);
+Split FindSplit(const double* sums, int64_t bins, const SplitRule& rule, double* room);
 void Rotate(const Rotation* rotations, int64_t count, double* rows, int64_t stride);
 void AddHeard(const float* weights, const int64_t* sources, int64_t units, int64_t fan_in,
               const float* x, float* sums);

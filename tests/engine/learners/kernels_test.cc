@@ -174,6 +174,55 @@ TEST(LearnerKernelsTest, PairsThatViolateMost) {
   });
 }
 
+// Sums and cuts of plain loops, of bins that are bytes and that are not.
+TEST(LearnerKernelsTest, HistogramsAndTheirCuts) {
+  constexpr int64_t kBins = 37, kRows = 200, kWidth = cpu::kHistogramFeatures;
+  const Philox random(3, 4);
+  std::vector<uint8_t> bytes(kRows * kWidth);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(random.Below(i, kBins));
+  const std::vector<uint16_t> shorts(bytes.begin(), bytes.end());
+  std::vector<cpu::RowGradient> rows;
+  std::vector<double> expected(2 * kWidth * kBins);
+  cpu::SplitRule rule = {0, 0, 0.5, 3};
+  for (int32_t row = 0; row < kRows; row += 3) {
+    // Of few digits: sums are exact.
+    const float gradient = std::round(8 * random.Normal(5000 + static_cast<uint64_t>(row)));
+    rows.push_back({row, gradient, 0.25F});
+    rule.gradient += static_cast<double>(gradient);
+    rule.curvature += 0.25;
+    for (int64_t f = 0; f < kWidth; ++f) {
+      const auto at = static_cast<size_t>(f * kBins + bytes[static_cast<size_t>(row * kWidth + f)]);
+      expected[2 * at] += static_cast<double>(gradient);
+      expected[2 * at + 1] += 0.25;
+    }
+  }
+  double gain = -1, left = 0, weight = 0;
+  int64_t bin = 0;
+  for (int64_t b = 0; b + 1 < kBins; ++b) {
+    left += expected[static_cast<size_t>(2 * b)];
+    weight += expected[static_cast<size_t>(2 * b + 1)];
+    const double right = rule.gradient - left, other = rule.curvature - weight;
+    const double own = left * left / (weight + 0.5) + right * right / (other + 0.5);
+    if (weight < 3 || other < 3 || own <= gain) continue;
+    gain = own;
+    bin = b;
+  }
+  ForIsas([&](const cpu::LearnerKernels& kernels) {
+    std::vector<double> sums(expected.size()), wide(expected.size()), room(3 * kBins);
+    const auto count = static_cast<int64_t>(rows.size());
+    kernels.AddHistogramOfBytes(rows.data(), count, bytes.data(), kBins, sums.data());
+    kernels.AddHistogramOfShorts(rows.data(), count, shorts.data(), kBins, wide.data());
+    EXPECT_EQ(sums, expected);
+    EXPECT_EQ(wide, expected);
+    const cpu::Split split = kernels.FindSplit(sums.data(), kBins, rule, room.data());
+    EXPECT_EQ(split.bin, bin);
+    EXPECT_NEAR(split.gain, gain, 1e-12 * gain);
+    rule.least_curvature = rule.curvature;
+    EXPECT_EQ(kernels.FindSplit(sums.data(), kBins, rule, room.data()).gain, -1);
+    rule.least_curvature = 3;
+  });
+}
+
 // Of equal ones the first counts.
 TEST(LearnerKernelsTest, LeastTakesTheFirst) {
   const std::vector<double> squares(5 * kLanes, 2.5);
@@ -231,6 +280,15 @@ TEST(LearnerKernelsTest, RotationsAndUpdatesOfRows) {
     }
     EXPECT_NEAR(sums.back(), dot, 1e-12);
     EXPECT_EQ(sums.back(), sums[0]);
+    std::vector<double> again(first.begin(), first.begin() + kSize), products(y);
+    EXPECT_EQ(kernels.UpdateAndMultiply({2, x.data(), -3, y.data()}, u.data(), 0.5, kSize,
+                                        again.data(), products.data()),
+              sums.back());
+    EXPECT_EQ(again, row);
+    for (size_t k = 0; k < kSize; ++k) {
+      const volatile double part = 0.5 * row[k];
+      EXPECT_EQ(products[k], y[k] + part);
+    }
     const std::vector<double> kept = row;
     kernels.UpdateAndDot({}, u.data(), kSize, row.data());
     EXPECT_EQ(row, kept);
