@@ -110,6 +110,10 @@ struct LearnerKernels {
                    const float* x, float* sums);
   // sums[lane] += sum over k of weights[k] x[k, lane], in the order of k and not fused.
   void (*AddScaledLanes)(const float* weights, int64_t count, const double* x, double* sums);
+  // sums[lane] += sum over k of weights[k] x[k, lane], one chain of fused multiply-adds.
+  void (*AddLanes)(const double* weights, int64_t count, const float* x, double* sums);
+  // sums[k, lane] += scales[lane] x[k, lane], fused.
+  void (*AddScaledPanel)(const double* scales, int64_t count, const float* x, double* sums);
   void (*Sigmoids)(const double* x, int64_t size, float* y);
   // x = e^(scale x), within 2 ulp; scale x above -708 and below 709, or at these.
   void (*Exps)(double scale, int64_t size, double* x);
@@ -155,6 +159,8 @@ void Rotate(const Rotation* rotations, int64_t count, double* rows, int64_t stri
 void AddHeard(const float* weights, const int64_t* sources, int64_t units, int64_t fan_in,
               const float* x, float* sums);
 void AddScaledLanes(const float* weights, int64_t count, const double* x, double* sums);
+void AddLanes(const double* weights, int64_t count, const float* x, double* sums);
+void AddScaledPanel(const double* scales, int64_t count, const float* x, double* sums);
 void Sigmoids(const double* x, int64_t size, float* y);
 void Exps(double scale, int64_t size, double* x);
 void Leak(const float* sums, float leak, int64_t size, float* x);

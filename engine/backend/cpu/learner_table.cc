@@ -20,6 +20,8 @@ const LearnerKernels& TableOfLearners() {
                                             Rotate,
                                             AddHeard,
                                             AddScaledLanes,
+                                            AddLanes,
+                                            AddScaledPanel,
                                             Sigmoids,
                                             Exps,
                                             Leak,

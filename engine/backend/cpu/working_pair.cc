@@ -1,4 +1,5 @@
-// What sequential minimal optimisation does to all rows in each of its iterations.
+// What sequential minimal optimisation does to all rows in each of its iterations, and panels of
+// rows times numbers.
 #include <cstring>
 
 #include "engine/backend/cpu/learner_kernels.h"
@@ -57,8 +58,11 @@ using Register = __m512d;
 inline __attribute__((always_inline)) Register Widen(const float* p) {
   return _mm512_maskz_cvtps_pd(0xFF, _mm256_loadu_ps(p));
 }
+inline __attribute__((always_inline)) Register MulAddAll(Register a, Register b, Register c) {
+  return _mm512_fmadd_pd(a, b, c);
+}
 inline __attribute__((always_inline)) Register MulAdd(double a, Register b, Register c) {
-  return _mm512_fmadd_pd(_mm512_set1_pd(a), b, c);
+  return MulAddAll(_mm512_set1_pd(a), b, c);
 }
 #elif defined(__AVX2__)
 constexpr int kWidth = 4;
@@ -66,8 +70,11 @@ using Register = __m256d;
 inline __attribute__((always_inline)) Register Widen(const float* p) {
   return _mm256_cvtps_pd(_mm_loadu_ps(p));
 }
+inline __attribute__((always_inline)) Register MulAddAll(Register a, Register b, Register c) {
+  return _mm256_fmadd_pd(a, b, c);
+}
 inline __attribute__((always_inline)) Register MulAdd(double a, Register b, Register c) {
-  return _mm256_fmadd_pd(_mm256_set1_pd(a), b, c);
+  return MulAddAll(_mm256_set1_pd(a), b, c);
 }
 #else
 constexpr int kWidth = 1;
@@ -75,8 +82,11 @@ using Register = double;
 inline __attribute__((always_inline)) Register Widen(const float* p) {
   return static_cast<double>(*p);
 }
-inline __attribute__((always_inline)) Register MulAdd(double a, Register b, Register c) {
+inline __attribute__((always_inline)) Register MulAddAll(Register a, Register b, Register c) {
   return __builtin_fma(a, b, c);
+}
+inline __attribute__((always_inline)) Register MulAdd(double a, Register b, Register c) {
+  return MulAddAll(a, b, c);
 }
 #endif
 
@@ -113,6 +123,32 @@ void ProductsOfRow(const float* x, int64_t features, const float* panels, int64_
   }
   for (; panel < count; ++panel) {
     DotPanels<1>(x, features, panels + panel * features * kLanes, products + panel * kLanes);
+  }
+}
+
+void AddLanes(const double* weights, int64_t count, const float* x, double* sums) {
+  constexpr int kVectors = static_cast<int>(kLanes) / kWidth;
+  Register sum[kVectors];
+  std::memcpy(sum, sums, sizeof(sum));
+  for (int64_t k = 0; k < count; ++k, x += kLanes) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) sum[v] = MulAdd(weights[k], Widen(x + v * kWidth), sum[v]);
+  }
+  std::memcpy(sums, sum, sizeof(sum));
+}
+
+void AddScaledPanel(const double* scales, int64_t count, const float* x, double* sums) {
+  constexpr int kVectors = static_cast<int>(kLanes) / kWidth;
+  Register scale[kVectors];
+  std::memcpy(scale, scales, sizeof(scale));
+  for (int64_t k = 0; k < count; ++k, x += kLanes, sums += kLanes) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) {
+      Register sum;
+      std::memcpy(&sum, sums + v * kWidth, sizeof(sum));
+      sum = MulAddAll(scale[v], Widen(x + v * kWidth), sum);
+      std::memcpy(sums + v * kWidth, &sum, sizeof(sum));
+    }
   }
 }
 

@@ -117,6 +117,16 @@ TEST(LearnerKernelsTest, ProductsOfARowAreFusedChains) {
     std::vector<double> products(expected.size());
     kernels.ProductsOfRow(x.data(), kFeatures, panels.data(), kPanels, products.data());
     EXPECT_EQ(products, expected);
+    // A panel, from sums on; and its rows times a number each.
+    const auto first = Draw<double>(kFeatures * kLanes, 3);
+    const std::vector<double> wide(x.begin(), x.end());
+    std::vector<double> lanes(kLanes), scaled = first;
+    kernels.AddLanes(wide.data(), kFeatures, panels.data(), lanes.data());
+    EXPECT_EQ(lanes, std::vector<double>(expected.begin(), expected.begin() + kLanes));
+    kernels.AddScaledPanel(first.data(), kFeatures, panels.data(), scaled.data());
+    for (size_t i = 0; i < scaled.size(); ++i) {
+      EXPECT_EQ(scaled[i], std::fma(first[i % kLanes], static_cast<double>(panels[i]), first[i]));
+    }
   });
 }
 
