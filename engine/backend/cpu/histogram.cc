@@ -1,4 +1,5 @@
-// Histograms of gradients, and where they are best cut: what trees are grown by.
+// Histograms of gradients, and where they are best cut: what trees are grown by; and counts of
+// bits.
 #include <cstring>
 
 #include "engine/backend/cpu/learner_kernels.h"
@@ -39,6 +40,12 @@ void AddHistogramOfBytes(const RowGradient* rows, int64_t count, const uint8_t* 
 void AddHistogramOfShorts(const RowGradient* rows, int64_t count, const uint16_t* bins,
                           int64_t stride, double* sums) {
   AddRows(rows, count, bins, stride, sums);
+}
+
+int64_t CountDifferent(const uint64_t* x, const uint64_t* y, int64_t words) {
+  int64_t count = 0;
+  for (int64_t i = 0; i < words; ++i) count += __builtin_popcountll(x[i] ^ y[i]);
+  return count;
 }
 
 Split FindSplit(const double* sums, int64_t bins, const SplitRule& rule, double* room) {

@@ -110,6 +110,8 @@ struct LearnerKernels {
                    const float* x, float* sums);
   // sums[lane] += sum over k of weights[k] x[k, lane], in the order of k and not fused.
   void (*AddScaledLanes)(const float* weights, int64_t count, const double* x, double* sums);
+  // Bits that differ.
+  int64_t (*CountDifferent)(const uint64_t* x, const uint64_t* y, int64_t words);
   // sums[lane] += sum over k of weights[k] x[k, lane], one chain of fused multiply-adds.
   void (*AddLanes)(const double* weights, int64_t count, const float* x, double* sums);
   // sums[k, lane] += scales[lane] x[k, lane], fused.
@@ -159,6 +161,7 @@ void Rotate(const Rotation* rotations, int64_t count, double* rows, int64_t stri
 void AddHeard(const float* weights, const int64_t* sources, int64_t units, int64_t fan_in,
               const float* x, float* sums);
 void AddScaledLanes(const float* weights, int64_t count, const double* x, double* sums);
+int64_t CountDifferent(const uint64_t* x, const uint64_t* y, int64_t words);
 void AddLanes(const double* weights, int64_t count, const float* x, double* sums);
 void AddScaledPanel(const double* scales, int64_t count, const float* x, double* sums);
 void Sigmoids(const double* x, int64_t size, float* y);

@@ -20,6 +20,7 @@ const LearnerKernels& TableOfLearners() {
                                             Rotate,
                                             AddHeard,
                                             AddScaledLanes,
+                                            CountDifferent,
                                             AddLanes,
                                             AddScaledPanel,
                                             Sigmoids,

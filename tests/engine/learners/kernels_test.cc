@@ -233,6 +233,14 @@ TEST(LearnerKernelsTest, HistogramsAndTheirCuts) {
   });
 }
 
+TEST(LearnerKernelsTest, BitsThatDiffer) {
+  const std::vector<uint64_t> x = {0, ~uint64_t{0}, 0xF0}, y = {1, ~uint64_t{0}, 0x1F};
+  ForIsas([&](const cpu::LearnerKernels& kernels) {
+    EXPECT_EQ(kernels.CountDifferent(x.data(), y.data(), 3), 1 + 7);
+    EXPECT_EQ(kernels.CountDifferent(x.data(), y.data(), 0), 0);
+  });
+}
+
 // Of equal ones the first counts.
 TEST(LearnerKernelsTest, LeastTakesTheFirst) {
   const std::vector<double> squares(5 * kLanes, 2.5);
