@@ -37,12 +37,12 @@ inline __attribute__((always_inline)) Doubles MulAdd(double a, Doubles b, Double
 #endif
 
 template <int rows_held, int vectors>
-void Tile(const double* a, const double* b, int64_t rows, double* c) {
+void Tile(const double* a, const double* b, int64_t rows, double* c, int64_t stride) {
   Doubles sum[rows_held][vectors];
 #pragma GCC unroll 8
   for (int i = 0; i < rows_held; ++i) {
 #pragma GCC unroll 2
-    for (int v = 0; v < vectors; ++v) sum[i][v] = Load(c + i * kLanes + v * kWidth);
+    for (int v = 0; v < vectors; ++v) sum[i][v] = Load(c + i * stride + v * kWidth);
   }
   for (int64_t r = 0; r < rows; ++r, a += kLanes, b += kLanes) {
     Doubles right[vectors];
@@ -57,24 +57,33 @@ void Tile(const double* a, const double* b, int64_t rows, double* c) {
 #pragma GCC unroll 8
   for (int i = 0; i < rows_held; ++i) {
 #pragma GCC unroll 2
-    for (int v = 0; v < vectors; ++v) Store(c + i * kLanes + v * kWidth, sum[i][v]);
+    for (int v = 0; v < vectors; ++v) Store(c + i * stride + v * kWidth, sum[i][v]);
   }
 }
 
 // No more rows than are needed, or almost.
 template <int vectors>
 void TileOf(int64_t height, const double* a, const double* b, int64_t rows, double* c) {
-  if (height == 1) return Tile<1, vectors>(a, b, rows, c);
-  if (height == 2) return Tile<2, vectors>(a, b, rows, c);
-  if (height <= 4) return Tile<4, vectors>(a, b, rows, c);
-  Tile<kRows, vectors>(a, b, rows, c);
+  if (height == 1) return Tile<1, vectors>(a, b, rows, c, kLanes);
+  if (height == 2) return Tile<2, vectors>(a, b, rows, c, kLanes);
+  if (height <= 4) return Tile<4, vectors>(a, b, rows, c, kLanes);
+  Tile<kRows, vectors>(a, b, rows, c, kLanes);
 }
 
 }  // namespace
 
 void AddProducts(const double* a, const double* b, int64_t rows, double* c, int64_t stride,
                  int64_t height, int64_t width) {
-  // Elsewhere, as a whole; and turned, if it is narrow: vectors are then as long as they can be.
+  if (height == kLanes && width == kLanes) {
+    for (int64_t i = 0; i < kLanes; i += kRows) {
+      for (int64_t j = 0; j < kLanes; j += kVectors * kWidth) {
+        Tile<kRows, kVectors>(a + i, b + j, rows, c + i * stride + j, stride);
+      }
+    }
+    return;
+  }
+  // At an edge elsewhere, as a whole; and turned, if it is narrow: vectors are then as long as they
+  // can be.
   double sums[kLanes * kLanes] = {};
   const bool turned = width <= 4 && height > width;
   const int64_t down = turned ? 1 : kLanes, across = turned ? kLanes : 1;
