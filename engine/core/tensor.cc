@@ -22,7 +22,7 @@ constexpr size_t kWorthLargePages = 4 * kLargePageBytes;
 
 void AlignedBuffer::Free::operator()(std::byte* data) const { std::free(data); }
 
-AlignedBuffer::AlignedBuffer(int64_t size_bytes) : size_bytes_(size_bytes) {
+AlignedBuffer::AlignedBuffer(int64_t size_bytes, bool zeroed) : size_bytes_(size_bytes) {
   if (size_bytes <= 0) return;
   const bool large = static_cast<size_t>(size_bytes) >= kWorthLargePages;
   const size_t alignment = large ? kLargePageBytes : kAlignmentBytes;
@@ -36,7 +36,12 @@ AlignedBuffer::AlignedBuffer(int64_t size_bytes) : size_bytes_(size_bytes) {
   // Only advice: without large pages the buffer works as well.
   if (large) madvise(data_.get(), rounded, MADV_HUGEPAGE);
 #endif
-  std::memset(data_.get(), 0, rounded);
+#if defined(NDEBUG)
+  if (zeroed) std::memset(data_.get(), 0, rounded);
+#else
+  // Floats that are no numbers: whoever reads what nobody has set will notice.
+  std::memset(data_.get(), zeroed ? 0 : 0xFF, rounded);
+#endif
 }
 
 Tensor::Tensor() : shape_({0}) {}
@@ -56,8 +61,16 @@ Tensor& Tensor::operator=(Tensor&& other) noexcept {
   return *this;
 }
 
+Tensor Tensor::Unset(const Shape& shape, DType dtype) {
+  Tensor tensor;
+  tensor.shape_ = shape;
+  tensor.dtype_ = dtype;
+  tensor.buffer_ = AlignedBuffer(shape.NumElements() * SizeOf(dtype), false);
+  return tensor;
+}
+
 Tensor Tensor::Clone() const {
-  Tensor copy(shape_, dtype_);
+  Tensor copy = Unset(shape_, dtype_);
   if (size_bytes() > 0) std::memcpy(copy.raw(), raw(), static_cast<size_t>(size_bytes()));
   return copy;
 }

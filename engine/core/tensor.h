@@ -16,13 +16,13 @@ namespace beamline::engine {
 // Start of every tensor and of every value in an arena. Unit: bytes; one cache line.
 inline constexpr int64_t kAlignmentBytes = 64;
 
-// Zeroed memory aligned to kAlignmentBytes; freed on destruction. Movable, not copyable.
+// Memory aligned to kAlignmentBytes; freed on destruction. Movable, not copyable.
 // Not thread-safe; distinct bytes may be written from distinct threads.
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
-  // Throws Error if the memory cannot be had.
-  explicit AlignedBuffer(int64_t size_bytes);
+  // Throws Error if the memory cannot be had. Unless `zeroed`, bytes are what they were before.
+  explicit AlignedBuffer(int64_t size_bytes, bool zeroed = true);
 
   std::byte* data() { return data_.get(); }
   const std::byte* data() const { return data_.get(); }
@@ -44,6 +44,9 @@ class Tensor {
   Tensor();
   // All elements are zero. Throws Error if the memory cannot be had.
   Tensor(const Shape& shape, DType dtype);
+  // Elements are what the memory held before: to be set before they are read. Throws Error as
+  // above.
+  static Tensor Unset(const Shape& shape, DType dtype);
   // Copies `values`; throws Error if their number is not shape.NumElements().
   template <typename T>
   static Tensor From(const Shape& shape, std::span<const T> values);
@@ -85,7 +88,7 @@ class Tensor {
 template <typename T>
 Tensor Tensor::From(const Shape& shape, std::span<const T> values) {
   RequireCount(shape, values.size());
-  Tensor tensor(shape, DTypeOf<T>());
+  Tensor tensor = Unset(shape, DTypeOf<T>());
   const std::span<T> out = tensor.values<T>();
   for (size_t i = 0; i < values.size(); ++i) out[i] = values[i];
   return tensor;

@@ -98,6 +98,8 @@ class ClassicLearner : public Learner {
   // difference of outputs and features, targets, or 1 for the label's class and 0 for the others.
   virtual void Infer(const RowBlock& block, const Inference& out) = 0;
   virtual bool FillsProbabilities() const { return false; }
+  // Else there are probabilities alone.
+  virtual bool FillsOutputs() const { return true; }
   virtual bool FillsLosses() const { return false; }
   // Throws Error if such tensors, of the right shapes, make no sense together.
   virtual void Check(const Tensors&) const {}

@@ -7,6 +7,7 @@
 
 #include "engine/backend/cpu/learner_kernels.h"
 #include "engine/core/error.h"
+#include "engine/learners/inverse_iteration.h"
 #include "engine/learners/linear_algebra.h"
 
 namespace beamline::engine {
@@ -14,17 +15,14 @@ namespace {
 
 using cpu::Rotation;
 
-// Loops over many short rows are cut into pieces worth a thread's while.
-template <typename Body>
-void ForRows(int64_t rows, int64_t width, ThreadPool* pool, const Body& body) {
-  const int64_t piece = std::max<int64_t>(1, 65536 / std::max<int64_t>(1, width));
-  pool->ParallelFor((rows + piece - 1) / piece, [&](int64_t tile) {
-    for (int64_t row = tile * piece; row < std::min(rows, (tile + 1) * piece); ++row) body(row);
-  });
-}
+// If there are so many times as many as are asked for, they are found one by one.
+constexpr int64_t kFewVectors = 4;
+// Rows of a triangle are multiplied in so many parts at most, of this many elements at least.
+constexpr int64_t kMostParts = 8;
+constexpr int64_t kLeastPart = int64_t{1} << 15;
 
-// a = Q T Q^T, Q = H_0 H_1 ..., H_k = 1 - scale_k u_k u_k^T: `diagonal` and `off` (off[i] between i
-// and i + 1) of T, and the reflections.
+// Of a, the upper triangle is read. a = Q T Q^T, Q = H_0 H_1 ..., H_k = 1 - scale_k u_k u_k^T:
+// `diagonal` and `off` (off[i] between i and i + 1) of T, and the reflections.
 class Tridiagonal {
  public:
   Tridiagonal(Matrix a, ThreadPool* pool)
@@ -39,7 +37,7 @@ class Tridiagonal {
         p_(static_cast<size_t>(n_)) {
     for (int64_t k = 0; k + 2 < n_; ++k) Reflect(k);
     for (int64_t k = std::max<int64_t>(0, n_ - 2); k < n_; ++k) {
-      UpdateRow(k, k, nullptr);
+      UpdateRow(k);
       diagonal[static_cast<size_t>(k)] = a_.At(k, k);
       if (k + 1 < n_) off[static_cast<size_t>(k)] = a_.At(k, k + 1);
     }
@@ -60,22 +58,52 @@ class Tridiagonal {
   std::vector<double> diagonal, off;
 
  private:
-  // What the step before has left to do on a row from column `first` on; its product with u.
-  double UpdateRow(int64_t i, int64_t first, const double* u) {
-    cpu::RankTwo update;
-    if (pending_) {
-      update = {-u_[static_cast<size_t>(i)], p_.data() + first, -p_[static_cast<size_t>(i)],
-                u_.data() + first};
+  // What the step before has left to do on a row, from column `first` on.
+  cpu::RankTwo UpdateOf(int64_t row, int64_t first) const {
+    if (!pending_) return {};
+    const auto i = static_cast<size_t>(row);
+    return {-u_[i], p_.data() + first, -p_[i], u_.data() + first};
+  }
+
+  // From the diagonal on.
+  void UpdateRow(int64_t i) {
+    double* row = a_.Row(i) + i;
+    kernels_.UpdateAndDot(UpdateOf(i, i), row, n_ - i, row);
+  }
+
+  // a v from row and column `first` on, a up to date: each element above the diagonal is read once.
+  // Parts that are as large as each other add up columns of their own, whatever the threads.
+  std::vector<double> Multiply(int64_t first, const double* v) {
+    const int64_t size = n_ - first;
+    const int64_t parts = std::clamp<int64_t>(size * size / 2 / kLeastPart, 1, kMostParts);
+    std::vector<std::vector<double>> sums(static_cast<size_t>(parts));
+    const auto begin_of = [&](int64_t part) {
+      const double left = 1 - static_cast<double>(part) / static_cast<double>(parts);
+      return first + size - std::llround(static_cast<double>(size) * std::sqrt(left));
+    };
+    pool_.ParallelFor(parts, [&](int64_t part) {
+      std::vector<double>& own = sums[static_cast<size_t>(part)];
+      own.resize(static_cast<size_t>(n_));
+      for (int64_t i = begin_of(part); i < begin_of(part + 1); ++i) {
+        double* row = a_.Row(i) + i;
+        kernels_.UpdateAndDot(UpdateOf(i, i), row, 1, row);
+        own[static_cast<size_t>(i)] +=
+            row[0] * v[i] + kernels_.UpdateAndMultiply(UpdateOf(i, i + 1), v + i + 1, v[i],
+                                                       n_ - i - 1, row + 1, own.data() + i + 1);
+      }
+    });
+    for (size_t part = 1; part < sums.size(); ++part) {
+      for (int64_t i = first; i < n_; ++i) {
+        sums[0][static_cast<size_t>(i)] += sums[part][static_cast<size_t>(i)];
+      }
     }
-    return kernels_.UpdateAndDot(update, u != nullptr ? u + first : a_.Row(i) + first, n_ - first,
-                                 a_.Row(i) + first);
+    return std::move(sums[0]);
   }
 
   // The update a - u p^T - p u^T of a step and the products of the next one are one pass.
   void Reflect(int64_t k) {
     const int64_t begin = k + 1;
-    const auto at = static_cast<size_t>(begin);
-    UpdateRow(k, k, nullptr);
+    UpdateRow(k);
     diagonal[static_cast<size_t>(k)] = a_.At(k, k);
     double* v = reflectors_.Row(k);
     std::copy_n(a_.Row(k) + begin, n_ - begin, v + begin);
@@ -88,10 +116,8 @@ class Tridiagonal {
     if (reflects) v[begin] -= pivot;
     const double scale = reflects ? 1 / rest : 0;
     scales_[static_cast<size_t>(k)] = scale;
-    std::vector<double> p(static_cast<size_t>(n_));
-    ForRows(n_ - begin, n_ - begin, &pool_, [&](int64_t i) {
-      p[at + static_cast<size_t>(i)] = scale * UpdateRow(begin + i, begin, v);
-    });
+    std::vector<double> p = Multiply(begin, v);
+    for (int64_t i = begin; i < n_; ++i) p[static_cast<size_t>(i)] *= scale;
     pending_ = reflects;
     if (!reflects) return;
     const double half =
@@ -155,52 +181,91 @@ void Sweep(int64_t first, int64_t last, std::vector<double>* diagonal, std::vect
   e[static_cast<size_t>(last)] = 0;
 }
 
-}  // namespace
-
-SymmetricEigen EigenOfSymmetric(Matrix a, int64_t count, ThreadPool* pool) {
-  const int64_t n = a.rows;
-  for (int64_t i = 0; i < n; ++i) {
-    for (int64_t j = 0; j <= i; ++j) {
-      if (!std::isfinite(a.At(i, j))) Fail("the matrix has elements that are not finite");
-      a.At(j, i) = a.At(i, j);
+// The upper triangle from the lower one, some columns at a time: they stay in the cache.
+void MirrorLower(Matrix* a) {
+  constexpr int64_t kColumns = 16;
+  for (int64_t first = 0; first < a->rows; first += kColumns) {
+    for (int64_t i = first; i < a->rows; ++i) {
+      for (int64_t j = first; j <= std::min(i, first + kColumns - 1); ++j) {
+        if (!std::isfinite(a->At(i, j))) Fail("the matrix has elements that are not finite");
+        a->At(j, i) = a->At(i, j);
+      }
     }
   }
-  Tridiagonal t(std::move(a), pool);
-  // Eigenvectors of T, rows; whole strips of columns.
-  Matrix vectors(n, (n + cpu::kStrip - 1) / cpu::kStrip * cpu::kStrip);
-  for (int64_t i = 0; i < n; ++i) vectors.At(i, i) = 1;
+}
+
+// Makes `diagonal` the eigenvalues of T; rotates the rows of `vectors`, unless null, into
+// eigenvectors.
+void SolveTridiagonal(std::vector<double>* diagonal, std::vector<double>* off, Matrix* vectors,
+                      ThreadPool* pool) {
+  const auto n = static_cast<int64_t>(diagonal->size());
   std::vector<Rotation> rotations;
   for (int64_t first = 0; first < n; ++first) {
     for (int iteration = 0;; ++iteration) {
       int64_t last = first;
-      for (; last + 1 < n; ++last) {
-        const auto at = static_cast<size_t>(last);
-        const double size = std::abs(t.diagonal[at]) + std::abs(t.diagonal[at + 1]);
-        if (std::abs(t.off[at]) <= std::numeric_limits<double>::epsilon() * size) break;
-      }
+      while (last + 1 < n && !IsNegligible(*diagonal, *off, last)) ++last;
       if (last == first) break;
       if (iteration == 200) Fail("the eigenvalues cannot be found: scale the features");
-      Sweep(first, last, &t.diagonal, &t.off, &rotations);
-      if (static_cast<int64_t>(rotations.size()) >= 16 * n) {
-        Rotate(rotations, &vectors, pool);
+      Sweep(first, last, diagonal, off, &rotations);
+      if (vectors == nullptr) {
+        rotations.clear();
+      } else if (static_cast<int64_t>(rotations.size()) >= 16 * n) {
+        Rotate(rotations, vectors, pool);
         rotations.clear();
       }
     }
   }
-  Rotate(rotations, &vectors, pool);
+  if (vectors != nullptr) Rotate(rotations, vectors, pool);
+}
+
+}  // namespace
+
+SymmetricEigen EigenOfSymmetric(Matrix a, int64_t count, ThreadPool* pool) {
+  const int64_t n = a.rows;
+  MirrorLower(&a);
+  const Tridiagonal t(std::move(a), pool);
+  std::vector<double> values = t.diagonal, off = t.off;
+  // Few vectors are found one by one, and else all together.
+  bool one_by_one = kFewVectors * count <= n;
+  if (one_by_one) SolveTridiagonal(&values, &off, nullptr, pool);
+  Matrix vectors, found(count, n);
+  const auto solve_all = [&] {
+    values = t.diagonal;
+    off = t.off;
+    // Rows; whole strips of columns.
+    vectors = Matrix(n, (n + cpu::kStrip - 1) / cpu::kStrip * cpu::kStrip);
+    for (int64_t i = 0; i < n; ++i) vectors.At(i, i) = 1;
+    SolveTridiagonal(&values, &off, &vectors, pool);
+  };
+  if (!one_by_one) solve_all();
   std::vector<int64_t> order(static_cast<size_t>(n));
-  std::iota(order.begin(), order.end(), int64_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](int64_t i, int64_t j) {
-    return t.diagonal[static_cast<size_t>(i)] > t.diagonal[static_cast<size_t>(j)];
-  });
-  SymmetricEigen eigen{std::vector<double>(static_cast<size_t>(n)), Matrix(count, n)};
+  const auto sort = [&] {
+    std::iota(order.begin(), order.end(), int64_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](int64_t i, int64_t j) {
+      return values[static_cast<size_t>(i)] > values[static_cast<size_t>(j)];
+    });
+  };
+  sort();
+  if (one_by_one) {
+    std::vector<KnownEigenvalue> known;
+    for (int64_t k = 0; k < count; ++k) {
+      const int64_t row = order[static_cast<size_t>(k)];
+      known.push_back({values[static_cast<size_t>(row)], row});
+    }
+    one_by_one = EigenvectorsOfTridiagonal(t.diagonal, t.off, known, &found);
+    if (!one_by_one) {
+      solve_all();
+      sort();
+    }
+  }
+  SymmetricEigen eigen{std::vector<double>(static_cast<size_t>(n)), std::move(found)};
   for (int64_t k = 0; k < n; ++k) {
     eigen.values[static_cast<size_t>(k)] =
-        t.diagonal[static_cast<size_t>(order[static_cast<size_t>(k)])];
+        values[static_cast<size_t>(order[static_cast<size_t>(k)])];
   }
   pool->ParallelFor(count, [&](int64_t k) {
     double* row = eigen.vectors.Row(k);
-    std::copy_n(vectors.Row(order[static_cast<size_t>(k)]), n, row);
+    if (!one_by_one) std::copy_n(vectors.Row(order[static_cast<size_t>(k)]), n, row);
     t.Lift(row);
     const double* largest = std::max_element(
         row, row + n, [](double x, double y) { return std::abs(x) < std::abs(y); });

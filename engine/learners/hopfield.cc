@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "engine/backend/cpu/learner_kernels.h"
 #include "engine/core/error.h"
 #include "engine/core/philox.h"
 #include "engine/learners/classic_learner.h"
@@ -30,7 +31,7 @@ class Hopfield : public ClassicLearner {
  private:
   static Definition Define(const HopfieldSpec& spec, const LearnerData& data);
   void LearnLevels();
-  void AddHebb(const std::vector<double>& signs, int64_t rows, Matrix* w);
+  void AddHebb(const RowBlock& block, Matrix* w);
   void AddStorkey(const std::vector<double>& signs, int64_t rows, Matrix* w);
   void Project(Matrix* w);
   void Keep(const Matrix& w);
@@ -82,9 +83,12 @@ void Hopfield::LearnLevels() {
     for (int64_t row = 0; row < block.rows; ++row) {
       const float* x = block.features + row * units_;
       for (size_t unit = 0; unit < size; ++unit) {
-        const size_t at = unit + (x[unit] > 0 ? size : 0);
-        sums[at] += static_cast<double>(x[unit]);
-        counts[at] += 1;
+        const auto value = static_cast<double>(x[unit]);
+        const double above = value > 0 ? 1 : 0;
+        sums[unit] += std::min(value, 0.0);
+        sums[unit + size] += std::max(value, 0.0);
+        counts[unit] += 1 - above;
+        counts[unit + size] += above;
       }
     }
   });
@@ -95,8 +99,28 @@ void Hopfield::LearnLevels() {
   }
 }
 
-void Hopfield::AddHebb(const std::vector<double>& signs, int64_t rows, Matrix* w) {
-  AddGram(signs.data(), nullptr, rows, w, &pool());
+// Of signs the sum of products is the number of those that are equal less that of the others: bits,
+// of which a word holds 64 rows.
+void Hopfield::AddHebb(const RowBlock& block, Matrix* w) {
+  constexpr int64_t kTile = 16;
+  const auto different = cpu::FindLearnerKernels().CountDifferent;
+  const int64_t words = (block.rows + 63) / 64;
+  std::vector<uint64_t> bits(static_cast<size_t>(units_ * words));
+  for (int64_t row = 0; row < block.rows; ++row) {
+    const float* x = block.features + row * units_;
+    uint64_t* to = bits.data() + row / 64;
+    for (int64_t unit = 0; unit < units_; ++unit) {
+      to[unit * words] |= static_cast<uint64_t>(x[unit] > 0 ? 1 : 0) << (row % 64);
+    }
+  }
+  pool().ParallelFor((units_ + kTile - 1) / kTile, [&](int64_t tile) {
+    for (int64_t i = tile * kTile; i < std::min(units_, (tile + 1) * kTile); ++i) {
+      for (int64_t j = 0; j < i; ++j) {
+        const int64_t apart = different(bits.data() + i * words, bits.data() + j * words, words);
+        w->At(i, j) += static_cast<double>(block.rows - 2 * apart);
+      }
+    }
+  });
 }
 
 // With h_ij = sum over k but i and j of w_ik x_k = h_i - w_ij x_j (w_ii is 0), which is of the
@@ -171,11 +195,10 @@ ClassicLearner::StepResult Hopfield::Train(int64_t) {
     Project(&w);
   } else {
     RowReader(*training(), &pool()).ForEach([&](const RowBlock& block) {
-      const std::vector<double> signs = SignsOf(block, units_);
       if (spec_.rule == HopfieldRule::kHebb) {
-        AddHebb(signs, block.rows, &w);
+        AddHebb(block, &w);
       } else {
-        AddStorkey(signs, block.rows, &w);
+        AddStorkey(SignsOf(block, units_), block.rows, &w);
       }
     });
   }

@@ -51,9 +51,9 @@ struct Evaluation {
 struct Predictions {
   // [rows, outputs]: the last layer. Next token: [rows, steps, vocabulary]. Of a learner that gives
   // scores in place of reconstructions (isolation forest): [rows, 0], and row_losses are the
-  // scores.
+  // scores; of one that knows probabilities alone (Markov chain): [rows, 0].
   Tensor outputs;
-  // The same shape: sigmoid of the outputs for binary cross-entropy (focal, hinge: a score above a
+  // The shape of the last layer: sigmoid of the outputs for binary cross-entropy (focal, hinge: a score above a
   // half where class 1 is chosen, no probability), softmax of them for cross-entropy, rows of unit
   // length for losses that compare rows, else the outputs themselves.
   Tensor probabilities;

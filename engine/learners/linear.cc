@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "engine/learners/ridge.h"
 #include "engine/learners/row_learner.h"
 #include "engine/learners/row_reader.h"
+#include "engine/learners/smooth_loss.h"
 
 namespace beamline::engine {
 namespace {
@@ -25,7 +27,7 @@ constexpr int64_t kTileRows = 64;
 
 // The loss of softmax(x W + b) over all rows, divided by the sum of weights; parameters are
 // [features + 1, classes], the last row b.
-class LogisticLoss {
+class LogisticLoss : public SmoothLoss {
  public:
   LogisticLoss(RowMatrix rows, int64_t classes, double penalty, ThreadPool* pool)
       : rows_(std::move(rows)), classes_(classes), penalty_(penalty), pool_(*pool) {
@@ -34,11 +36,10 @@ class LogisticLoss {
     sums_.resize(static_cast<size_t>(parts_));
   }
 
-  int64_t size() const { return (rows_.features + 1) * classes_; }
-  // The same without the penalty, at the place where the loss was asked for last.
-  double main_loss() const { return main_loss_; }
+  int64_t size() const override { return (rows_.features + 1) * classes_; }
+  double main_loss() const override { return main_loss_; }
 
-  double operator()(const std::vector<double>& parameters, std::vector<double>* gradient) {
+  double At(const std::vector<double>& parameters, std::vector<double>* gradient) override {
     Matrix weights(rows_.features, classes_);
     std::copy_n(parameters.begin(), weights.values.size(), weights.values.begin());
     const Multiplier by(weights);
@@ -207,17 +208,32 @@ class LinearLearner : public RowLearner {
  private:
   void Begin() {
     if (descent_) return;
-    loss_ = std::make_unique<LogisticLoss>(ReadRows(training(), &pool()), classes(), spec_.penalty,
-                                           &pool());
-    LogisticLoss* const loss = loss_.get();
+    RowMatrix rows = ReadRows(training(), &pool());
+    if (classes() == 2) {
+      loss_ = MakeTwoClassLoss(rows, spec_.penalty, &pool());
+    } else {
+      loss_ = std::make_unique<LogisticLoss>(std::move(rows), classes(), spec_.penalty, &pool());
+    }
+    SmoothLoss* const loss = loss_.get();
     descent_.emplace([loss](const std::vector<double>& x,
-                            std::vector<double>* gradient) { return (*loss)(x, gradient); },
-                     std::vector<double>(static_cast<size_t>(loss->size())), spec_.tolerance);
+                            std::vector<double>* gradient) { return loss->At(x, gradient); },
+                     std::vector<double>(static_cast<size_t>(loss->size())),
+                     // Of an element of both columns.
+                     classes() == 2 ? std::numbers::sqrt2 * spec_.tolerance : spec_.tolerance);
   }
 
   void Take(const std::vector<double>& parameters) {
-    std::copy_n(parameters.begin(), weights_.size(), weights_.begin());
-    std::copy(parameters.end() - outputs(), parameters.end(), bias_.begin());
+    if (classes() == 2) {
+      for (size_t i = 0; i < parameters.size(); ++i) {
+        const auto half = static_cast<float>(parameters[i] / std::numbers::sqrt2);
+        float* to = i + 1 < parameters.size() ? weights_.data() + 2 * i : bias_.data();
+        to[0] = -half;
+        to[1] = half;
+      }
+    } else {
+      std::copy_n(parameters.begin(), weights_.size(), weights_.begin());
+      std::copy(parameters.end() - outputs(), parameters.end(), bias_.begin());
+    }
     Prepare();
   }
 
@@ -263,8 +279,8 @@ class LinearLearner : public RowLearner {
   LinearSpec spec_;
   std::vector<float> weights_;  // [features, outputs]
   std::vector<float> bias_;
-  std::optional<Multiplier> by_;        // weights_, as they are multiplied with
-  std::unique_ptr<LogisticLoss> loss_;  // before what refers to it
+  std::optional<Multiplier> by_;      // weights_, as they are multiplied with
+  std::unique_ptr<SmoothLoss> loss_;  // before what refers to it
   std::optional<Lbfgs> descent_;
 };
 

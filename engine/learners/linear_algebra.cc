@@ -19,21 +19,24 @@ int64_t ChunkOf(int64_t columns) {
 }
 
 // A panel of rows as the kernels take them: [rows, kLanes], zeros behind the last column.
-// w (x - origin); w and origin may be null.
+// w (x - origin); w and origin may be null. False if they are all zero.
 template <typename T>
-void PackPanel(const T* x, const double* origin, const double* w, int64_t rows, int64_t columns,
+bool PackPanel(const T* x, const double* origin, const double* w, int64_t rows, int64_t columns,
                int64_t panel, double* to) {
   const int64_t first = panel * kLanes;
   const int64_t width = std::min(kLanes, columns - first);
   double middle[kLanes] = {};
   if (origin != nullptr) std::copy_n(origin + first, width, middle);
+  double largest[kLanes] = {};
   for (int64_t row = 0; row < rows; ++row, to += kLanes) {
     const T* from = x + row * columns + first;
     if (width < kLanes) std::fill(to + width, to + kLanes, 0.0);
     for (int64_t k = 0; k < width; ++k) to[k] = static_cast<double>(from[k]) - middle[k];
+    for (int64_t k = 0; k < width; ++k) largest[k] = std::max(largest[k], std::abs(to[k]));
     if (w == nullptr) continue;
     for (int64_t k = 0; k < width; ++k) to[k] *= w[row];
   }
+  return std::any_of(largest, largest + kLanes, [](double one) { return one != 0; });
 }
 
 // Rows cut into panels: of x, and weighted ones of the same.
@@ -49,17 +52,21 @@ class PackedRows {
   void Reserve(int64_t rows) {
     const auto size = static_cast<size_t>(panels() * rows * kLanes);
     plain_.resize(size);
+    filled_.resize(static_cast<size_t>(panels()));
     if (w_ != nullptr) weighted_.resize(size);
   }
   // Takes rows from `first` on; for each panel once.
   void Pack(int64_t first, int64_t rows, int64_t panel) {
     rows_ = rows;
     const T* x = x_ + first * columns_;
-    PackPanel(x, origin_, nullptr, rows, columns_, panel, plain_.data() + panel * rows * kLanes);
+    filled_[static_cast<size_t>(panel)] = PackPanel(x, origin_, nullptr, rows, columns_, panel,
+                                                    plain_.data() + panel * rows * kLanes);
     if (w_ == nullptr) return;
     PackPanel(x, origin_, w_ + first, rows, columns_, panel,
               weighted_.data() + panel * rows * kLanes);
   }
+  // Whether any element is not zero.
+  bool IsFilled(int64_t panel) const { return filled_[static_cast<size_t>(panel)] != 0; }
   const double* Plain(int64_t panel) const { return plain_.data() + panel * rows_ * kLanes; }
   const double* Weighted(int64_t panel) const {
     return w_ == nullptr ? Plain(panel) : weighted_.data() + panel * rows_ * kLanes;
@@ -72,6 +79,7 @@ class PackedRows {
   int64_t columns_;
   int64_t rows_ = 0;
   std::vector<double> plain_, weighted_;
+  std::vector<char> filled_;
 };
 
 // gram += x^T diag(w) x, the lower triangle by tiles; cross += x^T diag(w) y; sums += w x. Each of
@@ -102,11 +110,13 @@ void AddProducts(PackedRows<T> x, PackedRows<double> other, int64_t rows, Matrix
     pool->ParallelFor(x.panels() * (across + other.panels()), [&](int64_t tile) {
       const int64_t i = tile % x.panels(), j = tile / x.panels();
       const int64_t height = width(i, x.columns());
+      // Features that do not vary in these rows (rims of images, rare categories) add nothing.
+      if (!x.IsFilled(i)) return;
       if (j >= across) {
         multiply(x.Weighted(i), other.Plain(j - across), count,
                  cross->Row(i * kLanes) + (j - across) * kLanes, cross->columns, height,
                  width(j - across, cross->columns));
-      } else if (j <= i) {
+      } else if (j <= i && x.IsFilled(j)) {
         multiply(x.Weighted(i), x.Plain(j), count, gram->Row(i * kLanes) + j * kLanes,
                  gram->columns, height, width(j, x.columns()));
       }
@@ -238,11 +248,15 @@ void AddProductsOfRows(const T* x, const double* origin, int64_t rows, int64_t i
   std::vector<double> turned(static_cast<size_t>(inner * kLanes));
   for (int64_t first = 0; first < rows; first += kLanes) {
     const int64_t height = std::min(kLanes, rows - first);
-    for (int64_t row = 0; row < height; ++row) {
-      const T* from = x + (first + row) * inner;
-      for (int64_t k = 0; k < inner; ++k) {
-        turned[static_cast<size_t>(k * kLanes + row)] =
-            static_cast<double>(from[k]) - (origin != nullptr ? origin[k] : 0);
+    // Some columns of all rows: their lines stay in the cache.
+    for (int64_t begin = 0; begin < inner; begin += kLanes) {
+      const int64_t end = std::min(inner, begin + kLanes);
+      for (int64_t row = 0; row < height; ++row) {
+        const T* from = x + (first + row) * inner;
+        double* to = turned.data() + row;
+        for (int64_t k = begin; k < end; ++k) {
+          to[k * kLanes] = static_cast<double>(from[k]) - (origin != nullptr ? origin[k] : 0);
+        }
       }
     }
     for (int64_t panel = 0; panel < PanelsOf(columns); ++panel) {

@@ -82,7 +82,8 @@ void SolveSymmetric(Matrix* a, Matrix* b, ThreadPool* pool, double singular = 1e
 // The eigenvalues of symmetric a, descending, and the eigenvectors of the first `count`, the rows
 // of `vectors`, of length 1, whose largest element (the first of them) is positive. Reads the lower
 // triangle. Householder tridiagonalisation, then implicit QL with Wilkinson's shift (Golub, Van
-// Loan, 8.3). Throws Error if an element is not finite.
+// Loan, 8.3); of few vectors QL for the values alone, and inverse iteration. Throws Error if an
+// element is not finite.
 struct SymmetricEigen {
   std::vector<double> values;
   Matrix vectors;

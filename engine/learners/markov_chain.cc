@@ -28,6 +28,7 @@ class MarkovChain : public ClassicLearner {
   StepResult Train(int64_t step) override;
   void Infer(const RowBlock& block, const Inference& out) override;
   bool FillsProbabilities() const override { return true; }
+  bool FillsOutputs() const override { return false; }
   void Check(const Tensors& tensors) const override;
   void Taken(bool weights_only) override;
   int64_t WorkingBytes() const override;
@@ -289,7 +290,7 @@ void MarkovChain::Infer(const RowBlock& block, const Inference& out) {
     place = static_cast<int64_t>(different.size());
     different.push_back(context);
   }
-  std::vector<float> p(different.size() * vocabulary), logs(p.size());
+  std::vector<float> p(different.size() * vocabulary);
   pool().ParallelFor(static_cast<int64_t>(different.size()), [&](int64_t i) {
     std::vector<int64_t> path;
     std::vector<double> probabilities;
@@ -297,9 +298,7 @@ void MarkovChain::Infer(const RowBlock& block, const Inference& out) {
     PathOf(context == unseen ? 0 : context, &path);
     Distribution(path, context != unseen, &probabilities);
     for (size_t code = 0; code < vocabulary; ++code) {
-      const size_t to = static_cast<size_t>(i) * vocabulary + code;
-      p[to] = static_cast<float>(probabilities[code]);
-      logs[to] = math::Log(p[to]);
+      p[static_cast<size_t>(i) * vocabulary + code] = static_cast<float>(probabilities[code]);
     }
   });
   pool().ParallelFor(block.rows, [&](int64_t row) {
@@ -308,7 +307,6 @@ void MarkovChain::Infer(const RowBlock& block, const Inference& out) {
                             places_of[static_cast<size_t>(contexts[static_cast<size_t>(place)])]) *
                         vocabulary;
       const auto to = place * spec_.vocabulary;
-      std::copy_n(logs.data() + from, vocabulary, out.outputs + to);
       std::copy_n(p.data() + from, vocabulary, out.probabilities + to);
     }
   });

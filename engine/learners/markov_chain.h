@@ -16,8 +16,8 @@ enum class MarkovSmoothing : uint8_t {
 // Rows are codes in [0, vocabulary); a negative one is unknown: it is not predicted, and nothing is
 // known beyond it. Each code but the first of a row is predicted from the `order` before it; where
 // fewer are known, at the start of a row, from those: contexts of all lengths up to `order` are
-// counted. Outputs are the logarithms of the probabilities, [rows, code_columns - 1, vocabulary],
-// as a network's with the objective next_token. One step. The loss is the mean of -log p over the
+// counted. Predictions are probabilities, [rows, code_columns - 1, vocabulary], as a network's with
+// the objective next_token, and no outputs. One step. The loss is the mean of -log p over the
 // codes of all rows, each with the weight of its row, at least 0, which counts too.
 struct MarkovSpec {
   int64_t vocabulary = 0;  // V

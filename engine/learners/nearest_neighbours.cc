@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -20,6 +21,12 @@ using cpu::kLanes;
 constexpr int64_t kScreenedFeatures = 32;
 // Of a row that is asked for, at first.
 constexpr size_t kMostCandidates = 512;
+
+std::vector<int64_t> RowNumbers(int64_t first, int64_t count) {
+  std::vector<int64_t> rows(static_cast<size_t>(count));
+  std::iota(rows.begin(), rows.end(), first);
+  return rows;
+}
 
 // Whether products with a row of this length are bounded by its length: of shorter ones floats lose
 // them, of longer ones they may be infinite.
@@ -50,8 +57,11 @@ class Nearest {
       std::push_heap(heap_.begin(), heap_.end());
     }
   }
+  bool full() const { return heap_.size() == count_; }
+  // Of at least one.
+  const T& farthest() const { return heap_.front(); }
   // Infinity while there are fewer.
-  T Farthest(T infinity) const { return heap_.size() < count_ ? infinity : heap_.front(); }
+  T Farthest(T infinity) const { return full() ? heap_.front() : infinity; }
   // The nearest first; not a heap any more.
   const std::vector<T>& Sorted() {
     std::sort_heap(heap_.begin(), heap_.end());
@@ -62,6 +72,13 @@ class Nearest {
   size_t count_;
   std::vector<T> heap_;
 };
+
+// Of kLanes numbers, all at once.
+bool AnyUpTo(const double* values, double limit) {
+  int any = 0;
+  for (int64_t lane = 0; lane < kLanes; ++lane) any |= values[lane] <= limit ? 1 : 0;
+  return any != 0;
+}
 
 // A row that may be among the nearest, for its distance is at least this.
 struct Candidate {
@@ -87,7 +104,8 @@ class NearestNeighboursLearner : public RowLearner {
     if (classes() > 0) weights.push_back({"labels", Tensor::From<int64_t>({rows_}, labels_)});
     Tensor rows({rows_, features()}, DType::kFloat32);
     const std::span<float> x = rows.values<float>();
-    for (int64_t i = 0; i < rows_ * features(); ++i) {
+    if (!packed_) training().Gather(RowNumbers(0, rows_), {.features = x.data()});
+    for (int64_t i = 0; packed_ && i < rows_ * features(); ++i) {
       x[static_cast<size_t>(i)] = At(i / features(), i % features());
     }
     weights.push_back({"rows", std::move(rows)});
@@ -124,21 +142,26 @@ class NearestNeighboursLearner : public RowLearner {
  protected:
   void Advance(StepReport* report) override {
     const BatchSource& source = training();
-    std::vector<int64_t> index(static_cast<size_t>(source.rows()));
-    std::iota(index.begin(), index.end(), int64_t{0});
+    const std::vector<int64_t> index = RowNumbers(0, source.rows());
     std::vector<int32_t> labels(classes() > 0 ? index.size() : 0);
     y_.resize(index.size() * static_cast<size_t>(layout().targets));
     source.Gather(index, {.targets = y_.empty() ? nullptr : y_.data(),
                           .labels = labels.empty() ? nullptr : labels.data()});
     labels_.assign(labels.begin(), labels.end());
-    Take(source.rows(), [&](int64_t first, int64_t count, std::vector<float>* room) {
-      source.Gather(
-          std::span(index).subspan(static_cast<size_t>(first), static_cast<size_t>(count)),
-          {.features = room->data()});
-      return static_cast<const float*>(room->data());
-    });
+    rows_ = source.rows();
+    packed_ = false;
     // To compare all rows with all takes longer than everything else.
     report->has_loss = false;
+  }
+
+  // The rows are packed when they are compared for the first time: until then they lie where they
+  // were learned from.
+  void PrepareToPredict() override {
+    if (packed_ || rows_ == 0) return;
+    Take(rows_, [&](int64_t first, int64_t count, std::vector<float>* room) {
+      training().Gather(RowNumbers(first, count), {.features = room->data()});
+      return static_cast<const float*>(room->data());
+    });
   }
 
   void PredictRows(const float* x, int64_t count, float* out) const override {
@@ -171,7 +194,7 @@ class NearestNeighboursLearner : public RowLearner {
   }
 
   int64_t blocks() const { return (rows_ + kLanes - 1) / kLanes; }
-  const float* Block(int64_t block) const { return packed_.data() + block * kLanes * features(); }
+  const float* Block(int64_t block) const { return blocks_.get() + block * kLanes * features(); }
   float At(int64_t row, int64_t feature) const {
     return Block(row / kLanes)[feature * kLanes + row % kLanes];
   }
@@ -181,7 +204,8 @@ class NearestNeighboursLearner : public RowLearner {
   template <typename Read>
   void Take(int64_t rows, const Read& read) {
     rows_ = rows;
-    packed_.resize(static_cast<size_t>(blocks() * kLanes * features()));
+    blocks_ = std::make_unique_for_overwrite<float[]>(
+        static_cast<size_t>(blocks() * kLanes * features()));
     squares_.resize(static_cast<size_t>(blocks() * kLanes));
     lengths_.resize(squares_.size());
     pool().ParallelFor(blocks(), [&](int64_t block) {
@@ -189,13 +213,14 @@ class NearestNeighboursLearner : public RowLearner {
       const int64_t count = std::min(kLanes, rows - first);
       std::vector<float> room(static_cast<size_t>(count * features()));
       const float* x = read(first, count, &room);
-      TransposeRows(x, count, features(), packed_.data() + first * features());
+      TransposeRows(x, count, features(), blocks_.get() + first * features());
       for (int64_t i = 0; i < kLanes; ++i) {
         const auto at = static_cast<size_t>(first + i);
         squares_[at] = i < count ? SquareOf(x + i * features()) : 0;
         lengths_[at] = std::sqrt(squares_[at]);
       }
     });
+    packed_ = true;
     screened_ = std::all_of(lengths_.begin(), lengths_.end(), IsScreened);
   }
 
@@ -223,9 +248,9 @@ class NearestNeighboursLearner : public RowLearner {
       const int64_t end = std::min(kLanes, rows_ - first);
       for (int64_t i = 0; i < count; ++i) {
         Nearest<Neighbour>& so_far = (*nearest)[static_cast<size_t>(i)];
-        for (int64_t lane = 0; lane < end; ++lane) {
-          so_far.Offer({squares[static_cast<size_t>(i * kLanes + lane)], first + lane});
-        }
+        const double* own = squares.data() + i * kLanes;
+        if (so_far.full() && !AnyUpTo(own, so_far.farthest().square)) continue;
+        for (int64_t lane = 0; lane < end; ++lane) so_far.Offer({own[lane], first + lane});
       }
     }
   }
@@ -254,15 +279,21 @@ class NearestNeighboursLearner : public RowLearner {
       products_of(x, count, features(), Block(first / kLanes), products.data());
       const int64_t end = std::min(kLanes, rows_ - first);
       for (size_t i = 0; i < size; ++i) {
-        for (int64_t lane = 0; lane < end; ++lane) {
+        double least[kLanes], largest[kLanes];
+        for (int64_t lane = 0; lane < kLanes; ++lane) {
           const auto row = static_cast<size_t>(first + lane);
           const double both = squares[i] + squares_[row];
           const double error = slacks[i] * lengths_[row] + 1e-12 * both;
           const double square =
               both - 2 * static_cast<double>(products[i * kLanes + static_cast<size_t>(lane)]);
-          if (!(square - error <= limits[i])) continue;
-          candidates[i].push_back({square - error, first + lane});
-          most[i].Offer(square + error);
+          least[lane] = square - error;
+          largest[lane] = square + error;
+        }
+        if (!AnyUpTo(least, limits[i])) continue;
+        for (int64_t lane = 0; lane < end; ++lane) {
+          if (!(least[lane] <= limits[i])) continue;
+          candidates[i].push_back({least[lane], first + lane});
+          most[i].Offer(largest[lane]);
           limits[i] = most[i].Farthest(kInfinity);
           ++found;
         }
@@ -308,10 +339,11 @@ class NearestNeighboursLearner : public RowLearner {
   int64_t rows_ = 0;
   std::vector<float> y_;
   std::vector<int64_t> labels_;
-  std::vector<float> packed_;    // blocks of kLanes rows, [features, kLanes] each
-  std::vector<double> squares_;  // |x|^2 of each row
-  std::vector<double> lengths_;  // |x|
-  bool screened_ = false;        // IsScreened of all of them
+  bool packed_ = false;              // whether what follows is there
+  std::unique_ptr<float[]> blocks_;  // of kLanes rows, [features, kLanes] each
+  std::vector<double> squares_;      // |x|^2 of each row
+  std::vector<double> lengths_;      // |x|
+  bool screened_ = false;            // IsScreened of all of them
 };
 
 }  // namespace

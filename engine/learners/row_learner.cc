@@ -165,8 +165,9 @@ Predictions RowLearner::Predict(const BatchSource& source, std::span<const int64
     if (row >= 0 && row < source.rows()) continue;
     Fail("there is no row ", row, ": the data has ", source.rows(), " rows");
   }
+  PrepareToPredict();
   const auto count = static_cast<int64_t>(rows.size());
-  Tensor said({count, outputs()}, DType::kFloat32);
+  Tensor said = Tensor::Unset({count, outputs()}, DType::kFloat32);
   float* const out = said.values<float>().data();
   const int64_t tiles = PredictKnown(source, rows, out) ? 0 : (count + kTileRows - 1) / kTileRows;
   pool_.ParallelFor(tiles, [&](int64_t tile) {

@@ -52,6 +52,8 @@ class RowLearner : public Learner {
   // Does a step, which is number step() + 1, and sets loss and whatever of the report differs from
   // an epoch that ends.
   virtual void Advance(StepReport* report) = 0;
+  // Called before rows are predicted, by one thread.
+  virtual void PrepareToPredict() {}
   // What is said of `count` rows, [count, outputs()]: probabilities of classes, or numbers. Called
   // from several threads.
   virtual void PredictRows(const float* features, int64_t count, float* out) const = 0;

@@ -1,4 +1,4 @@
-#include "engine/learners/libsvm/support_vectors.h"
+#include "engine/learners/vectors/support_vectors.h"
 
 #include "pipeline/learners/kinds.h"
 
@@ -23,11 +23,10 @@ void CompleteFields(const LearnerFacts& facts, Fields* fields) {
   if (facts.task == LearnerTask::kNumbers && !fields->has_epsilon()) fields->set_epsilon(0.1);
 }
 
-// Rows as they are, and as the library's nodes; its cache.
+// Rows as they are, as they are compared and as the model has them; what is remembered.
 double BytesOf(const Fields& /*fields*/, const LearnerFacts& facts) {
-  return 20 * static_cast<double>(facts.features) * static_cast<double>(facts.rows) +
-         engine::kKernelCacheMebibytes * 1048576.0 +
-         static_cast<double>(engine::PrecomputedBytes(facts.rows, facts.features));
+  return (12 * static_cast<double>(facts.features) + 128) * static_cast<double>(facts.rows) +
+         engine::kKernelCacheMebibytes * 1048576.0;
 }
 
 std::unique_ptr<engine::Learner> Make(const Fields& fields, const LearnerSetting& setting) {

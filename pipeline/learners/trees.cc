@@ -2,7 +2,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/learners/xgboost/trees.h"
+#include "engine/learners/trees/grow.h"
+#include "engine/learners/trees/trees.h"
 #include "pipeline/learners/kinds.h"
 
 namespace beamline::pipeline {
@@ -10,9 +11,13 @@ namespace {
 
 constexpr int kMaxTrees = 100'000;
 
-// Rows as they are, as the library has them, and in bins.
-double TreeBytes(const LearnerFacts& facts) {
-  return 16 * static_cast<double>(facts.features) * static_cast<double>(facts.rows);
+// Rows as they are, and what trees grow from.
+double TreeBytes(const LearnerFacts& facts, int max_depth, int bins) {
+  engine::GrowSettings settings;
+  settings.max_depth = max_depth;
+  settings.bins = bins;
+  return 4 * static_cast<double>(facts.features) * static_cast<double>(facts.rows) +
+         static_cast<double>(engine::TreeGrower::BytesOf(facts.rows, facts.features, settings));
 }
 
 }  // namespace
@@ -46,8 +51,8 @@ void CompleteFields(const LearnerFacts& /*facts*/, v1::BoostedTreesLearner* fiel
   if (fields->bins() == 0) fields->set_bins(256);
 }
 
-double BytesOf(const v1::BoostedTreesLearner& /*fields*/, const LearnerFacts& facts) {
-  return TreeBytes(facts);
+double BytesOf(const v1::BoostedTreesLearner& fields, const LearnerFacts& facts) {
+  return TreeBytes(facts, fields.max_depth(), fields.bins());
 }
 
 std::unique_ptr<engine::Learner> Make(const v1::BoostedTreesLearner& fields,
@@ -89,8 +94,8 @@ void CompleteFields(const LearnerFacts& facts, v1::RandomForestLearner* fields) 
                                 : 1.0 / 3);
 }
 
-double BytesOf(const v1::RandomForestLearner& /*fields*/, const LearnerFacts& facts) {
-  return TreeBytes(facts);
+double BytesOf(const v1::RandomForestLearner& fields, const LearnerFacts& facts) {
+  return TreeBytes(facts, fields.max_depth(), fields.bins());
 }
 
 std::unique_ptr<engine::Learner> Make(const v1::RandomForestLearner& fields,

@@ -45,6 +45,41 @@ double UpdateAndDot(const RankTwo& update, const double* u, int64_t size, double
   return sum + rest;
 }
 
+double UpdateAndMultiply(const RankTwo& update, const double* u, double own, int64_t size,
+                         double* row, double* products) {
+  Doubles sums[2] = {};
+  int64_t k = 0;
+  for (; k + 2 * kWidth <= size; k += 2 * kWidth) {
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v) {
+      Doubles value, x, y, by, product;
+      const int64_t at = k + v * kWidth;
+      Load(row + at, &value);
+      Load(u + at, &by);
+      Load(products + at, &product);
+      if (update.x != nullptr) {
+        Load(update.x + at, &x);
+        Load(update.y + at, &y);
+        value += update.a * x + update.b * y;
+        Store(value, row + at);
+      }
+      sums[v] += value * by;
+      product += own * value;
+      Store(product, products + at);
+    }
+  }
+  double rest = 0;
+  for (; k < size; ++k) {
+    if (update.x != nullptr) row[k] += update.a * update.x[k] + update.b * update.y[k];
+    rest += row[k] * u[k];
+    products[k] += own * row[k];
+  }
+  sums[0] += sums[1];
+  double sum = 0;
+  for (int64_t lane = 0; lane < kWidth; ++lane) sum += sums[0][lane];
+  return sum + rest;
+}
+
 void Rotate(const Rotation* rotations, int64_t count, double* rows, int64_t stride) {
   constexpr int kVectors = kStrip / kWidth;
   Doubles low[kVectors], high[kVectors];

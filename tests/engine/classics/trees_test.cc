@@ -4,8 +4,8 @@
 
 #include "engine/core/error.h"
 #include "engine/core/philox.h"
-#include "engine/learners/xgboost/grow.h"
-#include "engine/learners/xgboost/trees.h"
+#include "engine/learners/trees/grow.h"
+#include "engine/learners/trees/trees.h"
 #include "tests/engine/classics/fixture.h"
 
 namespace beamline::engine::testing {
@@ -87,7 +87,7 @@ TEST(Trees, SameBitsForAnyThreadsAndAfterAnyResumption) {
   }
 }
 
-// The library's threads too: sums of rounded gradients are exact in any order.
+// Sums of rounded gradients are exact in any order.
 TEST(Trees, GrowTheSameForAnyThreads) {
   constexpr int64_t kRows = 3000;
   const Philox random(1, 2);
@@ -95,7 +95,7 @@ TEST(Trees, GrowTheSameForAnyThreads) {
   rows.rows = kRows;
   rows.features = 6;
   // Few gradients are large, and the others far below what a double holds beside their sums: plain
-  // sums of these, which the library has as differences, would depend on the order.
+  // sums of these, of which some are differences, would depend on the order.
   for (uint64_t i = 0; i < 6 * kRows; ++i) rows.x.push_back(random.Normal(i));
   std::vector<float> gradients, curvatures;
   for (uint64_t i = 0; i < kRows; ++i) {
@@ -108,9 +108,9 @@ TEST(Trees, GrowTheSameForAnyThreads) {
   settings.split_feature_share = 0.6;
   std::vector<float> g = gradients, h = curvatures;
   const auto grow = [&](int threads) {
-    TreeGrower grower(rows, settings, threads);
-    grower.Restart(7);
-    return grower.Grow(g, h);
+    ThreadPool pool(threads);
+    std::vector<float> said;
+    return TreeGrower(rows, settings, &pool).Grow(g, h, 7, &said);
   };
   const Tree expected = grow(1);
   EXPECT_GT(expected.size(), 50);

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "engine/core/error.h"
-#include "engine/learners/libsvm/support_vectors.h"
+#include "engine/learners/vectors/support_vectors.h"
 #include "tests/engine/classics/fixture.h"
 
 namespace beamline::engine::testing {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "engine/backend/cpu/isa.h"
@@ -100,6 +101,146 @@ TEST(LearnerKernelsTest, DistancesAndProductsOfRows) {
   }
 }
 
+TEST(LearnerKernelsTest, ProductsOfARowAreFusedChains) {
+  constexpr int64_t kFeatures = 23, kPanels = 7;
+  const auto x = Draw<float>(kFeatures, 1);
+  const auto panels = Draw<float>(kPanels * kFeatures * kLanes, 2);
+  std::vector<double> expected(kPanels * kLanes);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    for (size_t f = 0; f < kFeatures; ++f) {
+      const auto y =
+          static_cast<double>(panels[(i / kLanes * kFeatures + f) * kLanes + i % kLanes]);
+      expected[i] = std::fma(static_cast<double>(x[f]), y, expected[i]);
+    }
+  }
+  ForIsas([&](const cpu::LearnerKernels& kernels) {
+    std::vector<double> products(expected.size());
+    kernels.ProductsOfRow(x.data(), kFeatures, panels.data(), kPanels, products.data());
+    EXPECT_EQ(products, expected);
+    // A panel, from sums on; and its rows times a number each.
+    const auto first = Draw<double>(kFeatures * kLanes, 3);
+    const std::vector<double> wide(x.begin(), x.end());
+    std::vector<double> lanes(kLanes), scaled = first;
+    kernels.AddLanes(wide.data(), kFeatures, panels.data(), lanes.data());
+    EXPECT_EQ(lanes, std::vector<double>(expected.begin(), expected.begin() + kLanes));
+    kernels.AddScaledPanel(first.data(), kFeatures, panels.data(), scaled.data());
+    for (size_t i = 0; i < scaled.size(); ++i) {
+      EXPECT_EQ(scaled[i], std::fma(first[i % kLanes], static_cast<double>(panels[i]), first[i]));
+    }
+  });
+}
+
+// Of equal ones the last counts; those that may neither rise nor fall do not.
+TEST(LearnerKernelsTest, PairsThatViolateMost) {
+  constexpr size_t kSize = 5 * kLanes;
+  constexpr float kNever = std::numeric_limits<float>::infinity();
+  const auto x = Draw<float>(kSize, 1), y = Draw<float>(kSize, 2);
+  auto first = Draw<double>(kSize, 3);
+  std::vector<float> rise(kSize), fall(kSize), still(kSize);
+  std::vector<double> diagonal(kSize);
+  for (size_t i = 0; i < kSize; ++i) {
+    rise[i] = i % 3 == 0 ? -kNever : 0;
+    fall[i] = i % 4 == 0 ? kNever : 0;
+    // Some curvatures are below the least one.
+    diagonal[i] = i % 5 == 0 ? -9 : 1 + static_cast<double>(i % 7);
+  }
+  std::vector<double> moved = first;
+  size_t highest = 1, lowest = 1;
+  for (size_t i = 0; i < kSize; ++i) {
+    const volatile double of_x = 0.5 * static_cast<double>(x[i]);
+    const volatile double of_y = -0.25 * static_cast<double>(y[i]);
+    moved[i] -= of_x + of_y;
+    if (i % 3 != 0 && moved[i] >= moved[highest]) highest = i;
+    if (i % 4 != 0 && moved[i] <= moved[lowest]) lowest = i;
+  }
+  double most = 0;
+  size_t partner = 0;
+  for (size_t i = 0; i < kSize; ++i) {
+    const double below = moved[highest] - moved[i];
+    const double twice = 2 * static_cast<double>(x[i]);
+    const double gain = below * below / std::max(2 + diagonal[i] - twice, 0.25);
+    if (i % 4 == 0 || below <= 0 || gain < most) continue;
+    most = gain;
+    partner = i;
+  }
+  ForIsas([&](const cpu::LearnerKernels& kernels) {
+    std::vector<double> scores = first;
+    const cpu::ScoreRange range = kernels.MoveScores(0.5, x.data(), -0.25, y.data(), rise.data(),
+                                                     fall.data(), kSize, scores.data());
+    EXPECT_EQ(scores, moved);
+    EXPECT_EQ(range.highest.at, static_cast<int64_t>(highest));
+    EXPECT_EQ(range.highest.value, moved[highest]);
+    EXPECT_EQ(range.lowest.at, static_cast<int64_t>(lowest));
+    EXPECT_EQ(range.lowest.value, moved[lowest]);
+    const cpu::Place found = kernels.FindPartner(moved[highest], 2, 0.25, x.data(), diagonal.data(),
+                                                 scores.data(), fall.data(), kSize);
+    EXPECT_EQ(found.at, static_cast<int64_t>(partner));
+    EXPECT_EQ(found.value, most);
+    std::vector<double> same(kSize, 3);
+    const cpu::ScoreRange equal = kernels.MoveScores(0, x.data(), 0, y.data(), still.data(),
+                                                     still.data(), kSize, same.data());
+    EXPECT_EQ(equal.highest.at, static_cast<int64_t>(kSize) - 1);
+    EXPECT_EQ(equal.lowest.at, static_cast<int64_t>(kSize) - 1);
+  });
+}
+
+// Sums and cuts of plain loops, of bins that are bytes and that are not.
+TEST(LearnerKernelsTest, HistogramsAndTheirCuts) {
+  constexpr int64_t kBins = 37, kRows = 200, kWidth = cpu::kHistogramFeatures;
+  const Philox random(3, 4);
+  std::vector<uint8_t> bytes(kRows * kWidth);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(random.Below(i, kBins));
+  const std::vector<uint16_t> shorts(bytes.begin(), bytes.end());
+  std::vector<cpu::RowGradient> rows;
+  std::vector<double> expected(2 * kWidth * kBins);
+  cpu::SplitRule rule = {0, 0, 0.5, 3};
+  for (int32_t row = 0; row < kRows; row += 3) {
+    // Of few digits: sums are exact.
+    const float gradient = std::round(8 * random.Normal(5000 + static_cast<uint64_t>(row)));
+    rows.push_back({row, gradient, 0.25F});
+    rule.gradient += static_cast<double>(gradient);
+    rule.curvature += 0.25;
+    for (int64_t f = 0; f < kWidth; ++f) {
+      const auto at = static_cast<size_t>(f * kBins + bytes[static_cast<size_t>(row * kWidth + f)]);
+      expected[2 * at] += static_cast<double>(gradient);
+      expected[2 * at + 1] += 0.25;
+    }
+  }
+  double gain = -1, left = 0, weight = 0;
+  int64_t bin = 0;
+  for (int64_t b = 0; b + 1 < kBins; ++b) {
+    left += expected[static_cast<size_t>(2 * b)];
+    weight += expected[static_cast<size_t>(2 * b + 1)];
+    const double right = rule.gradient - left, other = rule.curvature - weight;
+    const double own = left * left / (weight + 0.5) + right * right / (other + 0.5);
+    if (weight < 3 || other < 3 || own <= gain) continue;
+    gain = own;
+    bin = b;
+  }
+  ForIsas([&](const cpu::LearnerKernels& kernels) {
+    std::vector<double> sums(expected.size()), wide(expected.size()), room(3 * kBins);
+    const auto count = static_cast<int64_t>(rows.size());
+    kernels.AddHistogramOfBytes(rows.data(), count, bytes.data(), kBins, sums.data());
+    kernels.AddHistogramOfShorts(rows.data(), count, shorts.data(), kBins, wide.data());
+    EXPECT_EQ(sums, expected);
+    EXPECT_EQ(wide, expected);
+    const cpu::Split split = kernels.FindSplit(sums.data(), kBins, rule, room.data());
+    EXPECT_EQ(split.bin, bin);
+    EXPECT_NEAR(split.gain, gain, 1e-12 * gain);
+    rule.least_curvature = rule.curvature;
+    EXPECT_EQ(kernels.FindSplit(sums.data(), kBins, rule, room.data()).gain, -1);
+    rule.least_curvature = 3;
+  });
+}
+
+TEST(LearnerKernelsTest, BitsThatDiffer) {
+  const std::vector<uint64_t> x = {0, ~uint64_t{0}, 0xF0}, y = {1, ~uint64_t{0}, 0x1F};
+  ForIsas([&](const cpu::LearnerKernels& kernels) {
+    EXPECT_EQ(kernels.CountDifferent(x.data(), y.data(), 3), 1 + 7);
+    EXPECT_EQ(kernels.CountDifferent(x.data(), y.data(), 0), 0);
+  });
+}
+
 // Of equal ones the first counts.
 TEST(LearnerKernelsTest, LeastTakesTheFirst) {
   const std::vector<double> squares(5 * kLanes, 2.5);
@@ -157,6 +298,15 @@ TEST(LearnerKernelsTest, RotationsAndUpdatesOfRows) {
     }
     EXPECT_NEAR(sums.back(), dot, 1e-12);
     EXPECT_EQ(sums.back(), sums[0]);
+    std::vector<double> again(first.begin(), first.begin() + kSize), products(y);
+    EXPECT_EQ(kernels.UpdateAndMultiply({2, x.data(), -3, y.data()}, u.data(), 0.5, kSize,
+                                        again.data(), products.data()),
+              sums.back());
+    EXPECT_EQ(again, row);
+    for (size_t k = 0; k < kSize; ++k) {
+      const volatile double part = 0.5 * row[k];
+      EXPECT_EQ(products[k], y[k] + part);
+    }
     const std::vector<double> kept = row;
     kernels.UpdateAndDot({}, u.data(), kSize, row.data());
     EXPECT_EQ(row, kept);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <string>
 
 #include "engine/core/philox.h"
 #include "engine/learners/linear_algebra.h"
@@ -44,6 +45,43 @@ TEST(LinearAlgebraTest, EigenvectorsAreOrthogonalAndMakeTheMatrix) {
         EXPECT_GE(eigen.values[static_cast<size_t>(i - 1)], eigen.values[static_cast<size_t>(i)]);
       }
     }
+  }
+}
+
+// One by one, and beside all of them together: also of matrices that fall into blocks, have equal
+// values, or none but zero.
+TEST(LinearAlgebraTest, FewEigenvectorsAreThoseOfAll) {
+  ThreadPool pool(3), alone(1);
+  for (const char* kind : {"random", "flat", "blocks", "equal", "zero"}) {
+    SCOPED_TRACE(kind);
+    constexpr int64_t n = 300, kCount = 40;
+    Matrix a(n, n);
+    const Matrix x = Random(kind == std::string("flat") ? 20 : 400, n, 3);
+    if (kind[0] == 'r' || kind[0] == 'f') AddGram(x.values.data(), nullptr, x.rows, &a, &pool);
+    for (int64_t i = 0; i < n && (kind[0] == 'b' || kind[0] == 'e'); ++i) {
+      a.At(i, i) = kind[0] == 'e' ? 7 : static_cast<double>(i / 10);
+      if (kind[0] == 'b' && i % 3 != 0) a.At(i, i - 1) = 0.25;
+    }
+    const SymmetricEigen few = EigenOfSymmetric(a, kCount, &pool);
+    const SymmetricEigen all = EigenOfSymmetric(a, n, &pool);
+    const double largest = std::max(1.0, all.values[0]);
+    for (int64_t i = 0; i < kCount; ++i) {
+      const double value = few.values[static_cast<size_t>(i)];
+      EXPECT_NEAR(value, all.values[static_cast<size_t>(i)], 1e-13 * largest);
+      for (int64_t j = 0; j < n; ++j) {
+        double made = 0;
+        for (int64_t k = 0; k < n; ++k) {
+          made += a.At(std::max(j, k), std::min(j, k)) * few.vectors.At(i, k);
+        }
+        ASSERT_NEAR(made, value * few.vectors.At(i, j), 1e-12 * largest) << i << ' ' << j;
+      }
+      for (int64_t other = 0; other <= i; ++other) {
+        double dot = 0;
+        for (int64_t k = 0; k < n; ++k) dot += few.vectors.At(i, k) * few.vectors.At(other, k);
+        ASSERT_NEAR(dot, i == other ? 1 : 0, 1e-12) << i << ' ' << other;
+      }
+    }
+    EXPECT_EQ(EigenOfSymmetric(a, kCount, &alone).vectors.values, few.vectors.values);
   }
 }
 

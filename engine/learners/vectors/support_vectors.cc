@@ -1,4 +1,4 @@
-#include "engine/learners/libsvm/support_vectors.h"
+#include "engine/learners/vectors/support_vectors.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "engine/core/error.h"
-#include "engine/learners/libsvm/kernels.h"
-#include "engine/learners/libsvm/train.h"
 #include "engine/learners/linear_algebra.h"
+#include "engine/learners/vectors/kernels.h"
+#include "engine/learners/vectors/trainer.h"
 
 namespace beamline::engine {
 namespace {
@@ -150,9 +150,7 @@ class SupportVectorLearner : public RowLearner {
   }
 
   int64_t PeakBytes() const override {
-    const int64_t rows = training().rows();
-    return rows * features() * 20 + (int64_t{kKernelCacheMebibytes} << 20) +
-           PrecomputedBytes(rows, features());
+    return training().rows() * (features() * 12 + 128) + (int64_t{kKernelCacheMebibytes} << 20);
   }
 
  protected:

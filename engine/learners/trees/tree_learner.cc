@@ -1,4 +1,4 @@
-#include "engine/learners/xgboost/tree_learner.h"
+#include "engine/learners/trees/tree_learner.h"
 
 #include <algorithm>
 #include <cmath>
@@ -12,18 +12,11 @@
 namespace beamline::engine {
 namespace {
 
-// Of the seed: rows of a tree, and the library's own draws.
+// Of the seed: rows of a tree.
 constexpr uint64_t kRowStream = 0x726F7773;
-constexpr uint64_t kTreeStream = 0x74726565;
 constexpr int64_t kTileRows = 512;
-// Rounds that share a booster of the library.
-constexpr int64_t kRoundsOfBooster = 16;
-// As the library has it.
+// As XGBoost has it.
 constexpr double kLeastCurvature = 1e-16;
-
-// Numbers for which one more thread pays: the library starts and joins them at every node of a
-// tree.
-constexpr int64_t kNumbersOfThread = int64_t{1} << 20;
 
 std::string Describe(const TreeSettings& s) {
   return Concat(s.boosts ? "boosted trees " : "forest ", s.trees, ' ', s.grow.max_depth, ' ',
@@ -66,31 +59,17 @@ TreeLearner::TreeLearner(const TreeSettings& settings, const LearnerData& data)
   }
 }
 
-// A booster's draws of features go on from tree to tree: where a training is resumed, those of the
-// rounds that shared it are drawn again.
 void TreeLearner::Prepare() {
   if (grower_ != nullptr) return;
-  const bool draws =
-      settings_.grow.tree_feature_share < 1 || settings_.grow.split_feature_share < 1;
-  const int64_t first = draws ? rounds() - rounds() % kRoundsOfBooster : rounds();
-  Follow(training(), first, &training_rows_);
-  if (validation() != nullptr) Follow(*validation(), rounds(), &validation_rows_);
-  const int64_t numbers = training().rows() * features();
-  const auto threads =
-      static_cast<int>(std::clamp<int64_t>(numbers / kNumbersOfThread, 1, settings_.threads));
-  grower_ = std::make_unique<TreeGrower>(training_rows_.rows, settings_.grow, threads);
-  if (first % kRoundsOfBooster != 0) Restart(first);
-  for (int64_t round = first; round < rounds(); ++round) {
-    GrowRound(round);
-    AddTrees(static_cast<size_t>(round * columns()), static_cast<size_t>((round + 1) * columns()),
-             &training_rows_);
-  }
+  Follow(training(), &training_rows_);
+  if (validation() != nullptr) Follow(*validation(), &validation_rows_);
+  grower_ = std::make_unique<TreeGrower>(training_rows_.rows, settings_.grow, &pool());
 }
 
-void TreeLearner::Follow(const BatchSource& source, int64_t rounds, Followed* followed) {
+void TreeLearner::Follow(const BatchSource& source, Followed* followed) {
   followed->rows = ReadRows(source, &pool());
   followed->sums.assign(static_cast<size_t>(source.rows() * columns()), 0.0F);
-  AddTrees(0, static_cast<size_t>(rounds * columns()), followed);
+  AddTrees(0, roots_.size(), followed);
 }
 
 void TreeLearner::AddTrees(size_t first, size_t last, Followed* followed) {
@@ -185,7 +164,8 @@ bool TreeLearner::Drawn(int64_t round, int64_t row) const {
   return static_cast<double>(random.Uniform(at + static_cast<uint64_t>(row))) < settings_.row_share;
 }
 
-void TreeLearner::FindGradients(int64_t round, int64_t column, std::vector<float>* gradients,
+// Of all columns, [columns, rows]: probabilities are found once.
+void TreeLearner::FindGradients(int64_t round, std::vector<float>* gradients,
                                 std::vector<float>* curvatures) {
   const RowMatrix& rows = training_rows_.rows;
   pool().ParallelFor((rows.rows + kTileRows - 1) / kTileRows, [&](int64_t tile) {
@@ -195,51 +175,57 @@ void TreeLearner::FindGradients(int64_t round, int64_t column, std::vector<float
     std::vector<double> p(static_cast<size_t>(count * columns()));
     if (settings_.boosts && classes() > 0) Probabilities(sums, count, columns(), p.data());
     for (int64_t i = 0; i < count; ++i) {
-      const auto at = static_cast<size_t>(first + i);
-      double target = 0;
-      if (classes() == 0) {
-        target = static_cast<double>(rows.y[at]);
-      } else {
-        target = rows.labels[at] == (classes() == 2 ? 1 : column) ? 1 : 0;
+      const auto row = static_cast<size_t>(first + i);
+      const double weight = Drawn(round, first + i) ? static_cast<double>(rows.weights[row]) : 0;
+      for (int64_t column = 0; column < columns(); ++column) {
+        double target = 0;
+        if (classes() == 0) {
+          target = static_cast<double>(rows.y[row]);
+        } else {
+          target = rows.labels[row] == (classes() == 2 ? 1 : column) ? 1 : 0;
+        }
+        double gradient = -target, curvature = 1;
+        if (settings_.boosts && classes() == 0) {
+          gradient = static_cast<double>(sums[i]) - target;
+        } else if (settings_.boosts) {
+          const double own = p[static_cast<size_t>(i * columns() + column)];
+          gradient = own - target;
+          // XGBoost's own: of several classes twice as much.
+          curvature = std::max((classes() == 2 ? 1 : 2) * own * (1 - own), kLeastCurvature);
+        }
+        const auto at = static_cast<size_t>(column * rows.rows) + row;
+        (*gradients)[at] = static_cast<float>(weight * gradient);
+        (*curvatures)[at] = static_cast<float>(weight * curvature);
       }
-      double gradient = -target, curvature = 1;
-      if (settings_.boosts && classes() == 0) {
-        gradient = static_cast<double>(sums[i]) - target;
-      } else if (settings_.boosts) {
-        const double own = p[static_cast<size_t>(i * columns() + (columns() > 1 ? column : 0))];
-        gradient = own - target;
-        // The library's own: of several classes twice as much.
-        curvature = std::max((classes() == 2 ? 1 : 2) * own * (1 - own), kLeastCurvature);
-      }
-      const double weight = Drawn(round, first + i) ? static_cast<double>(rows.weights[at]) : 0;
-      (*gradients)[at] = static_cast<float>(weight * gradient);
-      (*curvatures)[at] = static_cast<float>(weight * curvature);
     }
   });
 }
 
-void TreeLearner::Restart(int64_t round) {
-  const Philox random(settings_.seed, kTreeStream);
-  grower_->Restart(static_cast<uint32_t>(random.Below(static_cast<uint64_t>(round), 1 << 30)));
-}
-
-std::vector<Tree> TreeLearner::GrowRound(int64_t round) {
-  const auto count = static_cast<size_t>(training_rows_.rows.rows);
-  if (round % kRoundsOfBooster == 0) Restart(round);
-  std::vector<float> gradients(count), curvatures(count);
-  std::vector<Tree> trees;
+// What trees say of the rows that they grew from is known without following them.
+void TreeLearner::GrowRound(int64_t round) {
+  const int64_t count = training_rows_.rows.rows;
+  std::vector<float> gradients(static_cast<size_t>(count * columns())), curvatures(gradients);
+  FindGradients(round, &gradients, &curvatures);
+  std::vector<float> said;
   for (int64_t column = 0; column < columns(); ++column) {
-    FindGradients(round, column, &gradients, &curvatures);
-    trees.push_back(grower_->Grow(gradients, curvatures));
+    const auto own = [&](std::vector<float>& all) {
+      return std::span(all).subspan(static_cast<size_t>(column * count),
+                                    static_cast<size_t>(count));
+    };
+    AddTree(grower_->Grow(own(gradients), own(curvatures),
+                          static_cast<uint64_t>(round * columns() + column), &said));
+    float* sums = training_rows_.sums.data() + column;
+    for (const float one : said) {
+      *sums += one;
+      sums += columns();
+    }
   }
-  return trees;
 }
 
 void TreeLearner::Advance(StepReport* report) {
   Prepare();
   const size_t before = roots_.size();
-  for (const Tree& tree : GrowRound(step())) AddTree(tree);
-  AddTrees(before, roots_.size(), &training_rows_);
+  GrowRound(step());
   if (validation() != nullptr) AddTrees(before, roots_.size(), &validation_rows_);
   report->epoch = step();
   if (settings_.patience > 0) Watch(report);
@@ -351,7 +337,8 @@ bool TreeLearner::PredictKnown(const BatchSource& source, std::span<const int64_
 }
 
 int64_t TreeLearner::PeakBytes() const {
-  return training().rows() * (features() * 16 + columns() * 4 + 24);
+  return training().rows() * (features() * 4 + columns() * 12 + 24) +
+         TreeGrower::BytesOf(training().rows(), features(), settings_.grow);
 }
 
 }  // namespace beamline::engine

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "engine/learners/row_learner.h"
-#include "engine/learners/xgboost/grow.h"
+#include "engine/learners/trees/grow.h"
 
 namespace beamline::engine {
 
@@ -54,21 +54,18 @@ class TreeLearner : public RowLearner {
   int64_t columns() const { return classes() > 2 ? classes() : 1; }
   int64_t rounds() const { return static_cast<int64_t>(roots_.size()) / columns(); }
   void Prepare();
-  // As far as the first `rounds` say.
-  void Follow(const BatchSource& source, int64_t rounds, Followed* followed);
+  void Follow(const BatchSource& source, Followed* followed);
   // Adds what trees from `first` up to `last` say.
   void AddTrees(size_t first, size_t last, Followed* followed);
   void AddTree(const Tree& tree);
   // Of nodes and trees that are new.
   void MakeSteps();
-  void Restart(int64_t round);
   // What the trees from `first` up to `last` say of rows, added to sums: [count, columns].
   void AddLeaves(size_t first, size_t last, const float* x, int64_t count, float* sums) const;
   // Of rows: from the sums of `columns` trees' values to what is said.
   void Finish(const float* sums, int64_t count, float* out) const;
-  std::vector<Tree> GrowRound(int64_t round);
-  void FindGradients(int64_t round, int64_t column, std::vector<float>* gradients,
-                     std::vector<float>* curvatures);
+  void GrowRound(int64_t round);
+  void FindGradients(int64_t round, std::vector<float>* gradients, std::vector<float>* curvatures);
   bool Drawn(int64_t round, int64_t row) const;
   double TrainingLoss();
   // Keeps the trees of the first `rounds`.

@@ -1,12 +1,13 @@
-// What LIBSVM finds: the one place that sees its header.
+// From rows to the decisions of support vector machines.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
-#include "engine/learners/libsvm/support_vectors.h"
 #include "engine/learners/row_learner.h"
+#include "engine/learners/vectors/kernel_cache.h"
+#include "engine/learners/vectors/smo.h"
+#include "engine/learners/vectors/support_vectors.h"
 
 namespace beamline::engine {
 
@@ -17,14 +18,12 @@ struct Decision {
   double constant = 0;
 };
 
-// Trains over rows, which must outlive it. Of at most kMostPrecomputed rows all kernels are
-// computed once, by all threads: the library's own products of sparse rows are slow.
+// Kernels with the rows of a class serve all of its pairs. Not thread-safe.
 class VectorTrainer {
  public:
-  // `gamma` as used.
+  // Copies the rows; `pool` must outlive it. `gamma` as used.
   VectorTrainer(const SupportVectorSpec& spec, double gamma, const RowMatrix& rows,
                 ThreadPool* pool);
-  ~VectorTrainer();
 
   // Class `first` against class `second`.
   Decision TrainPair(int32_t first, int32_t second);
@@ -32,14 +31,12 @@ class VectorTrainer {
   Decision TrainNumbers();
 
  private:
-  struct Nodes;
-
-  Decision Train(const std::vector<int64_t>& chosen, std::vector<double> y);
+  // The segments' rows, and what the variables say of them.
+  Decision Solve(std::vector<SmoPiece> pieces);
 
   const SupportVectorSpec spec_;
-  const double gamma_;
-  const RowMatrix& rows_;
-  std::unique_ptr<Nodes> nodes_;  // of all rows, as the library takes them
+  std::vector<float> y_;
+  KernelCache kernels_;
 };
 
 }  // namespace beamline::engine

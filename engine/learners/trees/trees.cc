@@ -1,6 +1,6 @@
-#include "engine/learners/xgboost/trees.h"
+#include "engine/learners/trees/trees.h"
 
-#include "engine/learners/xgboost/tree_learner.h"
+#include "engine/learners/trees/tree_learner.h"
 
 namespace beamline::engine {
 
@@ -17,7 +17,7 @@ std::unique_ptr<Learner> MakeBoostedTrees(const BoostedTreesSpec& spec, const Le
   settings.grow.bins = spec.bins;
   settings.row_share = spec.row_share;
   settings.patience = spec.patience;
-  settings.seed = spec.seed;
+  settings.seed = settings.grow.seed = spec.seed;
   settings.threads = spec.threads;
   return std::make_unique<TreeLearner>(settings, data);
 }
@@ -31,7 +31,7 @@ std::unique_ptr<Learner> MakeRandomForest(const RandomForestSpec& spec, const Le
   settings.grow.split_feature_share = spec.feature_share;
   settings.grow.bins = spec.bins;
   settings.row_share = spec.row_share;
-  settings.seed = spec.seed;
+  settings.seed = settings.grow.seed = spec.seed;
   settings.threads = spec.threads;
   return std::make_unique<TreeLearner>(settings, data);
 }

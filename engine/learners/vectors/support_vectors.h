@@ -1,4 +1,4 @@
-// The learner "support_vectors", by LIBSVM.
+// The learner "support_vectors".
 #pragma once
 
 #include <cstdint>
@@ -10,16 +10,8 @@
 
 namespace beamline::engine {
 
-// Of the library's kernel cache while it trains.
+// Of kernels that a training remembers.
 inline constexpr int kKernelCacheMebibytes = 100;
-// Of so few rows, of so many features, all kernels are computed before the training, which takes so
-// many bytes: the library's own products of sparse rows would take longer.
-inline constexpr int64_t kMostPrecomputed = 4096;
-inline constexpr int64_t kLeastPrecomputedFeatures = 32;
-inline int64_t PrecomputedBytes(int64_t rows, int64_t features) {
-  const bool precomputes = rows <= kMostPrecomputed && features >= kLeastPrecomputedFeatures;
-  return precomputes ? 16 * rows * (rows + 1) : 0;
-}
 
 enum class SupportVectorKernel { kRadial, kLinear, kPolynomial, kSigmoid };
 
@@ -39,7 +31,8 @@ struct SupportVectorSpec {
 };
 
 // C-SVC, one against one: a step trains one pair of classes; or epsilon-SVR of one number in one
-// step. LIBSVM works in one thread and draws nothing. Event weights are not taken.
+// step; by sequential minimal optimisation as LIBSVM has it (smo.h), which draws nothing. The same
+// bits for any number of threads. Event weights are not taken.
 // "Probabilities" are scores: of two classes the logistic function of the decision value; of more
 // each class's share of the pairs that it wins, and less than half a pair more or less by how
 // clearly. They are no probabilities, but the largest is the class chosen.

@@ -1,4 +1,4 @@
-// The learners "boosted_trees" and "random_forest", by XGBoost.
+// The learners "boosted_trees" and "random_forest".
 #pragma once
 
 #include <cstdint>
@@ -8,13 +8,9 @@
 
 namespace beamline::engine {
 
-// Both grow trees over bins of features by the library (Chen, Guestrin 2016). A step is a tree of
-// each class (of two classes or a number: one tree), and an epoch.
-//
-// The same bits for any number of threads: each tree is grown by a booster of its own, whose seed
-// is drawn by (seed, tree), from gradients rounded to 22 bits below the largest, so that their sums
-// in double are exact in any order. Rows are drawn here, by (seed, tree, row): those left out weigh
-// 0. The trees are kept and followed here; predictions do not need the library.
+// Both grow trees over bins of features (grow.h). A step is a tree of each class (of two classes or
+// a number: one tree), and an epoch. The same bits for any number of threads. Rows are drawn by
+// (seed, tree, row): those left out weigh 0.
 //
 // Weights, one element a node of all trees: "features" (int64; -1: a leaf), "values" (threshold, x
 // below it goes left; or what a leaf says), "left", "right" (int64), "gains"; and "roots" (int64),

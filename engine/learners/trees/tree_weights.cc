@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "engine/core/error.h"
-#include "engine/learners/xgboost/tree_learner.h"
+#include "engine/learners/trees/tree_learner.h"
 
 namespace beamline::engine {
 namespace {
