@@ -47,7 +47,8 @@ AdversarialLearner::AdversarialLearner(const LearnerConfig& config)
   if (validation_ == nullptr) return;
   RequireLayout(*validation_);
   if (validation_->rows() < 1) Fail("there are no validation rows: enlarge the split");
-  RunnerFor(AdversarialMode::kEvaluation, EvaluationBatch(validation_->rows(), kLargestAdversarialBatch));
+  RunnerFor(AdversarialMode::kEvaluation,
+            EvaluationBatch(validation_->rows(), kLargestAdversarialBatch));
 }
 
 AdversarialLearner::Pair AdversarialLearner::MakePair(int64_t batch) {
@@ -162,8 +163,8 @@ Evaluation AdversarialLearner::Evaluate(const BatchSource& source) {
   Evaluation evaluation;
   evaluation.rows = source.rows();
   if (source.rows() == 0) return evaluation;
-  AdversarialRunner& runner =
-      RunnerFor(AdversarialMode::kEvaluation, EvaluationBatch(source.rows(), kLargestAdversarialBatch));
+  AdversarialRunner& runner = RunnerFor(AdversarialMode::kEvaluation,
+                                        EvaluationBatch(source.rows(), kLargestAdversarialBatch));
   std::vector<int64_t> rows;
   double real = 0;
   double fake = 0;
