@@ -45,7 +45,7 @@ Resolved ResolveDefinition(const v1::DefinitionSource& source, const DatasetLook
 Resolved ResolveRun(const v1::DefinitionSource& source,
                     const google::protobuf::Map<std::string, google::protobuf::Value>& parameters,
                     const google::protobuf::Map<std::string, std::string>& inputs,
-                    const DatasetLookup& datasets) {
+                    const DatasetLookup& datasets, Findings* findings) {
   ParsedDefinition parsed = Read(source);
   if (parsed.violations.empty()) {
     for (auto& list : {ApplyInputs(inputs, &parsed.definition),
@@ -54,8 +54,11 @@ Resolved ResolveRun(const v1::DefinitionSource& source,
     }
   }
   const Positions positions = parsed.positions;
-  return Conclude(std::move(parsed),
-                  {.datasets = datasets, .for_run = true, .tables = {}, .positions = &positions});
+  return Conclude(std::move(parsed), {.datasets = datasets,
+                                      .for_run = true,
+                                      .tables = {},
+                                      .findings = findings,
+                                      .positions = &positions});
 }
 
 std::string DefinitionDigest(const v1::PipelineDefinition& definition) {

@@ -19,11 +19,12 @@ struct Resolved {
 // For ValidatePipeline and CreatePipeline. Never throws. Thread-safe.
 Resolved ResolveDefinition(const v1::DefinitionSource& source, const DatasetLookup& datasets);
 
-// Also applies parameters and inputs, and requires that every input is a dataset. For CreateRun.
+// Also applies parameters and inputs, and requires that every input is a dataset. For CreateRun;
+// with `findings`, as ValidateOptions has them, for PlanPipeline.
 Resolved ResolveRun(const v1::DefinitionSource& source,
                     const google::protobuf::Map<std::string, google::protobuf::Value>& parameters,
                     const google::protobuf::Map<std::string, std::string>& inputs,
-                    const DatasetLookup& datasets);
+                    const DatasetLookup& datasets, Findings* findings = nullptr);
 
 // Of Pipeline.digest: SHA-256 of the definition's deterministic serialisation. Not of
 // `description`s, which change nothing.

@@ -306,12 +306,18 @@ Verdict Validate(const v1::PipelineDefinition& definition, const ValidateOptions
                               {},
                               {},
                               options.for_run,
-                              {}};
+                              {},
+                              options.findings};
   validation::CheckNames(context);
   validation::CheckInputs(context, options);
   validation::CheckTableSteps(context, options);
   for (int i = 0; i < definition.steps_size(); ++i) {
     validation::CheckStep(context, validation::StepPath(context, i), definition.steps(i));
+  }
+  if (options.findings != nullptr) {
+    for (const auto& [name, dataset] : context.inputs) {
+      if (dataset != nullptr) options.findings->tables[name] = *dataset;
+    }
   }
   validation::CheckCycles(context);
   validation::CheckParameters(context);

@@ -10,6 +10,7 @@
 
 #include "beamline/v1/dataset.pb.h"
 #include "beamline/v1/pipeline.pb.h"
+#include "pipeline/plan/train_facts.h"
 #include "pipeline/violation.h"
 
 namespace beamline::pipeline {
@@ -28,6 +29,9 @@ struct ValidateOptions {
   // statistics: for the worker, which has them when a step of theirs starts. They come before all
   // else that is known of these tables.
   std::map<std::string, v1::Dataset> tables;
+  // Filled in if it is not null: then memory that does not suffice is no error. It is for a
+  // planner, which says what would.
+  Findings* findings = nullptr;
   // Of the text that the definition was read from; may be null.
   const Positions* positions = nullptr;
 };

@@ -3,8 +3,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/core/error.h"
-#include "engine/nn/adversarial.h"
+#include "engine/learners/training_plan.h"
 #include "pipeline/adversarial.h"
+#include "pipeline/plan/training_estimate.h"
 #include "pipeline/units.h"
 #include "pipeline/validate_internal.h"
 
@@ -107,23 +108,25 @@ void CheckAdversarial(Context& context, const std::string& path, const v1::Train
   }
 }
 
-void CheckAdversarialGraph(Context& context, const std::string& path, const v1::TrainStep& train,
+void CheckAdversarialGraph(Context& context, const std::string& path, const v1::Step& step,
                            const FeatureFacts& features, const MemoryLimit& memory) {
+  const v1::TrainStep& train = step.train();
   if (features.features == 0) return;
+  if (context.findings != nullptr) {
+    context.findings->trains[step.name()].network.features = features.features;
+  }
   const v1::AdversarialLearner learner = Complete(train.adversarial(), features.features);
   const engine::BatchLayout layout = LayoutOf(features.features, !train.data().weight().empty());
+  const ExampleCounts counts = CountsOf(context, step);
   try {
-    const int64_t needed =
-        engine::EstimateCost(ToAdversarialSpec(learner, features.features), layout).peak_bytes;
+    engine::AdversarialSpec spec = ToAdversarialSpec(learner, features.features);
+    spec.threads = ThreadsOf(step.resources());
+    const int64_t rows = counts.train > 0 ? counts.train : spec.batch_size;
+    const int64_t needed = engine::PlanTraining(spec, layout, rows, counts.validation).peak_bytes;
     if (needed <= memory.bytes) return;
-    constexpr int64_t kMebibyte = int64_t{1} << 20;
-    context.errors.Add(
-        path + ".batch_size",
-        absl::StrCat(
-            "a training step needs ",
-            BytesText(static_cast<double>((needed + kMebibyte - 1) / kMebibyte * kMebibyte)),
-            " of memory, but the step has ", BytesText(static_cast<double>(memory.bytes)),
-            ": use smaller batches or layers, or raise ", memory.field));
+    AddMemoryError(context, path, needed,
+                   engine::FittingBatch(spec, layout, rows, counts.validation, memory.bytes),
+                   memory);
   } catch (const engine::Error& error) {
     context.errors.Add(path, error.what());
   }

@@ -8,6 +8,7 @@
 #include "pipeline/network.h"
 #include "pipeline/node_graph.h"
 #include "pipeline/node_pairs.h"
+#include "pipeline/plan/training_estimate.h"
 #include "pipeline/schema.h"
 #include "pipeline/units.h"
 #include "pipeline/validate_internal.h"
@@ -46,24 +47,49 @@ std::string MebibytesText(int64_t bytes) {
 
 }  // namespace
 
-void CheckGraph(Context& context, const std::string& path, const v1::TrainStep& train,
+ExampleCounts CountsOf(const Context& context, const v1::Step& step) {
+  return CountExamples(
+      step,
+      [&](const std::string& name) -> const v1::Dataset* {
+        const auto found = context.inputs.find(name);
+        return found == context.inputs.end() ? nullptr : found->second;
+      },
+      false);
+}
+
+void AddMemoryError(Context& context, const std::string& path, int64_t needed_bytes,
+                    int64_t fitting, const MemoryLimit& memory) {
+  context.errors.Add(path + ".batch_size",
+                     absl::StrCat("training needs ", MebibytesText(needed_bytes),
+                                  " of memory, but the step has ", MebibytesText(memory.bytes),
+                                  fitting > 0 ? absl::StrCat(": batches of ", fitting, " fit; or")
+                                              : ": no batch fits:",
+                                  " use smaller layers, or raise ", memory.field));
+}
+
+void CheckGraph(Context& context, const std::string& path, const v1::Step& step,
                 const TargetFacts& target, const FeatureFacts& features,
                 const MemoryLimit& memory) {
+  const v1::TrainStep& train = step.train();
   if (!target.known || features.features + features.code_columns == 0) return;
   // How many classes a table has that is not made yet nobody knows.
   if (target.is_class && target.classes == 0) return;
   const NetworkFacts facts = FactsFor(train.data(), target, features);
+  if (context.findings != nullptr) context.findings->trains[step.name()].network = facts;
   const v1::NetworkLearner network = Complete(train.network(), facts);
   engine::BatchLayout layout = ToLayout(network, facts, !train.data().weight().empty());
   const v1::NodeGraph& graph = train.data().graph();
   if (facts.graph) layout.nodes = SmallestGraph(features.features, !graph.member().empty());
+  const ExampleCounts counts = CountsOf(context, step);
   try {
-    const engine::NetworkCost cost = engine::EstimateCost(ToNetworkSpec(network, facts), layout);
-    if (cost.peak_bytes <= memory.bytes) return;
-    context.errors.Add(path + ".batch_size",
-                       absl::StrCat("a training step needs ", MebibytesText(cost.peak_bytes),
-                                    " of memory, but the step has ", MebibytesText(memory.bytes),
-                                    ": use smaller batches or layers, or raise ", memory.field));
+    engine::NetworkSpec spec = ToNetworkSpec(network, facts);
+    spec.threads = ThreadsOf(step.resources());
+    const int64_t rows = counts.train > 0 ? counts.train : spec.batch_size;
+    const int64_t needed = engine::PlanTraining(spec, layout, rows, counts.validation).peak_bytes;
+    if (needed <= memory.bytes) return;
+    AddMemoryError(context, path, needed,
+                   engine::FittingBatch(spec, layout, rows, counts.validation, memory.bytes),
+                   memory);
   } catch (const engine::Error& error) {
     context.errors.Add(path, error.what());
   }

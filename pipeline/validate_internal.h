@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "pipeline/plan/example_counts.h"
 #include "pipeline/validate.h"
 #include "pipeline/violation.h"
 
@@ -24,6 +25,8 @@ struct Context {
   bool for_run = false;
   // What prepare steps make, by their names: inputs too.
   std::map<std::string, v1::Dataset> prepared;
+  // As in ValidateOptions.
+  Findings* findings = nullptr;
 
   std::vector<std::string> StepNames() const;
   std::vector<std::string> InputNames() const;
@@ -102,6 +105,12 @@ struct MemoryLimit {
   int64_t bytes = 0;
   const char* field = "";
 };
+// How many examples a step will have, as far as its tables are known.
+ExampleCounts CountsOf(const Context& context, const v1::Step& step);
+// Adds an error at `path`.batch_size: training needs more than there is. `fitting`: a batch size
+// that does not; 0: none.
+void AddMemoryError(Context& context, const std::string& path, int64_t needed_bytes,
+                    int64_t fitting, const MemoryLimit& memory);
 void CheckNetwork(Context& context, const std::string& path, const v1::TrainStep& train,
                   const TargetFacts& target, const FeatureFacts& features,
                   const MemoryLimit& memory);
@@ -112,7 +121,7 @@ double CheckLayers(Context& context, const std::string& path, const v1::TrainSte
 void CheckAdversarial(Context& context, const std::string& path, const v1::TrainStep& train,
                       const FeatureFacts& features);
 // Its graphs; only to be called if nothing else is wrong with the step.
-void CheckAdversarialGraph(Context& context, const std::string& path, const v1::TrainStep& train,
+void CheckAdversarialGraph(Context& context, const std::string& path, const v1::Step& step,
                            const FeatureFacts& features, const MemoryLimit& memory);
 // What its data says of a target.
 void CheckGeneration(Context& context, const std::string& path, const v1::TrainingData& data);
@@ -154,7 +163,7 @@ LayerFacts CheckCapsuleLayer(Context& context, const LayerPlace& place);
 // Of attention, positions and slices.
 LayerFacts CheckAttentionLayer(Context& context, const LayerPlace& place);
 // Builds the graph; only to be called if nothing else is wrong with the step.
-void CheckGraph(Context& context, const std::string& path, const v1::TrainStep& train,
+void CheckGraph(Context& context, const std::string& path, const v1::Step& step,
                 const TargetFacts& target, const FeatureFacts& features, const MemoryLimit& memory);
 void CheckOptimizer(Context& context, const std::string& path, const v1::NetworkLearner& network);
 // Clipping, penalties and averages of weights, and what of the schedule needs validation rows.

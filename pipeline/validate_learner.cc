@@ -116,8 +116,11 @@ void CheckOtherLearner(Context& context, const std::string& path, const v1::Step
   CheckUse(context, path, kind, train.data(), target);
   CheckFeatures(context, path, kind, features);
   const std::string at = absl::StrCat(path, ".", kind.name);
-  const double needed =
-      CheckLearnerFields(train, FactsFor(context, step, target, features), at, &context.errors);
+  const LearnerFacts facts = FactsFor(context, step, target, features);
+  const double needed = CheckLearnerFields(train, facts, at, &context.errors);
+  if (context.findings != nullptr) {
+    context.findings->trains[step.name()] = {{}, facts, needed};
+  }
   if (needed <= static_cast<double>(memory.bytes)) return;
   context.errors.Add(
       at, absl::StrCat("needs at least ", BytesText(std::ceil(needed / (1 << 20)) * (1 << 20)),

@@ -141,6 +141,8 @@ void TryValues(Context& context, const std::string& path, const v1::Step& step,
     for (v1::Step& other : *variant.mutable_steps()) other.clear_search();
     ValidateOptions quiet = options;
     quiet.positions = nullptr;
+    Findings unused;
+    if (options.findings != nullptr) quiet.findings = &unused;
     const Verdict verdict = Validate(variant, quiet);
     for (const v1::Violation& violation : verdict.violations) {
       context.errors.Add(path, absl::StrCat(with, violation.field(), " ", violation.description()));

@@ -14,6 +14,7 @@
 #include "pipeline/violation.h"
 #include "server/commands.h"
 #include "server/names.h"
+#include "server/worker_sessions.h"
 #include "store/identity.h"
 #include "store/pipelines.h"
 
@@ -107,6 +108,26 @@ std::vector<std::string> LabelsOf(const v1::Worker& worker) {
     if (!worker.pool().empty()) labels.push_back(ImageLabel(worker.pool(), image));
   }
   return labels;
+}
+
+int SlotsOf(const v1::Worker& worker, const scheduler::Demand& demand, std::string_view image) {
+  const scheduler::Capacity capacity = CapacityOf(worker);
+  if ((!demand.pool.empty() && demand.pool != worker.pool()) || !HasImage(worker, image)) return 0;
+  constexpr int64_t kMost = 10'000;
+  int64_t slots = kMost;
+  const auto bound = [&](int64_t has, int64_t each) {
+    if (each > 0) slots = std::min(slots, has / each);
+  };
+  bound(capacity.cpu_millis, demand.cpu_millis);
+  bound(capacity.memory_bytes, demand.memory_bytes);
+  if (demand.device == scheduler::DeviceKind::kCuda) {
+    const auto large = std::count_if(capacity.devices.begin(), capacity.devices.end(),
+                                     [&](const scheduler::Device& device) {
+                                       return device.memory_bytes >= demand.gpu_memory_bytes;
+                                     });
+    bound(large, scheduler::DeviceCount(demand));
+  }
+  return static_cast<int>(slots);
 }
 
 bool HasImage(const v1::Worker& worker, std::string_view image) {

@@ -23,6 +23,9 @@ scheduler::Demand DemandOf(const v1::Resources& resources);
 
 // The labels of a worker: its pool, and for each image that it has one alone and one with the pool.
 std::vector<std::string> LabelsOf(const v1::Worker& worker);
+// How many tasks that ask for `demand`, in `image`, the worker holds at once if it has no others.
+int SlotsOf(const v1::Worker& worker, const scheduler::Demand& demand, std::string_view image);
+
 // Whether a worker has the image; an empty one every worker has.
 bool HasImage(const v1::Worker& worker, std::string_view image);
 

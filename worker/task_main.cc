@@ -1,7 +1,12 @@
 // beamline-task: the process of one attempt at a step. Links the engine and no gRPC, so that it
 // starts in milliseconds.
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,11 +14,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/core/error.h"
 #include "pipeline/executor.h"
+#include "pipeline/plan/measure_rates.h"
 #include "pipeline/programs.h"
 #include "pipeline/trial.h"
 #include "worker/program_keeper.h"
 #include "worker/program_root.h"
+#include "worker/rate_lines.h"
 #include "worker/signal_name.h"
 #include "worker/task_program.h"
 
@@ -123,10 +131,33 @@ class PipelineProgram : public TaskProgram {
   pipeline::StopToken stop_;
 };
 
+// "--rates 1 2 4": measures with so many threads, and prints a line for each rate.
+int PrintRates(int count, char** threads) {
+  // Others go first; on a machine that is idle it makes no difference.
+  constexpr int kNice = 5;
+  if (nice(kNice) == -1) std::perror("nice");
+  try {
+    for (int i = 0; i < count; ++i) {
+      for (const v1::MeasuredRate& rate :
+           pipeline::MeasureRates(std::max(1, std::atoi(threads[i])), [] { return false; })) {
+        std::puts(RateLine(rate).c_str());
+      }
+    }
+  } catch (const engine::Error& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+  std::puts(kLastRateLine);
+  return 0;
+}
+
 }  // namespace
 }  // namespace beamline::worker
 
 int main(int argc, char** argv) {
+  if (argc > 2 && std::strcmp(argv[1], "--rates") == 0) {
+    return beamline::worker::PrintRates(argc - 2, argv + 2);
+  }
   beamline::log::Start("task", beamline::log::Level::kInfo);
   beamline::worker::PipelineProgram program;
   return beamline::worker::RunTaskProgram(program, argc, argv);

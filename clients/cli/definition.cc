@@ -111,12 +111,16 @@ absl::Status DefinitionError(const std::string& path, const v1::ValidatePipeline
   return absl::InvalidArgumentError(text);
 }
 
-absl::StatusOr<CheckedDefinition> CheckDefinition(Invocation& invocation, const std::string& path) {
-  CheckedDefinition checked;
+absl::StatusOr<std::string> ReadDefinition(const std::string& path) {
   absl::StatusOr<std::string> yaml = ReadFile(path, kMaxDefinitionBytes);
   if (!yaml.ok()) return UsageError(S(yaml.status().message()));
-  checked.yaml = *std::move(yaml);
-  RETURN_IF_ERROR(CheckUtf8(path, checked.yaml));
+  RETURN_IF_ERROR(CheckUtf8(path, *yaml));
+  return yaml;
+}
+
+absl::StatusOr<CheckedDefinition> CheckDefinition(Invocation& invocation, const std::string& path) {
+  CheckedDefinition checked;
+  ASSIGN_OR_RETURN(checked.yaml, ReadDefinition(path));
   v1::ValidatePipelineRequest request;
   ASSIGN_OR_RETURN(const std::string project, invocation.Project());
   request.set_parent(project);

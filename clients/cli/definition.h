@@ -12,6 +12,10 @@ namespace beamline::cli {
 // Larger texts are refused before they are sent.
 inline constexpr size_t kMaxDefinitionBytes = 4 << 20;
 
+// The text of a definition in a file. UsageError if it cannot be read or is too large;
+// InvalidArgument if it is not UTF-8.
+absl::StatusOr<std::string> ReadDefinition(const std::string& path);
+
 struct CheckedDefinition {
   // As it is in the file.
   std::string yaml;

@@ -62,6 +62,7 @@ BEAMLINE_RPC(PipelineService, ValidatePipeline, ValidatePipelineRequest,
 BEAMLINE_RPC(PipelineService, CreatePipeline, CreatePipelineRequest, v1::Pipeline);
 BEAMLINE_RPC(PipelineService, GetPipeline, GetPipelineRequest, v1::Pipeline);
 BEAMLINE_RPC(PipelineService, ListPipelines, ListPipelinesRequest, v1::ListPipelinesResponse);
+BEAMLINE_RPC(PipelineService, PlanPipeline, PlanPipelineRequest, v1::PlanPipelineResponse);
 
 BEAMLINE_RPC(RunService, CreateRun, CreateRunRequest, v1::Run);
 BEAMLINE_RPC(RunService, GetRun, GetRunRequest, v1::Run);

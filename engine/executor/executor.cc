@@ -23,8 +23,8 @@ Operand OperandOf(const ValueInfo& info, void* data) {
           shape.rank()};
 }
 
-// One go of updates costs a device less than many; the gradients are kept till then. Nothing
-// happens if some node reads a parameter or state behind its update.
+}  // namespace
+
 void MoveUpdatesToEnd(Graph* graph) {
   std::vector<Node> nodes = graph->nodes();
   std::vector<bool> updated(graph->values().size());
@@ -40,8 +40,6 @@ void MoveUpdatesToEnd(Graph* graph) {
                         [](const Node& node) { return node.op != OpKind::kUpdate; });
   graph->SetNodes(std::move(nodes));
 }
-
-}  // namespace
 
 Scratch ScratchFor(const Graph& graph, const Backend& backend) {
   Scratch most;
@@ -263,6 +261,21 @@ void Executor::Start(uint64_t step) {
   random_.step = step;
   if (backend_->device != nullptr) return StartOnDevice();
   for (const Step& next : steps_) next.kernel(calls_[next.first], run_);
+}
+
+void Executor::RunTimed(uint64_t step, const std::function<double()>& now,
+                        std::vector<double>* seconds) {
+  if (backend_->device != nullptr) {
+    Fail("kernels on a device run beside their caller: they cannot be timed one by one");
+  }
+  run_.step = step;
+  random_.step = step;
+  seconds->resize(steps_.size());
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const double before = now();
+    steps_[i].kernel(calls_[steps_[i].first], run_);
+    (*seconds)[i] = now() - before;
+  }
 }
 
 void Executor::StartOnDevice() {

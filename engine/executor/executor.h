@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -19,6 +20,11 @@ namespace beamline::engine {
 
 // The most that any node of the graph needs on this backend.
 Scratch ScratchFor(const Graph& graph, const Backend& backend);
+
+// What an executor does for backends with Backend::update_many: one go of updates costs a device
+// less than many; the gradients are kept till then. Nothing happens if some node reads a parameter
+// or state behind its update.
+void MoveUpdatesToEnd(Graph* graph);
 
 // A graph made ready for one backend: memory planned, kernels resolved. Run neither allocates nor
 // locks nor looks anything up by name. The results do not depend on the number of threads in the
@@ -57,6 +63,11 @@ class Executor {
   void Start(uint64_t step);
   void AwaitInputs();
   void Finish();
+
+  // As Run, on a backend without a device only; notes how long each kernel took, by `now`, which
+  // gives seconds from any beginning. In the order of the nodes, without reshapes; resizes
+  // `seconds`.
+  void RunTimed(uint64_t step, const std::function<double()>& now, std::vector<double>* seconds);
 
   bool on_device() const { return backend_->device != nullptr; }
   const MemoryPlan& plan() const { return plan_; }

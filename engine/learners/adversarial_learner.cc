@@ -15,9 +15,6 @@ namespace {
 // Streams of the seed from here on shuffle; those of variables are hashes of their names.
 constexpr uint64_t kShuffleStream = uint64_t{1} << 63;
 
-// Evaluation and sampling graphs are made for powers of two up to this batch size.
-constexpr int64_t kMaxBatch = 512;
-
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 const AdversarialSpec& RequireSpec(const LearnerConfig& config) {
@@ -50,7 +47,8 @@ AdversarialLearner::AdversarialLearner(const LearnerConfig& config)
   if (validation_ == nullptr) return;
   RequireLayout(*validation_);
   if (validation_->rows() < 1) Fail("there are no validation rows: enlarge the split");
-  RunnerFor(AdversarialMode::kEvaluation, EvaluationBatch(validation_->rows(), kMaxBatch));
+  RunnerFor(AdversarialMode::kEvaluation,
+            EvaluationBatch(validation_->rows(), kLargestAdversarialBatch));
 }
 
 AdversarialLearner::Pair AdversarialLearner::MakePair(int64_t batch) {
@@ -165,8 +163,8 @@ Evaluation AdversarialLearner::Evaluate(const BatchSource& source) {
   Evaluation evaluation;
   evaluation.rows = source.rows();
   if (source.rows() == 0) return evaluation;
-  AdversarialRunner& runner =
-      RunnerFor(AdversarialMode::kEvaluation, EvaluationBatch(source.rows(), kMaxBatch));
+  AdversarialRunner& runner = RunnerFor(AdversarialMode::kEvaluation,
+                                        EvaluationBatch(source.rows(), kLargestAdversarialBatch));
   std::vector<int64_t> rows;
   double real = 0;
   double fake = 0;
@@ -198,7 +196,7 @@ Predictions AdversarialLearner::Predict(const BatchSource& source, std::span<con
   Predictions predictions{Tensor(shape, DType::kFloat32), Tensor(shape, DType::kFloat32),
                           Tensor({int64_t{0}}, DType::kFloat32)};
   for (int64_t first = 0; first < count;) {
-    const int64_t size = std::min(LargestPowerOfTwo(count - first), kMaxBatch);
+    const int64_t size = std::min(LargestPowerOfTwo(count - first), kLargestAdversarialBatch);
     AdversarialRunner& runner = RunnerFor(AdversarialMode::kSampling, size);
     runner.DrawLatent(rows.subspan(static_cast<size_t>(first), static_cast<size_t>(size)));
     runner.Run(0);

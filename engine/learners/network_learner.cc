@@ -18,22 +18,9 @@ namespace {
 // Streams of the seed from here on shuffle; those of variables are hashes of their names.
 constexpr uint64_t kShuffleStream = uint64_t{1} << 63;
 
-// Evaluation and prediction graphs are made for powers of two up to this batch size only; where
-// tokens are predicted up to this many tokens.
-constexpr int64_t kMaxEvaluationBatch = 512;
-constexpr int64_t kMaxEvaluationTokens = 4096;
-
 const NetworkSpec& RequireSpec(const LearnerConfig& config) {
   if (config.network == nullptr) Fail("the learner \"network\" needs a network definition");
   return *config.network;
-}
-
-int64_t LargestEvaluationBatch(const NetworkSpec& spec, const BatchLayout& layout) {
-  const bool tokens =
-      spec.objective == Objective::kNextToken || spec.objective == Objective::kMasked;
-  if (!tokens) return kMaxEvaluationBatch;
-  return LargestPowerOfTwo(
-      std::max<int64_t>(1, kMaxEvaluationTokens / std::max<int64_t>(1, layout.code_columns)));
 }
 
 bool SameLayout(const BatchLayout& a, const BatchLayout& b) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -35,6 +36,11 @@ class NetworkRunner {
   void Start(uint64_t step) { executor_.Start(step); }
   void Finish() { executor_.Finish(); }
   bool on_device() const { return executor_.on_device(); }
+  // As Executor::RunTimed; `graph` has the nodes.
+  void RunTimed(uint64_t step, const std::function<double()>& now, std::vector<double>* seconds) {
+    executor_.RunTimed(step, now, seconds);
+  }
+  const Graph& graph() const { return network_.graph; }
 
   double loss() const { return loss_[0]; }
   double main_loss() const { return main_loss_[0]; }

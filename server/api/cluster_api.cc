@@ -61,6 +61,19 @@ const scheduler::WorkerEntry* FindEntry(const std::vector<scheduler::WorkerEntry
 
 }  // namespace
 
+absl::StatusOr<v1::ListWorkersResponse> DescribeWorkers(Transaction& transaction,
+                                                        const WorkerSessions& sessions,
+                                                        bool with_tasks) {
+  ASSIGN_OR_RETURN(const auto workers, store::ListWorkers(transaction.store()));
+  const auto entries = transaction.scheduler().Workers();
+  v1::ListWorkersResponse response;
+  for (const store::StoredWorker& stored : workers) {
+    const auto* entry = FindEntry(entries, absl::StrCat("workers/", stored.id));
+    *response.add_workers() = Describe(stored, sessions, entry, with_tasks);
+  }
+  return response;
+}
+
 ClusterApi::ClusterApi(ApiContext context) : start_time_(context.clock.Now()), context_(context) {}
 ClusterApi::~ClusterApi() = default;
 
@@ -79,14 +92,7 @@ void ClusterApi::ListWorkers(const auth::Principal& caller, const v1::ListWorker
   context_.coordinator.Call<v1::ListWorkersResponse>(
       [caller,
        &sessions = context_.sessions](Transaction& tx) -> absl::StatusOr<v1::ListWorkersResponse> {
-        ASSIGN_OR_RETURN(const auto workers, store::ListWorkers(tx.store()));
-        const auto entries = tx.scheduler().Workers();
-        v1::ListWorkersResponse response;
-        for (const store::StoredWorker& stored : workers) {
-          const auto* entry = FindEntry(entries, absl::StrCat("workers/", stored.id));
-          *response.add_workers() = Describe(stored, sessions, entry, caller.is_operator);
-        }
-        return response;
+        return DescribeWorkers(tx, sessions, caller.is_operator);
       },
       std::move(done));
 }

@@ -1,13 +1,20 @@
 // v1.ClusterService without the wire.
 #pragma once
 
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "auth/principal.h"
 #include "beamline/v1/cluster.pb.h"
 #include "server/api/context.h"
 #include "server/api/done.h"
+#include "server/transaction.h"
 
 namespace beamline::server {
+
+// Within a command: every worker that joined, with what scheduler and sessions know about it now.
+absl::StatusOr<v1::ListWorkersResponse> DescribeWorkers(Transaction& transaction,
+                                                        const WorkerSessions& sessions,
+                                                        bool with_tasks);
 
 // See v1.ClusterService for what each call does and fails with. Thread-safe.
 class ClusterApi {

@@ -1,20 +1,26 @@
 #include "server/api/pipeline_api.h"
 
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "pipeline/dependencies.h"
+#include "pipeline/plan/plan.h"
+#include "pipeline/programs.h"
 #include "pipeline/resolve.h"
 #include "pipeline/yaml.h"
 #include "server/api/answer.h"
+#include "server/api/cluster_api.h"
 #include "server/coordinator.h"
 #include "server/dataset_lookup.h"
 #include "server/errors.h"
 #include "server/idempotency.h"
 #include "server/names.h"
 #include "server/paging.h"
+#include "server/planning.h"
 #include "server/publish.h"
+#include "server/work_pool.h"
 #include "store/pipelines.h"
 
 namespace beamline::server {
@@ -36,6 +42,36 @@ absl::StatusOr<pipeline::Resolved> Resolve(store::Store& store, std::string_view
 template <class Response>
 void AddArcs(const v1::PipelineDefinition& definition, Response& response) {
   for (v1::StepArc& arc : pipeline::ArcsOf(definition)) *response.add_arcs() = std::move(arc);
+}
+
+absl::StatusOr<v1::PlanPipelineResponse> Plan(store::Store& store,
+                                              const v1::PlanPipelineRequest& request,
+                                              const v1::ListWorkersResponse& workers) {
+  ASSIGN_OR_RETURN(const std::string project, ParseProjectName("parent", request.parent()));
+  if (request.source().form_case() == v1::DefinitionSource::FORM_NOT_SET) {
+    return BadField("source", "must have a definition or yaml");
+  }
+  ASSIGN_OR_RETURN(const store::Reader reader, store.Read());
+  ProjectDatasets datasets(reader, project);
+  pipeline::Findings findings;
+  const pipeline::Resolved resolved = pipeline::ResolveRun(
+      request.source(), request.parameters(), request.inputs(), datasets.Lookup(), &findings);
+  RETURN_IF_ERROR(datasets.status());
+  RETURN_IF_ERROR(resolved.verdict.ToStatus());
+  pipeline::PlanRequest plan{
+      .definition = resolved.definition,
+      .findings = findings,
+      .datasets = datasets.Lookup(),
+      .workers = {},
+      .slots = [&](const v1::Worker& worker, const v1::Step& step, const v1::Resources& resources) {
+        return SlotsOf(worker, DemandOf(resources), pipeline::ImageOf(resolved.definition, step));
+      }};
+  for (const v1::Worker& worker : workers.workers()) {
+    if (worker.state() == v1::WORKER_STATE_READY) plan.workers.push_back(worker);
+  }
+  v1::PlanPipelineResponse response = pipeline::MakePlan(plan);
+  RETURN_IF_ERROR(datasets.status());
+  return response;
 }
 
 }  // namespace
@@ -116,9 +152,22 @@ void PipelineApi::ListPipelines(const auth::Principal&, const v1::ListPipelinesR
   }());
 }
 
-void PipelineApi::PlanPipeline(const auth::Principal&, const v1::PlanPipelineRequest&,
+void PipelineApi::PlanPipeline(const auth::Principal&, const v1::PlanPipelineRequest& request,
                                Done<v1::PlanPipelineResponse> done) {
-  done(NotBuiltYet("planning a pipeline", "validate it, and run it with small data"));
+  context_.coordinator.Call<v1::ListWorkersResponse>(
+      [&sessions = context_.sessions](Transaction& tx) {
+        return DescribeWorkers(tx, sessions, false);
+      },
+      [context = context_, request,
+       done = std::move(done)](absl::StatusOr<v1::ListWorkersResponse> workers) mutable {
+        if (!workers.ok()) return done(workers.status());
+        auto answer = std::make_shared<Done<v1::PlanPipelineResponse>>(std::move(done));
+        const bool accepted = context.pool.Run(
+            [&store = context.store, request, answer, workers = *std::move(workers)] {
+              (*answer)(Plan(store, request, workers));
+            });
+        if (!accepted) (*answer)(Overloaded("too much is being planned: try again", 1'000));
+      });
 }
 
 }  // namespace beamline::server

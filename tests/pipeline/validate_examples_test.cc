@@ -134,8 +134,8 @@ constexpr Case kEachStepCases[] = {
      "read_heads: 3, sequence: true}",
      ""},
     {"steps.train.train.network.layers.0.memory.sequence: false",
-     "steps.train.train.network: the last layer has outputs of shape [32, 3] but each step has a "
-     "target: let it give [32, 12, 3], with sequence: true in recurrent layers\n"},
+     "steps.train.train.network: the last layer has outputs of shape [1, 3] but each step has a "
+     "target: let it give [1, 12, 3], with sequence: true in recurrent layers\n"},
     {"steps.train.train.network.layers.0.memory: {slots: 2, width: -1, read_heads: 2000}",
      "steps.train.train.network.layers.0.memory.units: must be from 1 to 65536, not 0\n"
      "steps.train.train.network.layers.0.memory.slots: must be from 3 to 65536, not 2\n"
@@ -193,8 +193,8 @@ constexpr char kSequences[] =
 constexpr Case kSequenceCases[] = {
     {"", ""},
     {"steps.train.train.network.layers: [{dense: {units: 6}}, {name: out, dense: {}}]",
-     "steps.train.train.network: the last layer has outputs of shape [32, 12, 3] but the loss "
-     "ce and the target need [32, 3]: before it, make one row of the steps by reshape: "
+     "steps.train.train.network: the last layer has outputs of shape [1, 12, 3] but the loss "
+     "ce and the target need [1, 3]: before it, make one row of the steps by reshape: "
      "{} or global_pool, or let the recurrent layer give its last step alone\n"},
     {"steps.train.train.data.sequences: {}",
      "steps.train.train.data.sequences.max_steps: must be from 1 to 65536, not 0\n"

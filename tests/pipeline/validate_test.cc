@@ -191,9 +191,10 @@ constexpr Case kNetworkCases[] = {
      "steps.train.train.network.layers: the network has 10000900003 parameters and needs more than "
      "152602 MiB to train, but the step has 1 GiB: make it smaller, or raise "
      "resources.memory_bytes\n"},
-    {"{steps.train.train.network.batch_size: 1000000, steps.train.resources.memory_bytes: 64 MiB}",
-     "steps.train.train.network.batch_size: a training step needs 88 MiB of memory, but the step "
-     "has 64 MiB: use smaller batches or layers, or raise resources.memory_bytes\n"},
+    {"{steps.train.train.network.layers.hidden.dense.units: 30000, steps.train.train.network."
+     "batch_size: 1000, steps.train.resources.memory_bytes: 16 MiB}",
+     "steps.train.train.network.batch_size: training needs 29 MiB of memory, but the step "
+     "has 16 MiB: batches of 16 fit; or use smaller layers, or raise resources.memory_bytes\n"},
     {"steps.train.train.network.layers: [{reshape: {shape: [2, 2, 1]}}, {conv: {units: 4, kernel: "
      "[2], padding: same, activation: relu}}, {max_pool: {size: [2]}}, {group_norm: {groups: 2}}, "
      "{conv_transpose: {units: 3, kernel: [2], stride: [2]}}, {average_pool: {size: [2]}}, "

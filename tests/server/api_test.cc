@@ -247,10 +247,20 @@ TEST_F(ApiTest, OneServerPerFolder) {
   EXPECT_TRUE(absl::IsFailedPrecondition(Server::Open(Options(), clock_, random_).status()));
 }
 
-TEST_F(ApiTest, WhatIsNotBuiltSaysSo) {
-  EXPECT_TRUE(absl::IsUnimplemented(
-      Call(server_->pipelines(), &PipelineApi::PlanPipeline, User("ada"), v1::PlanPipelineRequest())
-          .status()));
+TEST_F(ApiTest, PlansAreRefusedAsRunsAre) {
+  v1::PlanPipelineRequest request;
+  const auto plan = [&] {
+    return Call(server_->pipelines(), &PipelineApi::PlanPipeline, User("ada"), request).status();
+  };
+  EXPECT_TRUE(absl::IsInvalidArgument(plan()));
+  request.set_parent("projects/default");
+  EXPECT_TRUE(absl::IsInvalidArgument(plan()));
+  request.mutable_source()->set_yaml(
+      "{name: p, inputs: {t: {dataset: none}}, steps: [{name: train, train: {data: {input: t, "
+      "target: y}, network: {layers: [dense: {units: -1}]}}}]}");
+  const absl::Status refused = plan();
+  EXPECT_TRUE(absl::IsInvalidArgument(refused));
+  EXPECT_TRUE(refused.GetPayload("type.googleapis.com/google.rpc.BadRequest").has_value());
 }
 
 }  // namespace

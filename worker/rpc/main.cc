@@ -24,6 +24,7 @@
 #include "base/private_memory.h"
 #include "base/random.h"
 #include "base/status_macros.h"
+#include "pipeline/plan/measure_rates.h"
 #include "worker/cache.h"
 #include "worker/confinement.h"
 #include "worker/deadline_executor.h"
@@ -33,6 +34,7 @@
 #include "worker/images/command.h"
 #include "worker/logging_executor.h"
 #include "worker/loop.h"
+#include "worker/measuring_executor.h"
 #include "worker/probe.h"
 #include "worker/process_executor.h"
 #include "worker/renewal.h"
@@ -176,10 +178,31 @@ absl::StatusOr<std::unique_ptr<GpuSource>> GpusToOffer(const Flags& flags) {
   return NoGpus();
 }
 
+// To what the worker says of itself, and to the log.
+void AddGpus(const GpuSource& gpus, v1::Worker& description) {
+  for (const v1::Device& gpu : gpus.gpus()) {
+    log::Info("offers %s: %s, %.1f GiB", gpu.id(), gpu.model(),
+              static_cast<double>(gpu.memory_bytes()) / (int64_t{1} << 30));
+    *description.add_devices() = gpu;
+  }
+}
+
 void TellImages(const std::string& folder, v1::Worker& worker) {
   std::vector<std::string> digests = ListImages(folder);
   if (std::ssize(digests) > pipeline::kMaxImages) digests.resize(pipeline::kMaxImages);
   worker.mutable_images()->Assign(digests.begin(), digests.end());
+}
+
+// What is measured once on this machine: with another engine, processor or number of cores it is
+// done anew.
+MeasuringExecutor::Options MeasuringOptions(const std::string& binary, const std::string& state,
+                                            const v1::Worker& description) {
+  const v1::Device& cpu = description.devices(0);
+  return {.binary = binary,
+          .threads = pipeline::ThreadsToMeasure(cpu.cpus()),
+          .file = state + "/rates",
+          .key = absl::StrCat(BEAMLINE_VERSION, "/", pipeline::kRatesVersion, ", ", cpu.model(),
+                              ", ", cpu.cpus())};
 }
 
 // Makes a renewed certificate the one that is used from now on, also after a restart.
@@ -211,11 +234,7 @@ absl::Status Run(const Flags& flags, const Clock& clock, const Events& events) {
   RETURN_IF_ERROR(
       DescribeDevices({.cpus = flags.cpus, .memory_bytes = flags.memory_bytes}, description));
   ASSIGN_OR_RETURN(const std::unique_ptr<GpuSource> gpus, GpusToOffer(flags));
-  for (const v1::Device& gpu : gpus->gpus()) {
-    log::Info("offers %s: %s, %.1f GiB", gpu.id(), gpu.model(),
-              static_cast<double>(gpu.memory_bytes()) / (int64_t{1} << 30));
-    *description.add_devices() = gpu;
-  }
+  AddGpus(*gpus, description);
   if (!flags.name.empty()) description.set_hostname(flags.name);
   description.set_pool(flags.pool);
   description.set_version(BEAMLINE_VERSION);
@@ -240,7 +259,8 @@ absl::Status Run(const Flags& flags, const Clock& clock, const Events& events) {
                             link, clock);
   RETURN_IF_ERROR(processes.Prepare());
   ThreadStrand strand(clock);
-  DeadlineExecutor deadlines(processes, strand);
+  MeasuringExecutor measuring(processes, MeasuringOptions(binary, state, description));
+  DeadlineExecutor deadlines(measuring, strand);
   LoggingExecutor executor(deadlines, clock);
   SystemRandom random;
   WorkerLoop loop(strand, link, executor, description, NewId("s", clock.Now(), random),
@@ -261,6 +281,7 @@ absl::Status Run(const Flags& flags, const Clock& clock, const Events& events) {
   renewal.Start(validity);
   loop.OnReadings([&](v1::Worker& worker) {
     gpus->Read(*worker.mutable_devices());
+    measuring.Update(worker);
     if (offers_images) TellImages(images, worker);
   });
 

@@ -15,6 +15,7 @@ std::vector<Command> ProjectQuotaCommands();
 std::vector<Command> DatasetCommands();
 std::vector<Command> DatasetLookingCommands();
 std::vector<Command> PipelineCommands();
+std::vector<Command> PlanCommands();
 std::vector<Command> RunCreateCommands();
 std::vector<Command> RunWatchCommands();
 std::vector<Command> RunCommands();

@@ -1,0 +1,301 @@
+// Plans against what tasks then do and say.
+#include "pipeline/plan/plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "engine/core/philox.h"
+#include "engine/data/columnar.h"
+#include "pipeline/fitted.h"
+#include "pipeline/plan/task_time.h"
+#include "tests/pipeline/bench.h"
+
+namespace beamline::pipeline {
+namespace {
+
+using engine::data::Column;
+using engine::data::Table;
+using testing::Bench;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using StepPlan = v1::PlanPipelineResponse::StepPlan;
+
+constexpr char kDefinition[] = R"(
+name: clouds
+seed: 3
+inputs: {points: {dataset: d}}
+steps:
+  - name: train
+    resources: {cpus: 2}
+    train:
+      data:
+        input: points
+        target: label
+        split: {stratified: {validation: 0.2, test: 0.2}}
+      network:
+        layers:
+          - dense: {units: 8, activation: relu}
+          - dense: {}
+        optimizer: {adam: {}}
+        batch_size: 16
+        epochs: 6
+  - name: evaluate
+    evaluate: {model: train}
+)";
+
+Table Points(int64_t rows) {
+  const engine::Philox random(1, 2);
+  std::vector<double> x;
+  std::vector<double> y;
+  std::vector<std::string> color;
+  std::vector<std::string> label;
+  for (int64_t i = 0; i < rows; ++i) {
+    const auto n = static_cast<uint64_t>(i);
+    x.push_back(random.Normal(2 * n));
+    y.push_back(random.Normal(2 * n + 1));
+    color.emplace_back(i % 3 == 0 ? "red" : "blue");
+    label.emplace_back(i % 5 < 2 ? "in" : "out");
+  }
+  return Table({Column::Of("x", std::move(x)), Column::Of("y", std::move(y)),
+                Column::OfStrings("color", color), Column::OfStrings("label", label)});
+}
+
+v1::Worker WorkerWith(double cpus, int64_t memory_bytes) {
+  v1::Worker worker;
+  worker.set_name("workers/w");
+  worker.set_memory_bytes(memory_bytes);
+  v1::Device& cpu = *worker.add_devices();
+  cpu.set_id("cpu");
+  cpu.set_kind(v1::DEVICE_KIND_CPU);
+  cpu.set_model("Abacus");
+  cpu.set_cpus(cpus);
+  cpu.set_memory_bytes(memory_bytes);
+  return worker;
+}
+
+// Every kernel takes a microsecond and a nanosecond for each FLOP.
+void AddRates(v1::Worker* worker) {
+  for (const char* kernel :
+       {"matmul", "matmul.narrow", "matmul.transposed_a", "matmul.transposed_a.narrow",
+        "matmul.transposed_b", "matmul.transposed_b.narrow", "loss.cross_entropy",
+        "loss.binary_cross_entropy", "loss_grad.binary_cross_entropy", "column_sum",
+        "activation_grad.relu", "update.adaptive", kPrepareRate, kJudgeRate, kShuffleRate}) {
+    for (const double flops : {1e3, 1e6}) {
+      v1::MeasuredRate& rate = *worker->mutable_devices(0)->add_rates();
+      rate.set_kernel(kernel);
+      rate.set_threads(1);
+      rate.set_flops(flops);
+      rate.set_seconds(1e-6 + 1e-9 * flops);
+    }
+  }
+}
+
+class PlanTest : public ::testing::Test {
+ protected:
+  // A definition whose input "points" is this table.
+  void Use(std::string_view yaml, const Table& table) {
+    bench_ = std::make_unique<Bench>(yaml);
+    bench_->AddTable("points", table);
+    const v1::TaskStart start = bench_->Start("train");
+    const engine::data::Dataset opened =
+        engine::data::OpenColumnar(start.input_paths().at("points"), {});
+    dataset_.Clear();
+    DescribeTable(opened.table, opened.statistics, &dataset_);
+  }
+
+  v1::PlanPipelineResponse Plan() {
+    findings_ = Findings();
+    ValidateOptions options;
+    options.datasets = [this](std::string_view) { return &dataset_; };
+    options.for_run = true;
+    options.findings = &findings_;
+    const Verdict verdict = Validate(bench_->definition(), options);
+    EXPECT_EQ(FormatViolations(verdict.violations, ""), "");
+    return MakePlan(
+        {.definition = bench_->definition(),
+         .findings = findings_,
+         .datasets = options.datasets,
+         .workers = workers_,
+         .slots = [](const v1::Worker& worker, const v1::Step&, const v1::Resources& resources) {
+           return static_cast<int>(worker.devices(0).cpus() / resources.cpus());
+         }});
+  }
+
+  // What the task of a step logs.
+  std::string LogOf(const std::string& step) {
+    const size_t before = bench_->sink().events.size();
+    EXPECT_EQ(bench_->Run(step).result().failure().message(), "");
+    std::string log;
+    for (size_t i = before; i < bench_->sink().events.size(); ++i) {
+      absl::StrAppend(&log, bench_->sink().events[i].log().text(), "\n");
+    }
+    return log;
+  }
+
+  std::unique_ptr<Bench> bench_;
+  v1::Dataset dataset_;
+  Findings findings_;
+  std::vector<v1::Worker> workers_ = {WorkerWith(4, int64_t{4} << 30)};
+};
+
+TEST_F(PlanTest, IsWhatTheTaskDoes) {
+  Use(kDefinition, Points(403));
+  bench_->threads = 2;
+  const StepPlan plan = Plan().steps(0);
+  // Of 162 rows "in" and 241 "out" a fifth each to validate and to test.
+  EXPECT_EQ(plan.examples(), 403 - 2 * 32 - 2 * 48);
+  EXPECT_EQ(plan.batch_size(), 16);
+  EXPECT_EQ(plan.optimizer_steps(), 6 * ((243 + 15) / 16));
+  EXPECT_EQ(plan.parameters(), 4 * 8 + 8 + 8 + 1);
+  EXPECT_EQ(plan.flops_per_step(), 2 * 16 * (2 * 4 * 8 + 3 * 8));
+  EXPECT_EQ(plan.tasks(), 1);
+  EXPECT_EQ(plan.memory_bytes(), int64_t{1} << 30);
+  EXPECT_EQ(plan.fitting_workers(), 1);
+  EXPECT_THAT(plan.advice(), IsEmpty());
+  const std::string log = LogOf("train");
+  EXPECT_THAT(log, HasSubstr("trains on 243 rows, validates on 80; 4 features"));
+  const int64_t mebibytes = (plan.peak_memory_bytes() + (1 << 20) - 1) >> 20;
+  EXPECT_THAT(log, HasSubstr(absl::StrCat("peak memory ", mebibytes, " MiB")));
+  EXPECT_THAT(log, HasSubstr(absl::StrCat(" in ", plan.optimizer_steps(), " steps")));
+}
+
+// The figure in the log is in MiB: a network that has some.
+TEST_F(PlanTest, NeedsTheMemoryThatTheTaskReserves) {
+  Use(kDefinition, Points(4000));
+  v1::NetworkLearner& network =
+      *bench_->definition().mutable_steps(0)->mutable_train()->mutable_network();
+  network.mutable_layers(0)->mutable_dense()->set_units(5000);
+  network.set_batch_size(700);
+  network.set_epochs(1);
+  const StepPlan plan = Plan().steps(0);
+  const int64_t mebibytes = (plan.peak_memory_bytes() + (1 << 20) - 1) >> 20;
+  EXPECT_GT(mebibytes, 20);
+  EXPECT_THAT(LogOf("train"), HasSubstr(absl::StrCat("peak memory ", mebibytes, " MiB")));
+}
+
+TEST_F(PlanTest, NamesABatchThatFits) {
+  Use(kDefinition, Points(20'000));
+  v1::Step& step = *bench_->definition().mutable_steps(0);
+  v1::NetworkLearner& network = *step.mutable_train()->mutable_network();
+  network.mutable_layers(0)->mutable_dense()->set_units(2000);
+  network.set_batch_size(12'000);
+  step.mutable_resources()->set_memory_bytes(int64_t{64} << 20);
+  const StepPlan plan = Plan().steps(0);
+  ASSERT_THAT(plan.advice(),
+              ElementsAre(HasSubstr("the step has 64 MiB: set resources.memory_bytes to \""),
+                          HasSubstr("or set train.network.batch_size to 2048, which fits")));
+  ASSERT_EQ(plan.devices_size(), 1);
+  EXPECT_FALSE(plan.devices(0).fits());
+  // As said: what it advises is accepted and fits, and the next size does not.
+  network.set_batch_size(2048);
+  EXPECT_THAT(Plan().steps(0).advice(), IsEmpty());
+  EXPECT_TRUE(Plan().steps(0).devices(0).fits());
+  network.set_batch_size(4096);
+  EXPECT_FALSE(Plan().steps(0).devices(0).fits());
+  // The same at submission.
+  network.set_batch_size(12'000);
+  ValidateOptions options;
+  options.datasets = [this](std::string_view) { return &dataset_; };
+  EXPECT_THAT(FormatViolations(Validate(bench_->definition(), options).violations, ""),
+              HasSubstr("steps.train.train.network.batch_size: training needs "));
+  EXPECT_THAT(FormatViolations(Validate(bench_->definition(), options).violations, ""),
+              HasSubstr("but the step has 64 MiB: batches of 2048 fit; or use smaller layers"));
+}
+
+TEST_F(PlanTest, SaysWhichResourceNoWorkerHas) {
+  Use(kDefinition, Points(100));
+  bench_->definition().mutable_steps(0)->mutable_resources()->set_cpus(8);
+  const StepPlan plan = Plan().steps(0);
+  EXPECT_EQ(plan.fitting_workers(), 0);
+  EXPECT_THAT(plan.advice(), ElementsAre("lower resources.cpus from 8 to 4 or less"));
+  workers_.clear();
+  EXPECT_THAT(Plan().steps(0).advice(), ElementsAre(HasSubstr("no worker is at hand")));
+}
+
+TEST_F(PlanTest, CountsTrialsAndFolds) {
+  Use(kDefinition, Points(400));
+  v1::Step& step = *bench_->definition().mutable_steps(0);
+  step.mutable_cross_validation()->mutable_k_fold()->set_folds(4);
+  EXPECT_EQ(Plan().steps(0).tasks(), 5);  // and the model on the step's own split
+  // 320 rows are not test rows: three quarters of them train.
+  EXPECT_EQ(Plan().steps(0).examples(), 240);
+  v1::Search& search = *step.mutable_search();
+  search.mutable_random()->set_trials(6);
+  v1::Space& units = (*search.mutable_space())["train.network.layers.0.dense.units"];
+  units.mutable_integer()->set_min(1000);
+  units.mutable_integer()->set_max(2000);
+  const StepPlan plan = Plan().steps(0);
+  EXPECT_EQ(plan.tasks(), 6 * 4 + 1);
+  // Of the trials that will be made, and not of the eight units that the step has itself.
+  EXPECT_GT(plan.parameters(), 1000 * 5);
+  EXPECT_GT(plan.peak_memory_bytes(), 1 << 20);
+}
+
+TEST_F(PlanTest, TellsTimeFromRates) {
+  Use(kDefinition, Points(400));
+  EXPECT_FALSE(Plan().steps(0).has_expected_seconds());
+  EXPECT_FALSE(Plan().has_expected_seconds());
+  EXPECT_THAT(Plan().steps(0).basis(), HasSubstr("no worker at hand has measured its speed"));
+  AddRates(&workers_[0]);
+  const v1::PlanPipelineResponse plan = Plan();
+  ASSERT_TRUE(plan.steps(0).has_expected_seconds());
+  EXPECT_THAT(plan.steps(0).basis(), HasSubstr("measured rates of Abacus with 2 threads"));
+  EXPECT_TRUE(plan.steps(1).has_expected_seconds());
+  EXPECT_GT(plan.expected_seconds(),
+            plan.steps(0).expected_seconds() + plan.steps(1).expected_seconds());
+  v1::NetworkLearner& network =
+      *bench_->definition().mutable_steps(0)->mutable_train()->mutable_network();
+  const double before = plan.steps(0).expected_seconds();
+  // More epochs, more units and more rows never take less.
+  network.set_epochs(12);
+  const double longer = Plan().steps(0).expected_seconds();
+  EXPECT_GT(longer, before * 1.5);
+  EXPECT_LT(longer, before * 2);
+  network.mutable_layers(0)->mutable_dense()->set_units(80);
+  const double wider = Plan().steps(0).expected_seconds();
+  EXPECT_GT(wider, longer);
+  network.set_batch_size(1);
+  EXPECT_GT(Plan().steps(0).expected_seconds(), wider);
+}
+
+TEST_F(PlanTest, WarnsOfATimeLimit) {
+  Use(kDefinition, Points(400));
+  AddRates(&workers_[0]);
+  v1::Step& step = *bench_->definition().mutable_steps(0);
+  step.mutable_train()->mutable_network()->set_epochs(1'000'000);
+  step.set_timeout_seconds(1);
+  EXPECT_THAT(Plan().steps(0).advice(0), HasSubstr("but timeout_seconds ends it after 1 s"));
+}
+
+TEST_F(PlanTest, MoreWorkersShortenASearch) {
+  Use(kDefinition, Points(400));
+  v1::Search& search = *bench_->definition().mutable_steps(0)->mutable_search();
+  search.mutable_random()->set_trials(16);
+  v1::Space& rate = (*search.mutable_space())["train.network.optimizer.adam.learning_rate"];
+  rate.mutable_log_uniform()->set_min(0.001);
+  rate.mutable_log_uniform()->set_max(0.1);
+  AddRates(&workers_[0]);
+  bench_->definition().mutable_steps()->RemoveLast();
+  const double one = Plan().expected_seconds();
+  workers_.push_back(workers_[0]);
+  EXPECT_NEAR(Plan().expected_seconds(), one / 2, one / 20);
+  search.set_max_parallel(2);
+  EXPECT_NEAR(Plan().expected_seconds(), one, one / 20);
+}
+
+TEST_F(PlanTest, ALearnerWithoutAFormulaSaysSo) {
+  Use(kDefinition, Points(400));
+  bench_->definition().mutable_steps(0)->mutable_train()->mutable_random_forest();
+  AddRates(&workers_[0]);
+  const StepPlan plan = Plan().steps(0);
+  EXPECT_FALSE(plan.has_expected_seconds());
+  EXPECT_EQ(plan.basis(), "there is no formula for the learner random_forest");
+  EXPECT_GT(plan.examples(), 0);
+}
+
+}  // namespace
+}  // namespace beamline::pipeline
