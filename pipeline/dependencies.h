@@ -25,6 +25,9 @@ std::vector<std::string> TablesRead(const v1::PipelineDefinition& definition, co
 std::vector<std::string> TablesBehind(const v1::PipelineDefinition& definition,
                                       const std::vector<std::string>& names);
 
+// A train step that scaling studies name and nothing else: its own training is of no use.
+bool IsOnlyStudied(const v1::PipelineDefinition& definition, const v1::Step& step);
+
 // Names along one cycle, the first one again at the end: {"a", "b", "a"}; empty if there is none.
 std::vector<std::string> FindCycle(const v1::PipelineDefinition& definition);
 

@@ -175,6 +175,9 @@ void CheckCrossValidation(Context& context, const std::string& path, const v1::S
 // Whether the definition is right with each value of each search; only to be called if it is
 // without.
 void CheckSearchedValues(Context& context, const ValidateOptions& options);
+// A scaling study in itself; and as CheckSearchedValues, for each value of each.
+void CheckStudy(Context& context, const std::string& path, const v1::Step& step);
+void CheckStudiedValues(Context& context, const ValidateOptions& options);
 // The user's own program, in itself; a step that runs one.
 void CheckProgram(Context& context, const std::string& path, const v1::Program& program);
 void CheckCommand(Context& context, const std::string& path, const v1::CommandStep& command);
