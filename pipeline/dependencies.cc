@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "pipeline/prepare/schema.h"
+#include "pipeline/study.h"
 
 namespace beamline::pipeline {
 namespace {
@@ -33,6 +34,8 @@ bool IsMade(const v1::PipelineDefinition& definition, const std::string& name) {
 
 // Names that `step` waits for, known or not.
 std::set<std::string> NamesBefore(const v1::PipelineDefinition& definition, const v1::Step& step) {
+  // It needs what the studied step needs, and not that step.
+  if (step.has_scaling_study()) return NamesBefore(definition, TrainingOf(definition, step));
   std::set<std::string> names(step.after().begin(), step.after().end());
   for (const std::string& table : TablesRead(definition, step)) {
     const bool own = !step.has_evaluate() || !step.evaluate().input().empty();
@@ -86,6 +89,7 @@ bool MakesTable(const v1::Step& step) {
 
 std::vector<std::string> TablesRead(const v1::PipelineDefinition& definition,
                                     const v1::Step& step) {
+  if (step.has_scaling_study()) return TablesRead(definition, TrainingOf(definition, step));
   if (step.has_prepare()) return TablesOf(step.prepare());
   if (step.has_train()) return TablesOfData(step.train().data());
   if (step.has_command()) {
@@ -115,6 +119,16 @@ std::vector<std::string> DependenciesOf(const v1::PipelineDefinition& definition
     if (index.contains(name)) known.push_back(name);
   }
   return known;
+}
+
+bool IsOnlyStudied(const v1::PipelineDefinition& definition, const v1::Step& step) {
+  if (!step.has_train()) return false;
+  bool studied = false;
+  for (const v1::Step& other : definition.steps()) {
+    studied = studied || other.scaling_study().step() == step.name();
+    if (NamesBefore(definition, other).contains(step.name())) return false;
+  }
+  return studied;
 }
 
 std::vector<std::string> TablesBehind(const v1::PipelineDefinition& definition,

@@ -29,6 +29,9 @@ std::vector<std::string> TablesBehind(const v1::PipelineDefinition& definition,
 // ascending.
 std::vector<v1::StepArc> ArcsOf(const v1::PipelineDefinition& definition);
 
+// A train step that scaling studies name and nothing else: its own training is of no use.
+bool IsOnlyStudied(const v1::PipelineDefinition& definition, const v1::Step& step);
+
 // Names along one cycle, the first one again at the end: {"a", "b", "a"}; empty if there is none.
 std::vector<std::string> FindCycle(const v1::PipelineDefinition& definition);
 

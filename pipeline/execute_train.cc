@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
@@ -14,6 +15,7 @@
 #include "pipeline/learners/importance.h"
 #include "pipeline/node_pairs.h"
 #include "pipeline/schema.h"
+#include "pipeline/study.h"
 #include "pipeline/training.h"
 #include "pipeline/trial.h"
 #include "pipeline/units.h"
@@ -49,7 +51,9 @@ class TrainRun {
     Restore();
     Describe();
     last_checkpoint_ms_ = last_progress_ms_ = task_.Millis();
+    const int64_t began_ms = task_.Millis();
     At(at, [&] { Loop(end); });
+    loop_ms_ = task_.Millis() - began_ms;
     if (end->result().outcome() == v1::AttemptResult::OUTCOME_UNSPECIFIED) Finish(end);
   }
 
@@ -269,6 +273,10 @@ class TrainRun {
       }
       if (IsRefit(task_.step(), trial())) WriteOutOfFold(task_, end);
     }
+    if (IsStudied(task_.step(), trial())) {
+      Measure(*result.mutable_result()->mutable_metrics(),
+              result.mutable_result()->mutable_scaling()->add_points());
+    }
     FillLineage(task_, backend_, started_ms_, result.mutable_lineage());
     result.mutable_result()->set_seconds(result.lineage().training_seconds());
     result.set_outcome(v1::AttemptResult::OUTCOME_SUCCEEDED);
@@ -300,22 +308,34 @@ class TrainRun {
     }
   }
 
+  // How long the training took, alone: for a scaling study.
+  void Measure(const google::protobuf::Map<std::string, double>& metrics,
+               v1::ScalingStudy::Point* point) const {
+    point->set_seconds(static_cast<double>(std::max<int64_t>(loop_ms_, 1)) / 1000);
+    point->set_examples(training_.training->rows());
+    point->set_epochs(last_.step > 0 ? static_cast<int32_t>(last_.epoch + 1) : EpochsOf(train_));
+    point->set_parameters(parameters_);
+    point->set_threads(task_.threads());
+    for (const auto& [name, value] : metrics) {
+      if (absl::StartsWith(name, "validation_")) (*point->mutable_metrics())[name] = value;
+    }
+  }
+
   void WriteModel(v1::TaskEnd* end) {
     ModelFile model;
     model.card = training_.card;
     model.tensors = learner_->Weights();
-    int64_t parameters = 0;
     for (const engine::NamedTensor& tensor : model.tensors) {
-      parameters += tensor.tensor.NumElements();
+      parameters_ += tensor.tensor.NumElements();
     }
-    model.card.set_parameter_count(parameters);
+    model.card.set_parameter_count(parameters_);
     const absl::StatusOr<std::string> bytes = EncodeModel(model);
     Check(bytes.status());
     const std::string path = task_.work_folder() + "/model.safetensors";
     Check(WriteFileAtomically(path, *bytes));
     (*end->mutable_artifact_paths())["model"] = path;
     *end->mutable_result()->mutable_card() = std::move(model.card);
-    task_.Log(absl::StrCat("trained ", parameters, " parameters in ", learner_->step(),
+    task_.Log(absl::StrCat("trained ", parameters_, " parameters in ", learner_->step(),
                            " steps; model ", Sha256Hex(*bytes)));
   }
 
@@ -331,6 +351,8 @@ class TrainRun {
   int64_t last_progress_ms_ = 0;
   int64_t last_examples_ = -1;
   int64_t reported_step_ = -1;
+  int64_t loop_ms_ = 0;
+  int64_t parameters_ = 0;  // once the model is written
 };
 
 }  // namespace

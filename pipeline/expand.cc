@@ -80,6 +80,11 @@ void AddNeeds(const v1::PipelineDefinition& definition, const v1::Step& step, Pl
 
 PlannedTask PlanTask(const v1::PipelineDefinition& definition, const v1::Step& step,
                      const v1::Trial& trial) {
+  if (step.has_scaling_study()) {
+    v1::PipelineDefinition variant = definition;
+    ApplyTrial(step.name(), trial, &variant);
+    return PlanTask(variant, *FindStep(variant, step.name()), trial);
+  }
   PlannedTask task;
   task.step = step.name();
   task.dependencies = DependenciesOf(definition, step);
@@ -103,6 +108,7 @@ PlannedTask PlanTask(const v1::PipelineDefinition& definition, const v1::Step& s
 std::vector<PlannedTask> Expand(const v1::PipelineDefinition& definition) {
   std::vector<PlannedTask> tasks;
   for (const int i : TopologicalOrder(definition)) {
+    if (IsOnlyStudied(definition, definition.steps(i))) continue;
     tasks.push_back(PlanTask(definition, definition.steps(i), {}));
   }
   return tasks;

@@ -46,10 +46,12 @@ struct PlannedTask {
 };
 
 // The steps' own tasks, dependencies before those that depend on them, otherwise in the order of
-// the definition. Precondition: Validate found nothing.
+// the definition. A train step that nothing but scaling studies names has none. Precondition:
+// Validate found nothing.
 std::vector<PlannedTask> Expand(const v1::PipelineDefinition& definition);
 
 // The task of a step that is `trial` (pipeline/trial.h); of an empty one the step's own.
+// The own task of a scaling study needs what its trainings need.
 PlannedTask PlanTask(const v1::PipelineDefinition& definition, const v1::Step& step,
                      const v1::Trial& trial);
 

@@ -8,6 +8,7 @@
 #include "pipeline/metric_names.h"
 #include "pipeline/parameters.h"
 #include "pipeline/schema.h"
+#include "pipeline/study.h"
 
 namespace beamline::pipeline {
 
@@ -18,7 +19,9 @@ const v1::Step* FindStep(const v1::PipelineDefinition& definition, std::string_v
   return nullptr;
 }
 
-bool IsRepeated(const v1::Step& step) { return step.has_search() || step.has_cross_validation(); }
+bool IsRepeated(const v1::Step& step) {
+  return step.has_search() || step.has_cross_validation() || step.has_scaling_study();
+}
 
 int CountFolds(const v1::CrossValidation& cross_validation) {
   switch (cross_validation.kind_case()) {
@@ -71,6 +74,8 @@ bool LeavesPredictions(const v1::TrainStep& train) {
 
 std::string SpacePath(const v1::PipelineDefinition& definition, std::string_view step,
                       const std::string& key) {
+  const v1::Step* found = FindStep(definition, step);
+  if (found != nullptr && found->has_scaling_study()) return StudyPath(definition, *found, key);
   for (const v1::Parameter& parameter : definition.parameters()) {
     if (parameter.name() == key) return parameter.path();
   }
@@ -85,6 +90,11 @@ std::vector<v1::Violation> ApplyTrial(std::string_view step, const v1::Trial& tr
     const std::string path = SpacePath(*definition, step, key);
     parameters[path] = value;
     keys[path] = key;
+  }
+  for (v1::Step& place : *definition->mutable_steps()) {
+    if (place.name() != step || !place.has_scaling_study()) continue;
+    const v1::Step training = TrainingOf(*definition, place);
+    place = training;
   }
   std::vector<v1::Violation> violations = ApplyParameters(parameters, definition);
   for (v1::Violation& violation : violations) {

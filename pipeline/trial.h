@@ -1,4 +1,5 @@
-// Steps that are repeated: by a search for its trials, by cross-validation for its folds.
+// Steps that are repeated: by a search for its trials, by cross-validation for its folds, by a
+// scaling study (pipeline/study.h) for its trainings.
 #pragma once
 
 #include <string>
@@ -22,8 +23,9 @@ int CountFolds(const v1::CrossValidation& cross_validation);
 // The training that follows cross-validation: on the step's own split, with the best values.
 bool IsRefit(const v1::Step& step, const v1::Trial& trial);
 
-// The last part of a task's name: "tune"; of a trial "tune.3", to the end of its ninth epoch
-// "tune.3.e9", of its second fold "tune.3.e9.f2"; of a fold without a search "tune.f2".
+// The last part of a task's name: "tune"; of a trial or a training of a study "tune.3", to the end
+// of its ninth epoch "tune.3.e9", of its second fold "tune.3.e9.f2"; of a fold without a search
+// "tune.f2".
 std::string TaskIdOf(std::string_view step, const v1::Trial& trial);
 
 // The task whose state the trial goes on from; empty: none, it begins anew.
@@ -45,8 +47,8 @@ bool LeavesPredictions(const v1::TrainStep& train);
 std::string SpacePath(const v1::PipelineDefinition& definition, std::string_view step,
                       const std::string& key);
 
-// Puts the trial's values into `definition`. One violation, with the key as its field, for each
-// value that cannot be put there.
+// Puts the trial's values into `definition`, and the training of a scaling study in its place. One
+// violation, with the key as its field, for each value that cannot be put there.
 std::vector<v1::Violation> ApplyTrial(std::string_view step, const v1::Trial& trial,
                                       v1::PipelineDefinition* definition);
 

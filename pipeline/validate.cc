@@ -198,7 +198,7 @@ void CheckStep(Context& context, const std::string& path, const v1::Step& step) 
     case v1::Step::kPrepare:
       break;  // CheckTableSteps did.
     case v1::Step::kScalingStudy:
-      context.unimplemented.Add(path + ".scaling_study", "scaling studies are not built yet");
+      CheckStudy(context, path + ".scaling_study", step);
       break;
     case v1::Step::kPredict:
       context.unimplemented.Add(path + ".predict", "predict steps are not built yet");
@@ -322,6 +322,7 @@ Verdict Validate(const v1::PipelineDefinition& definition, const ValidateOptions
   validation::CheckCycles(context);
   validation::CheckParameters(context);
   if (context.errors.empty()) validation::CheckSearchedValues(context, options);
+  if (context.errors.empty()) validation::CheckStudiedValues(context, options);
   return {validation::Sorted(context.errors), validation::Sorted(context.unimplemented)};
 }
 

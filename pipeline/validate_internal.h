@@ -193,6 +193,9 @@ bool CheckCourse(Context& context, const std::string& path, const std::string& w
 // Whether the definition is right with each value of each search; only to be called if it is
 // without.
 void CheckSearchedValues(Context& context, const ValidateOptions& options);
+// A scaling study in itself; and as CheckSearchedValues, for each value of each.
+void CheckStudy(Context& context, const std::string& path, const v1::Step& step);
+void CheckStudiedValues(Context& context, const ValidateOptions& options);
 // The user's own program, in itself; a step that runs one.
 void CheckProgram(Context& context, const std::string& path, const v1::Program& program);
 void CheckCommand(Context& context, const std::string& path, const v1::CommandStep& command);

@@ -10,6 +10,7 @@
 #include "base/strings.h"
 #include "pipeline/learners/registry.h"
 #include "pipeline/programs.h"
+#include "pipeline/study.h"
 #include "pipeline/trial.h"
 #include "pipeline/violation.h"
 #include "server/commands.h"
@@ -202,7 +203,11 @@ absl::StatusOr<v1::Attempt> BuildAttempt(const store::View& view, const store::S
     attempt.add_devices(device.value);
   }
   if (attempt.devices().empty()) attempt.add_devices("cpu");
-  if (task.message.has_checkpoint()) *attempt.mutable_checkpoint() = task.message.checkpoint();
+  // A training of a study begins anew, so that its time is that of the whole.
+  const bool studied = step != nullptr && pipeline::IsStudied(*step, attempt.trial());
+  if (task.message.has_checkpoint() && !studied) {
+    *attempt.mutable_checkpoint() = task.message.checkpoint();
+  }
   attempt.set_timeout_seconds(plan.timeout_seconds);
   for (const std::string& input : plan.tables) {
     const auto& inputs = run.message.definition().inputs();

@@ -11,13 +11,14 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
-#include "pipeline/expand.h"
 #include "pipeline/learners/registry.h"
 #include "pipeline/search/search.h"
 #include "pipeline/trial.h"
 #include "server/names.h"
+#include "server/repetition_tasks.h"
 #include "server/run_progress.h"
 #include "server/states.h"
+#include "server/study.h"
 #include "server/trials.h"
 #include "store/datasets.h"
 #include "store/identity.h"
@@ -46,7 +47,8 @@ class Repeater {
 
   absl::StatusOr<Repetition> Advance() {
     RETURN_IF_ERROR(Read());
-    if (std::string why = Hopeless(); !why.empty()) return Fail(std::move(why));
+    if (std::string why = Hopeless(); !why.empty())
+      return FailRepeated(transaction_, task_, std::move(why));
     pipeline::search::Plan plan;
     if (step_.has_search()) {
       const int room = TimeIsUp() ? 0 : std::max(0, MostAtOnce() - Live());
@@ -193,55 +195,19 @@ class Repeater {
     const int folds = pipeline::CountFolds(step_.cross_validation());
     for (int fold = folds > 0 ? 1 : 0; fold <= folds; ++fold) {
       trial.set_fold(fold);
-      RETURN_IF_ERROR(MakeTask(trial));
+      RETURN_IF_ERROR(MakeRepetition(transaction_, run_, step_, task_, trial));
     }
     ++made_;
     return absl::OkStatus();
-  }
-
-  absl::Status MakeTask(const v1::Trial& trial) {
-    const pipeline::PlannedTask plan = pipeline::PlanTask(run_.message.definition(), step_, trial);
-    store::StoredTask task;
-    task.run = run_id();
-    task.position = task_.position;
-    task.queued_at = transaction_.now();
-    const std::string id = pipeline::TaskIdOf(step_.name(), trial);
-    task.message.set_name(TaskNameOf(run_.message.name(), id));
-    task.message.set_step(step_.name());
-    *task.message.mutable_trial() = trial;
-    *task.message.mutable_resources() = plan.resources;
-    for (const std::string& step : plan.dependencies) task.message.add_dependencies(step);
-    task.message.set_state(v1::TASK_STATE_BLOCKED);
-    RETURN_IF_ERROR(store::InsertTask(transaction_.store(), task));
-    store::StoredTrial stored{.run = run_id(),
-                              .step = step_.name(),
-                              .task = id,
-                              .state = v1::TASK_STATE_QUEUED,
-                              .value = std::nullopt,
-                              .message = trial};
-    RETURN_IF_ERROR(store::InsertTrial(transaction_.store(), stored));
-    return QueueTask(transaction_, run_, task);
-  }
-
-  absl::StatusOr<Repetition> Fail(std::string why) {
-    task_.message.set_state(v1::TASK_STATE_FAILED);
-    task_.message.mutable_failure()->set_kind(v1::FAILURE_KIND_USER);
-    task_.message.mutable_failure()->set_message(std::move(why));
-    return End();
-  }
-
-  absl::StatusOr<Repetition> End() {
-    *task_.message.mutable_end_time() = store::ToProto(transaction_.now());
-    RETURN_IF_ERROR(store::UpdateTask(transaction_.store(), task_));
-    RETURN_IF_ERROR(transaction_.Append(run_id(), TaskEvent(task_, 0, "")));
-    return Repetition::kEnded;
   }
 
   // Nothing runs and nothing is to come.
   absl::StatusOr<Repetition> Conclude() {
     const TrialPart* best = Best();
     if (best == nullptr) {
-      return Fail(absl::StrCat("no trial succeeded, of ", parts_.size(), "; ", FirstFailure()));
+      return FailRepeated(
+          transaction_, task_,
+          absl::StrCat("no trial succeeded, of ", parts_.size(), "; ", FirstFailure()));
     }
     v1::Trial& trial = *task_.message.mutable_trial() = best->trial;
     trial.clear_after_epochs();
@@ -262,7 +228,7 @@ class Repeater {
                                               absl::StrCat("runs/", run_id())));
     }
     task_.message.set_state(v1::TASK_STATE_SUCCEEDED);
-    return End();
+    return EndRepeated(transaction_, task_);
   }
 
   Transaction& transaction_;
@@ -295,6 +261,7 @@ absl::StatusOr<Repetition> StartRepetition(Transaction& transaction, const store
   *task.message.mutable_start_time() = store::ToProto(transaction.now());
   RETURN_IF_ERROR(store::UpdateTask(transaction.store(), task));
   RETURN_IF_ERROR(transaction.Append(task.run, TaskEvent(task, 0, "")));
+  if (step->has_scaling_study()) return AdvanceStudy(transaction, run, *step, task);
   return Repeater(transaction, run, *step, task).Advance();
 }
 
@@ -323,6 +290,7 @@ absl::StatusOr<Repetition> AfterRepetition(Transaction& transaction, const store
   RETURN_IF_ERROR(KeepRepetition(transaction, run, ended));
   // The last folds of a search that was given up.
   if (!IsRepeating(task)) return Repetition::kGoesOn;
+  if (step->has_scaling_study()) return AdvanceStudy(transaction, run, *step, task);
   Repeater repeater(transaction, run, *step, task);
   RETURN_IF_ERROR(repeater.Announce(ended));
   return repeater.Advance();

@@ -1,4 +1,5 @@
-// Steps that are repeated: the trials of a search, the folds of cross-validation.
+// Steps that are repeated: the trials of a search, the folds of cross-validation, the trainings of
+// a scaling study.
 //
 // While they run, the step's own task is RUNNING without an attempt. What is tried next follows
 // from the stored trials alone, so that nothing is lost or changed when the server ends at any

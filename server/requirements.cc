@@ -11,6 +11,7 @@
 #include "base/status_macros.h"
 #include "pipeline/expand.h"
 #include "pipeline/programs.h"
+#include "pipeline/study.h"
 #include "pipeline/trial.h"
 #include "pipeline/violation.h"
 #include "server/commands.h"
@@ -190,6 +191,28 @@ std::vector<Machine> MachinesWith(const std::vector<Machine>& machines, const st
   return with;
 }
 
+// The trainings of a study have the resources of the studied step, and threads as they are varied.
+void CheckStudy(const v1::Step& step, v1::Resources resources, const scheduler::QuotaChanged& quota,
+                const std::vector<Machine>& machines, pipeline::Violations& violations) {
+  const std::string path = absl::StrCat("steps.", step.name(), ".scaling_study");
+  const std::string studied = absl::StrCat("steps.", step.scaling_study().step(), ".resources");
+  const auto threads = step.scaling_study().vary().find(pipeline::kThreadsKey);
+  const bool varied = threads != step.scaling_study().vary().end();
+  if (varied) {
+    double most = 0;
+    for (const auto& value : threads->second.values()) most = std::max(most, value.number_value());
+    resources.set_cpus(most);
+  }
+  pipeline::Violations found;
+  CheckDemand(DemandOf(resources), quota, machines, studied, found);
+  for (const v1::Violation& violation : found.list()) {
+    const bool of_threads = varied && violation.field() == studied + ".cpus";
+    violations.Add(
+        of_threads ? absl::StrCat(path, ".vary.", pipeline::kThreadsKey) : violation.field(),
+        violation.description());
+  }
+}
+
 absl::Status CheckResources(const store::View& view, const v1::Project& project,
                             const v1::Run& run) {
   ASSIGN_OR_RETURN(const std::vector<Machine> machines, Machines(view));
@@ -200,6 +223,10 @@ absl::Status CheckResources(const store::View& view, const v1::Project& project,
     if (step == nullptr) return absl::InternalError("a plan has no step");
     const std::string image = pipeline::ImageOf(run.definition(), *step);
     const std::vector<Machine> fitting = MachinesWith(machines, image, *step, violations);
+    if (step->has_scaling_study()) {
+      CheckStudy(*step, plan.resources, quota, fitting, violations);
+      continue;
+    }
     CheckDemand(DemandOf(plan.resources), quota, fitting,
                 absl::StrCat("steps.", plan.step, ".resources"), violations);
   }

@@ -12,7 +12,8 @@ namespace beamline::cli {
 // One picture, and the numbers in it.
 struct Figure {
   // "roc", "precision_recall", "calibration", "confusion", "importance", "histogram.COLUMN",
-  // "learning.METRIC": letters, digits, '_', '-' and '.' only, so that it can name a file.
+  // "learning.METRIC", those of studies (scaling.h): letters, digits, '_', '-' and '.' only, so
+  // that it can name a file.
   std::string name;
   std::string title = {};
   // With a header; numbers are exact.

@@ -22,6 +22,13 @@ std::string WithoutFold(const std::string& task) {
   return has_fold ? task.substr(0, dot) : task;
 }
 
+// The first numbers of these; failed ones are not repeated.
+int PlannedTrainings(const v1::ScalingStudyStep& study) {
+  int trainings = study.vary().empty() ? 0 : std::max(1, study.repeats());
+  for (const auto& [key, values] : study.vary()) trainings *= values.values_size();
+  return trainings;
+}
+
 // As far as the definition says it; the first trial that ends tells for sure.
 int PlannedTrials(const v1::Search& search) {
   return std::max({search.random().trials(), search.sobol().trials(), search.tpe().trials()});
@@ -29,14 +36,18 @@ int PlannedTrials(const v1::Search& search) {
 
 }  // namespace
 
-bool IsRepeated(const v1::Step& step) { return step.has_search() || step.has_cross_validation(); }
+bool IsRepeated(const v1::Step& step) {
+  return step.has_search() || step.has_cross_validation() || step.has_scaling_study();
+}
 
 RepetitionView::RepetitionView(const v1::Step& step)
     : searches_(step.has_search()),
+      studies_(step.has_scaling_study()),
       halves_(step.search().has_successive_halving() || step.search().has_hyperband()),
       objective_(step.search().objective().empty() ? "loss" : step.search().objective()),
-      planned_(PlannedTrials(step.search())) {
+      planned_(studies_ ? PlannedTrainings(step.scaling_study()) : PlannedTrials(step.search())) {
   std::vector<std::string> keys;
+  for (const auto& [key, values] : step.scaling_study().vary()) keys.push_back(key);
   for (const auto& [key, space] : step.search().space()) keys.push_back(key);
   names_ = ShortNamesOf(keys);
 }
@@ -47,6 +58,10 @@ std::string RepetitionView::Apply(const v1::Event& event) {
   // Whatever reports something runs.
   Learn(event.task(), v1::TASK_STATE_RUNNING);
   return "";
+}
+
+std::string RepetitionView::Beginning() const {
+  return searches_ ? "searching" : studies_ ? "studying" : "cross-validating";
 }
 
 void RepetitionView::Know(const v1::Task& task) { Learn(LastPart(task.name()), task.state()); }
@@ -67,6 +82,10 @@ void RepetitionView::Learn(const std::string& task, v1::TaskState state) {
 std::string RepetitionView::ApplyTaskState(const v1::Event& event) {
   const v1::TaskStateChanged& change = event.task_state();
   Learn(event.task(), change.state());
+  if (studies_ && change.has_trial()) {
+    values_[event.task()] = ParametersText(change.trial().parameters(), names_);
+  }
+  if (studies_ && IsEnd(change.state())) return TrainingText(event);
   if (!searches_ && change.state() == v1::TASK_STATE_SUCCEEDED) return FoldText(event);
   std::string why = FailureText(change.failure());
   if (why.empty()) why = change.reason();
@@ -74,6 +93,21 @@ std::string RepetitionView::ApplyTaskState(const v1::Event& event) {
   if (why.empty() || (searches_ && IsEnd(change.state()))) return "";
   return absl::StrCat(event.task(), " ",
                       EnumWord(v1::TaskState_Name(change.state()), "TASK_STATE_"), ": ", why);
+}
+
+std::string RepetitionView::TrainingText(const v1::Event& event) const {
+  const v1::TaskStateChanged& change = event.task_state();
+  const std::string number = event.task().substr(event.task().rfind('.') + 1);
+  const auto values = values_.find(event.task());
+  const std::string text =
+      absl::StrCat("training ", number, " of ", planned_,
+                   values == values_.end() ? "" : absl::StrCat(" (", values->second, ")"));
+  if (change.result().scaling().points_size() == 1) {
+    const v1::ScalingStudy::Point& point = change.result().scaling().points(0);
+    return absl::StrCat(text, ": ", ObjectiveText(point.seconds()), " s");
+  }
+  const std::string why = FailureText(change.failure());
+  return absl::StrCat(text, " failed", why.empty() ? "" : ": ", why);
 }
 
 std::string RepetitionView::FoldText(const v1::Event& event) const {
@@ -120,8 +154,8 @@ int RepetitionView::Ended() const {
 }
 
 double RepetitionView::Fraction() const {
-  const auto all = static_cast<double>(searches_ ? planned_ : tasks_.size());
-  return all > 0 ? std::min(1.0, (searches_ ? Ended() : succeeded_) / all) : 0;
+  const auto all = static_cast<double>(searches_ || studies_ ? planned_ : tasks_.size());
+  return all > 0 ? std::min(1.0, (searches_ || studies_ ? Ended() : succeeded_) / all) : 0;
 }
 
 std::string RepetitionView::BestText() const {
@@ -132,11 +166,11 @@ std::string RepetitionView::BestText() const {
 std::string RepetitionView::Text() const {
   std::string text;
   int running = 0;
-  if (searches_) {
+  if (searches_ || studies_) {
     absl::StrAppend(&text, Ended());
     if (planned_ > 0) absl::StrAppend(&text, "/", planned_);
     // Of those that are compared on the way, each part is one.
-    absl::StrAppend(&text, halves_ ? " trainings" : " trials");
+    absl::StrAppend(&text, halves_ || studies_ ? " trainings" : " trials");
     for (const auto& [name, part] : parts_) running += part.running > 0 ? 1 : 0;
   } else {
     absl::StrAppend(&text, succeeded_, "/", tasks_.size(), " folds");

@@ -9,6 +9,7 @@
 #include "clients/cli/format.h"
 #include "clients/cli/json.h"
 #include "clients/cli/leaderboard.h"
+#include "clients/cli/scaling.h"
 #include "clients/cli/table.h"
 
 namespace beamline::cli {
@@ -73,6 +74,11 @@ std::string RunSummary(const v1::Run& run, const std::vector<v1::Task>& tasks,
     absl::StrAppend(&text, "rows held out of ", Printable(task.step()),
                     ", with predictions: dataset ", Printable(rows.display_name()), " (",
                     LastPart(rows.name()).substr(0, 12), ")\n");
+  }
+  for (const v1::Task& task : tasks) {
+    if (const std::string study = StudyTable(task); !study.empty()) {
+      absl::StrAppend(&text, "\n", study);
+    }
   }
   for (const v1::Task& task : tasks) {
     if (!task.result().has_table()) continue;

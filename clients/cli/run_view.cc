@@ -64,6 +64,9 @@ RunView::RunView(const v1::PipelineDefinition& definition, const TerminalTraits&
   for (const v1::Step& step : definition.steps()) {
     Step& shown = Find(step.name());
     if (IsRepeated(step)) shown.repetition.emplace(step);
+    shown.studied = std::ranges::any_of(definition.steps(), [&](const v1::Step& other) {
+      return other.has_scaling_study() && other.scaling_study().step() == step.name();
+    });
   }
 }
 
@@ -254,7 +257,10 @@ std::string RunView::Bar(const Step& step, size_t name_width) const {
 
 std::vector<std::string> RunView::Bars() const {
   std::vector<std::string> lines;
-  for (const Step& step : steps_) lines.push_back(Bar(step, name_width_));
+  for (const Step& step : steps_) {
+    if (step.studied && step.state == v1::TASK_STATE_BLOCKED) continue;
+    lines.push_back(Bar(step, name_width_));
+  }
   return lines;
 }
 

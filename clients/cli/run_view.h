@@ -58,8 +58,10 @@ class RunView {
     int64_t first_progress_step = 0;
     absl::Time last_progress_time;
     absl::Time last_told_time;
-    // Of a step with a search or cross-validation.
+    // Of a step with a search or cross-validation, or a scaling study.
     std::optional<RepetitionView> repetition;
+    // A study repeats it: it is not shown before it trains itself, which it may never do.
+    bool studied = false;
     // It trains once more, with what the search has found.
     bool trains_once = false;
   };

@@ -141,9 +141,11 @@ absl::StatusOr<const v1::Step*> FindRepeated(const v1::PipelineDefinition& defin
                                              const std::string& name) {
   std::vector<const v1::Step*> repeated;
   for (const v1::Step& step : definition.steps()) {
-    if (pipeline::IsRepeated(step)) repeated.push_back(&step);
+    // The trainings of a study are not compared: its result says all of them.
+    const bool has_trials = pipeline::IsRepeated(step) && !step.has_scaling_study();
+    if (has_trials) repeated.push_back(&step);
     if (name.empty() || step.name() != name) continue;
-    if (pipeline::IsRepeated(step)) return &step;
+    if (has_trials) return &step;
     return absl::FailedPreconditionError(
         absl::StrCat("step ", name, " has neither a search nor cross-validation"));
   }

@@ -96,15 +96,15 @@ class BadInputTest(harness.ClusterTest):
         self.refused(['pipeline', 'validate', path], ['p.yaml:16:', 'p.yaml:22:', '2 errors'])
 
     def test_what_is_not_built_yet_says_so(self):
-        text = GOOD.replace('  - name: evaluate\n', '  - name: own\n    scaling_study: {step: train}\n'
-                            '  - name: evaluate\n')
+        study = '  - name: own\n    scaling_study: {step: train, vary: {workers: [1]}}\n'
+        text = GOOD.replace('  - name: evaluate\n', study + '  - name: evaluate\n')
         path = self.cluster.write('p.yaml', text)
-        self.refused(['run', 'create', path], ['scaling'])
+        self.refused(['run', 'create', path], ['several workers'])
         request = PIPELINE.CreatePipelineRequest(parent='projects/default')
         request.source.yaml = text
         error = self.assert_code(grpc.StatusCode.UNIMPLEMENTED,
                                  self.cluster.stubs['pipeline'].CreatePipeline, request)
-        self.assertIn('scaling', error.details())
+        self.assertIn('several workers', error.details())
 
     def test_tables(self):
         for what, text, parts, at_upload in TABLES:

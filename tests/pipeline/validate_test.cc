@@ -331,8 +331,8 @@ TEST_F(ValidateTest, ChecksGpus) {
 TEST_F(ValidateTest, TellsWhatIsNotBuiltFromWhatIsWrong) {
   const Case cases[] = {
       {"steps.train.resources.gpus: 2", "steps.train.resources.gpus: training on several"},
-      {"steps.evaluate: {name: evaluate, scaling_study: {step: train}}",
-       "steps.evaluate.scaling_study: "},
+      {"steps.evaluate: {name: evaluate, scaling_study: {step: train, vary: {workers: [1, 2]}}}",
+       "steps.evaluate.scaling_study.vary.workers: "},
       {"steps.train.resources.workers: {min: 2, max: 4}", "steps.train.resources.workers: "},
   };
   for (const Case& test : cases) {

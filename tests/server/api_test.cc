@@ -160,8 +160,9 @@ TEST_F(ApiTest, EveryViolationOfADefinitionIsTold) {
       Call(server_->pipelines(), &PipelineApi::ValidatePipeline, User("ada"), validate);
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_FALSE(answer->violations().empty());
-  validate.mutable_source()->set_yaml(std::string(kPipeline) +
-                                      "  - name: own\n    scaling_study: {step: fit}\n");
+  validate.mutable_source()->set_yaml(
+      std::string(kPipeline) +
+      "  - name: own\n    scaling_study: {step: fit, vary: {workers: [1, 2]}}\n");
   EXPECT_EQ(Call(server_->pipelines(), &PipelineApi::ValidatePipeline, User("ada"), validate)
                 ->violations_size(),
             1);

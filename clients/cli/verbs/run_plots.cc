@@ -16,6 +16,7 @@
 #include "clients/cli/invocation.h"
 #include "clients/cli/references.h"
 #include "clients/cli/run_summary.h"
+#include "clients/cli/scaling.h"
 #include "clients/cli/table.h"
 #include "clients/cli/trial_text.h"
 #include "clients/cli/verbs/verbs.h"
@@ -39,6 +40,11 @@ class Plots {
       RETURN_IF_ERROR(Write(absl::StrCat(task.step(), ".metrics.csv"), MetricsCsv(evaluation)));
     }
     return Add(task.step(), EvaluationFigures(evaluation, invocation_.out()));
+  }
+
+  absl::Status AddStudy(const v1::Task& task) {
+    if (folder_.empty()) Print(StudyTable(task));
+    return Add(task.step(), StudyFigures(task.result().scaling(), invocation_.out()));
   }
 
   absl::Status Add(const std::string& task, const std::vector<Figure>& figures) {
@@ -126,10 +132,12 @@ absl::StatusOr<ExitCode> DrawPlots(Invocation& invocation) {
   if (!folder.empty()) RETURN_IF_ERROR(MakeFolder(folder));
   Plots plots(invocation, folder);
   for (const v1::Task& task : response.tasks()) {
-    if (!task.result().has_evaluation() || (!step.empty() && step != task.step())) continue;
+    const bool studies = task.result().has_scaling();
+    if (!step.empty() && step != task.step()) continue;
+    if (!studies && !task.result().has_evaluation()) continue;
     if (invocation.json()) invocation.PrintJsonLine(task);
     if (invocation.json() && folder.empty()) continue;
-    RETURN_IF_ERROR(plots.AddEvaluation(task));
+    RETURN_IF_ERROR(studies ? plots.AddStudy(task) : plots.AddEvaluation(task));
   }
   for (const auto& [task, events] : metrics) {
     if (invocation.json()) {
@@ -138,7 +146,8 @@ absl::StatusOr<ExitCode> DrawPlots(Invocation& invocation) {
     }
     RETURN_IF_ERROR(plots.Add(task, LearningCurves(events, invocation.out())));
   }
-  if (plots.empty()) invocation.Note("there is nothing to draw: no metric, no evaluation\n");
+  if (plots.empty())
+    invocation.Note("there is nothing to draw: no metric, no evaluation, no study\n");
   return ExitCode::kOk;
 }
 
@@ -147,13 +156,13 @@ absl::StatusOr<ExitCode> DrawPlots(Invocation& invocation) {
 std::vector<Command> RunPlotsCommands() {
   return {
       {.path = "run plots",
-       .summary = "Draw what a run has found: curves, histograms, importance, learning",
+       .summary = "Draw what a run has found: curves, histograms, importance, learning, scaling",
        .positionals = {{.name = "RUN", .optional = true}},
        .flags = {{"step", "STEP", "Only of this step, or of one trial or fold: tune.3, tune.3.f2"},
                  {"out", "FOLDER", "Write SVG pictures and CSV tables there, and print their names",
                   Completion::kFolder}},
        .details = "RUN is a run's id; default: the newest. With --json: the steps with their\n"
-                  "evaluations, then the metrics over time, one a line.",
+                  "evaluations and studies, then the metrics over time, one a line.",
        .run = DrawPlots},
   };
 }
