@@ -29,8 +29,6 @@ endif()
 # Paths in a release are relative, so that two checkouts build the same bytes.
 add_compile_options("$<$<COMPILE_LANGUAGE:C,CXX>:-Wall;-Wextra;-Werror;-fno-omit-frame-pointer>"
                     $<$<CONFIG:Release>:-ffile-prefix-map=${BEAMLINE_ROOT}/=>)
-# So that ccache can tell what a precompiled header holds.
-add_compile_options($<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fpch-preprocess>)
 # GCC 12 warns without cause of "text" + std::string() when it optimises (GCC bug 105651).
 add_compile_options($<$<AND:$<CONFIG:Release>,$<COMPILE_LANG_AND_ID:CXX,GNU>>:-Wno-restrict>)
 if(NOT BEAMLINE_SANITIZE)
