@@ -10,7 +10,6 @@
 #include "engine/learners/isolation_forest.h"
 #include "engine/learners/k_means.h"
 #include "engine/learners/kohonen_map.h"
-#include "engine/learners/vectors/support_vectors.h"
 #include "engine/learners/linear.h"
 #include "engine/learners/liquid_state.h"
 #include "engine/learners/markov_chain.h"
@@ -20,6 +19,7 @@
 #include "engine/learners/radial_basis.h"
 #include "engine/learners/restricted_boltzmann.h"
 #include "engine/learners/trees/trees.h"
+#include "engine/learners/vectors/support_vectors.h"
 
 namespace beamline::engine {
 namespace {

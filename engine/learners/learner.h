@@ -53,9 +53,9 @@ struct Predictions {
   // scores in place of reconstructions (isolation forest): [rows, 0], and row_losses are the
   // scores; of one that knows probabilities alone (Markov chain): [rows, 0].
   Tensor outputs;
-  // The shape of the last layer: sigmoid of the outputs for binary cross-entropy (focal, hinge: a score above a
-  // half where class 1 is chosen, no probability), softmax of them for cross-entropy, rows of unit
-  // length for losses that compare rows, else the outputs themselves.
+  // The shape of the last layer: sigmoid of the outputs for binary cross-entropy (focal, hinge: a
+  // score above a half where class 1 is chosen, no probability), softmax of them for cross-entropy,
+  // rows of unit length for losses that compare rows, else the outputs themselves.
   Tensor probabilities;
   // [rows]: how far each row is from its reconstruction, by the main loss; where features are the
   // target, else empty. Large for rows unlike those of the training.
