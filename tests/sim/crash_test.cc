@@ -158,6 +158,13 @@ class CrashTest : public testing::Test {
     disk_->Thaw(died && power);
     return died;
   }
+  // Does all of `work`, and then the power goes; what that takes depends on the seed.
+  void LosePowerAfter(uint64_t seed, const std::function<void()>& work) {
+    world_ = std::make_unique<World>(seed);
+    disk_ = std::make_unique<Disk>(*world_, disk_folder());
+    work();
+    disk_->Thaw(true);
+  }
   std::string disk_folder() const { return folder_.path() + "/disk"; }
 
   const TemporaryDirectory folder_;
@@ -299,6 +306,18 @@ TEST_F(BackupCrashTest, ABackupThatDiesAnywhereHarmsNothing) {
     EXPECT_GT(whole, 1);
     EXPECT_EQ(before > 0, !first);
     if (first) fs::rename(root + "/backup.kept", root + "/backup");
+  }
+}
+
+TEST_F(BackupCrashTest, WhatWasMadeOutlivesALossOfPower) {
+  const std::string root = folder_.path() + "/pristine";
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE(absl::StrCat("seed ", seed));
+    Lay(root, {"state"});
+    absl::Status outcome;
+    LosePowerAfter(seed, [&] { outcome = MakeBackup(disk_folder()); });
+    ASSERT_TRUE(outcome.ok()) << outcome;
+    ASSERT_TRUE(RestoredHasLater());
   }
 }
 
