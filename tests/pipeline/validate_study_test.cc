@@ -35,7 +35,7 @@ TEST_F(ValidateTest, RefusesStudiesThatCannotRun) {
     std::string errors;
   } cases[] = {
       {Study("{step: trian, vary: {threads: [1]}}"),
-       at + ".step: \"trian\" is no train step of this pipeline, did you mean \"train\"?\n"},
+       at + ".step: \"trian\" is no train step of this pipeline (did you mean \"train\"?)\n"},
       {Study("{step: evaluate, vary: {threads: [1]}}"),
        at + ".step: \"evaluate\" is no train step of this pipeline"},
       {Study("{step: study, vary: {threads: [1]}}"),
@@ -65,7 +65,7 @@ TEST_F(ValidateTest, RefusesStudiesThatCannotRun) {
        at + ".vary.train.network.layers.hidden.dense.units: with many: "},
       {Vary("{train.network.layers.hidden.dense.units: [4, -1]}"),
        at + ".vary.train.network.layers.hidden.dense.units: with -1: "
-            "steps.study.train.network.layers.hidden.dense.units "},
+            "steps.study.train.network.layers.0.dense.units must "},
       {Vary("{train.no.such.field: [4]}"), at + ".vary.train.no.such.field: with 4: "},
       {Vary("{train.linear.penalty: [1]}"),
        at + ".vary.train.linear.penalty: with 1: another learner takes the step's place"},

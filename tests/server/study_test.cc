@@ -245,7 +245,7 @@ TEST_F(StudyTest, ATrainingBeginsAnewAfterALoss) {
   EXPECT_FALSE(held_[0].has_checkpoint());
 }
 
-TEST_F(StudyTest, CancelsAndPauses) {
+TEST_F(StudyTest, IsCancelledWhole) {
   const v1::Run run = Create(kStudy);
   ASSERT_THAT(Take(), SizeIs(1));
   v1::CancelRunRequest cancel;
