@@ -157,12 +157,19 @@ TrainingPlan PlanTraining(const AdversarialSpec& spec, const BatchLayout& layout
   return plan;
 }
 
-PlannedRuns PlanPass(const NetworkSpec& spec, const BatchLayout& layout, int64_t rows) {
-  const int64_t batch =
-      std::min(LargestPowerOfTwo(std::max<int64_t>(rows, 1)), LargestEvaluationBatch(spec, layout));
-  const Network made = BuildNetwork(spec, layout, batch, NetworkMode::kPrediction);
+std::vector<PlannedRuns> PlanPass(const NetworkSpec& spec, const BatchLayout& layout,
+                                  int64_t rows) {
+  const int64_t largest = LargestEvaluationBatch(spec, layout);
   Planner planner(FindBackend(spec.backend), spec.threads, {});
-  return planner.Add(made.graph, static_cast<double>(rows) / static_cast<double>(batch));
+  std::vector<PlannedRuns> runs;
+  while (rows > 0) {
+    const int64_t batch = std::min(LargestPowerOfTwo(rows), largest);
+    const int64_t times = rows / batch;
+    const Network made = BuildNetwork(spec, layout, batch, NetworkMode::kPrediction);
+    runs.push_back(planner.Add(made.graph, static_cast<double>(times)));
+    rows -= times * batch;
+  }
+  return runs;
 }
 
 int64_t FittingBatch(NetworkSpec spec, const BatchLayout& layout, int64_t rows,

@@ -47,9 +47,9 @@ TrainingPlan PlanTraining(const NetworkSpec& spec, const BatchLayout& layout, in
 TrainingPlan PlanTraining(const AdversarialSpec& spec, const BatchLayout& layout, int64_t rows,
                           int64_t validation_rows, PlanOptions options = {});
 
-// Predictions of so many rows, as NetworkLearner::Predict makes them; what does not fill a batch
-// counts for its share of one.
-PlannedRuns PlanPass(const NetworkSpec& spec, const BatchLayout& layout, int64_t rows);
+// Predictions of so many rows, as NetworkLearner::Predict makes them: full batches, and of the rest
+// one for each power of two in it.
+std::vector<PlannedRuns> PlanPass(const NetworkSpec& spec, const BatchLayout& layout, int64_t rows);
 
 // The largest power of two below spec.batch_size with which PlanTraining needs no more than
 // `limit_bytes`; 0: none.

@@ -97,7 +97,9 @@ void MeasureNetwork(const SampleNetwork& sample, int64_t batch, engine::NetworkM
   spec.threads = threads;
   engine::ThreadPool pool(threads);
   engine::Variables variables;
+  const double before = MonotonicSeconds();
   engine::NetworkRunner runner(spec, sample.layout, batch, mode, &variables, &pool);
+  const double made = MonotonicSeconds() - before;
   const engine::MemoryBatchSource source(SampleRows(sample, batch));
   std::vector<int64_t> rows(static_cast<size_t>(batch));
   std::iota(rows.begin(), rows.end(), 0);
@@ -115,6 +117,7 @@ void MeasureNetwork(const SampleNetwork& sample, int64_t batch, engine::NetworkM
   });
   seconds.erase(seconds.begin());
   const std::vector<engine::KernelWork> work = engine::WorkOf(runner.graph());
+  rates->Add({kStartRate, static_cast<double>(work.size()), 0}, made);
   for (size_t i = 0; i < work.size(); ++i) {
     std::vector<double> runs;
     for (const auto& run : seconds) runs.push_back(run[i]);

@@ -31,6 +31,14 @@ std::vector<engine::MeasuredWork> RatesFor(const v1::Device& device, int threads
 MachineSpeed::MachineSpeed(const v1::Device& device, int threads)
     : model_(RatesFor(device, threads)) {}
 
+double MachineSpeed::Making(const std::vector<engine::PlannedRuns>& graphs) const {
+  double kernels = 0;
+  for (const engine::PlannedRuns& graph : graphs) {
+    kernels += static_cast<double>(graph.kernels.size());
+  }
+  return Of(kStartRate, kernels, 0);
+}
+
 double MachineSpeed::Of(const char* rate, double flops, double bytes) const {
   return model_.SecondsOf({rate, flops, bytes}).value_or(0);
 }
@@ -48,29 +56,40 @@ double MachineSpeed::Runs(const std::vector<engine::PlannedRuns>& runs,
 }
 
 MachineSpeed::Seconds MachineSpeed::OfTraining(const v1::TrainStep& train,
-                                               TrainingEstimate& training) const {
+                                               const TrainingEstimate& training) const {
   const engine::TrainingPlan& plan = training.plan();
   const auto epochs = static_cast<double>(EpochsOf(train));
   Seconds seconds;
   seconds.total = Of(kPrepareRate, static_cast<double>(training.prepared_values()), 0);
+  seconds.total += Making(plan.runs);
   seconds.total += Runs(plan.runs, training, &seconds.guessed);
   seconds.total += static_cast<double>(plan.steps) * Of(kStepRate, 1, 0);
   seconds.total += epochs * Of(kShuffleRate, static_cast<double>(training.counts().train), 0);
   if (training.counts().validation > 0) {
     // The loss once more at the end.
     seconds.total += Runs(plan.validation, training, &seconds.guessed);
-    const Seconds pass = OfPass(train, training, training.counts().validation);
-    seconds.total += (epochs + 1) * pass.total;
+    const Seconds pass = Predicting(train, training, training.counts().validation);
+    seconds.total += (epochs + 1) * pass.total + pass.once;
     seconds.guessed += (epochs + 1) * pass.guessed;
   }
   return seconds;
 }
 
-MachineSpeed::Seconds MachineSpeed::OfPass(const v1::TrainStep& train, TrainingEstimate& training,
-                                           int64_t rows) const {
+MachineSpeed::Seconds MachineSpeed::OfPass(const v1::TrainStep& train,
+                                           const TrainingEstimate& training, int64_t rows) const {
+  Seconds seconds = Predicting(train, training, rows);
+  seconds.total += seconds.once;
+  return seconds;
+}
+
+MachineSpeed::Seconds MachineSpeed::Predicting(const v1::TrainStep& train,
+                                               const TrainingEstimate& training,
+                                               int64_t rows) const {
   Seconds seconds;
   if (train.has_adversarial() || rows == 0) return seconds;
-  seconds.total = Runs(training.PassOver(rows), training, &seconds.guessed);
+  const std::vector<engine::PlannedRuns> runs = training.PassOver(rows);
+  seconds.once = Making(runs);
+  seconds.total = Runs(runs, training, &seconds.guessed);
   seconds.total +=
       Of(kJudgeRate, static_cast<double>(rows) * static_cast<double>(training.outputs()), 0);
   return seconds;

@@ -12,6 +12,7 @@
 namespace beamline::pipeline {
 
 // What is measured beside the engine's kernels, as rates are called. FLOPs count:
+inline constexpr char kStartRate[] = "pipeline.start";      // kernels of graphs that are made
 inline constexpr char kPrepareRate[] = "pipeline.prepare";  // values that are read, fitted, held
 inline constexpr char kFeedRate[] = "pipeline.feed";        // bytes alone: rows into a graph
 inline constexpr char kFeedImagesRate[] = "pipeline.feed_images";  // the same of columns of bytes
@@ -32,14 +33,20 @@ class MachineSpeed {
     double total = 0;
     // Of them those of kernels that were not measured.
     double guessed = 0;
+    // Of the first time alone, and not in the total.
+    double once = 0;
   };
   // Of one training from the start of its process to its model, with the metrics of validation
   // rows after each epoch. Precondition: training.planned() and its rows are known.
-  Seconds OfTraining(const v1::TrainStep& train, TrainingEstimate& training) const;
+  Seconds OfTraining(const v1::TrainStep& train, const TrainingEstimate& training) const;
   // Of a pass of a model over `rows` examples, with their metrics: about what evaluation takes.
-  Seconds OfPass(const v1::TrainStep& train, TrainingEstimate& training, int64_t rows) const;
+  Seconds OfPass(const v1::TrainStep& train, const TrainingEstimate& training, int64_t rows) const;
 
  private:
+  Seconds Predicting(const v1::TrainStep& train, const TrainingEstimate& training,
+                     int64_t rows) const;
+  // Of graphs, once each.
+  double Making(const std::vector<engine::PlannedRuns>& graphs) const;
   double Of(const char* rate, double flops, double bytes) const;
   double Runs(const std::vector<engine::PlannedRuns>& runs, const TrainingEstimate& training,
               double* guessed) const;

@@ -151,7 +151,7 @@ int64_t TrainingEstimate::MainBytes(DeviceClass device, int64_t memory_bytes) {
 }
 
 std::vector<engine::PlannedRuns> TrainingEstimate::PassOver(int64_t rows) const {
-  return {engine::PlanPass(*network_, layout_, rows)};
+  return engine::PlanPass(*network_, layout_, rows);
 }
 
 int64_t TrainingEstimate::FittingBatch(DeviceClass device, int64_t limit_bytes) {

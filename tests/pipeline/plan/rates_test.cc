@@ -21,8 +21,8 @@ TEST(RatesTest, AreOfAllThatIsAskedFor) {
     EXPECT_EQ(rate.threads(), 1);
     kernels.insert(rate.kernel());
   }
-  for (const char* name :
-       {kPrepareRate, kFeedRate, kFeedImagesRate, kShuffleRate, kJudgeRate, kStepRate}) {
+  for (const char* name : {kStartRate, kPrepareRate, kFeedRate, kFeedImagesRate, kShuffleRate,
+                           kJudgeRate, kStepRate}) {
     EXPECT_TRUE(kernels.contains(name)) << name;
   }
   for (const SampleNetwork& sample : SampleNetworks()) {
