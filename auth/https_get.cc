@@ -27,9 +27,15 @@ size_t Append(char* data, size_t size, size_t count, void* target) {
   return bytes;
 }
 
+// libcurl calls it while data comes, and else about every second; what is not 0 ends the transfer.
+int Progress(void* stopped, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return (*static_cast<const std::function<bool()>*>(stopped))() ? 1 : 0;
+}
+
 }  // namespace
 
-absl::StatusOr<std::string> HttpsGet(const std::string& url, const std::string& ca_file) {
+absl::StatusOr<std::string> HttpsGet(const std::string& url, const std::string& ca_file,
+                                     const std::function<bool()>& stopped) {
   static std::once_flag once;
   std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
   const std::unique_ptr<CURL, FreeCurl> curl(curl_easy_init());
@@ -46,6 +52,9 @@ absl::StatusOr<std::string> HttpsGet(const std::string& url, const std::string& 
   curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, reason);
   curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, Append);
   curl_easy_setopt(handle, CURLOPT_WRITEDATA, &body);
+  curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, Progress);
+  curl_easy_setopt(handle, CURLOPT_XFERINFODATA, &stopped);
   if (!ca_file.empty()) {
     curl_easy_setopt(handle, CURLOPT_CAINFO, ca_file.c_str());
     curl_easy_setopt(handle, CURLOPT_CAPATH, nullptr);

@@ -24,8 +24,11 @@ class Faults {
  public:
   explicit Faults(std::vector<std::string>& list) : list_(list) {}
   void At(std::string place) { place_ = std::move(place); }
+  // Of the field at the place; empty: of the place itself.
   void Unless(bool right, std::string_view field, std::string_view remedy) {
-    if (!right) list_.push_back(absl::StrCat(place_, A(field), ": ", A(remedy)));
+    if (right) return;
+    const char* const dot = place_.empty() || field.empty() ? "" : ".";
+    list_.push_back(absl::StrCat(place_, dot, A(field), ": ", A(remedy)));
   }
 
  private:
@@ -38,6 +41,8 @@ void CheckRule(const v1::IssuerRule& rule, Faults& faults) {
                 "says nothing of whom it is for: set subject, claim or scope");
   faults.Unless(rule.claim().empty() == rule.value().empty(), "value",
                 "claim and value go together: the claim of that name is the value, or has it");
+  faults.Unless(rule.scope().find(' ') == std::string::npos, "scope",
+                "blanks separate the scopes of a token: name one scope, and make a rule for each");
   faults.Unless(rule.operator_() != (rule.role() != v1::ROLE_UNSPECIFIED), "role",
                 "set either a role (viewer, editor, admin) or operator: true");
   faults.Unless(!rule.operator_() || rule.projects().empty(), "projects",
@@ -104,11 +109,14 @@ std::vector<std::string> CheckIssuers(const v1::Issuers& issuers) {
   std::set<std::string> urls;
   for (int i = 0; i < issuers.issuers_size(); ++i) {
     const v1::Issuer& issuer = issuers.issuers(i);
-    const std::string place = absl::StrCat("issuers.", i, ".");
+    const std::string place = absl::StrCat("issuers.", i);
     faults.At(place);
-    faults.Unless(CheckUserId(issuer.name()).ok() && issuer.name().size() <= kMaxIssuerName &&
-                      issuer.name().find(kBetween) == std::string::npos,
-                  "name", "must be 1 to 20 characters of [a-z0-9-], without \"--\"");
+    faults.Unless(
+        CheckUserId(issuer.name()).ok() && issuer.name().size() <= kMaxIssuerName &&
+            issuer.name().find(kBetween) == std::string::npos,
+        "name",
+        "must be 1 to 20 characters of [a-z0-9-], with a letter or digit at both ends and "
+        "without \"--\"");
     faults.Unless(names.insert(issuer.name()).second, "name", "is that of another issuer");
     faults.Unless(issuer.url().starts_with(kHttps), "url",
                   "must be the claim \"iss\" of its tokens, which begins with https://");
@@ -123,7 +131,7 @@ std::vector<std::string> CheckIssuers(const v1::Issuers& issuers) {
     faults.Unless(issuer.keys_url().empty() || issuer.keys_url().starts_with(kHttps), "keys_url",
                   "must begin with https://");
     for (int j = 0; j < issuer.rules_size(); ++j) {
-      faults.At(absl::StrCat(place, "rules.", j, "."));
+      faults.At(absl::StrCat(place, ".rules.", j));
       CheckRule(issuer.rules(j), faults);
     }
   }

@@ -142,7 +142,9 @@ void Issuers::Begin(Issuer& issuer) {
   const int64_t now_ms = clock_.MonotonicMillis();
   issuer.due_ms = now_ms + options_.refresh_ms;
   issuer.earliest_ms = now_ms + options_.least_ms;
-  issuer.sought.merge(std::exchange(issuer.wanted, {}));
+  for (const std::string& key_id : std::exchange(issuer.wanted, {})) {
+    if (issuer.sought.size() < kMaxWanted) issuer.sought.insert(key_id);
+  }
 }
 
 absl::StatusOr<Principal> Issuers::Check(std::string_view bearer, bool* guess) {
@@ -243,29 +245,35 @@ void Issuers::Run() {
 }
 
 int Issuers::FetchDue() {
-  std::vector<v1::Issuer> due;
+  std::vector<std::pair<int64_t, v1::Issuer>> due;
   {
     const int64_t now_ms = clock_.MonotonicMillis();
     const std::lock_guard lock(mutex_);
     for (auto& [url, issuer] : issuers_) {
       if (issuer.due_ms > now_ms) continue;
+      due.emplace_back(issuer.due_ms, issuer.config);
       Begin(issuer);
-      due.push_back(issuer.config);
     }
   }
-  for (const v1::Issuer& config : due) Take(config, Fetch(config));
+  std::stable_sort(due.begin(), due.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (const auto& [due_ms, config] : due) {
+    if (stopping_) break;
+    Take(config, Fetch(config));
+  }
   return static_cast<int>(due.size());
 }
 
 absl::StatusOr<std::string> Issuers::Fetch(const v1::Issuer& config) const {
   if (!config.keys_file().empty()) return ReadFile(config.keys_file(), KeySet::kMaxBytes);
+  const auto stopped = [this] { return stopping_.load(); };
   std::string url = config.keys_url();
   if (url.empty()) {
     ASSIGN_OR_RETURN(const std::string metadata,
-                     get_(DiscoveryUrl(config.url()), config.ca_file()));
+                     get_(DiscoveryUrl(config.url()), config.ca_file(), stopped));
     ASSIGN_OR_RETURN(url, KeysUrl(config.url(), metadata));
   }
-  return get_(url, config.ca_file());
+  return get_(url, config.ca_file(), stopped);
 }
 
 void Issuers::Take(const v1::Issuer& config, const absl::StatusOr<std::string>& fetched) {
@@ -281,6 +289,9 @@ void Issuers::Take(const v1::Issuer& config, const absl::StatusOr<std::string>& 
   Issuer& issuer = found->second;
   if (!keys.ok()) {
     issuer.due_ms = issuer.earliest_ms;
+    // Nothing was seen. Who still comes with such a token names its key again.
+    issuer.sought.clear();
+    if (stopping_) return;
     if (!std::exchange(issuer.failing, true)) {
       log::Warning("cannot get the keys of %s: %s; %s", config.url(), keys.status().message(),
                    issuer.keys != nullptr ? "those of before are used"

@@ -1,6 +1,7 @@
 // Tokens of other issuers: who has them, and what they may.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -27,9 +28,10 @@ namespace beamline::auth {
 // waits for that. Thread-safe.
 class Issuers {
  public:
-  // The body at an https URL, checked by the certificates in a file; see HttpsGet.
-  using Get = std::function<absl::StatusOr<std::string>(const std::string& url,
-                                                        const std::string& ca_file)>;
+  // The body at an https URL, checked by the certificates in a file, unless it is stopped before;
+  // see HttpsGet.
+  using Get = std::function<absl::StatusOr<std::string>(
+      const std::string& url, const std::string& ca_file, const std::function<bool()>& stopped)>;
   struct Options {
     // How far the clocks of issuers may be from ours.
     absl::Duration leeway = absl::Seconds(30);
@@ -47,6 +49,7 @@ class Issuers {
   // The clock is not owned.
   Issuers(const Clock& clock, Get get) : Issuers(clock, std::move(get), Options()) {}
   Issuers(const Clock& clock, Get get, Options options);
+  // Stops the fetch that is going on, if there is one.
   ~Issuers();
   Issuers(const Issuers&) = delete;
   Issuers& operator=(const Issuers&) = delete;
@@ -63,7 +66,7 @@ class Issuers {
   // that it names is not known, and is looked for.
   absl::StatusOr<Principal> Check(std::string_view bearer, bool* guess);
 
-  // Fetches the keys that are due; how many were. Blocks.
+  // Fetches the keys that are due, those first that were due first; how many were. Blocks.
   int FetchDue();
 
  private:
@@ -102,7 +105,8 @@ class Issuers {
   std::condition_variable changed_;
   // Below guarded by mutex_. By URL.
   std::map<std::string, Issuer, std::less<>> issuers_;
-  bool stopping_ = false;
+  // Set with mutex_ held; fetches read it without.
+  std::atomic<bool> stopping_ = false;
   std::thread thread_;
 };
 

@@ -72,6 +72,18 @@ Claims ReadClaims(json_t* object) {
   return claims;
 }
 
+// Whether a key of these "key_ops" (RFC 7517, section 4.3) may verify signatures; null: not said.
+bool MayVerify(const json_t* operations) {
+  if (operations == nullptr) return true;
+  for (size_t i = 0; i < json_array_size(operations); ++i) {
+    const json_t* const operation = json_array_get(operations, i);
+    if (json_is_string(operation) && json_string_value(operation) == std::string_view("verify")) {
+      return true;
+    }
+  }
+  return false;
+}
+
 absl::Status CheckHeader(const json_t* header) {
   if (KindFor(TextOf(header, "alg")).empty()) {
     return absl::InvalidArgumentError("its algorithm is none that is taken");
@@ -117,6 +129,7 @@ absl::StatusOr<Jwt> Jwt::Parse(std::string_view bearer) {
   RETURN_IF_ERROR(CheckHeader(header));
   token.algorithm_ = TextOf(header, "alg");
   token.key_id_ = TextOf(header, "kid");
+  if (token.key_id_.size() > kMaxKeyId) return none;
   uint8_t* bytes = nullptr;
   size_t size = 0;
   if (!cjose_jws_get_plaintext(token.jws_.get(), &bytes, &size, nullptr)) return none;
@@ -137,6 +150,7 @@ std::optional<KeySet::Key> KeySet::ReadKey(const void* json) {
   if (!key.algorithm.empty() && KindFor(key.algorithm) != key.kind) return std::nullopt;
   const std::string use = TextOf(given, "use");
   if (!use.empty() && use != "sig") return std::nullopt;
+  if (!MayVerify(json_object_get(given, "key_ops"))) return std::nullopt;
   const Json stripped(json_object());
   for (const char* const part : {"kty", "crv", "n", "e", "x", "y"}) {
     json_t* const value = json_object_get(given, part);

@@ -36,13 +36,16 @@ class Jwt {
  public:
   // Longer ones are refused. Unit: bytes.
   static constexpr size_t kMaxBytes = 16'384;
+  // So are those with a longer id of a key. Unit: bytes.
+  static constexpr size_t kMaxKeyId = 256;
 
   // Whether `bearer` looks as if it were meant to be one.
   static bool LooksLike(std::string_view bearer);
 
   // InvalidArgument if it is none; if its algorithm is none of RS256, RS384, RS512, PS256, PS384,
   // PS512, ES256, ES384 and ES512, so that neither "none" nor a shared secret ever counts; if it
-  // has "crit", whose extensions nobody here knows; or if it is no token to be shown ("typ").
+  // has "crit", whose extensions nobody here knows; if it is no token to be shown ("typ");
+  // or if the id of its key ("kid") is longer than kMaxKeyId.
   static absl::StatusOr<Jwt> Parse(std::string_view bearer);
 
   const std::string& algorithm() const { return algorithm_; }
@@ -71,9 +74,13 @@ class KeySet {
   static constexpr size_t kMaxKeys = 100;
 
   // Takes the keys that can verify signatures here: RSA of at least 2048 bits, and EC on P-256,
-  // P-384 and P-521, unless they are said to be for something else. Others are passed over, and
-  // private parts are not looked at. InvalidArgument if that leaves none, or it is no set.
+  // P-384 and P-521, unless they are said ("use", "key_ops", "alg") to be for something else.
+  // Others are passed over, and private parts are not looked at. InvalidArgument if that leaves
+  // none, or it is no set.
   static absl::StatusOr<std::shared_ptr<KeySet>> Parse(std::string_view json);
+
+  // How many keys it took: at least one.
+  size_t size() const { return keys_.size(); }
 
   // Whether the set has the key by which `token` says that it is signed: the one of its id, for its
   // algorithm; of a token without an id, the only one for its algorithm.

@@ -3,8 +3,8 @@
 
 namespace beamline::store {
 
-// For half an hour of its making schema 4 came without this index. Without it each look for bytes
-// that nothing refers to reads the whole table.
+// Databases of the first form of schema 4 lack this index. Without it each look for bytes that
+// nothing refers to reads the whole table.
 inline constexpr char kSchemaV6[] = R"sql(
 CREATE INDEX IF NOT EXISTS blob_references_by_digest ON blob_references (digest);
 )sql";

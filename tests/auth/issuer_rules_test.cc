@@ -159,6 +159,8 @@ TEST_F(IssuerRulesTest, WhatIsWrongIsSaidWhereItIs) {
   };
   EXPECT_THAT(faults_with([](auto& i, auto&) { i.set_name("a--b"); }),
               HasSubstr("issuers.0.name: must be"));
+  EXPECT_THAT(faults_with([](auto& i, auto&) { i.set_name("cern-"); }),
+              HasSubstr("letter or digit at both ends"));
   EXPECT_THAT(faults_with([](auto& i, auto&) { i.set_name("Cern"); }), HasSubstr("0.name"));
   EXPECT_THAT(faults_with([](auto& i, auto&) { i.set_name(""); }), HasSubstr("0.name"));
   EXPECT_THAT(faults_with([](auto& i, auto&) { i.set_url("http://x"); }), HasSubstr("0.url"));
@@ -171,7 +173,10 @@ TEST_F(IssuerRulesTest, WhatIsWrongIsSaidWhereItIs) {
                 i.set_keys_file("/x");
               }),
               HasSubstr("set one of them"));
-  EXPECT_THAT(faults_with([](auto&, auto& r) { r.clear_subject(); }), HasSubstr("whom it is for"));
+  EXPECT_THAT(faults_with([](auto&, auto& r) { r.clear_subject(); }),
+              HasSubstr("issuers.0.rules.0: says nothing of whom it is for"));
+  EXPECT_THAT(faults_with([](auto&, auto& r) { r.set_scope("beamline.edit beamline.view"); }),
+              HasSubstr("rules.0.scope: blanks"));
   EXPECT_THAT(faults_with([](auto&, auto& r) { r.set_claim("groups"); }),
               HasSubstr("rules.0.value"));
   EXPECT_THAT(faults_with([](auto&, auto& r) { r.set_value("x"); }), HasSubstr("rules.0.value"));

@@ -84,7 +84,9 @@ class IssuersTest : public testing::Test {
   std::vector<std::string> asked_;
   bool guess_ = false;
   Issuers issuers_{clock_,
-                   [this](const std::string& url, const std::string& ca) { return Get(url, ca); },
+                   [this](const std::string& url, const std::string& ca, const auto& /*stopped*/) {
+                     return Get(url, ca);
+                   },
                    {.own_thread = false}};
 };
 

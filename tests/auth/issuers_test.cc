@@ -161,6 +161,30 @@ TEST_F(IssuersTest, AFloodOfUnknownKeysAsksTheIssuerRarely) {
   EXPECT_TRUE(Ask(Sign(claims_)).ok());
 }
 
+TEST_F(IssuersTest, AFloodOfUnknownKeysIsNotRememberedWhileTheIssuerIsDown) {
+  Start();
+  GoDown();
+  const TestKey other = TestKey::Ec();
+  std::vector<std::string> tokens;
+  for (int look = 0; look < 5; ++look) {
+    for (int i = 0; i < 300; ++i) {
+      const std::string kid = "x" + Text(look * 300 + i);
+      tokens.push_back(SignToken(other, "ES256", kid, claims_.Json()));
+      EXPECT_EQ(Ask(tokens.back()).code(), StatusCode::kUnavailable);
+    }
+    clock_.AdvanceMillis(30'000);
+    EXPECT_EQ(issuers_.FetchDue(), 1);
+  }
+  Publish({rsa_.Jwk(R"("kid":"1")")});
+  clock_.AdvanceMillis(30'000);
+  EXPECT_EQ(issuers_.FetchDue(), 1);
+  int remembered = 0;
+  for (const std::string& token : tokens) {
+    if (Ask(token).code() == StatusCode::kUnauthenticated) ++remembered;
+  }
+  EXPECT_LE(remembered, 256) << "what was looked for in vain while the issuer was down";
+}
+
 TEST_F(IssuersTest, AKeyThatWasLookedForInVainIsNoKey) {
   Start();
   const std::string token = SignToken(TestKey::Ec(), "ES256", "9", claims_.Json());
@@ -240,7 +264,8 @@ TEST(IssuersThread, FetchesWhileNobodyWaits) {
   std::atomic<bool> answers = false;
   std::atomic<int> asked = 0;
   Issuers issuers(clock,
-                  [&](const std::string&, const std::string&) -> absl::StatusOr<std::string> {
+                  [&](const std::string&, const std::string&,
+                      const std::function<bool()>&) -> absl::StatusOr<std::string> {
                     ++asked;
                     while (!answers) std::this_thread::yield();
                     return KeySetJson({key.Jwk(R"("kid":"1")")});
@@ -264,6 +289,29 @@ TEST(IssuersThread, FetchesWhileNobodyWaits) {
   }
   EXPECT_EQ(code, StatusCode::kUnauthenticated) << "it has no end";
   EXPECT_EQ(asked, 1);
+}
+
+TEST(IssuersThread, AFetchDoesNotHoldUpTheEnd) {
+  const SystemClock clock;
+  std::atomic<int> asked = 0;
+  {
+    Issuers issuers(clock,
+                    [&](const std::string&, const std::string&,
+                        const std::function<bool()>& stopped) -> absl::StatusOr<std::string> {
+                      ++asked;
+                      while (!stopped()) std::this_thread::yield();
+                      return absl::UnavailableError("it is stopped");
+                    });
+    v1::Issuers config;
+    for (const char* const url : {"https://one.example.org", "https://two.example.org"}) {
+      v1::Issuer& issuer = *config.add_issuers();
+      issuer.set_url(url);
+      issuer.set_keys_url(kKeysUrl);
+    }
+    issuers.Set(config);
+    while (asked == 0) std::this_thread::yield();
+  }
+  EXPECT_EQ(asked, 1) << "the other is not asked any more";
 }
 
 }  // namespace

@@ -132,9 +132,12 @@ TEST(Jwt, OthersAreNone) {
        {std::string(), std::string("eyJ"), std::string("eyJ.."), good + ".x", good.substr(1),
         "eyJ" + std::string(Jwt::kMaxBytes, 'x') + "..", "bl_" + good,
         SignToken(TestKey::Ec(), "ES256", "k", "[]"), SignToken(TestKey::Ec(), "ES256", "k", ""),
-        SignToken(TestKey::Ec(), "ES256", "k", R"({"sub":"a","sub":"b"})")}) {
+        SignToken(TestKey::Ec(), "ES256", "k", R"({"sub":"a","sub":"b"})"),
+        SignToken(TestKey::Ec(), "ES256", std::string(Jwt::kMaxKeyId + 1, 'k'), kClaims)}) {
     EXPECT_FALSE(Jwt::Parse(text).ok()) << text;
   }
+  const std::string longest(Jwt::kMaxKeyId, 'k');
+  EXPECT_TRUE(Jwt::Parse(SignToken(TestKey::Ec(), "ES256", longest, kClaims)).ok());
 }
 
 TEST(KeySet, TheKeyIsFoundByIdAndAlgorithm) {
@@ -162,6 +165,11 @@ TEST(KeySet, KeysForSomethingElseArePassedOver) {
   const auto vouches = [&](const std::string& jwk) { return Vouches(*Keys({other, jwk}), token); };
   EXPECT_TRUE(vouches(key.Jwk(R"("kid":"k","use":"sig","alg":"ES256")")));
   EXPECT_FALSE(vouches(key.Jwk(R"("kid":"k","use":"enc")")));
+  EXPECT_TRUE(vouches(key.Jwk(R"("kid":"k","key_ops":["sign","verify"])")));
+  for (const char* const operations : {R"(["sign"])", "[]", R"("verify")", "[null,7]"}) {
+    EXPECT_FALSE(vouches(key.Jwk(absl::StrCat(R"("kid":"k","key_ops":)", operations))))
+        << operations;
+  }
   EXPECT_FALSE(vouches(key.Jwk(R"("kid":"k","alg":"ES384")")));
   EXPECT_FALSE(vouches(key.Jwk(R"("kid":"k","alg":"ECDH-ES")")));
   const TestKey rsa = TestKey::Rsa();

@@ -1,6 +1,7 @@
 """Tokens of another issuer, made by libraries that are not ours: PyJWT signs, and an HTTPS server of
 the test's own has the keys."""
 
+import contextlib
 import datetime
 import hashlib
 import hmac
@@ -38,6 +39,7 @@ class Issuer:
         self.keys = {}
         self.asked = []
         self.up = True
+        self.jwks_uri = None
         self.ca = os.path.join(folder, 'issuer-ca.pem')
         tls_key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, 'issuer')])
@@ -61,11 +63,15 @@ class Issuer:
         context.load_cert_chain(self.ca, key_file)
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.url = f'https://127.0.0.1:{self.server.server_address[1]}'
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        # The same without TLS.
+        self.plain = http.server.ThreadingHTTPServer(('127.0.0.1', 0), self.handler())
+        for server in (self.server, self.plain):
+            threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def stop(self):
-        self.server.shutdown()
-        self.server.server_close()
+        for server in (self.server, self.plain):
+            server.shutdown()
+            server.server_close()
 
     def handler(self):
         issuer = self
@@ -75,11 +81,19 @@ class Issuer:
             def do_GET(self):
                 issuer.asked.append(self.path)
                 body = {'/.well-known/openid-configuration':
-                        {'issuer': issuer.url, 'jwks_uri': issuer.url + '/jwks'},
-                        '/jwks': issuer.key_set()}.get(self.path)
-                self.send_response(200 if body and issuer.up else 503)
+                        {'issuer': issuer.url,
+                         'jwks_uri': issuer.jwks_uri or issuer.url + '/jwks'},
+                        '/jwks': issuer.key_set(), '/large': issuer.key_set()}.get(self.path)
+                if self.path == '/moved':
+                    self.send_response(302)
+                    self.send_header('Location', issuer.url + '/jwks')
+                    body = issuer.key_set()
+                else:
+                    self.send_response(200 if body and issuer.up else 503)
                 self.end_headers()
-                self.wfile.write(json.dumps(body).encode())
+                blanks = b' ' * (1 << 20) if self.path == '/large' else b''
+                with contextlib.suppress(OSError):
+                    self.wfile.write(json.dumps(body).encode() + blanks)
 
             def log_message(self, *_):
                 pass
@@ -120,6 +134,7 @@ issuers:
     url: {url}
     audiences: [beamline, https://beamline.example.org]
     ca_file: {ca}
+    keys_url: "{keys_url}"
     rules:
       - {{claim: wlcg.groups, value: /optics, role: viewer, projects: [default]}}
       - {{scope: beamline.edit, role: editor, projects: [default]}}
@@ -139,9 +154,10 @@ class OutsideTest(unittest.TestCase):
         self.issuers = self.cluster.path('issuers.yaml')
         self.write_issuers('root')
 
-    def write_issuers(self, operator):
+    def write_issuers(self, operator, ca=None, keys_url=''):
         with open(self.issuers, 'w', encoding='utf-8') as file:
-            file.write(ISSUERS.format(url=self.issuer.url, ca=self.issuer.ca, operator=operator))
+            file.write(ISSUERS.format(url=self.issuer.url, ca=ca or self.issuer.ca,
+                                      keys_url=keys_url, operator=operator))
 
     def log(self):
         with open(self.cluster.server.log, encoding='utf-8') as file:
@@ -242,6 +258,35 @@ class OutsideTest(unittest.TestCase):
         self.assertEqual(self.code(self.issuer.token('new', jti='2', **groups)),
                          grpc.StatusCode.OK)
         self.cluster.cli('run', 'list', check=0)
+
+    def test_keys_from_where_they_cannot_be_trusted_are_not_taken(self):
+        folder = self.cluster.path('other')
+        os.mkdir(folder)
+        other = Issuer(folder)
+        self.addCleanup(other.stop)
+        plain = f'http://127.0.0.1:{self.issuer.plain.server_address[1]}/jwks'
+        good = self.issuer.token('ec', **{'wlcg.groups': ['/optics']})
+        cases = [
+            ('a certificate of another', {'ca': other.ca}, None, 'certificate'),
+            ('a redirection', {'keys_url': self.issuer.url + '/moved'}, None, 'HTTP 302'),
+            ('too much', {'keys_url': self.issuer.url + '/large'}, None, 'more than 1 MiB'),
+            ('without TLS', {}, plain, 'rotocol'),
+        ]
+        for number, (what, fields, jwks_uri, reason) in enumerate(cases, 1):
+            self.issuer.jwks_uri = jwks_uri
+            self.write_issuers('root', **fields)
+            if number == 1:
+                self.cluster.start_server('--issuers', self.issuers)
+            else:
+                os.kill(self.cluster.server.pid, signal.SIGHUP)
+            wait_for(lambda n=number: self.log().count('cannot get the keys of') == n, what)
+            last = [line for line in self.log().splitlines() if 'cannot get the keys' in line][-1]
+            self.assertIn(reason, last, what)
+            self.assertEqual(self.code(good), grpc.StatusCode.UNAVAILABLE, what)
+        # But for that they would have been.
+        self.issuer.jwks_uri = None
+        os.kill(self.cluster.server.pid, signal.SIGHUP)
+        wait_for(lambda: self.code(good) == grpc.StatusCode.OK, 'keys are fetched')
 
     def test_rules_are_read_again_and_users_are_shut_out(self):
         self.start()

@@ -5,7 +5,8 @@
 
 The database is made anew by the SQL of that commit, taken from git, and filled with the rows of the
 later one, as far as tables and columns were there; messages go through that commit's protos, so that
-what was not known then is not in them. For commits whose programs cannot be built any more.
+what was not known then is not in them. For commits whose programs take too
+long to build.
 """
 
 import glob
