@@ -113,8 +113,10 @@ class Learner {
   // Throws Error, and changes nothing, if the bytes are damaged or are of another definition.
   virtual void Load(std::string_view bytes) = 0;
   // Goes on with the state of a learner that was made from other numbers (rates, penalties, shares
-  // of dropout), at the end of an epoch. Throws Error, and changes nothing, if more than those
-  // differs; learners but networks cannot, and always throw.
+  // of dropout), at the end of an epoch. Throws Error, and changes nothing, if the number of
+  // training rows, the steps of an epoch, or the names or shapes of variables are others: that
+  // nothing else but such numbers differs, the caller sees to. Learners but networks cannot, and
+  // always throw.
   virtual void Adopt(std::string_view bytes);
 
   // Weights and running statistics by name: what prediction needs. float32 or int64.

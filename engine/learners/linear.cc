@@ -158,6 +158,11 @@ class LinearLearner : public RowLearner {
     // What is solved, with its factor; or rows in memory, and what is descended.
     if (classes() == 0)
       return Moments::BytesOf(features(), outputs()) + 8 * features() * features();
+    if (classes() == 2) {
+      // While the loss takes them, rows are there twice; its parts have gradients of all lanes.
+      return training().rows() * (8 * features() + 24) +
+             (kMaxParts * cpu::kLanes + 26) * (features() + 1) * 8;
+    }
     return training().rows() * (features() + 2) * 4 +
            (kMaxParts + 26) * (features() + 1) * outputs() * 8;
   }

@@ -27,16 +27,16 @@ bool PackPanel(const T* x, const double* origin, const double* w, int64_t rows, 
   const int64_t width = std::min(kLanes, columns - first);
   double middle[kLanes] = {};
   if (origin != nullptr) std::copy_n(origin + first, width, middle);
-  double largest[kLanes] = {};
+  int64_t filled[kLanes] = {};
   for (int64_t row = 0; row < rows; ++row, to += kLanes) {
     const T* from = x + row * columns + first;
     if (width < kLanes) std::fill(to + width, to + kLanes, 0.0);
     for (int64_t k = 0; k < width; ++k) to[k] = static_cast<double>(from[k]) - middle[k];
-    for (int64_t k = 0; k < width; ++k) largest[k] = std::max(largest[k], std::abs(to[k]));
+    for (int64_t k = 0; k < width; ++k) filled[k] |= to[k] == 0 ? 0 : 1;  // NaN is not zero
     if (w == nullptr) continue;
     for (int64_t k = 0; k < width; ++k) to[k] *= w[row];
   }
-  return std::any_of(largest, largest + kLanes, [](double one) { return one != 0; });
+  return std::any_of(filled, filled + kLanes, [](int64_t one) { return one != 0; });
 }
 
 // Rows cut into panels: of x, and weighted ones of the same.

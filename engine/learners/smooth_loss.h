@@ -23,8 +23,9 @@ class SmoothLoss {
 // Of two classes the descent of softmax would never leave the plane on which their columns are
 // opposite: so there is one column v of weights, [features], and its bias, and what is said of the
 // second class is the logistic function of sqrt(2) (x v + b). Lengths, penalties and steps are then
-// those of both columns, -v / sqrt(2) and v / sqrt(2). Throws Error if the weights of the rows add
-// up to nothing or less. `pool` must outlive it.
+// those of both columns, -v / sqrt(2) and v / sqrt(2). The same bits for any number of threads; its
+// logarithms are the C library's. Copies the rows. Throws Error if the weights of the rows add up
+// to nothing or less. `pool` must outlive it.
 std::unique_ptr<SmoothLoss> MakeTwoClassLoss(const RowMatrix& rows, double penalty,
                                              ThreadPool* pool);
 

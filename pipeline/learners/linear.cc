@@ -20,8 +20,10 @@ void CompleteFields(const LearnerFacts& facts, v1::LinearLearner* fields) {
 
 double BytesOf(const v1::LinearLearner& /*fields*/, const LearnerFacts& facts) {
   const auto features = static_cast<double>(facts.features);
-  return 4 * features * static_cast<double>(facts.rows) +
-         (facts.task == LearnerTask::kClasses ? 0 : 16 * features * features);
+  const auto rows = static_cast<double>(facts.rows);
+  if (facts.task != LearnerTask::kClasses) return 4 * features * rows + 16 * features * features;
+  // Of two classes rows are there twice while the loss takes them.
+  return (facts.classes == 2 ? 8 * features + 24 : 4 * features) * rows;
 }
 
 std::unique_ptr<engine::Learner> Make(const v1::LinearLearner& fields,

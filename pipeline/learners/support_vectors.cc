@@ -23,9 +23,14 @@ void CompleteFields(const LearnerFacts& facts, Fields* fields) {
   if (facts.task == LearnerTask::kNumbers && !fields->has_epsilon()) fields->set_epsilon(0.1);
 }
 
-// Rows as they are, as they are compared and as the model has them; what is remembered.
+// Where every row is a support vector: rows, as they are and in the model, and coefficients of all
+// decisions; both in double and as kernels take them; what stands beside each row, and what is
+// remembered.
 double BytesOf(const Fields& /*fields*/, const LearnerFacts& facts) {
-  return (12 * static_cast<double>(facts.features) + 128) * static_cast<double>(facts.rows) +
+  const auto classes = static_cast<double>(facts.classes);
+  const double decisions = facts.classes > 2 ? classes * (classes - 1) / 2 : 1;
+  return (24 * static_cast<double>(facts.features) + 20 * decisions + 256) *
+             static_cast<double>(facts.rows) +
          engine::kKernelCacheMebibytes * 1048576.0;
 }
 

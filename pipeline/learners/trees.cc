@@ -11,12 +11,15 @@ namespace {
 
 constexpr int kMaxTrees = 100'000;
 
-// Rows as they are, and what trees grow from.
+// Rows with what trees say of them, and what trees grow from. Rows to validate on are followed as
+// well: facts.rows has those of the same table, and how many another one has is not known.
 double TreeBytes(const LearnerFacts& facts, int max_depth, int bins) {
   engine::GrowSettings settings;
   settings.max_depth = max_depth;
   settings.bins = bins;
-  return 4 * static_cast<double>(facts.features) * static_cast<double>(facts.rows) +
+  const double columns = facts.classes > 2 ? static_cast<double>(facts.classes) : 1;
+  return (4 * static_cast<double>(facts.features) + 12 * columns + 24) *
+             static_cast<double>(facts.rows) +
          static_cast<double>(engine::TreeGrower::BytesOf(facts.rows, facts.features, settings));
 }
 

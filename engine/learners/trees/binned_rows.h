@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/backend/cpu/learner_kernels.h"
 #include "engine/learners/row_learner.h"
 
 namespace beamline::engine {
@@ -13,7 +14,7 @@ namespace beamline::engine {
 class BinnedRows {
  public:
   // Features of a block, whose histograms a core's cache holds.
-  static constexpr int64_t kBlock = 8;
+  static constexpr int64_t kBlock = cpu::kHistogramFeatures;
 
   BinnedRows(const RowMatrix& rows, int bins, ThreadPool* pool);
 

@@ -18,8 +18,9 @@ constexpr int64_t kTileRows = 512;
 // As XGBoost has it.
 constexpr double kLeastCurvature = 1e-16;
 
+// 2: of trees that are grown here. XGBoost's went on otherwise from the same state.
 std::string Describe(const TreeSettings& s) {
-  return Concat(s.boosts ? "boosted trees " : "forest ", s.trees, ' ', s.grow.max_depth, ' ',
+  return Concat(s.boosts ? "boosted trees 2 " : "forest 2 ", s.trees, ' ', s.grow.max_depth, ' ',
                 Exact(s.grow.learning_rate), ' ', Exact(s.grow.penalty), ' ',
                 Exact(s.grow.min_gain), ' ', Exact(s.grow.min_child_weight), ' ',
                 Exact(s.grow.tree_feature_share), ' ', Exact(s.grow.split_feature_share), ' ',
@@ -337,7 +338,9 @@ bool TreeLearner::PredictKnown(const BatchSource& source, std::span<const int64_
 }
 
 int64_t TreeLearner::PeakBytes() const {
+  const int64_t followed = validation() != nullptr ? validation()->rows() : 0;
   return training().rows() * (features() * 4 + columns() * 12 + 24) +
+         followed * (features() * 4 + columns() * 4 + 8) +
          TreeGrower::BytesOf(training().rows(), features(), settings_.grow);
 }
 

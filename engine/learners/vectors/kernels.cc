@@ -41,7 +41,9 @@ void KernelsOfProducts(const SupportVectorSpec& spec, double gamma, double squar
       break;
     case SupportVectorKernel::kPolynomial:
       for (int64_t j = 0; j < count; ++j) {
-        products[j] = std::pow(gamma * products[j] + spec.offset, spec.degree);
+        const double base = gamma * products[j] + spec.offset;
+        products[j] = 1;
+        for (int k = 0; k < spec.degree; ++k) products[j] *= base;
       }
       break;
     case SupportVectorKernel::kSigmoid:

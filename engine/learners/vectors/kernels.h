@@ -22,7 +22,8 @@ class KernelRows {
   KernelRows(const float* rows, int64_t count, int64_t features);
 
   // k(x_i, y_j) of y, these rows: [rows, count], by the calling thread, in double. x: [rows,
-  // features]. The same bits however rows are cut, and for every instruction set.
+  // features]. The same bits however rows are cut and, but for sigmoid kernels, for every
+  // instruction set: their tanh is the C library's.
   Matrix KernelsOf(const SupportVectorSpec& spec, double gamma, const float* x, int64_t rows) const;
 
  private:

@@ -42,10 +42,11 @@ class Smo {
     int64_t variables = 0;
     for (const Part& part : parts_) variables += static_cast<int64_t>(part.values.size());
     const int64_t most = std::max(kMostIterations, 100 * variables);
-    for (int64_t i = 0; i < most && highest_.value - lowest_.value >= tolerance_; ++i) {
-      if (!Improve()) break;
-    }
     SmoSolution solution;
+    for (int64_t i = 0; highest_.value - lowest_.value >= tolerance_; ++i) {
+      solution.converged = i < most;
+      if (!solution.converged || !Improve()) break;
+    }
     solution.constant = Constant();
     for (Part& part : parts_) solution.variables.push_back(std::move(part.values));
     return solution;

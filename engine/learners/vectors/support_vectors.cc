@@ -49,6 +49,7 @@ Model ModelOf(const std::vector<Decision>& decisions, const RowMatrix& rows, flo
   model.decisions = static_cast<int64_t>(decisions.size());
   model.vectors = static_cast<int64_t>(places.size());
   model.gamma = gamma;
+  model.x.reserve(places.size() * static_cast<size_t>(rows.features));
   size_t next = 0;
   for (auto& [row, place] : places) {
     place = next++;
@@ -122,11 +123,13 @@ double VarianceOf(const std::vector<float>& values) {
 
 class SupportVectorLearner : public RowLearner {
  public:
+  // 2: solved here. What LIBSVM had solved, a checkpoint of before, is not gone on with.
   SupportVectorLearner(const SupportVectorSpec& spec, const LearnerData& data)
-      : RowLearner(data, spec.threads,
-                   Concat("support vectors ", static_cast<int>(spec.kernel), ' ', Exact(spec.cost),
-                          ' ', Exact(spec.gamma), ' ', spec.degree, ' ', Exact(spec.offset), ' ',
-                          Exact(spec.epsilon), ' ', Exact(spec.tolerance))),
+      : RowLearner(
+            data, spec.threads,
+            Concat("support vectors 2 ", static_cast<int>(spec.kernel), ' ', Exact(spec.cost), ' ',
+                   Exact(spec.gamma), ' ', spec.degree, ' ', Exact(spec.offset), ' ',
+                   Exact(spec.epsilon), ' ', Exact(spec.tolerance))),
         spec_(spec) {
     if (layout().has_weights) Fail("support_vectors cannot weigh its rows: remove the weights");
     if (layout().targets > 1) Fail("support_vectors predicts one number, not several");
@@ -150,7 +153,10 @@ class SupportVectorLearner : public RowLearner {
   }
 
   int64_t PeakBytes() const override {
-    return training().rows() * (features() * 12 + 128) + (int64_t{kKernelCacheMebibytes} << 20);
+    // Where every row is a support vector: rows, as they are and in the model, and coefficients of
+    // all decisions; both in double and as kernels take them; and what stands beside each row.
+    return training().rows() * (features() * 24 + total_steps() * 20 + 256) +
+           (int64_t{kKernelCacheMebibytes} << 20);
   }
 
  protected:

@@ -32,7 +32,8 @@ struct SupportVectorSpec {
 
 // C-SVC, one against one: a step trains one pair of classes; or epsilon-SVR of one number in one
 // step; by sequential minimal optimisation as LIBSVM has it (smo.h), which draws nothing. The same
-// bits for any number of threads. Event weights are not taken.
+// bits for any number of threads. Event weights are not taken. A step throws Error if it does not
+// come within `tolerance`. A class without rows wins no pair against one that has some.
 // "Probabilities" are scores: of two classes the logistic function of the decision value; of more
 // each class's share of the pairs that it wins, and less than half a pair more or less by how
 // clearly. They are no probabilities, but the largest is the class chosen.

@@ -3,6 +3,8 @@
 #include <map>
 #include <utility>
 
+#include "engine/core/error.h"
+
 namespace beamline::engine {
 namespace {
 
@@ -31,6 +33,10 @@ Decision VectorTrainer::Solve(std::vector<SmoPiece> pieces) {
   std::vector<std::pair<int64_t, double>> parts;
   for (const SmoPiece& piece : pieces) parts.emplace_back(piece.segment, piece.sign);
   const SmoSolution solution = SolveSmo(std::move(pieces), spec_.cost, spec_.tolerance, &kernels_);
+  if (!solution.converged) {
+    Fail("the support vectors do not come within the tolerance of ", spec_.tolerance,
+         ": scale the features, or take a lower cost or a larger tolerance");
+  }
   std::map<int64_t, double> coefficients;
   for (size_t p = 0; p < parts.size(); ++p) {
     const auto& [segment, sign] = parts[p];
@@ -50,11 +56,22 @@ Decision VectorTrainer::Solve(std::vector<SmoPiece> pieces) {
   return decision;
 }
 
+int64_t VectorTrainer::SizeOf(int32_t label) const {
+  return label < kernels_.segments() ? kernels_.Size(label) : 0;
+}
+
+Decision VectorTrainer::Constant(int32_t first, int32_t second) const {
+  Decision decision;
+  if (SizeOf(first) > 0) decision.constant = -1;
+  if (SizeOf(second) > 0) decision.constant = 1;
+  return decision;
+}
+
 Decision VectorTrainer::TrainPair(int32_t first, int32_t second) {
   std::vector<SmoPiece> pieces;
   for (const int32_t label : {first, second}) {
-    const int64_t size = label < kernels_.segments() ? kernels_.Size(label) : 0;
-    if (size == 0) return {};  // No row of that class: nothing to tell apart.
+    const int64_t size = SizeOf(label);
+    if (size == 0) return Constant(first, second);
     const double sign = label == first ? 1 : -1;
     pieces.push_back({label, sign, std::vector<double>(static_cast<size_t>(size), sign)});
   }

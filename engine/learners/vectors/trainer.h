@@ -25,12 +25,17 @@ class VectorTrainer {
   VectorTrainer(const SupportVectorSpec& spec, double gamma, const RowMatrix& rows,
                 ThreadPool* pool);
 
+  // Both throw Error if the conditions do not hold in time (smo.h).
   // Class `first` against class `second`.
   Decision TrainPair(int32_t first, int32_t second);
   // Of the numbers.
   Decision TrainNumbers();
 
  private:
+  // Places of a class.
+  int64_t SizeOf(int32_t label) const;
+  // Of two classes of which one has no rows: the other, if it has any, wins everywhere.
+  Decision Constant(int32_t first, int32_t second) const;
   // The segments' rows, and what the variables say of them.
   Decision Solve(std::vector<SmoPiece> pieces);
 

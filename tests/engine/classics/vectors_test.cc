@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "engine/core/error.h"
+#include "engine/learners/vectors/kernel_cache.h"
+#include "engine/learners/vectors/smo.h"
 #include "engine/learners/vectors/support_vectors.h"
 #include "tests/engine/classics/fixture.h"
 
@@ -116,6 +119,49 @@ TEST(SupportVectors, SameBitsAndMessages) {
   }
   const MemoryBatchSource weighted = RowsOf(FixtureCase("logistic_2"), true);
   EXPECT_THROW(MakeSupportVectors({}, {.layout = weighted.layout(), .training = &weighted}), Error);
+}
+
+// What has been forgotten is made anew, with the same bits.
+TEST(SupportVectors, NeedNoMemoryOfKernels) {
+  const MemoryBatchSource source = RowsOf(FixtureCase("vectors_rbf_2"), false);
+  ThreadPool pool(2);
+  const RowMatrix rows = ReadRows(source, &pool);
+  std::vector<std::vector<int64_t>> segments(2);
+  for (int64_t row = 0; row < rows.rows; ++row) {
+    segments[static_cast<size_t>(rows.labels[static_cast<size_t>(row)])].push_back(row);
+  }
+  const SupportVectorSpec spec = SpecOf(SupportVectorKernel::kRadial);
+  const auto solve = [&](int64_t bytes) {
+    KernelCache kernels(spec, spec.gamma, rows, segments, bytes, &pool);
+    std::vector<SmoPiece> pieces;
+    for (int64_t segment = 0; segment < 2; ++segment) {
+      const double sign = segment == 0 ? 1 : -1;
+      const auto size = static_cast<size_t>(kernels.Size(segment));
+      pieces.push_back({segment, sign, std::vector<double>(size, sign)});
+    }
+    return SolveSmo(std::move(pieces), spec.cost, spec.tolerance, &kernels);
+  };
+  const SmoSolution all = solve(int64_t{1} << 30), few = solve(1);
+  EXPECT_TRUE(all.converged);
+  EXPECT_NE(all.constant, 0);
+  EXPECT_EQ(few.variables, all.variables);
+  EXPECT_EQ(few.constant, all.constant);
+}
+
+TEST(SupportVectors, AClassWithoutRowsWinsNothing) {
+  MemoryBatch batch;
+  batch.layout.features = 1;
+  batch.layout.classes = 3;
+  batch.rows = 20;
+  for (int i = 0; i < 20; ++i) {
+    batch.labels.push_back(i % 2 == 0 ? 0 : 2);
+    batch.features.push_back(static_cast<float>(i % 2 == 0 ? i : -i));
+  }
+  const MemoryBatchSource rows(batch);
+  const std::vector<double> said = Said(*Train({}, rows), rows);
+  for (size_t i = 0; i < said.size(); i += 3) {
+    EXPECT_LT(said[i + 1], std::min(said[i], said[i + 2])) << i / 3;
+  }
 }
 
 }  // namespace
