@@ -321,8 +321,9 @@ Verdict Validate(const v1::PipelineDefinition& definition, const ValidateOptions
   }
   validation::CheckCycles(context);
   validation::CheckParameters(context);
+  const bool studies = validation::OnlyStudiedValuesAreWrong(context);
   if (context.errors.empty()) validation::CheckSearchedValues(context, options);
-  if (context.errors.empty()) validation::CheckStudiedValues(context, options);
+  if (studies) validation::CheckStudiedValues(context, options);
   return {validation::Sorted(context.errors), validation::Sorted(context.unimplemented)};
 }
 

@@ -193,8 +193,10 @@ bool CheckCourse(Context& context, const std::string& path, const std::string& w
 // Whether the definition is right with each value of each search; only to be called if it is
 // without.
 void CheckSearchedValues(Context& context, const ValidateOptions& options);
-// A scaling study in itself; and as CheckSearchedValues, for each value of each.
+// A scaling study in itself; and whether its training is right with each value of each key, only to
+// be called if nothing else is wrong.
 void CheckStudy(Context& context, const std::string& path, const v1::Step& step);
+bool OnlyStudiedValuesAreWrong(const Context& context);
 void CheckStudiedValues(Context& context, const ValidateOptions& options);
 // The user's own program, in itself; a step that runs one.
 void CheckProgram(Context& context, const std::string& path, const v1::Program& program);

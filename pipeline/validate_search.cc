@@ -138,6 +138,10 @@ void TryValues(Context& context, const std::string& path, const v1::Step& step,
       if (!CheckCourse(context, path, with, *before, changed->train())) return;
     }
     if (!whole) continue;
+    // Without the values that studies list, which are tried by themselves.
+    for (const v1::Step& other : context.definition.steps()) {
+      if (other.has_scaling_study()) ApplyTrial(other.name(), v1::Trial(), &variant);
+    }
     for (v1::Step& other : *variant.mutable_steps()) other.clear_search();
     ValidateOptions quiet = options;
     quiet.positions = nullptr;
@@ -188,9 +192,18 @@ void CheckTaskCount(Context& context, const std::string& path, const v1::Step& s
       return;
     }
   }
-  trials = std::max<int64_t>({trials, search.random().trials(), search.sobol().trials(),
-                              search.successive_halving().trials(), search.tpe().trials(),
-                              search.population().population()});
+  const int64_t population = search.population().population();
+  const int64_t generations = search.population().generations();
+  if (population * generations > kMaxTasks) {
+    context.errors.Add(path + ".population",
+                       absl::StrCat("makes ", population, " trainings in each of ", generations,
+                                    " generations, ", population * generations, " in all: at most ",
+                                    kMaxTasks, " are possible, lower one of the two"));
+    return;
+  }
+  trials =
+      std::max<int64_t>({trials, search.random().trials(), search.sobol().trials(),
+                         search.successive_halving().trials(), search.tpe().trials(), population});
   const int64_t folds = CountFolds(step.cross_validation());
   if (trials * folds <= kMaxTasks) return;
   context.errors.Add(path, absl::StrCat("makes ", trials, " trials of ", folds, " folds: at most ",

@@ -1,5 +1,6 @@
 #include "server/study.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
@@ -55,9 +56,13 @@ absl::StatusOr<Repetition> Conclude(Transaction& transaction, const v1::ScalingS
   metrics["different_models"] = summary.different_models;
   *result.mutable_scaling() = std::move(summary.table);
   if (summary.failed_points == points) {
-    return FailRepeated(transaction, task,
-                        absl::StrCat("none of ", points, " combinations could be trained, the ",
-                                     "first of them: ", trainings.front().failure.message()));
+    v1::Failure& failure = *task.message.mutable_failure();
+    const auto first = std::ranges::find_if(trainings, &pipeline::EndedTraining::failed);
+    if (first != trainings.end()) failure = first->failure;
+    failure.set_message(absl::StrCat("none of ", points, " combinations could be trained, the ",
+                                     "first of them: ", failure.message()));
+    task.message.set_state(v1::TASK_STATE_FAILED);
+    return EndRepeated(transaction, task);
   }
   task.message.set_state(v1::TASK_STATE_SUCCEEDED);
   return EndRepeated(transaction, task);

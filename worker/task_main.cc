@@ -1,9 +1,11 @@
 // beamline-task: the process of one attempt at a step. Links the engine and no gRPC, so that it
 // starts in milliseconds.
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -133,6 +135,8 @@ class PipelineProgram : public TaskProgram {
 
 // "--rates 1 2 4": measures with so many threads, and prints a line for each rate.
 int PrintRates(int count, char** threads) {
+  // It ends with the worker, as tasks do.
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) std::perror("prctl");
   // Others go first; on a machine that is idle it makes no difference.
   constexpr int kNice = 5;
   if (nice(kNice) == -1) std::perror("nice");

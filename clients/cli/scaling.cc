@@ -248,7 +248,8 @@ std::string StudyTable(const v1::Task& task) {
     }
     cells.push_back(HumanCount(static_cast<double>(point.parameters())));
     for (const std::string& metric : metrics) {
-      cells.push_back(ObjectiveText(Of(point.metrics(), kValidation + metric)));
+      const auto found = point.metrics().find(kValidation + metric);
+      cells.push_back(found == point.metrics().end() ? "" : ObjectiveText(found->second));
     }
     table.Add(std::move(cells));
   }

@@ -103,8 +103,9 @@ class Counting {
         return of > 0 ? std::max<int64_t>(1, Share(of, rows)) : 0;
       };
       const int64_t validation = part(spec.validation);
-      const int64_t test = std::min(part(spec.test), rows - 1 - (validation > 0 ? 1 : 0));
-      Take(std::min(validation, rows - test - 1), test);
+      const int64_t test =
+          std::max<int64_t>(0, std::min(part(spec.test), rows - 1 - (validation > 0 ? 1 : 0)));
+      Take(std::max<int64_t>(0, std::min(validation, rows - test - 1)), test);
     }
   }
 

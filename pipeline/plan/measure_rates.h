@@ -10,7 +10,7 @@ namespace beamline::pipeline {
 
 // Of the engine and the pipeline as they are built: rates that were measured with another version
 // are of no use.
-inline constexpr int kRatesVersion = 1;
+inline constexpr int kRatesVersion = 2;
 
 // Trains small networks of all common kinds on made-up data with `threads` threads and notes how
 // long each kernel takes, and what is beside them (task_time.h). Takes about a second. `stopped`

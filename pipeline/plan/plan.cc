@@ -102,7 +102,9 @@ class Planner {
     std::map<std::string, std::optional<double>> ends;
     std::optional<double> last = 0;
     for (const int index : TopologicalOrder(request_.definition)) {
+      if (request_.go_on != nullptr && !request_.go_on()) return response;
       const v1::Step& step = request_.definition.steps(index);
+      if (IsOnlyStudied(request_.definition, step)) continue;
       v1::PlanPipelineResponse::StepPlan& plan = *response.add_steps();
       const std::optional<double> seconds = PlanStep(step, &plan);
       std::optional<double> begin = 0;
@@ -142,8 +144,11 @@ class Planner {
       plan->set_expected_seconds(0);
       seconds = kTaskSeconds;
     } else {
-      plan->set_basis(step.has_command() ? "nobody knows how long a program takes"
-                                         : "there is no formula for prepare steps");
+      plan->set_tasks(RepetitionOf(step).tasks);
+      plan->set_basis(step.has_scaling_study()
+                          ? "how long its trainings take is what the study is to measure"
+                      : step.has_command() ? "nobody knows how long a program takes"
+                                           : "there is no formula for prepare steps");
     }
     if (plan->has_expected_seconds()) AdviseOnTime(step, plan);
     return plan->fitting_workers() > 0 ? seconds : std::nullopt;
@@ -239,7 +244,7 @@ class Planner {
     return each * (std::ceil(rounds - 1e-9) + (repetition.refit ? 1 : 0));
   }
 
-  // Of the slowest worker that may have the step and has rates; null if none has.
+  // Of the first worker at hand that may have the step and has rates; null if none has.
   const v1::Device* MeasuredProcessor(const v1::Step& step, const v1::Resources& resources) const {
     for (const v1::Worker& worker : request_.workers) {
       if (request_.slots(worker, step, resources) == 0) continue;

@@ -2,8 +2,6 @@
 #pragma once
 
 #include <functional>
-#include <optional>
-#include <string>
 #include <vector>
 
 #include "beamline/v1/cluster.pb.h"
@@ -12,13 +10,6 @@
 #include "pipeline/validate.h"
 
 namespace beamline::pipeline {
-
-// A training of the same structure that this project has done.
-struct EarlierTraining {
-  double seconds = 0;
-  // "projects/P/runs/R".
-  std::string run;
-};
 
 struct PlanRequest {
   // Validate found nothing in it, and filled in `findings`.
@@ -31,10 +22,14 @@ struct PlanRequest {
   // 0: it is none of those that may have one.
   std::function<int(const v1::Worker& worker, const v1::Step& step, const v1::Resources& resources)>
       slots;
+  // Asked before each step; once it says false the plan ends there, and is of no use. Null: to the
+  // end.
+  std::function<bool()> go_on = nullptr;
 };
 
-// Never throws. Builds graphs and holds none of their values: milliseconds for a step, more for a
-// search, of which the first trials are planned. Thread-safe.
+// Never throws. Builds graphs without the values in them: milliseconds for a step, more for a
+// search, of which the first trials are planned. Only of a network over one graph of nodes its arcs
+// and (zero) features are held, of 64 MiB at most; larger ones are not planned. Thread-safe.
 v1::PlanPipelineResponse MakePlan(const PlanRequest& request);
 
 }  // namespace beamline::pipeline

@@ -5,6 +5,7 @@
 #include "pipeline/learners/registry.h"
 #include "pipeline/search/halving.h"
 #include "pipeline/search/search.h"
+#include "pipeline/study.h"
 #include "pipeline/trial.h"
 
 namespace beamline::pipeline {
@@ -20,6 +21,12 @@ search::Setting SettingOf(const v1::PipelineDefinition& definition, const v1::St
 
 Repetition RepetitionOf(const v1::Step& step) {
   Repetition repetition;
+  if (step.has_scaling_study()) {
+    const v1::ScalingStudyStep& study = step.scaling_study();
+    repetition.tasks = int64_t{CountPoints(study)} * std::max(1, study.repeats());
+    repetition.trainings = static_cast<double>(repetition.tasks);
+    return repetition;
+  }
   repetition.folds = CountFolds(step.cross_validation());
   const int64_t each = std::max<int64_t>(1, repetition.folds);
   repetition.refit = repetition.folds > 0;
@@ -47,6 +54,10 @@ Repetition RepetitionOf(const v1::Step& step) {
         step.search().max_parallel() > 0 ? step.search().max_parallel() : kDefaultParallel;
   }
   repetition.parallel = std::min(repetition.parallel, std::max<int64_t>(1, parts)) * each;
+  // Each generation is one after the other, and a part of the whole training.
+  if (step.search().has_population()) {
+    parts *= std::max(1, step.search().population().generations());
+  }
   repetition.tasks = parts * each + (repetition.refit ? 1 : 0);
   repetition.trainings *= static_cast<double>(each);
   return repetition;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <new>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,21 +19,25 @@
 namespace beamline::pipeline {
 namespace {
 
-// The features of a graph's nodes are part of what is planned, and stand in memory for it.
-constexpr int64_t kMostNodeBytes = int64_t{256} << 20;
+// The features of a graph's nodes and its arcs are part of what is planned, and stand in the
+// server's memory for it.
+constexpr double kMostGraphBytes = 64 << 20;
 constexpr int64_t kNumberBytes = sizeof(float);
 
 // As many nodes and arcs as the real graph has, the arcs spread evenly; its features are zeros.
 std::shared_ptr<const engine::NodeGraph> GraphOfSize(const ExampleCounts& counts, int64_t features,
                                                      const v1::NodeGraph& graph) {
-  if (counts.rows * features > kMostNodeBytes / kNumberBytes) {
-    engine::Fail("the graph's nodes have ", counts.rows, " times ", features,
-                 " features, more than are planned with");
+  // Of pairs only the arcs of the training part are seen.
+  const int64_t arcs = graph.has_pairs() ? counts.train / 2 : counts.arcs;
+  const double ends = static_cast<double>(arcs) * (graph.directed() ? 2 : 4);
+  const double numbers = static_cast<double>(counts.rows) * static_cast<double>(features);
+  const double members = graph.member().empty() ? 0 : static_cast<double>(counts.rows);
+  if (numbers * kNumberBytes + (ends + members) * sizeof(int32_t) > kMostGraphBytes) {
+    engine::Fail("the graph's nodes have ", counts.rows, " times ", features, " features and ",
+                 arcs, " arcs, more than are planned with");
   }
   engine::NodeGraph out;
   out.nodes = counts.rows;
-  // Of pairs only the arcs of the training part are seen.
-  const int64_t arcs = graph.has_pairs() ? counts.train / 2 : counts.arcs;
   for (int64_t k = 0; k < arcs; ++k) {
     const int64_t from = k % out.nodes;
     const int64_t to = (from + 1 + k / out.nodes) % out.nodes;
@@ -89,6 +94,8 @@ TrainingEstimate::TrainingEstimate(const v1::Step& step, const Findings& finding
     Plan(step, facts->second);
   } catch (const engine::Error& error) {
     failure_ = error.what();
+  } catch (const std::bad_alloc&) {
+    failure_ = "the server has too little memory to plan it";
   }
 }
 

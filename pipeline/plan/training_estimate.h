@@ -32,8 +32,6 @@ class TrainingEstimate {
   // Why there is no plan, in words; empty if there is one.
   const std::string& failure() const { return failure_; }
   const engine::TrainingPlan& plan() const { return plan_; }
-  // Numbers and codes of an example, in bytes.
-  int64_t example_bytes() const { return example_bytes_; }
   // Values of the table that are read, fitted and held: all features but images, which stay bytes.
   int64_t prepared_values() const { return table_values_ - counts_.rows * byte_values_; }
   bool reads_images() const { return byte_values_ > 0; }
@@ -58,6 +56,7 @@ class TrainingEstimate {
   ExampleCounts counts_;
   std::string failure_;
   double learner_bytes_ = 0;
+  // Numbers and codes of an example.
   int64_t example_bytes_ = 0;
   int64_t table_values_ = 0;
   int64_t byte_values_ = 0;

@@ -1,5 +1,6 @@
 #include "server/api/pipeline_api.h"
 
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -44,9 +45,26 @@ void AddArcs(const v1::PipelineDefinition& definition, Response& response) {
   for (v1::StepArc& arc : pipeline::ArcsOf(definition)) *response.add_arcs() = std::move(arc);
 }
 
+// Other files and predictions wait meanwhile. Unit: milliseconds.
+constexpr int64_t kMostPlanMs = 60'000;
+
+// What a plan ends with before it is done; OK: it goes on.
+absl::Status GoesOn(const WorkPool& pool, const Waiting& waiting, bool late) {
+  if (pool.stopping()) {
+    return absl::UnavailableError("the server is stopping: try again when it is back");
+  }
+  const bool waited_for = waiting == nullptr || waiting();
+  if (!waited_for) return absl::CancelledError("the caller has gone");
+  if (!late) return absl::OkStatus();
+  return absl::ResourceExhaustedError("it takes longer than a minute: plan a part of the steps");
+}
+
+// `go_on` is asked at the start and before each step; what it says if that is not OK is the answer.
 absl::StatusOr<v1::PlanPipelineResponse> Plan(store::Store& store,
                                               const v1::PlanPipelineRequest& request,
-                                              const v1::ListWorkersResponse& workers) {
+                                              const v1::ListWorkersResponse& workers,
+                                              const std::function<absl::Status()>& go_on) {
+  RETURN_IF_ERROR(go_on());
   ASSIGN_OR_RETURN(const std::string project, ParseProjectName("parent", request.parent()));
   if (request.source().form_case() == v1::DefinitionSource::FORM_NOT_SET) {
     return BadField("source", "must have a definition or yaml");
@@ -58,18 +76,27 @@ absl::StatusOr<v1::PlanPipelineResponse> Plan(store::Store& store,
       request.source(), request.parameters(), request.inputs(), datasets.Lookup(), &findings);
   RETURN_IF_ERROR(datasets.status());
   RETURN_IF_ERROR(resolved.verdict.ToStatus());
+  absl::Status stopped;
   pipeline::PlanRequest plan{
       .definition = resolved.definition,
       .findings = findings,
       .datasets = datasets.Lookup(),
       .workers = {},
-      .slots = [&](const v1::Worker& worker, const v1::Step& step, const v1::Resources& resources) {
-        return SlotsOf(worker, DemandOf(resources), pipeline::ImageOf(resolved.definition, step));
-      }};
+      .slots =
+          [&](const v1::Worker& worker, const v1::Step& step, const v1::Resources& resources) {
+            return SlotsOf(worker, DemandOf(resources),
+                           pipeline::ImageOf(resolved.definition, step));
+          },
+      .go_on =
+          [&] {
+            stopped = go_on();
+            return stopped.ok();
+          }};
   for (const v1::Worker& worker : workers.workers()) {
     if (worker.state() == v1::WORKER_STATE_READY) plan.workers.push_back(worker);
   }
   v1::PlanPipelineResponse response = pipeline::MakePlan(plan);
+  RETURN_IF_ERROR(stopped);
   RETURN_IF_ERROR(datasets.status());
   return response;
 }
@@ -153,18 +180,22 @@ void PipelineApi::ListPipelines(const auth::Principal&, const v1::ListPipelinesR
 }
 
 void PipelineApi::PlanPipeline(const auth::Principal&, const v1::PlanPipelineRequest& request,
-                               Done<v1::PlanPipelineResponse> done) {
+                               Waiting waiting, Done<v1::PlanPipelineResponse> done) {
   context_.coordinator.Call<v1::ListWorkersResponse>(
       [&sessions = context_.sessions](Transaction& tx) {
         return DescribeWorkers(tx, sessions, false);
       },
-      [context = context_, request,
+      [context = context_, request, waiting = std::move(waiting),
        done = std::move(done)](absl::StatusOr<v1::ListWorkersResponse> workers) mutable {
         if (!workers.ok()) return done(workers.status());
         auto answer = std::make_shared<Done<v1::PlanPipelineResponse>>(std::move(done));
-        const bool accepted = context.pool.Run(
-            [&store = context.store, request, answer, workers = *std::move(workers)] {
-              (*answer)(Plan(store, request, workers));
+        const bool accepted = context.heavy_pool.Run(
+            [&store = context.store, &pool = context.heavy_pool, &clock = context.clock, request,
+             answer, waiting = std::move(waiting), workers = *std::move(workers)] {
+              const int64_t end_ms = clock.MonotonicMillis() + kMostPlanMs;
+              (*answer)(Plan(store, request, workers, [&] {
+                return GoesOn(pool, waiting, clock.MonotonicMillis() >= end_ms);
+              }));
             });
         if (!accepted) (*answer)(Overloaded("too much is being planned: try again", 1'000));
       });

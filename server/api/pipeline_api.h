@@ -23,7 +23,7 @@ class PipelineApi {
   void ListPipelines(const auth::Principal& caller, const v1::ListPipelinesRequest& request,
                      Done<v1::ListPipelinesResponse> done);
   void PlanPipeline(const auth::Principal& caller, const v1::PlanPipelineRequest& request,
-                    Done<v1::PlanPipelineResponse> done);
+                    Waiting waiting, Done<v1::PlanPipelineResponse> done);
 
  private:
   ApiContext context_;

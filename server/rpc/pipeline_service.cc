@@ -10,13 +10,14 @@ class PipelineService : public v1::PipelineService::CallbackService {
  public:
   PipelineService(Gate& gate, PipelineApi& api) : gate_(gate), api_(api) {}
 
-  BEAMLINE_UNARY(PipelineService, ValidatePipeline, v1::ValidatePipelineRequest,
-                 v1::ValidatePipelineResponse)
+  BEAMLINE_HEAVY_UNARY(PipelineService, ValidatePipeline, v1::ValidatePipelineRequest,
+                       v1::ValidatePipelineResponse)
   BEAMLINE_UNARY(PipelineService, CreatePipeline, v1::CreatePipelineRequest, v1::Pipeline)
   BEAMLINE_UNARY(PipelineService, GetPipeline, v1::GetPipelineRequest, v1::Pipeline)
   BEAMLINE_UNARY(PipelineService, ListPipelines, v1::ListPipelinesRequest,
                  v1::ListPipelinesResponse)
-  BEAMLINE_UNARY(PipelineService, PlanPipeline, v1::PlanPipelineRequest, v1::PlanPipelineResponse)
+  BEAMLINE_HEAVY_UNARY(PipelineService, PlanPipeline, v1::PlanPipelineRequest,
+                       v1::PlanPipelineResponse)
 
  private:
   Gate& gate_;

@@ -73,14 +73,14 @@ grpc::ServerUnaryReactor* Unary(Gate& gate, Turn turn, grpc::CallbackServerConte
                 });
 }
 
-// The same of a call that takes long, and is told when nobody waits for it any more.
+// The same of a call that is told when nobody waits for it any more.
 template <typename Api, typename Request, typename Response>
-grpc::ServerUnaryReactor* LongUnary(Gate& gate, grpc::CallbackServerContext* context,
-                                    std::string_view method, Api& api,
-                                    void (Api::*call)(const auth::Principal&, const Request&,
-                                                      Waiting, Done<Response>),
-                                    const Request* request, Response* response) {
-  return InTurn(gate, Turn::kLong, context, method, request, response,
+grpc::ServerUnaryReactor* Unary(Gate& gate, Turn turn, grpc::CallbackServerContext* context,
+                                std::string_view method, Api& api,
+                                void (Api::*call)(const auth::Principal&, const Request&, Waiting,
+                                                  Done<Response>),
+                                const Request* request, Response* response) {
+  return InTurn(gate, turn, context, method, request, response,
                 [&api, call, context, request](const auth::Principal& caller, Done<Response> done) {
                   (api.*call)(
                       caller, *request, [context] { return !context->IsCancelled(); },
@@ -109,6 +109,6 @@ grpc::ServerUnaryReactor* LongUnary(Gate& gate, grpc::CallbackServerContext* con
 #define BEAMLINE_LONG_UNARY(service, name, Request, Response)                                  \
   grpc::ServerUnaryReactor* name(grpc::CallbackServerContext* context, const Request* request, \
                                  Response* response) override {                                \
-    return LongUnary(gate_, context, "/beamline.v1." #service "/" #name, api_,                 \
-                     &std::remove_reference_t<decltype(api_)>::name, request, response);       \
+    return Unary(gate_, Turn::kLong, context, "/beamline.v1." #service "/" #name, api_,        \
+                 &std::remove_reference_t<decltype(api_)>::name, request, response);           \
   }

@@ -82,6 +82,13 @@ TEST(Scaling, TheTableSaysAllThatMatters) {
   EXPECT_THAT(RunSummary(run, {task}, {}, {}, {}), HasSubstr("SPEED-UP BY threads"));
 }
 
+TEST(Scaling, AMetricThatAPointLacksIsEmpty) {
+  v1::Task task = Studied();
+  task.mutable_result()->mutable_scaling()->mutable_points(2)->mutable_metrics()->erase(
+      "validation_loss");
+  EXPECT_THAT(StudyTable(task), HasSubstr("75%          57            0.75000\n"));
+}
+
 TEST(Scaling, FiguresForEachKey) {
   const std::vector<Figure> figures = StudyFigures(Studied().result().scaling(), {.utf8 = true});
   std::vector<std::string> names;

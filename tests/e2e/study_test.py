@@ -10,6 +10,7 @@ import xml.dom.minidom
 import harness
 from harness import STUBS
 
+EVENT = STUBS['event'][0]
 RUN = STUBS['run'][0]
 
 STUDY = '''
@@ -86,6 +87,12 @@ class StudyTest(harness.ClusterTest):
         self.cluster.wait_for_event(name, second, 'two trainings had ended')
         self.cluster.server.kill()
         self.cluster.start_server()
+        self.cluster.wait_for_event(
+            name, lambda event: (event.task.startswith('study.') and event.task not in ended
+                                 and event.task_state.state == EVENT.TASK_STATE_RUNNING),
+            'another one was under way')
+        self.cluster.workers['w1'].kill()
+        self.cluster.start_worker()
         self.cluster.expect_success(name)
         self.assertEqual(self.trainings(name), self.trainings(undisturbed))
         sequences = [event.sequence for event in self.cluster.events(name)]

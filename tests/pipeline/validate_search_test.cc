@@ -115,6 +115,9 @@ TEST_F(ValidateTest, APopulationSearchesForWhatCanChange) {
       {population("population: 8, generations: 11", rate),
        at + ".population.generations: must be from 2 to 10, the epochs of the step"},
       {population("population: 8", rate), at + ".population.generations: must be from 2 to 10"},
+      {population("population: 600, generations: 10", rate),
+       at + ".population: makes 600 trainings in each of 10 generations, 6000 in all: at most 5000 "
+            "are possible, lower one of the two"},
       {population(fine + ", replaced: 0.6", rate),
        at + ".population.replaced: must be above 0 and at most 0.5"},
       {population(fine + ", resample: 1.5", rate),

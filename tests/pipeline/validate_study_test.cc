@@ -86,14 +86,55 @@ TEST_F(ValidateTest, RefusesStudiesThatCannotRun) {
   EXPECT_EQ(errors, at + ".vary: makes more than 200 combinations: list fewer values\n");
 }
 
+// Every wrong value of every key, whatever else is wrong with values.
 TEST_F(ValidateTest, AllIsSaidAtOnce) {
-  const std::string errors = Check(
-      Vary("{rows: [5, -5], train.network.batch_size: [8, -8], train.network.epochs: [0.5]}"));
-  EXPECT_EQ(errors.substr(0, 33), "steps.study.scaling_study.vary.ro");
-  // What is wrong in itself is said before values are tried on the definition.
-  EXPECT_EQ(Check(Vary("{train.network.batch_size: [8, -8], train.network.epochs: [0.5]}"))
-                    .find("vary.train.network.epochs: with 0.5") != std::string::npos,
-            true);
+  const std::string at = "steps.study.scaling_study.vary.";
+  const std::string errors =
+      Check(Vary("{rows: [20, -5], threads: [0, 1], train.network.batch_size: [8, -8, -9], "
+                 "train.network.epochs: [0.5]}"));
+  for (const char* wrong :
+       {"rows: needs whole numbers from 1 to ",
+        "threads: needs whole numbers from 1 to 1024, not 0", "train.network.batch_size: with -8: ",
+        "train.network.batch_size: with -9: ", "train.network.epochs: with 0.5: "}) {
+    EXPECT_NE(errors.find(at + wrong), std::string::npos) << wrong << "\n" << errors;
+  }
+  EXPECT_EQ(errors.find("with 8: "), std::string::npos) << errors;
+}
+
+TEST_F(ValidateTest, EachOfManyValuesIsTried) {
+  std::string many;
+  for (int i = 1; i <= 40; ++i) many += std::to_string(i) + ", ";
+  const std::string key = "train.network.layers.hidden.dense.units";
+  EXPECT_EQ(Check(Vary("{" + key + ": [" + many + "41]}")), "");
+  const std::string errors = Check(Vary("{" + key + ": [" + many + "-1]}"));
+  const std::string refusal = "steps.study.scaling_study.vary." + key + ": with -1: ";
+  EXPECT_EQ(errors.substr(0, refusal.size()), refusal);
+}
+
+// A model that a training begins with, and tables that steps make, are there for values too.
+TEST_F(ValidateTest, ValuesAreTriedWhereTheirTrainingStands) {
+  const std::string base = std::string(testing::kBase) + R"(
+  - name: further
+    train:
+      data:
+        input: table
+        target: species
+        features: [length, width, color]
+        split: {stratified: {validation: 0.2, test: 0.2}}
+      initial_model: train
+      network:
+        layers:
+          - {name: hidden, dense: {units: 8, activation: relu}}
+          - {name: out, dense: {}}
+        loss: {cross_entropy: {}}
+        optimizer: {adam: {}}
+)";
+  const std::string vary =
+      "steps.publish: {name: study, after: [evaluate], scaling_study: {step: "
+      "further, vary: {train.network.batch_size: ";
+  ASSERT_EQ(Check("seed: 1", base), "");
+  EXPECT_EQ(Check(vary + "[8, 16]}}}", base), "");
+  EXPECT_NE(Check(vary + "[8, -1]}}}", base).find("batch_size: with -1: "), std::string::npos);
 }
 
 TEST_F(ValidateTest, SeveralWorkersAndProgramsAreNotBuilt) {

@@ -250,8 +250,10 @@ TEST_F(ApiTest, OneServerPerFolder) {
 
 TEST_F(ApiTest, PlansAreRefusedAsRunsAre) {
   v1::PlanPipelineRequest request;
-  const auto plan = [&] {
-    return Call(server_->pipelines(), &PipelineApi::PlanPipeline, User("ada"), request).status();
+  const auto plan = [&](Waiting waiting = nullptr) {
+    Answer<v1::PlanPipelineResponse> answer;
+    server_->pipelines().PlanPipeline(User("ada"), request, std::move(waiting), answer.Take());
+    return answer.Wait().status();
   };
   EXPECT_TRUE(absl::IsInvalidArgument(plan()));
   request.set_parent("projects/default");
@@ -262,6 +264,7 @@ TEST_F(ApiTest, PlansAreRefusedAsRunsAre) {
   const absl::Status refused = plan();
   EXPECT_TRUE(absl::IsInvalidArgument(refused));
   EXPECT_TRUE(refused.GetPayload("type.googleapis.com/google.rpc.BadRequest").has_value());
+  EXPECT_TRUE(absl::IsCancelled(plan([] { return false; }))) << "nobody waits for it";
 }
 
 }  // namespace

@@ -108,8 +108,7 @@ class StudyTest : public ServerTest {
       if (Take().empty()) return;
       largest_ = std::max(largest_, held_.size());
       const v1::Attempt next = held_.front();
-      End(next,
-          fails_ && fails_(next) ? FakeWorker::Failed(1, v1::FAILURE_KIND_USER) : Trained(next));
+      End(next, fails_ && fails_(next) ? FakeWorker::Failed(1, failure_kind_) : Trained(next));
       between();
     }
     FAIL() << "does not end";
@@ -120,6 +119,7 @@ class StudyTest : public ServerTest {
   std::vector<std::string> order_;
   size_t largest_ = 0;
   std::function<bool(const v1::Attempt&)> fails_;
+  v1::FailureKind failure_kind_ = v1::FAILURE_KIND_USER;
   std::function<std::string(const v1::Attempt&)> other_;
 };
 
@@ -211,6 +211,19 @@ TEST_F(StudyTest, FailsIfAllFail) {
             "step \"study\" failed: none of 4 combinations could be trained, the first of them: "
             "because");
   EXPECT_THAT(order_, SizeIs(4));
+}
+
+// The second training of each combination: what it says counts, not the first one's silence.
+TEST_F(StudyTest, FailsAsTheFirstThatFailed) {
+  fails_ = [](const v1::Attempt& attempt) { return attempt.trial().number() % 2 == 0; };
+  failure_kind_ = v1::FAILURE_KIND_UNIMPLEMENTED;
+  const v1::Run run = Create(kStudy);
+  Play();
+  const v1::Failure failure = GetTask(run.name(), "study").failure();
+  EXPECT_EQ(failure.message(),
+            "none of 4 combinations could be trained, the first of them: because");
+  EXPECT_EQ(failure.kind(), v1::FAILURE_KIND_UNIMPLEMENTED);
+  EXPECT_THAT(order_, SizeIs(8));
 }
 
 TEST_F(StudyTest, SaysWhenThreadsChangeTheModel) {

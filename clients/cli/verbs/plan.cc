@@ -12,15 +12,28 @@
 namespace beamline::cli {
 namespace {
 
+// Inputs that --input chooses, for a definition that is not known: files are read without its
+// options, and files that it names are left out.
+absl::StatusOr<google::protobuf::Map<std::string, std::string>> ChosenInputs(
+    Invocation& invocation) {
+  v1::PipelineDefinition any;
+  for (const std::string& text : invocation.args().All("input")) {
+    (*any.mutable_inputs())[text.substr(0, text.find('='))];
+  }
+  return InputsOf(invocation, "", any);
+}
+
 // A definition in a file. What the check refuses because it does not fit is what a plan is for:
-// then the text goes as it is, without the datasets of local files.
+// then `refusal` is that of the check, and the text goes as it is.
 absl::Status FillFromFile(Invocation& invocation, const std::string& path,
-                          v1::PlanPipelineRequest& request) {
+                          v1::PlanPipelineRequest& request, absl::Status& refusal) {
   const absl::StatusOr<CheckedDefinition> checked = CheckDefinition(invocation, path);
   if (!checked.ok()) {
     if (!absl::IsInvalidArgument(checked.status())) return checked.status();
+    refusal = checked.status();
     ASSIGN_OR_RETURN(*request.mutable_source()->mutable_yaml(), ReadDefinition(path));
-    return invocation.Call(kPlanPipeline, request).ok() ? absl::OkStatus() : checked.status();
+    ASSIGN_OR_RETURN(*request.mutable_inputs(), ChosenInputs(invocation));
+    return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(*request.mutable_source(), SourceOf(*checked, path));
   ASSIGN_OR_RETURN(*request.mutable_inputs(),
@@ -49,9 +62,12 @@ absl::StatusOr<ExitCode> Plan(Invocation& invocation) {
   request.set_parent(project);
   ASSIGN_OR_RETURN(*request.mutable_parameters(), ParametersOf(invocation.args()));
   const bool is_path = NamesFile(pipeline);
-  RETURN_IF_ERROR(is_path ? FillFromFile(invocation, pipeline, request)
+  absl::Status refusal;
+  RETURN_IF_ERROR(is_path ? FillFromFile(invocation, pipeline, request, refusal)
                           : FillFromStored(invocation, pipeline, request));
   const absl::StatusOr<v1::PlanPipelineResponse> plan = invocation.Call(kPlanPipeline, request);
+  // Refused a second time: the check has said where.
+  if (absl::IsInvalidArgument(plan.status()) && !refusal.ok()) return refusal;
   if (!plan.ok()) return WithFile(plan.status(), is_path ? pipeline : "");
   if (invocation.json()) {
     invocation.PrintJson(*plan);

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -233,6 +234,44 @@ TEST_F(PlanTest, CountsTrialsAndFolds) {
   // Of the trials that will be made, and not of the eight units that the step has itself.
   EXPECT_GT(plan.parameters(), 1000 * 5);
   EXPECT_GT(plan.peak_memory_bytes(), 1 << 20);
+}
+
+TEST_F(PlanTest, CountsTrainingsOfAPopulation) {
+  Use(kDefinition, Points(400));
+  AddRates(&workers_[0]);
+  v1::Search& search = *bench_->definition().mutable_steps(0)->mutable_search();
+  search.mutable_population()->set_population(8);
+  search.mutable_population()->set_generations(3);
+  v1::Space& rate = (*search.mutable_space())["train.network.optimizer.adam.learning_rate"];
+  rate.mutable_log_uniform()->set_min(0.001);
+  rate.mutable_log_uniform()->set_max(0.1);
+  const StepPlan plan = Plan().steps(0);
+  EXPECT_EQ(plan.tasks(), 8 * 3);
+  EXPECT_TRUE(plan.has_expected_seconds());
+}
+
+TEST_F(PlanTest, CountsTrainingsOfAStudyAndNotItsStep) {
+  Use(kDefinition, Points(400));
+  v1::Step& step = *bench_->definition().add_steps();
+  step.set_name("study");
+  v1::ScalingStudyStep& study = *step.mutable_scaling_study();
+  study.set_step("train");
+  study.set_repeats(2);
+  for (const int threads : {1, 2, 4}) {
+    (*study.mutable_vary())["threads"].add_values()->set_number_value(threads);
+  }
+  v1::PlanPipelineResponse plan = Plan();
+  ASSERT_EQ(plan.steps_size(), 3);
+  const auto planned = std::find_if(plan.steps().begin(), plan.steps().end(),
+                                    [](const StepPlan& one) { return one.step() == "study"; });
+  ASSERT_NE(planned, plan.steps().end());
+  EXPECT_EQ(planned->tasks(), 3 * 2);
+  EXPECT_THAT(planned->basis(), HasSubstr("is what the study is to measure"));
+  // Nobody but the study needs the step any more: it does not train by itself.
+  bench_->definition().mutable_steps()->DeleteSubrange(1, 1);
+  plan = Plan();
+  ASSERT_EQ(plan.steps_size(), 1);
+  EXPECT_EQ(plan.steps(0).step(), "study");
 }
 
 TEST_F(PlanTest, TellsTimeFromRates) {
