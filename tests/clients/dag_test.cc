@@ -101,59 +101,59 @@ TEST(DagSvgTest, EachStandsBehindAllThatLeadToIt) {
   EXPECT_THAT(svg, HasSubstr("a &lt;b&gt;"));
   // One arrow for each arc, however many layers it passes.
   const std::regex arrow("marker-end");
-  EXPECT_EQ(std::distance(std::sregex_iterator(svg.begin(), svg.end(), arrow),
-                          std::sregex_iterator()),
-            6);
+  EXPECT_EQ(
+      std::distance(std::sregex_iterator(svg.begin(), svg.end(), arrow), std::sregex_iterator()),
+      6);
 }
+
+constexpr char kDefinition[] = R"pb(
+  inputs {
+    key: "events"
+    value { file: "events.csv" }
+  }
+  inputs {
+    key: "more"
+    value { dataset: "projects/p/datasets/d7" }
+  }
+  inputs {
+    key: "unused"
+    value { file: "u.csv" }
+  }
+  steps {
+    name: "release"
+    publish { model: "tune" name: "higgs" }
+  }
+  steps {
+    name: "tune"
+    search { hyperband {} }
+    cross_validation { stratified { folds: 5 } }
+    train {
+      network {
+        layers {}
+        layers {}
+      }
+    }
+  }
+  steps {
+    name: "forest"
+    train { random_forest {} }
+  }
+  steps {
+    name: "clean"
+    prepare {
+      operations { filter {} }
+      operations { derive {} }
+    }
+  }
+  steps {
+    name: "score"
+    evaluate { model: "tune" input: "more" }
+  }
+)pb";
 
 TEST(PipelineGraphTest, InputsAndStepsInTheOrderOfWork) {
   v1::PipelineDefinition definition;
-  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
-      R"pb(
-        inputs {
-          key: "events"
-          value { file: "events.csv" }
-        }
-        inputs {
-          key: "more"
-          value { dataset: "projects/p/datasets/d7" }
-        }
-        inputs {
-          key: "unused"
-          value { file: "u.csv" }
-        }
-        steps {
-          name: "release"
-          publish { model: "tune" name: "higgs" }
-        }
-        steps {
-          name: "tune"
-          search { hyperband {} }
-          cross_validation { stratified { folds: 5 } }
-          train {
-            network {
-              layers {}
-              layers {}
-            }
-          }
-        }
-        steps {
-          name: "forest"
-          train { random_forest {} }
-        }
-        steps {
-          name: "clean"
-          prepare {
-            operations { filter {} }
-            operations { derive {} }
-          }
-        }
-        steps {
-          name: "score"
-          evaluate { model: "tune" input: "more" }
-        }
-      )pb",
-      &definition));
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(kDefinition, &definition));
   google::protobuf::RepeatedPtrField<v1::StepArc> arcs;
   for (const auto& [from, to] :
        std::vector<std::pair<std::string, std::string>>{{"tune", "release"},

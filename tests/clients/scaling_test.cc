@@ -104,14 +104,15 @@ TEST(Scaling, FiguresForEachKey) {
   EXPECT_EQ(figures[0].csv,
             "threads,train.network.optimizer,seconds,examples,epochs,examples_per_second,"
             "parameters,used_threads,speed_up.threads,speed_up.train.network.optimizer,efficiency,"
-            "validation_accuracy,validation_loss,validation_precision,failure\n"
-            "1,adam,4,1000,8,2000,57,1,1,,1,0.75,0.625,0.5,\n"
-            "1,sgd,4,1000,8,2000,57,1,1,,1,0.75,0.625,0.5,\n"
-            "2,adam,2,1000,8,4000,57,2,1.5,,0.75,0.75,0.625,0.5,\n"
-            "2,sgd,,,,,,,,,,,,,\"no memory, \"\"really\"\"\"\n");
-  EXPECT_EQ(figures[2].csv,
-            "threads,others,speed-up\n1,optimizer=adam,1\n1,optimizer=sgd,1\n2,optimizer=adam,1.5"
-            "\n");
+            "validation_accuracy,validation_loss,validation_precision,failure\r\n"
+            "1,adam,4,1000,8,2000,57,1,1,,1,0.75,0.625,0.5,\r\n"
+            "1,sgd,4,1000,8,2000,57,1,1,,1,0.75,0.625,0.5,\r\n"
+            "2,adam,2,1000,8,4000,57,2,1.5,,0.75,0.75,0.625,0.5,\r\n"
+            "2,sgd,,,,,,,,,,,,,\"no memory, \"\"really\"\"\"\r\n");
+  EXPECT_EQ(
+      figures[2].csv,
+      "threads,others,speed-up\r\n1,optimizer=adam,1\r\n1,optimizer=sgd,1\r\n2,optimizer=adam,1.5"
+      "\r\n");
   // The ideal line beside the measured ones.
   EXPECT_THAT(figures[2].svg, HasSubstr("ideal"));
   EXPECT_THAT(figures[2].svg, HasSubstr("optimizer=sgd"));

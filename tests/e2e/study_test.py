@@ -126,7 +126,7 @@ class StudyTest(harness.ClusterTest):
         # A rate at which the loss is no number any more.
         study = STUDY.replace('train.network.layers.0.dense.units: [4, 64]',
                               'train.network.optimizer: [{sgd: {learning_rate: 0.01}}, '
-                              '{sgd: {learning_rate: 1e38}}]')
+                              '{sgd: {learning_rate: 1000}}]')
         name = self.cluster.create_run(self.write(study))
         self.cluster.expect_success(name)
         points = self.result(name).scaling.points

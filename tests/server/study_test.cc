@@ -232,7 +232,8 @@ TEST_F(StudyTest, SaysWhenThreadsChangeTheModel) {
   };
   const v1::Run run = Create(kStudy);
   Play();
-  const auto& metrics = GetTask(run.name(), "study").result().metrics();
+  const v1::Task task = GetTask(run.name(), "study");
+  const auto& metrics = task.result().metrics();
   EXPECT_EQ(metrics.at("compared_models"), 6);
   EXPECT_EQ(metrics.at("different_models"), 1);
 }

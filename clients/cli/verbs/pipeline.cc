@@ -169,8 +169,8 @@ std::vector<Command> PipelineCommands() {
                  {"svg", "FILE", "Write the graph as a picture", Completion::kFile}},
        .details =
            "A stored pipeline, or a file PIPELINE.yaml, which is checked first. The graph of "
-           "inputs "
-           "and steps goes to standard error; the definition, as YAML from which pipeline create "
+           "inputs\n"
+           "and steps goes to standard error; the definition, as YAML from which pipeline create\n"
            "and run create read the same, to standard output.",
        .run = Show},
   };
