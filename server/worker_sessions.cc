@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "base/status_macros.h"
 #include "pipeline/programs.h"
@@ -44,8 +45,18 @@ bool EndsHere(store::Stopping stopping) {
   return stopping == store::Stopping::kCancelled || stopping == store::Stopping::kPaused;
 }
 
+// Rates of a device beyond these are not heard.
+constexpr int kMaxRates = 2000;
+
+bool IsRate(const v1::MeasuredRate& rate) {
+  constexpr size_t kLongestKernel = 64;
+  const auto is_amount = [](double amount) { return std::isfinite(amount) && amount >= 0; };
+  return rate.kernel().size() <= kLongestKernel && rate.threads() > 0 && is_amount(rate.flops()) &&
+         is_amount(rate.bytes()) && is_amount(rate.seconds());
+}
+
 // What a worker says of itself, as far as it is heard: 100 images, so that whoever checks what a
-// run needs and the scheduler, who gets them as labels, know of the same.
+// run needs and the scheduler, who gets them as labels, know of the same; and rates that are some.
 v1::Worker HeardOf(const v1::Worker& said, const std::string& name) {
   v1::Worker worker = said;
   worker.set_name(name);
@@ -53,6 +64,11 @@ v1::Worker HeardOf(const v1::Worker& said, const std::string& name) {
   for (const std::string& image : said.images()) {
     if (worker.images_size() == pipeline::kMaxImages) break;
     if (pipeline::IsImageDigest(image)) worker.add_images(image);
+  }
+  for (v1::Device& device : *worker.mutable_devices()) {
+    auto& rates = *device.mutable_rates();
+    rates.erase(std::remove_if(rates.begin(), rates.end(), std::not_fn(IsRate)), rates.end());
+    if (rates.size() > kMaxRates) rates.DeleteSubrange(kMaxRates, rates.size() - kMaxRates);
   }
   return worker;
 }

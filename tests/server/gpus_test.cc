@@ -2,6 +2,7 @@
 // wait.
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -120,6 +121,30 @@ TEST_F(GpusTest, ReadingsAreShownAsTheyWereLast) {
   ASSERT_TRUE(listed.ok()) << listed.status();
   ASSERT_EQ(listed->workers(0).devices_size(), 2);
   EXPECT_EQ(listed->workers(0).devices(1).power_watts(), 350);
+}
+
+TEST_F(GpusTest, RatesAreHeardIfTheyAreSome) {
+  FakeWorker worker(*server_);
+  v1::SynchronizeRequest request = worker.Request(0);
+  auto& rates = *request.mutable_worker()->mutable_devices(0)->mutable_rates();
+  const auto add = [&](const std::string& kernel, int threads, double seconds) {
+    v1::MeasuredRate& rate = *rates.Add();
+    rate.set_kernel(kernel);
+    rate.set_threads(threads);
+    rate.set_seconds(seconds);
+  };
+  add("matmul", 1, std::nan(""));
+  add("matmul", 1, -1);
+  add("matmul", 0, 1);
+  add(std::string(65, 'm'), 1, 1);
+  for (int i = 0; i < 3000; ++i) add("matmul", 1, i);
+  ASSERT_TRUE(Call(server_->workers(), &WorkerApi::Synchronize, worker.principal(), request).ok());
+  const auto listed =
+      Call(server_->cluster(), &ClusterApi::ListWorkers, User("ada"), v1::ListWorkersRequest());
+  ASSERT_TRUE(listed.ok()) << listed.status();
+  const v1::Device& device = listed->workers(0).devices(0);
+  ASSERT_EQ(device.rates_size(), 2000);
+  EXPECT_EQ(device.rates(0).seconds(), 0);
 }
 
 }  // namespace
