@@ -19,7 +19,7 @@ class BackupTest(harness.ClusterTest):
         super().setUpClass()
         cls.cluster.write('points.csv', harness.two_classes(rows=4000))
         cls.path = cls.cluster.write(
-            'long.yaml', harness.pipeline(epochs=100, units=2000, checkpoint=1))
+            'long.yaml', harness.pipeline(epochs=400, units=2000, checkpoint=0.2))
         cls.digest = cls.cluster.model_digest(
             cls.cluster.expect_success(cls.cluster.create_run(cls.path)))
 
