@@ -313,7 +313,7 @@ class Planner {
   }
 
   // From the scheduler's word to the first line of a step, and back: the start of a process.
-  static constexpr double kTaskSeconds = 0.2;
+  static constexpr double kTaskSeconds = 0.04;
 
   const PlanRequest& request_;
 };
