@@ -2,35 +2,17 @@
 // is a function of its values.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
-#include <functional>
 #include <map>
-#include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "store/datasets.h"
 #include "store/store.h"
-#include "tests/server/harness.h"
+#include "tests/server/played.h"
 
 namespace beamline::server {
-inline constexpr char kHead[] = R"(
-name: tiny
-seed: 7
-inputs:
-  points: {file: points.csv}
-steps:
-  - name: fit
-    train:
-      data: {input: points, target: y, split: {random: {validation: 0.3}}}
-      network:
-        layers: [{dense: {units: 1}}]
-        optimizer: {sgd: {learning_rate: 0.1}}
-        epochs: 9
-)";
 inline constexpr char kTail[] = R"(
   - name: release
     publish: {model: fit, name: tiny}
@@ -49,13 +31,8 @@ inline double LossOf(const v1::Attempt& attempt) {
   return distance * distance + 1 / epochs + 0.01 * attempt.trial().fold();
 }
 
-class SearchTest : public ServerTest {
+class SearchTest : public PlayedTest {
  protected:
-  void SetUp() override {
-    ServerTest::SetUp();
-    worker_.emplace(*server_);
-  }
-
   v1::Run Create(const std::string& repetition) {
     v1::CreateRunRequest request;
     request.set_parent("projects/optics");
@@ -68,23 +45,6 @@ class SearchTest : public ServerTest {
     return run.ok() ? *run : v1::Run();
   }
 
-  // What the worker holds, with what it is told to start.
-  std::vector<v1::Attempt>& Take() {
-    const v1::SynchronizeResponse work = worker_->Synchronize(*server_);
-    held_.insert(held_.end(), work.start().begin(), work.start().end());
-    return held_;
-  }
-
-  // Ends one of the attempts held.
-  void End(const v1::Attempt& attempt, const v1::AttemptReport& report) {
-    const v1::Attempt ended = attempt;
-    std::erase_if(held_, [&](const auto& held) { return held.task() == ended.task(); });
-    const auto reported = worker_->Report(*server_, ended, {report});
-    ASSERT_TRUE(reported.ok()) << reported.status() << ended.task();
-    worker_->Drop(ended.task());
-    order_.push_back(ended.task().substr(ended.task().rfind('/') + 1));
-  }
-
   // An artifact whose bytes say what it is.
   void Add(const v1::Attempt& attempt, const std::string& what, v1::TaskResult& result) {
     const auto blob =
@@ -94,7 +54,7 @@ class SearchTest : public ServerTest {
   }
 
   // As a task process would: a model of a whole training, a state of a part of one.
-  v1::AttemptReport Trained(const v1::Attempt& attempt) {
+  v1::AttemptReport Trained(const v1::Attempt& attempt) override {
     v1::AttemptReport end = FakeWorker::Success(1);
     v1::TaskResult& result = *end.mutable_result()->mutable_result();
     if (attempt.step() != "fit") return end;
@@ -113,19 +73,6 @@ class SearchTest : public ServerTest {
         result);
     end.mutable_result()->mutable_card()->set_target("y");
     return end;
-  }
-
-  // Plays the worker until nothing is left. `choose`: which of so many to end next.
-  void Play(const std::function<size_t(size_t)>& choose = [](size_t) { return 0; }) {
-    for (int i = 0; i < 2000; ++i) {
-      const std::vector<v1::Attempt>& held = Take();
-      if (held.empty()) return;
-      largest_ = std::max(largest_, held.size());
-      const v1::Attempt next = held[choose(held.size())];
-      End(next,
-          fails_ && fails_(next) ? FakeWorker::Failed(1, v1::FAILURE_KIND_USER) : Trained(next));
-    }
-    FAIL() << "does not end";
   }
 
   v1::ListTrialsResponse Trials(const std::string& run) {
@@ -155,12 +102,6 @@ class SearchTest : public ServerTest {
     EXPECT_TRUE(kept.ok()) << kept.status();
     return kept.ok() && *kept;
   }
-
-  std::optional<FakeWorker> worker_;
-  std::vector<v1::Attempt> held_;
-  std::vector<std::string> order_;
-  std::function<bool(const v1::Attempt&)> fails_;
-  size_t largest_ = 0;
 };
 
 }  // namespace beamline::server

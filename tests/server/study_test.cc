@@ -1,12 +1,11 @@
 // Scaling studies, through a server and workers in this process. The worker does not train: how
 // long a training takes is a function of its values.
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "gmock/gmock.h"
-#include "tests/server/harness.h"
+#include "tests/server/played.h"
 
 namespace beamline::server {
 namespace {
@@ -14,21 +13,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
-
-constexpr char kHead[] = R"(
-name: tiny
-seed: 7
-inputs:
-  points: {file: points.csv}
-steps:
-  - name: fit
-    train:
-      data: {input: points, target: y, split: {random: {validation: 0.3}}}
-      network:
-        layers: [{dense: {units: 1}}]
-        optimizer: {sgd: {learning_rate: 0.1}}
-        epochs: 9
-)";
 
 constexpr char kStudy[] = R"(
   - name: study
@@ -38,17 +22,8 @@ constexpr char kStudy[] = R"(
       repeats: 2
 )";
 
-std::string IdOf(const v1::Attempt& attempt) {
-  return attempt.task().substr(attempt.task().rfind('/') + 1);
-}
-
-class StudyTest : public ServerTest {
+class StudyTest : public PlayedTest {
  protected:
-  void SetUp() override {
-    ServerTest::SetUp();
-    worker_.emplace(*server_);
-  }
-
   absl::StatusOr<v1::Run> TryCreate(const std::string& steps) {
     v1::CreateRunRequest request;
     request.set_parent("projects/optics");
@@ -62,23 +37,8 @@ class StudyTest : public ServerTest {
     return run.ok() ? *run : v1::Run();
   }
 
-  std::vector<v1::Attempt>& Take() {
-    const v1::SynchronizeResponse work = worker_->Synchronize(*server_);
-    held_.insert(held_.end(), work.start().begin(), work.start().end());
-    return held_;
-  }
-
-  // Ends the attempt, and lets the worker forget it.
-  void End(const v1::Attempt& attempt, const v1::AttemptReport& report) {
-    const v1::Attempt ended = attempt;
-    std::erase_if(held_, [&](const auto& held) { return held.task() == ended.task(); });
-    ASSERT_TRUE(worker_->Report(*server_, ended, {report}).ok()) << ended.task();
-    worker_->Drop(ended.task());
-    order_.push_back(IdOf(ended));
-  }
-
   // As a task process would. A batch of 4 is twice as fast as one of 2, and two threads by a half.
-  v1::AttemptReport Trained(const v1::Attempt& attempt) {
+  v1::AttemptReport Trained(const v1::Attempt& attempt) override {
     v1::AttemptReport end = FakeWorker::Success(1);
     v1::TaskResult& result = *end.mutable_result()->mutable_result();
     const v1::Step* step = nullptr;
@@ -102,24 +62,6 @@ class StudyTest : public ServerTest {
     return end;
   }
 
-  // Plays the worker until nothing is left, ending one attempt at a time.
-  void Play(const std::function<void()>& between = [] {}) {
-    for (int i = 0; i < 200; ++i) {
-      if (Take().empty()) return;
-      largest_ = std::max(largest_, held_.size());
-      const v1::Attempt next = held_.front();
-      End(next, fails_ && fails_(next) ? FakeWorker::Failed(1, failure_kind_) : Trained(next));
-      between();
-    }
-    FAIL() << "does not end";
-  }
-
-  std::optional<FakeWorker> worker_;
-  std::vector<v1::Attempt> held_;
-  std::vector<std::string> order_;
-  size_t largest_ = 0;
-  std::function<bool(const v1::Attempt&)> fails_;
-  v1::FailureKind failure_kind_ = v1::FAILURE_KIND_USER;
   std::function<std::string(const v1::Attempt&)> other_;
 };
 
@@ -160,7 +102,10 @@ TEST_F(StudyTest, NothingDependsOnRestarts) {
   Restart();
   Take();
   Restart();
-  Play([&] { Restart(); });
+  Play([&](size_t) {
+    Restart();
+    return 0;
+  });
   EXPECT_EQ(GetRun(run.name()).state(), v1::RUN_STATE_SUCCEEDED);
   EXPECT_EQ(GetTask(run.name(), "study").result().scaling().ShortDebugString(), expected);
   EXPECT_EQ(order_, order);
