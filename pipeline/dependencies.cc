@@ -37,8 +37,9 @@ std::set<std::string> NamesBefore(const v1::PipelineDefinition& definition, cons
   // It needs what the studied step needs, and not that step.
   if (step.has_scaling_study()) return NamesBefore(definition, TrainingOf(definition, step));
   std::set<std::string> names(step.after().begin(), step.after().end());
+  const ModelUse use = ModelUseOf(step);
   for (const std::string& table : TablesRead(definition, step)) {
-    const bool own = !step.has_evaluate() || !step.evaluate().input().empty();
+    const bool own = use.model.empty() || !use.input.empty();
     // Where those of its model are made by no step, the model's own step waits in vain.
     if (!definition.inputs().contains(table) && (own || IsMade(definition, table))) {
       names.insert(table);
@@ -49,7 +50,8 @@ std::set<std::string> NamesBefore(const v1::PipelineDefinition& definition, cons
       if (!step.train().initial_model().empty()) names.insert(step.train().initial_model());
       break;
     case v1::Step::kEvaluate:
-      names.insert(step.evaluate().model());
+    case v1::Step::kPredict:
+      names.insert(use.model);
       break;
     case v1::Step::kPublish:
       names.insert(step.publish().model());
@@ -84,7 +86,14 @@ std::vector<std::vector<int>> AllDependencies(const v1::PipelineDefinition& defi
 }  // namespace
 
 bool MakesTable(const v1::Step& step) {
-  return step.has_prepare() || !step.command().table().empty();
+  return step.has_prepare() || step.has_predict() || !step.command().table().empty();
+}
+
+ModelUse ModelUseOf(const v1::Step& step) {
+  if (step.has_evaluate()) {
+    return {step.evaluate().model(), step.evaluate().input(), step.evaluate().part()};
+  }
+  return {step.predict().model(), step.predict().input(), step.predict().part()};
 }
 
 std::vector<std::string> TablesRead(const v1::PipelineDefinition& definition,
@@ -95,10 +104,11 @@ std::vector<std::string> TablesRead(const v1::PipelineDefinition& definition,
   if (step.has_command()) {
     return {step.command().inputs().begin(), step.command().inputs().end()};
   }
-  if (!step.has_evaluate()) return {};
-  if (!step.evaluate().input().empty()) return {step.evaluate().input()};
+  const ModelUse use = ModelUseOf(step);
+  if (!use.input.empty()) return {use.input};
   for (const v1::Step& other : definition.steps()) {
-    if (other.name() == step.evaluate().model()) return TablesOfData(other.train().data());
+    const bool asked = other.has_train() && other.name() == use.model;
+    if (asked) return TablesOfData(other.train().data());
   }
   return {};
 }

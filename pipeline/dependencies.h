@@ -13,12 +13,20 @@ namespace beamline::pipeline {
 std::vector<std::string> DependenciesOf(const v1::PipelineDefinition& definition,
                                         const v1::Step& step);
 
-// Whether later steps may use what it makes by its name, as if it were an input: a prepare step, or
-// a command step with a table.
+// Whether later steps may use what it makes by its name, as if it were an input: a prepare or
+// predict step, or a command step with a table.
 bool MakesTable(const v1::Step& step);
 
-// The names of the tables that `step` reads; without an input of its own an evaluate step reads
-// those of its model's step. May have repetitions and empty names.
+// What a step that asks a model of rows, an evaluate or predict step, names; empty of others.
+struct ModelUse {
+  std::string model;
+  std::string input;
+  v1::DataPart part = v1::DATA_PART_UNSPECIFIED;
+};
+ModelUse ModelUseOf(const v1::Step& step);
+
+// The names of the tables that `step` reads; without an input of its own a step that asks a model
+// reads those of the model's step. May have repetitions and empty names.
 std::vector<std::string> TablesRead(const v1::PipelineDefinition& definition, const v1::Step& step);
 
 // The tables of those names, and all tables that steps make these of; ascending.

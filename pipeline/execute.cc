@@ -168,6 +168,8 @@ void RunStep(Task& task, v1::TaskEnd* end) {
       return RunTrain(task, end);
     case v1::Step::kEvaluate:
       return RunEvaluate(task, end);
+    case v1::Step::kPredict:
+      return RunPredict(task, end);
     case v1::Step::kPublish:
       return RunPublish(task, end);
     case v1::Step::kCommand:
@@ -175,7 +177,7 @@ void RunStep(Task& task, v1::TaskEnd* end) {
     default:
       throw TaskFailure(
           v1::FAILURE_KIND_UNIMPLEMENTED,
-          "this version runs prepare, train, evaluate, publish and command steps only",
+          "this version does not run steps of this kind",
           task.path());
   }
 }

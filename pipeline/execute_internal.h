@@ -91,6 +91,7 @@ std::string ModelKey(const std::string& model);
 void RunPrepare(Task& task, v1::TaskEnd* end);
 void RunTrain(Task& task, v1::TaskEnd* end);
 void RunEvaluate(Task& task, v1::TaskEnd* end);
+void RunPredict(Task& task, v1::TaskEnd* end);
 void RunPublish(Task& task, v1::TaskEnd* end);
 void RunCommand(Task& task, v1::TaskEnd* end);
 // RunTrain of a learner that is a program.

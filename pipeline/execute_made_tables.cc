@@ -45,7 +45,7 @@ bool ReadsMadeTables(const v1::PipelineDefinition& definition, const v1::Step& s
   const std::vector<std::string> behind = TablesBehind(definition, TablesRead(definition, step));
   return std::any_of(behind.begin(), behind.end(), [&](const std::string& table) {
     const v1::Step* made_by = FindStep(definition, table);
-    return made_by != nullptr && made_by->has_command();
+    return made_by != nullptr && (made_by->has_command() || made_by->has_predict());
   });
 }
 
@@ -82,7 +82,7 @@ void TakeTable(Task& task, const std::string& folder, v1::TaskEnd* end) {
 void CheckMadeTables(const Task& task) {
   const v1::Step& step = task.step();
   // A prepare step checks its columns always; to a program they are all the same.
-  if (!step.has_train() && !step.has_evaluate()) return;
+  if (!step.has_train() && ModelUseOf(step).model.empty()) return;
   if (!ReadsMadeTables(task.definition(), step)) return;
   ValidateOptions options;
   options.for_run = true;

@@ -1,4 +1,4 @@
-// Tables that programs make. Only for the files execute*.cc.
+// Tables that programs and models make. Only for the files execute*.cc.
 #pragma once
 
 #include <string>
@@ -13,8 +13,8 @@ namespace beamline::pipeline::execution {
 // TaskFailure (OUT_OF_MEMORY, INFRASTRUCTURE) if the machine is at fault.
 void TakeTable(Task& task, const std::string& folder, v1::TaskEnd* end);
 
-// What the validation could not know of a step that reads tables of programs, directly or by way of
-// prepare steps: their columns. Checked by the same rules, with the tables as
+// What the validation could not know of a step that reads tables of command or predict steps,
+// directly or by way of prepare steps: their columns. Checked by the same rules, with the tables as
 // they are. TaskFailure (USER) with the first thing that is wrong with this step.
 void CheckMadeTables(const Task& task);
 

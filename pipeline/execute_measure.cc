@@ -10,6 +10,7 @@
 #include "pipeline/class_histograms.h"
 #include "pipeline/dependencies.h"
 #include "pipeline/execute_internal.h"
+#include "pipeline/execute_rows.h"
 #include "pipeline/judge.h"
 #include "pipeline/metric_names.h"
 #include "pipeline/node_graph.h"
@@ -26,64 +27,6 @@ namespace {
 // Between two events that tell how far it is.
 constexpr int64_t kProgressMillis = 200;
 
-// The rows to be measured.
-struct Chosen {
-  engine::data::Dataset dataset;
-  Examples examples;
-  std::string description;
-  // Of models of graphs.
-  Arcs arcs;
-};
-
-std::string PartName(v1::DataPart part) {
-  return part == v1::DATA_PART_TRAIN        ? "train"
-         : part == v1::DATA_PART_VALIDATION ? "validation"
-                                            : "test";
-}
-
-// All parts of the data that a model was trained on; the arcs that layers see go to `chosen`.
-SplitExamples SplitOf(const Task& task, const v1::ModelCard& card, Chosen* chosen) {
-  const v1::TrainingData& data = card.data();
-  const engine::data::Table& table = chosen->dataset.table;
-  if (!data.has_graph()) return MakeExamples(table, data, card.seed());
-  const engine::data::Dataset arcs = task.OpenTable(data.graph().arcs());
-  if (!LearnsPairs(data)) {
-    chosen->arcs = ReadArcs(table, arcs.table, data.graph());
-    return MakeExamples(table, data, card.seed());
-  }
-  SplitPairs pairs = MakePairs(table, arcs.table, data, card.seed());
-  chosen->arcs = std::move(pairs.seen);
-  return std::move(pairs.examples);
-}
-
-Chosen ChooseRows(const Task& task, const v1::EvaluateStep& evaluate, const v1::ModelCard& card) {
-  Chosen chosen;
-  if (!evaluate.input().empty()) {
-    chosen.dataset = task.OpenTable(evaluate.input());
-    chosen.examples = AllExamples(chosen.dataset.table, card.data());
-    chosen.description = evaluate.input();
-    return chosen;
-  }
-  const v1::Split& split = card.data().split();
-  v1::DataPart part = evaluate.part();
-  if (part == v1::DATA_PART_UNSPECIFIED) {
-    part = HasTestRows(split) ? v1::DATA_PART_TEST : v1::DATA_PART_VALIDATION;
-  }
-  if (part == v1::DATA_PART_TEST && split.has_input()) {
-    chosen.dataset = task.OpenTable(split.input().test());
-    chosen.examples = AllExamples(chosen.dataset.table, card.data());
-    chosen.description = split.input().test();
-    return chosen;
-  }
-  chosen.dataset = task.OpenTable(card.data().input());
-  SplitExamples parts = SplitOf(task, card, &chosen);
-  chosen.examples = part == v1::DATA_PART_TRAIN        ? std::move(parts.train)
-                    : part == v1::DATA_PART_VALIDATION ? std::move(parts.validation)
-                                                       : std::move(parts.test);
-  chosen.description = absl::StrCat(card.data().input(), ", ", PartName(part));
-  return chosen;
-}
-
 bool Wants(const v1::EvaluateStep& evaluate, const std::string& metric) {
   return evaluate.metrics_size() == 0 ||
          std::count(evaluate.metrics().begin(), evaluate.metrics().end(), metric) > 0;
@@ -94,7 +37,7 @@ void CheckPermutable(const v1::TrainingData& data) {
   if (const std::string_view why = NotPermutable(data); !why.empty()) engine::Fail(why);
 }
 
-std::vector<int32_t> AnomaliesOf(const v1::EvaluateStep& evaluate, const Chosen& chosen) {
+std::vector<int32_t> AnomaliesOf(const v1::EvaluateStep& evaluate, const ChosenRows& chosen) {
   if (!evaluate.has_anomaly()) return {};
   return ReadAnomalies(chosen.dataset.table, evaluate.anomaly(), chosen.examples.heads);
 }
@@ -173,7 +116,7 @@ class Measuring {
   const v1::ModelCard& card() const { return model_.card; }
 
   void Choose() {
-    chosen_ = At(path_, [&] { return ChooseRows(task_, evaluate_, card()); });
+    chosen_ = At(path_, [&] { return ChooseRows(task_, card()); });
     if (chosen_.examples.empty()) {
       throw TaskFailure(v1::FAILURE_KIND_USER,
                         absl::StrCat("there are no rows to measure (", chosen_.description, ")"),
@@ -327,7 +270,7 @@ class Measuring {
   const ModelFile model_;
   Inference inference_;
   v1::TaskEnd* const end_;
-  Chosen chosen_;
+  ChosenRows chosen_;
   Truth truth_;
   std::vector<int32_t> anomalies_;
   // Null: the model is a program.

@@ -1,10 +1,5 @@
 // Prepare steps.
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <map>
 
 #include "absl/strings/str_cat.h"
@@ -137,26 +132,11 @@ class PrepareRun {
 
   void Write(const Table& table, v1::TaskEnd* end) {
     const std::string path = task_.work_folder() + "/prepared.table";
-    const UniqueFd fd(open(path.c_str(), O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0644));
-    if (!fd) Fail(absl::StrCat("cannot create ", path, ": ", std::strerror(errno)));
-    const auto statistics = engine::data::WriteColumnar(
-        table,
-        [&](std::string_view bytes) {
-          constexpr size_t kPiece = size_t{16} << 20;
-          for (; !bytes.empty(); bytes.remove_prefix(std::min(kPiece, bytes.size()))) {
-            if (task_.stop() != StopToken::Request::kNone) throw Stopped();
-            const absl::Status status = WriteFully(fd.get(), bytes.substr(0, kPiece));
-            if (!status.ok()) Fail(std::string(status.message()));
-          }
-        },
-        task_.threads());
-    if (fsync(fd.get()) != 0) Fail(absl::StrCat("cannot write ", path, ": ", std::strerror(errno)));
+    const auto statistics = WriteTable(task_, table, path, [this] {
+      if (task_.stop() != StopToken::Request::kNone) throw Stopped();
+    });
     DescribeMadeTable(table, statistics, end);
     (*end->mutable_artifact_paths())["table"] = path;
-  }
-
-  [[noreturn]] static void Fail(const std::string& message) {
-    throw TaskFailure(v1::FAILURE_KIND_INFRASTRUCTURE, message);
   }
 
   Task& task_;

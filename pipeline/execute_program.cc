@@ -144,7 +144,7 @@ std::optional<Said> AskProgram(Task& task, const std::string& key, const v1::Mod
     fs::remove_all(entry.path(), ignored);
   }
   ProgramRun run(task, task.Programs(), card.learner().command().program(),
-                 task.path() + ".evaluate.model");
+                 task.path() + (task.step().has_predict() ? ".predict.model" : ".evaluate.model"));
   UnpackFolder(task.InputPath(key), "model", run.folder() + "/model");
   WriteFacts(task, card, run.folder());
   return Predict(run, source, card, end);

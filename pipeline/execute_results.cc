@@ -1,6 +1,11 @@
 #include "pipeline/execute_results.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <iterator>
 #include <utility>
 
@@ -22,16 +27,6 @@ namespace {
 constexpr int kMaxDescribed = 500;
 constexpr size_t kMaxDescription = size_t{1} << 20;
 
-std::vector<engine::data::ColumnStatistics> WriteTable(const Task& task,
-                                                       const engine::data::Table& table,
-                                                       const std::string& path) {
-  std::string bytes;
-  auto statistics = engine::data::WriteColumnar(
-      table, [&](std::string_view piece) { bytes.append(piece); }, task.threads());
-  Check(WriteFileAtomically(path, bytes));
-  return statistics;
-}
-
 // It goes through every event and answer that has the result.
 void Describe(const engine::data::Table& table,
               const std::vector<engine::data::ColumnStatistics>& statistics,
@@ -49,6 +44,30 @@ void Check(const absl::Status& status) {
   if (!status.ok()) {
     throw TaskFailure(v1::FAILURE_KIND_INFRASTRUCTURE, std::string(status.message()));
   }
+}
+
+std::vector<engine::data::ColumnStatistics> WriteTable(const Task& task,
+                                                       const engine::data::Table& table,
+                                                       const std::string& path,
+                                                       const std::function<void()>& between) {
+  const auto error = [&](const char* what) {
+    return TaskFailure(v1::FAILURE_KIND_INFRASTRUCTURE,
+                       absl::StrCat("cannot ", what, " ", path, ": ", std::strerror(errno)));
+  };
+  const UniqueFd fd(open(path.c_str(), O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0644));
+  if (!fd) throw error("create");
+  auto statistics = engine::data::WriteColumnar(
+      table,
+      [&](std::string_view bytes) {
+        constexpr size_t kPiece = size_t{16} << 20;
+        for (; !bytes.empty(); bytes.remove_prefix(std::min(kPiece, bytes.size()))) {
+          if (between) between();
+          Check(WriteFully(fd.get(), bytes.substr(0, kPiece)));
+        }
+      },
+      task.threads());
+  if (fsync(fd.get()) != 0) throw error("write");
+  return statistics;
 }
 
 void WriteHeldOut(Task& task, const Said& said, const std::vector<int64_t>& rows,

@@ -1,7 +1,8 @@
-// What train steps of all kinds leave. Only for the files execute*.cc.
+// What steps leave. Only for the files execute*.cc.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,13 @@ namespace beamline::pipeline::execution {
 
 // TaskFailure (INFRASTRUCTURE) unless OK.
 void Check(const absl::Status& status);
+
+// Writes the columnar file. `between`: called between pieces of some MiB; may throw. TaskFailure
+// (INFRASTRUCTURE) if it cannot be written.
+std::vector<engine::data::ColumnStatistics> WriteTable(const Task& task,
+                                                       const engine::data::Table& table,
+                                                       const std::string& path,
+                                                       const std::function<void()>& between = {});
 
 // The predictions of a fold's rows, as the artifact "predictions". `rows`: that of the table for
 // each.

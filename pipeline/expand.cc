@@ -55,15 +55,14 @@ void AddNeeds(const v1::PipelineDefinition& definition, const v1::Step& step, Pl
     AddTable(definition, data.input(), task);
     if (data.has_graph()) AddTable(definition, data.graph().arcs(), task);
     if (!step.train().initial_model().empty()) AddModel(step.train().initial_model(), task);
-  } else if (step.has_evaluate()) {
-    const v1::EvaluateStep& evaluate = step.evaluate();
-    AddModel(evaluate.model(), task);
-    if (!evaluate.input().empty()) {
-      AddTable(definition, evaluate.input(), task);
+  } else if (const ModelUse use = ModelUseOf(step); !use.model.empty()) {
+    AddModel(use.model, task);
+    if (!use.input.empty()) {
+      AddTable(definition, use.input, task);
       return;
     }
     for (const v1::Step& other : definition.steps()) {
-      if (other.name() == evaluate.model()) AddTables(definition, other.train().data(), task);
+      if (other.name() == use.model) AddTables(definition, other.train().data(), task);
     }
   } else if (step.has_command()) {
     for (const std::string& input : step.command().inputs()) AddTable(definition, input, task);

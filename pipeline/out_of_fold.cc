@@ -5,7 +5,7 @@
 #include <set>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "pipeline/row_predictions.h"
 
 namespace beamline::pipeline {
 namespace {
@@ -59,32 +59,10 @@ std::vector<Column> Join(const std::vector<Table>& folds, const std::vector<int6
 }  // namespace
 
 Table HeldOut(const Said& said, const std::vector<int64_t>& rows, const v1::ModelCard& card) {
-  const size_t count = rows.size();
-  std::vector<Column> columns = {Column::Of(kRow, rows)};
-  if (said.classes == 0) {
-    columns.push_back(Column::Of("prediction", said.values));
-    return Table(std::move(columns));
-  }
-  const auto classes = static_cast<size_t>(said.classes);
-  const auto probability = [&](size_t i, size_t k) {
-    if (classes > 2) return said.values[i * classes + k];
-    return k == 1 ? said.values[i] : 1 - said.values[i];
-  };
-  std::vector<std::string> labels(count);
-  std::vector<std::vector<float>> values(classes, std::vector<float>(count));
-  for (size_t i = 0; i < count; ++i) {
-    size_t likeliest = 0;
-    for (size_t k = 0; k < classes; ++k) {
-      values[k][i] = probability(i, k);
-      if (values[k][i] > values[likeliest][i]) likeliest = k;
-    }
-    labels[i] = card.classes(static_cast<int>(likeliest));
-  }
-  columns.push_back(Column::OfStrings("prediction", labels));
-  for (size_t k = 0; k < classes; ++k) {
-    columns.push_back(Column::Of(absl::StrCat("probability_", card.classes(static_cast<int>(k))),
-                                 std::move(values[k])));
-  }
+  PredictionColumns predictions(card);
+  predictions.Add(ToPredictions(said, card));
+  std::vector<Column> columns = predictions.Take();
+  columns.insert(columns.begin(), Column::Of(kRow, rows));
   return Table(std::move(columns));
 }
 
@@ -104,18 +82,9 @@ Table OutOfFold(const Table& table, const std::vector<Table>& folds) {
   });
   std::vector<int64_t> sorted;
   for (const int64_t place : order) sorted.push_back(rows[static_cast<size_t>(place)]);
-  std::vector<Column> columns;
-  for (const Column& column : table.columns()) {
-    if (column.item_size() == 1) columns.push_back(column.Take(sorted));
-  }
   std::vector<Column> added = {Column::Of("fold", std::move(numbers)).Take(order)};
   for (Column& column : Join(folds, order)) added.push_back(std::move(column));
-  for (const Column& column : added) {
-    std::string name = column.name();
-    while (table.Find(name) != nullptr) name += "_";
-    columns.push_back(column.Renamed(std::move(name)));
-  }
-  return Table(std::move(columns));
+  return Beside(table, sorted, added);
 }
 
 }  // namespace beamline::pipeline

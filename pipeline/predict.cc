@@ -18,6 +18,7 @@
 #include "pipeline/reconstruction.h"
 #include "pipeline/request_graph.h"
 #include "pipeline/request_rows.h"
+#include "pipeline/row_predictions.h"
 #include "pipeline/schema.h"
 #include "pipeline/tokens.h"
 #include "pipeline/training.h"
@@ -58,17 +59,6 @@ std::vector<std::vector<int32_t>> CodesOf(const RequestTable& request,
   return rows;
 }
 
-std::vector<v1::Prediction> ToEmbeddings(const engine::Predictions& said) {
-  std::vector<v1::Prediction> predictions;
-  const std::span<const float> numbers = said.probabilities.values<float>();
-  const auto width = static_cast<size_t>(said.probabilities.shape().Columns());
-  for (size_t first = 0; first < numbers.size(); first += width) {
-    const auto row = numbers.subspan(first, width);
-    predictions.emplace_back().mutable_embedding()->Add(row.begin(), row.end());
-  }
-  return predictions;
-}
-
 std::vector<v1::Prediction> ToPredictions(const std::vector<NextToken>& tokens,
                                           const v1::ModelCard& card) {
   std::vector<v1::Prediction> predictions;
@@ -81,13 +71,6 @@ std::vector<v1::Prediction> ToPredictions(const std::vector<NextToken>& tokens,
     for (const int32_t code : next.written) prediction.add_tokens(card.classes(code));
   }
   return predictions;
-}
-
-std::vector<v1::Prediction> ToPredictions(engine::Learner& learner,
-                                          const engine::BatchSource& source,
-                                          const v1::ModelCard& card) {
-  if (Embeds(card.network().loss())) return ToEmbeddings(learner.Predict(source));
-  return ToPredictions(ToSaid(learner.Predict(source), card), card);
 }
 
 // What stands at each step of rows of codes, known or hidden.
@@ -116,19 +99,6 @@ std::vector<v1::Prediction> GuessSteps(engine::Learner& learner, const engine::B
       const auto best = std::max_element(p.begin() + 1, p.end()) - p.begin();
       one.set_label(card.classes(static_cast<int>(best)));
     }
-  }
-  return predictions;
-}
-
-std::vector<v1::Prediction> PredictSteps(engine::Learner& learner,
-                                         const engine::BatchSource& source,
-                                         const v1::ModelCard& card) {
-  std::vector<v1::Prediction> predictions(static_cast<size_t>(source.rows()));
-  std::vector<v1::Prediction> steps = ToPredictions(StepsSaid(learner, source, card), card);
-  const std::vector<int64_t> lengths = LengthsOf(source);
-  auto step = steps.begin();
-  for (size_t i = 0; i < predictions.size(); ++i) {
-    for (int64_t s = 0; s < lengths[i]; ++s) *predictions[i].add_steps() = std::move(*step++);
   }
   return predictions;
 }
@@ -197,7 +167,8 @@ struct Predictor::State {
     const auto source =
         MakeSource(inference.transforms, request.nodes, std::move(request.examples), card.data(),
                    of_graph.layout, {}, std::numeric_limits<int64_t>::max());
-    std::vector<v1::Prediction> predictions = ToPredictions(*learner, *source, card);
+    std::vector<v1::Prediction> predictions =
+        PredictRows(*learner, *source, card, inference.transforms);
     for (size_t i = 0; i < request.graphs.size(); ++i) predictions[i].set_graph(request.graphs[i]);
     return predictions;
   }
@@ -224,8 +195,8 @@ const v1::ModelCard& Predictor::card() const { return state_->model.card; }
 absl::StatusOr<std::unique_ptr<Predictor>> Predictor::Load(std::string_view model_file) {
   if (IsProgramModel(model_file)) {
     return absl::UnimplementedError(
-        "the model's learner is a program, which a call cannot start: measure it with an evaluate "
-        "step, or download it and run it yourself");
+        "the model's learner is a program, which a call cannot start: ask it by a predict step, or "
+        "download it and run it yourself");
   }
   absl::StatusOr<ModelFile> model = DecodeModel(model_file);
   if (!model.ok()) return model.status();
@@ -330,15 +301,7 @@ absl::StatusOr<std::vector<v1::Prediction>> Predictor::Predict(
       const auto source =
           MakeSource(transforms, request.table, std::move(request.examples), card().data(), layout,
                      {}, std::numeric_limits<int64_t>::max());
-      if (Reconstructs(card().data())) {
-        predictions = PredictReconstruction(*learner, *source, transforms, options.reconstruction);
-      } else if (Forecasts(card().data())) {
-        predictions = PredictForecast(*learner, *source, transforms);
-      } else if (JudgesEachStep(card().data())) {
-        predictions = PredictSteps(*learner, *source, card());
-      } else {
-        predictions = ToPredictions(*learner, *source, card());
-      }
+      predictions = PredictRows(*learner, *source, card(), transforms, options.reconstruction);
     }
     state_->Return(std::move(learner));
     return predictions;

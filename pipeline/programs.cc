@@ -1,5 +1,6 @@
 #include "pipeline/programs.h"
 
+#include "pipeline/dependencies.h"
 #include "pipeline/trial.h"
 
 namespace beamline::pipeline {
@@ -9,8 +10,10 @@ namespace {
 // Null if an attempt at the step starts none.
 const v1::Program* ProgramOf(const v1::PipelineDefinition& definition, const v1::Step& step) {
   if (step.has_command()) return &step.command().program();
-  if (step.has_evaluate()) {
-    const v1::Step* trained = FindStep(definition, step.evaluate().model());
+  if (const ModelUse use = ModelUseOf(step); !use.model.empty()) {
+    if (step.evaluate().has_program()) return &step.evaluate().program();
+    if (step.predict().has_program()) return &step.predict().program();
+    const v1::Step* trained = FindStep(definition, use.model);
     return trained != nullptr && trained->has_train() ? ProgramOf(definition, *trained) : nullptr;
   }
   return step.train().has_command() ? &step.train().command().program() : nullptr;

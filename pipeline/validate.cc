@@ -190,7 +190,7 @@ void CheckStep(Context& context, const std::string& path, const v1::Step& step) 
       CheckTrain(context, path + ".train", step);
       break;
     case v1::Step::kEvaluate:
-      CheckEvaluate(context, path + ".evaluate", step.evaluate());
+      CheckEvaluate(context, path + ".evaluate", step);
       break;
     case v1::Step::kPublish:
       CheckPublish(context, path + ".publish", step.publish());
@@ -201,7 +201,7 @@ void CheckStep(Context& context, const std::string& path, const v1::Step& step) 
       CheckStudy(context, path + ".scaling_study", step);
       break;
     case v1::Step::kPredict:
-      context.unimplemented.Add(path + ".predict", "predict steps are not built yet");
+      CheckPredict(context, path + ".predict", step);
       break;
     case v1::Step::kCommand:
       CheckCommand(context, path + ".command", step.command());
@@ -209,7 +209,7 @@ void CheckStep(Context& context, const std::string& path, const v1::Step& step) 
     case v1::Step::KIND_NOT_SET:
       context.errors.Add(path,
                          "does not say what it does: give one of prepare, train, evaluate, "
-                         "publish, scaling_study, command");
+                         "predict, publish, scaling_study, command");
   }
 }
 

@@ -139,11 +139,11 @@ const v1::Dataset* CheckInput(Context& context, const std::string& path, const s
 }
 
 void CheckOtherInput(Context& context, const std::string& path, const v1::Dataset& other,
-                     const v1::TrainingData& data, const v1::Dataset& dataset) {
+                     const v1::TrainingData& data, const v1::Dataset& dataset, bool judged) {
   std::vector<std::string> needed = FeatureColumns(data, ColumnNames(dataset));
-  if (HasTarget(data)) needed.push_back(data.target());
+  if (HasTarget(data) && judged) needed.push_back(data.target());
   if (data.has_sequences()) needed.push_back(data.sequences().by());
-  if (!data.weight().empty()) needed.push_back(data.weight());
+  if (!data.weight().empty() && judged) needed.push_back(data.weight());
   std::vector<std::string> missing;
   for (const std::string& name : needed) {
     const v1::Column* here = FindColumn(dataset, name);

@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "pipeline/class_histograms.h"
-#include "pipeline/dependencies.h"
 #include "pipeline/metric_names.h"
 #include "pipeline/node_pairs.h"
 #include "pipeline/permutation.h"
@@ -115,30 +114,11 @@ void CheckHistograms(Context& context, const std::string& path, const v1::Evalua
 
 }  // namespace
 
-void CheckEvaluate(Context& context, const std::string& path, const v1::EvaluateStep& evaluate) {
-  const v1::TrainStep* train = context.FindTrain(evaluate.model());
-  const bool registered = IsRegisteredModel(evaluate.model());
-  if (train == nullptr && !registered) {
-    context.errors.Add(path + ".model",
-                       evaluate.model().empty()
-                           ? "is missing: name a train step"
-                           : absl::StrCat("\"", evaluate.model(),
-                                          "\" is no train step of this "
-                                          "pipeline and no \"projects/P/models/M/versions/V\"",
-                                          Hint(evaluate.model(), context.StepNames())));
-  }
-  if (!evaluate.input().empty() && evaluate.part() != v1::DATA_PART_UNSPECIFIED) {
-    context.errors.Add(path + ".part",
-                       "only one of part and input may be given: all rows of an "
-                       "input are used");
-  }
-  const v1::Dataset* dataset =
-      evaluate.input().empty() ? nullptr : CheckInput(context, path + ".input", evaluate.input());
-  if (registered && evaluate.input().empty()) {
-    context.errors.Add(path + ".input",
-                       "is missing: a registered model has no rows of its own "
-                       "in this pipeline");
-  }
+void CheckEvaluate(Context& context, const std::string& path, const v1::Step& step) {
+  const v1::EvaluateStep& evaluate = step.evaluate();
+  const AskedModel asked = CheckModelUse(context, path, step);
+  const v1::TrainStep* train = asked.train;
+  const v1::Dataset* dataset = asked.dataset;
   TargetFacts target;
   if (train != nullptr) {
     target = FactsOfTarget(context, *train);
@@ -147,22 +127,6 @@ void CheckEvaluate(Context& context, const std::string& path, const v1::Evaluate
                          absl::StrCat("step \"", evaluate.model(),
                                       "\" generates and predicts nothing that could be measured: "
                                       "remove this step"));
-    }
-    const v1::Split& split = train->data().split();
-    const bool wants_test = evaluate.part() == v1::DATA_PART_TEST;
-    const bool wants_validation = evaluate.part() == v1::DATA_PART_VALIDATION;
-    if (evaluate.input().empty() &&
-        ((wants_test && !HasTestRows(split)) || (wants_validation && !HasValidationRows(split)) ||
-         (evaluate.part() == v1::DATA_PART_UNSPECIFIED && !HasTestRows(split) &&
-          !HasValidationRows(split)))) {
-      context.errors.Add(path + (wants_test || wants_validation ? ".part" : ".model"),
-                         absl::StrCat("the split of step \"", evaluate.model(), "\" has no ",
-                                      wants_validation ? "validation" : "test",
-                                      " rows: add a split, or give an input"));
-    }
-    const auto trained_on = context.inputs.find(train->data().input());
-    if (dataset != nullptr && trained_on != context.inputs.end() && trained_on->second != nullptr) {
-      CheckOtherInput(context, path + ".input", *dataset, train->data(), *trained_on->second);
     }
     if (dataset == nullptr && evaluate.input().empty()) {
       dataset = MeasuredDataset(context, evaluate, train->data());

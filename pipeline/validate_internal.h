@@ -73,9 +73,10 @@ TargetFacts FactsOfTarget(const Context& context, const v1::TrainStep& train);
 
 // The dataset of an input; an error if there is no such input. Null if its schema is not known.
 const v1::Dataset* CheckInput(Context& context, const std::string& path, const std::string& name);
-// The rows that another input gives must have the columns that the model needs.
+// The rows that another input gives must have the columns that the model needs, and if they are
+// `judged` the target and the weight.
 void CheckOtherInput(Context& context, const std::string& path, const v1::Dataset& other,
-                     const v1::TrainingData& data, const v1::Dataset& dataset);
+                     const v1::TrainingData& data, const v1::Dataset& dataset, bool judged = true);
 
 // Each adds what is wrong with one part of a definition; `path` is the part's field path.
 FeatureFacts CheckData(Context& context, const std::string& path, const v1::TrainStep& train,
@@ -176,7 +177,16 @@ void CheckMetric(Context& context, const std::string& path, const std::string& n
 // wrong with the prepare steps.
 void CheckTableSteps(Context& context, const ValidateOptions& options);
 void CheckTrain(Context& context, const std::string& path, const v1::Step& step);
-void CheckEvaluate(Context& context, const std::string& path, const v1::EvaluateStep& evaluate);
+void CheckEvaluate(Context& context, const std::string& path, const v1::Step& step);
+void CheckPredict(Context& context, const std::string& path, const v1::Step& step);
+// Model and rows of an evaluate or predict step.
+struct AskedModel {
+  // Null: a registered model, or none.
+  const v1::TrainStep* train = nullptr;
+  // The rows of its `input`; null if it has none or they are not known.
+  const v1::Dataset* dataset = nullptr;
+};
+AskedModel CheckModelUse(Context& context, const std::string& path, const v1::Step& step);
 // Search and cross-validation of a step, in themselves.
 void CheckRepetition(Context& context, const std::string& path, const v1::Step& step);
 void CheckCrossValidation(Context& context, const std::string& path, const v1::Step& step,

@@ -83,15 +83,18 @@ class Graph {
       Add(DatasetName(project, store::IdOf(input.dataset())), run.name());
     }
     for (const v1::Step& step : run.definition().steps()) {
-      for (const std::string& model : {step.train().initial_model(), step.evaluate().model()}) {
+      for (const std::string& model :
+           {step.train().initial_model(), pipeline::ModelUseOf(step).model}) {
         if (pipeline::IsRegisteredModel(model)) Add(model, run.name());
       }
-      if (!step.has_cross_validation()) continue;
+      if (!step.has_cross_validation() && !step.has_predict()) continue;
       const auto task = store::GetTask(view, store::IdOf(run.name()), step.name());
       if (absl::IsNotFound(task.status())) continue;
       RETURN_IF_ERROR(task.status());
-      const std::string& made = task->message.result().out_of_fold().name();
-      if (!made.empty()) Add(run.name(), made);
+      const v1::TaskResult& result = task->message.result();
+      for (const std::string& made : {result.out_of_fold().name(), result.table().name()}) {
+        if (!made.empty()) Add(run.name(), made);
+      }
     }
     for (const std::string& model : run.models()) {
       const auto name = ParseModelName("model", model);

@@ -56,6 +56,44 @@ absl::Status CompleteLineage(Transaction& transaction, const store::StoredRun& r
   return absl::OkStatus();
 }
 
+// Which artifacts of a task become a dataset, and what its file is called.
+struct MadeDataset {
+  const char* source;
+  const char* table;
+  const char* suffix;
+};
+constexpr MadeDataset kOutOfFold = {"out_of_fold", "out_of_fold_table", "-out-of-fold.csv"};
+constexpr MadeDataset kPredictions = {"table_csv", "table", ".csv"};
+
+// Makes what the task left a dataset of the project, if it is not there already, and completes
+// `dataset`. False if it left none.
+absl::StatusOr<bool> KeepDataset(Transaction& transaction, const store::StoredRun& run,
+                                 const store::StoredTask& task, const MadeDataset& made,
+                                 v1::Dataset& dataset) {
+  const auto& artifacts = task.message.result().artifacts();
+  const auto source = artifacts.find(made.source);
+  const auto table = artifacts.find(made.table);
+  if (source == artifacts.end() || table == artifacts.end()) return false;
+  const std::string& id = source->second.digest();
+  dataset.set_name(DatasetName(run.project, id));
+  dataset.set_display_name(
+      absl::StrCat(A(store::IdOf(run.message.pipeline())), "-", task.message.step(), made.suffix));
+  *dataset.mutable_source() = source->second;
+  *dataset.mutable_table() = table->second;
+  *dataset.mutable_create_time() = store::ToProto(transaction.now());
+  dataset.set_creator(run.message.creator());
+  const absl::Status known = store::GetDataset(transaction.store(), run.project, id).status();
+  if (known.ok()) return true;
+  if (!absl::IsNotFound(known)) return known;
+  RETURN_IF_ERROR(store::InsertDataset(transaction.store(), run.project, dataset));
+  const std::string owner = absl::StrCat("datasets/", id);
+  RETURN_IF_ERROR(
+      store::AddBlobReference(transaction.store(), run.project, dataset.source(), owner));
+  RETURN_IF_ERROR(
+      store::AddBlobReference(transaction.store(), run.project, dataset.table(), owner));
+  return true;
+}
+
 }  // namespace
 
 absl::Status PublishIfAsked(Transaction& transaction, const store::StoredRun& run,
@@ -106,32 +144,17 @@ absl::Status PublishIfAsked(Transaction& transaction, const store::StoredRun& ru
   return absl::OkStatus();
 }
 
-absl::Status KeepOutOfFold(Transaction& transaction, const store::StoredRun& run,
-                           store::StoredTask& task) {
+absl::Status KeepMadeDatasets(Transaction& transaction, const store::StoredRun& run,
+                              store::StoredTask& task) {
   v1::TaskResult& result = *task.message.mutable_result();
-  const auto source = result.artifacts().find("out_of_fold");
-  const auto table = result.artifacts().find("out_of_fold_table");
-  if (!result.has_out_of_fold() || source == result.artifacts().end() ||
-      table == result.artifacts().end()) {
-    result.clear_out_of_fold();
-    return absl::OkStatus();
+  if (result.has_out_of_fold()) {
+    ASSIGN_OR_RETURN(const bool kept, KeepDataset(transaction, run, task, kOutOfFold,
+                                                  *result.mutable_out_of_fold()));
+    if (!kept) result.clear_out_of_fold();
   }
-  v1::Dataset& dataset = *result.mutable_out_of_fold();
-  const std::string& id = source->second.digest();
-  dataset.set_name(DatasetName(run.project, id));
-  dataset.set_display_name(absl::StrCat(A(store::IdOf(run.message.pipeline())), "-",
-                                        task.message.step(), "-out-of-fold.csv"));
-  *dataset.mutable_source() = source->second;
-  *dataset.mutable_table() = table->second;
-  *dataset.mutable_create_time() = store::ToProto(transaction.now());
-  dataset.set_creator(run.message.creator());
-  const absl::Status known = store::GetDataset(transaction.store(), run.project, id).status();
-  if (known.ok() || !absl::IsNotFound(known)) return known;
-  RETURN_IF_ERROR(store::InsertDataset(transaction.store(), run.project, dataset));
-  const std::string owner = absl::StrCat("datasets/", id);
-  RETURN_IF_ERROR(
-      store::AddBlobReference(transaction.store(), run.project, dataset.source(), owner));
-  return store::AddBlobReference(transaction.store(), run.project, dataset.table(), owner);
+  const v1::Step* step = pipeline::FindStep(run.message.definition(), task.message.step());
+  if (step == nullptr || !step->has_predict() || !result.has_table()) return absl::OkStatus();
+  return KeepDataset(transaction, run, task, kPredictions, *result.mutable_table()).status();
 }
 
 absl::StatusOr<v1::Pipeline> StorePipelineVersion(Transaction& transaction,

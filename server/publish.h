@@ -17,10 +17,10 @@ namespace beamline::server {
 absl::Status PublishIfAsked(Transaction& transaction, const store::StoredRun& run,
                             store::StoredTask& task);
 
-// Makes the rows that a train step's folds were measured on a dataset of the project, if `task` has
-// left them; it is there already if the same was done before.
-absl::Status KeepOutOfFold(Transaction& transaction, const store::StoredRun& run,
-                           store::StoredTask& task);
+// Makes the rows that a train step's folds were measured on, or what a predict step says of rows, a
+// dataset of the project, if `task` has left them; it is there already if the same was done before.
+absl::Status KeepMadeDatasets(Transaction& transaction, const store::StoredRun& run,
+                              store::StoredTask& task);
 
 // Stores `definition` as the next version of its name; the latest version if that is the same.
 absl::StatusOr<v1::Pipeline> StorePipelineVersion(Transaction& transaction,

@@ -80,8 +80,8 @@ absl::Status TakeResult(Transaction& transaction, const store::StoredRun& run,
     if (task.message.has_trial() && !IsRepetition(task)) {
       RETURN_IF_ERROR(
           AddFoldStatistics(transaction.store(), run, task, *task.message.mutable_result()));
-      RETURN_IF_ERROR(KeepOutOfFold(transaction, run, task));
     }
+    if (!IsRepetition(task)) RETURN_IF_ERROR(KeepMadeDatasets(transaction, run, task));
     if (absl::Status published = PublishIfAsked(transaction, run, task); !published.ok()) {
       if (transaction.store().broken()) return published;
       outcome = scheduler::Outcome::kFailedPermanent;

@@ -149,6 +149,7 @@ void CheckDemand(const scheduler::Demand& demand, const scheduler::QuotaChanged&
 std::string ImageField(const v1::Step& step) {
   const std::string path = "steps." + step.name();
   if (step.has_evaluate()) return path + ".evaluate.model";
+  if (step.has_predict()) return path + ".predict.model";
   return path + (step.has_command() ? "" : ".train") + ".command.program.image";
 }
 

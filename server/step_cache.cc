@@ -28,7 +28,7 @@ namespace {
 bool MayBeTaken(const v1::Step& step) {
   if (step.search().max_seconds() > 0) return false;
   if (step.resources().device() == v1::DEVICE_KIND_ANY && step.resources().gpus() > 0) return false;
-  return step.has_train() || step.has_evaluate() || step.has_prepare();
+  return step.has_train() || step.has_evaluate() || step.has_prepare() || step.has_predict();
 }
 
 // Where the keys of a search lead that are short names of the definition's.
@@ -143,7 +143,7 @@ absl::StatusOr<bool> TakeEarlierResult(Transaction& transaction, const store::St
   for (const auto& [name, blob] : result.artifacts()) {
     RETURN_IF_ERROR(store::AddBlobReference(transaction.store(), run.project, blob, owner));
   }
-  RETURN_IF_ERROR(KeepOutOfFold(transaction, run, task));
+  RETURN_IF_ERROR(KeepMadeDatasets(transaction, run, task));
   task.message.set_state(v1::TASK_STATE_SUCCEEDED);
   *task.message.mutable_start_time() = store::ToProto(transaction.now());
   *task.message.mutable_end_time() = store::ToProto(transaction.now());

@@ -84,7 +84,12 @@ std::string RunSummary(const v1::Run& run, const std::vector<v1::Task>& tasks,
     if (!task.result().has_table()) continue;
     const v1::Dataset& table = task.result().table();
     absl::StrAppend(&text, "table of ", Printable(task.step()), ": ",
-                    TableSize(table.row_count(), table.columns_size()), "\n");
+                    TableSize(table.row_count(), table.columns_size()));
+    if (!table.name().empty()) {
+      absl::StrAppend(&text, ", dataset ", Printable(table.display_name()), " (",
+                      LastPart(table.name()).substr(0, 12), ")");
+    }
+    text += "\n";
   }
   const bool has_intervals = std::ranges::any_of(
       tasks, [](const v1::Task& task) { return task.result().evaluation().intervals_size() > 0; });

@@ -137,7 +137,7 @@ class Planner {
     std::optional<double> seconds;
     if (step.has_train()) {
       seconds = PlanTraining(step, resources, slots, plan);
-    } else if (step.has_evaluate()) {
+    } else if (step.has_evaluate() || step.has_predict()) {
       seconds = PlanEvaluation(step, plan);
     } else if (step.has_publish()) {
       plan->set_basis("the start of a task alone: it computes nothing");
@@ -279,19 +279,20 @@ class Planner {
 
   // A pass over the rows of the model's own split.
   std::optional<double> PlanEvaluation(const v1::Step& step, StepPlan* plan) {
-    const v1::Step* trained = FindStep(request_.definition, step.evaluate().model());
+    const ModelUse use = ModelUseOf(step);
+    const v1::Step* trained = FindStep(request_.definition, use.model);
     plan->set_basis("there is no formula for this model");
     if (trained == nullptr || !trained->has_train()) return std::nullopt;
     TrainingEstimate estimate(*trained, request_.findings, false);
     const v1::EvaluateStep& evaluate = step.evaluate();
     const v1::Resources resources = PlanTask(request_.definition, step, {}).resources;
     const v1::Device* device = MeasuredProcessor(step, resources);
-    const bool plain = evaluate.input().empty() && !evaluate.has_bootstrap() &&
+    const bool plain = use.input.empty() && !evaluate.has_bootstrap() &&
                        !evaluate.has_importance() && trained->train().has_network();
     if (!plain || !estimate.planned() || device == nullptr || WantsGpu(resources)) {
       return std::nullopt;
     }
-    const int64_t rows = RowsOf(*trained, evaluate.part(), estimate.counts());
+    const int64_t rows = RowsOf(*trained, use.part, estimate.counts());
     if (rows == 0) return std::nullopt;
     plan->set_examples(rows);
     const MachineSpeed speed(*device, ThreadsOf(resources));

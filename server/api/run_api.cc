@@ -95,6 +95,47 @@ absl::StatusOr<pipeline::Resolved> Resolve(const store::View& view, std::string_
   return resolved;
 }
 
+// Gives the step the program that is the learner of `model`, which it asks of rows.
+absl::Status TakeProgram(const v1::Model& model, v1::Step& step) {
+  const v1::Program& program = model.card().learner().command().program();
+  const std::string path = absl::StrCat("steps.", step.name());
+  if (step.resources().gpus() > 0 || step.resources().device() == v1::DEVICE_KIND_CUDA) {
+    return absl::UnimplementedError(absl::StrCat(
+        path, ".resources: programs on graphics processors are not built yet, and the learner of ",
+        model.name(), " is one: leave gpus and device out"));
+  }
+  if (step.has_evaluate()) {
+    *step.mutable_evaluate()->mutable_program() = program;
+  } else if (step.has_predict()) {
+    *step.mutable_predict()->mutable_program() = program;
+  } else {
+    return BadField(path + ".train.initial_model",
+                    absl::StrCat("is ", model.name(),
+                                 ", whose learner is a program and has no layers to begin with"));
+  }
+  return absl::OkStatus();
+}
+
+// The registered models that steps use must be there.
+absl::Status FindModels(const store::View& view, std::string_view project,
+                        v1::PipelineDefinition& definition) {
+  for (v1::Step& step : *definition.mutable_steps()) {
+    // Nobody's word but the registry's.
+    if (step.has_evaluate()) step.mutable_evaluate()->clear_program();
+    if (step.has_predict()) step.mutable_predict()->clear_program();
+    for (const std::string& model : pipeline::PlanTask(definition, step, {}).models) {
+      ASSIGN_OR_RETURN(const ModelName name, ParseModelName(step.name() + ".model", model));
+      if (name.project != project) {
+        return absl::NotFoundError(absl::StrCat("model ", model, " does not exist"));
+      }
+      ASSIGN_OR_RETURN(const v1::Model found,
+                       store::GetModel(view, name.project, name.id, name.version));
+      if (found.card().learner().has_command()) RETURN_IF_ERROR(TakeProgram(found, step));
+    }
+  }
+  return absl::OkStatus();
+}
+
 // Everything about the request that can be found out without the coordinator.
 absl::StatusOr<Accepted> Examine(const store::View& view, std::string_view project,
                                  const v1::CreateRunRequest& request) {
@@ -114,22 +155,7 @@ absl::StatusOr<Accepted> Examine(const store::View& view, std::string_view proje
   for (auto& [name, input] : *definition.mutable_inputs()) {
     input.set_dataset(DatasetName(project, store::IdOf(input.dataset())));
   }
-  for (const pipeline::PlannedTask& plan : pipeline::Expand(definition)) {
-    for (const std::string& model : plan.models) {
-      ASSIGN_OR_RETURN(const ModelName name, ParseModelName(plan.step + ".model", model));
-      if (name.project != project) {
-        return absl::NotFoundError(absl::StrCat("model ", model, " does not exist"));
-      }
-      ASSIGN_OR_RETURN(const v1::Model found,
-                       store::GetModel(view, name.project, name.id, name.version));
-      if (found.card().learner().has_command()) {
-        return absl::UnimplementedError(
-            absl::StrCat("step \"", plan.step, "\" uses ", model,
-                         ", whose learner is a program: such models are measured in the pipeline "
-                         "that trains them only"));
-      }
-    }
-  }
+  RETURN_IF_ERROR(FindModels(view, project, definition));
   *accepted.run.mutable_parameters() = request.parameters();
   accepted.run.set_priority(request.priority());
   accepted.run.set_fresh(request.fresh());

@@ -114,15 +114,41 @@ steps:
         self.assertEqual(card['features'], ['x', 'y', 'z'])
         refused = self.cluster.cli('model', 'predict', 'learner', '--row', '{"x": 1, "y": 0, "z": 0}')
         self.assertIn("the model's learner is a program", refused.err)
-        registered = self.cluster.write('registered.yaml', f'''
+
+    def test_a_registered_program_is_measured_and_asked(self):
+        learned = self.cluster.expect_success(self.cluster.create_run(self.write_training(BAYES)))
+        self.cluster.write('other.csv', harness.two_classes(rows=200, seed=8))
+        unlabelled = [line.rsplit(',', 1)[0] for line in harness.two_classes(200, 8).splitlines()]
+        self.cluster.write('unlabelled.csv', '\n'.join(unlabelled) + '\n')
+        definition = f'''
 name: registered
-inputs: {{points: {{file: points.csv}}}}
+inputs: {{{{other: {{{{file: other.csv}}}}, unlabelled: {{{{file: unlabelled.csv}}}}}}}}
 steps:
-  - name: evaluate
-    evaluate: {{model: {run.models[0]}, input: points}}
-''')
-        refused = self.cluster.cli('run', 'create', registered)
-        self.assertIn('whose learner is a program', refused.err)
+  - name: measure
+    evaluate: {{{{model: {learned.models[0]}, input: other, metrics: [accuracy]}}}}
+  - name: ask
+    predict: {{{{model: {learned.models[0]}, input: unlabelled}}}}
+{{}}
+'''
+        path = self.cluster.write('registered.yaml', definition.format(''))
+        run = self.cluster.expect_success(self.cluster.create_run(path))
+        results = self.results(run)
+        self.cluster.cli('dataset', 'download', results['ask'].table.name, '--output',
+                         self.cluster.path('asked.csv'), check=0)
+        with open(self.cluster.path('asked.csv'), newline='', encoding='utf-8') as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual(list(rows[0])[3:], ['prediction', 'probability_no', 'probability_yes'])
+        labels = [line.rsplit(',', 1)[1] for line in harness.two_classes(200, 8).splitlines()[1:]]
+        right = sum(row['prediction'] == label for row, label in zip(rows, labels))
+        self.assertAlmostEqual(right / 200, results['measure'].evaluation.metrics['accuracy'], 12)
+        refused = self.cluster.cli('run', 'create', self.cluster.write(
+            'gpu.yaml', definition.format('    resources: {gpus: 1}')))
+        self.assertIn('steps.ask.resources: programs on graphics processors', refused.err)
+        # Who may run no programs of his own may run none that is registered either.
+        self.cluster.cli('project', 'set', 'default', '--programs', 'deny', check=0)
+        self.addCleanup(self.cluster.cli, 'project', 'set', 'default', '--programs', 'allow')
+        refused = self.cluster.cli('run', 'create', path)
+        self.assertIn('runs a program of the user\'s own', refused.err)
 
     def test_intervals_and_importance(self):
         path = self.write_training(BAYES, evaluate=', bootstrap: {}, importance: {repeats: 2}')

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <map>
 #include <memory>
@@ -37,6 +38,17 @@ TEST(Reference, Wdbc) {
   EXPECT_EQ(evaluation.row_count(), 114);
   EXPECT_GE(evaluation.metrics().at("accuracy"), 0.9561);
   EXPECT_GE(evaluation.metrics().at("auc"), 0.99);
+}
+
+TEST(Reference, WdbcMissed) {
+  REQUIRE_DATASET(folder, "wdbc");
+  const double accuracy = Evaluate("wdbc", folder).metrics().at("accuracy");
+  const std::unique_ptr<Bench> bench = Open("wdbc_missed", folder);
+  EXPECT_EQ(bench->Run("train").result().failure().message(), "");
+  EXPECT_EQ(bench->Run("predict").result().result().table().row_count(), 114);
+  const v1::Dataset missed = bench->Run("missed").result().result().table();
+  EXPECT_EQ(missed.row_count(), std::lround(114 * (1 - accuracy)));
+  EXPECT_EQ(missed.columns_size(), 5);
 }
 
 TEST(Reference, CaliforniaHousing) {

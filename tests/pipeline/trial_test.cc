@@ -283,7 +283,7 @@ TEST(OutOfFold, KeepsTheTablesColumnsAndQuotes) {
   const Table second = HeldOut({.values = {0.75f, 0.5f}, .classes = 2}, {1, 0}, card);
   EXPECT_EQ(ToCsv(OutOfFold(table, {first, second})),
             "fold,fold_,prediction,\"probability_a, b\",\"probability_c\"\"d\"\n"
-            "x,2,\"a, b\",0.5,0.5\n"
+            "x,2,\"c\"\"d\",0.5,0.5\n"
             "y,2,\"c\"\"d\",0.25,0.75\n"
             "z,1,\"a, b\",0.75,0.25\n");
   const Table numbers = HeldOut({.values = {1.5f}, .classes = 0}, {0}, card);

@@ -56,6 +56,50 @@ constexpr Case kCases[] = {
      "remove them\n"},
 };
 
+constexpr Case kPredictions[] = {
+    {"steps.publish.predict: {model: train}", ""},
+    {"steps.publish.predict: {model: train, part: train}", ""},
+    {"steps.publish.predict: {model: projects/p/models/m/versions/1, input: other}", ""},
+    {"steps.publish.predict: {}", "steps.publish.predict.model: is missing: name a train step\n"},
+    {"steps.publish.predict: {model: evaluate}",
+     "steps.publish.predict.model: \"evaluate\" is no train step of this pipeline and no "
+     "\"projects/P/models/M/versions/V\"\n"},
+    {"steps.publish.predict: {model: train, input: nothing, part: test}",
+     "steps.publish.predict.part: only one of part and input may be given: all rows of an input "
+     "are used\n"
+     "steps.publish.predict.input: there is no input \"nothing\"\n"},
+    {"steps.publish.predict: {model: projects/p/models/m/versions/1}",
+     "steps.publish.predict.input: is missing: a registered model has no rows of its own in this "
+     "pipeline\n"},
+    {"steps.publish.predict: {model: train, part: test}, steps.train.train.data.split: {random: "
+     "{validation: 0.2}}",
+     "steps.publish.predict.part: the split of step \"train\" has no test rows: add a split, or "
+     "give an input\n"},
+    {"steps.publish.predict: {model: train}, steps.publish.resources: {gpus: 1, device: cpu}",
+     "steps.publish.resources.device: is cpu, but gpus is 1: leave gpus out, or set device to cuda "
+     "or any\n"},
+};
+
+TEST_F(ValidateTest, Predictions) {
+  for (const Case& c : kPredictions) {
+    EXPECT_EQ(Check("{" + std::string(c.changes) + "}"), c.errors) << c.changes;
+    EXPECT_EQ(unimplemented_, "") << c.changes;
+  }
+}
+
+TEST_F(ValidateTest, PredictionsNeedNoTargetButTheFeatures) {
+  v1::Dataset& other = datasets_["flowers2"];
+  for (int i = other.columns_size() - 1; i >= 0; --i) {
+    const std::string& name = other.columns(i).name();
+    if (name == "species" || name == "width") other.mutable_columns()->DeleteSubrange(i, 1);
+  }
+  EXPECT_EQ(Check("{steps.publish.predict: {model: train, input: other}}"),
+            "steps.publish.predict.input: lacks columns of input \"table\": width\n");
+  EXPECT_EQ(Check("{steps.evaluate.evaluate: {model: train, input: other}, "
+                  "steps.publish.publish.requirements: []}"),
+            "steps.evaluate.evaluate.input: lacks columns of input \"table\": width, species\n");
+}
+
 TEST_F(ValidateTest, Evaluations) {
   for (const Case& c : kCases) {
     EXPECT_EQ(Check("{" + std::string(c.changes) + "}"), c.errors) << c.changes;
