@@ -147,6 +147,27 @@ TEST_F(ValidateTest, APopulationSearchesForWhatCanChange) {
   }
 }
 
+// Without momentum the optimiser keeps no velocity that a training with some could go on from.
+TEST_F(ValidateTest, APopulationKeepsWhatItsOptimiserKeeps) {
+  std::string base(testing::kBase);
+  for (const auto& [from, to] :
+       {std::pair<std::string, std::string>{"        early_stopping: {metric: accuracy}\n", ""},
+        {"optimizer: {adam: {}}", "optimizer: {sgd: {momentum: 0.5}}"}}) {
+    base.replace(base.find(from), from.size(), to);
+  }
+  const auto momentum = [&](const std::string& choice) {
+    return Search(
+        "{population: {population: 4, generations: 5}, space: "
+        "{train.network.optimizer.sgd.momentum: {choice: " +
+        choice + "}}}");
+  };
+  EXPECT_EQ(Check(momentum("[0.5, 0.9]"), base), "");
+  const std::string wrong =
+      "steps.train.search.space.train.network.optimizer.sgd.momentum: with 0.9: "
+      "train.network.optimizer.sgd.momentum is not as before";
+  EXPECT_EQ(Check(momentum("[0, 0.9]"), base).substr(0, wrong.size()), wrong);
+}
+
 // What a value would break is said before anything runs.
 TEST_F(ValidateTest, TriesEachValue) {
   const std::string at = "steps.train.search.space.";

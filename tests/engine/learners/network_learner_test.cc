@@ -317,5 +317,38 @@ TEST(RegistryTest, ListsItsLearners) {
               HasSubstr("choose one of adversarial, network"));
 }
 
+TEST(NetworkLearnerTest, TakesOverTheEndOfAnEpochOnly) {
+  const MemoryBatchSource training = Circle(320, 1);
+  NetworkSpec spec = RichNetwork();
+  spec.batch_size = 32;
+  spec.epochs = 4;
+  const auto first = Make(spec, training);
+  Train(first.get(), 10);
+  std::string epoch;
+  first->Save(&epoch);
+  Train(first.get(), 3);
+  std::string between;
+  first->Save(&between);
+
+  NetworkSpec faster = spec;
+  faster.optimizer.learning_rate *= 2;
+  const auto other = Make(faster, training);
+  EXPECT_THAT(ErrorOf([&] { other->Adopt(between); }), HasSubstr("only the state at the end"));
+  EXPECT_THAT(ErrorOf([&] { other->Load(epoch); }), ::testing::Ne("")) << "another rate";
+  other->Adopt(epoch);
+  EXPECT_EQ(WeightBytes(*other).size(), WeightBytes(*first).size());
+  const auto same = Make(spec, training);
+  same->Adopt(epoch);
+  Train(same.get(), 3);
+  EXPECT_EQ(WeightBytes(*same), WeightBytes(*first)) << "as if it had gone on by itself";
+  Train(other.get(), 3);
+  EXPECT_NE(WeightBytes(*other), WeightBytes(*first)) << "at its own rate";
+
+  NetworkSpec larger = spec;
+  larger.batch_size = 64;
+  const auto coarse = Make(larger, training);
+  EXPECT_THAT(ErrorOf([&] { coarse->Adopt(epoch); }), HasSubstr("of batches as large"));
+}
+
 }  // namespace
 }  // namespace beamline::engine
