@@ -287,14 +287,16 @@ void Scheduler::Core::KeepBuckets() {
 
 void Scheduler::Core::PreemptInRounds() {
   if (!options_.preemption || options_.policy == Policy::kStrictFifo) return;
-  if (queue_.size() == 0) {
+  if (queue_.size() == 0 && holds_.empty()) {
     round_ms_ = 0;
     return;
   }
   if (round_ms_ != 0 && now_ms_ >= round_ms_) {
     EndGuards();
     preemption_.Round(now_ms_, [this](const Plan& plan) { Commit(plan); });
+    KeepPlaces();
     StartWhatIsReady();
+    AssignWhatFits();
     round_ms_ = 0;
   }
   if (round_ms_ == 0) round_ms_ = (now_ms_ / options_.round_ms + 1) * options_.round_ms;

@@ -122,6 +122,10 @@ class Scheduler::Core {
   void DropReservations(Worker& worker);
   // The task needs its place no more: its victims go on first.
   void ReleaseVictims(Task& task);
+  // Takes a queued task out of the queue, for reserved `placements`.
+  void BecomeReserved(Task& task, std::vector<Placement> placements);
+  // See holds.cc.
+  void KeepPlaces();
 
   const Options options_;
   int64_t now_ms_ = 0;
@@ -144,6 +148,8 @@ class Scheduler::Core {
   // Of the step in progress.
   std::vector<Action> actions_;
   std::vector<Task*> became_due_;
+  // The reserved tasks whose place is kept for them.
+  std::set<Task*, ByTaskId> holds_;
   // Reserved tasks whose place may be free by now.
   std::set<Task*, ByTaskId> maybe_ready_;
 };

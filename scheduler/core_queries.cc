@@ -23,6 +23,12 @@ PendingReason BackOffReason(const Task& task) {
 }
 
 PendingReason ReservedReason(const Task& task) {
+  if (task.holds) {
+    return {PendingCode::kReserved,
+            "has waited so long that what ends on " + task.placements.front().worker.value +
+                " is kept for it, and starts there when enough is free",
+            ""};
+  }
   return {PendingCode::kReserved,
           "has a place on " + task.placements.front().worker.value +
               (task.placements.size() > 1 ? " and others" : "") + ", which other tasks are leaving",

@@ -103,14 +103,34 @@ void WorkerTable::Vacate(Task& task) {
   }
 }
 
+Placement WorkerTable::Claim(Task& task, const Seat& seat, const std::vector<size_t>& slots) {
+  const Demand& demand = task.spec.demand;
+  Worker& worker = *seat.worker;
+  Placement placement{
+      worker.id, {}, demand.cpu_millis * seat.processes, demand.memory_bytes * seat.processes};
+  for (const size_t i : slots) {
+    Slot& slot = worker.slots[i];
+    if (slot.open()) --worker.open_devices;
+    slot.next = &task;
+  }
+  for (size_t i = 0; i < worker.slots.size(); ++i) {
+    if (worker.slots[i].next == &task) {
+      placement.devices.push_back(worker.capacity.devices[i].id);
+    }
+  }
+  worker.spare_cpu_millis -= placement.cpu_millis;
+  worker.spare_memory_bytes -= placement.memory_bytes;
+  worker.reserved.insert(&task);
+  Reindex(worker);
+  return placement;
+}
+
 std::vector<Placement> WorkerTable::Reserve(Task& task, const std::vector<Seat>& seats,
                                             int64_t plan) {
   const Demand& demand = task.spec.demand;
   std::vector<Placement> placements;
   for (const Seat& seat : seats) {
-    Worker& worker = *seat.worker;
-    Placement placement{
-        worker.id, {}, demand.cpu_millis * seat.processes, demand.memory_bytes * seat.processes};
+    const Worker& worker = *seat.worker;
     std::vector<std::pair<int64_t, size_t>> found;
     for (size_t i = 0; i < worker.slots.size(); ++i) {
       const Slot& slot = worker.slots[i];
@@ -123,24 +143,47 @@ std::vector<Placement> WorkerTable::Reserve(Task& task, const std::vector<Seat>&
     std::sort(found.begin(), found.end());
     const auto wanted = static_cast<size_t>(seat.devices_each) * seat.processes;
     assert(found.size() >= wanted);
-    found.resize(wanted);
-    for (const auto& [memory_bytes, i] : found) {
-      Slot& slot = worker.slots[i];
-      if (slot.open()) --worker.open_devices;
-      slot.next = &task;
-    }
-    for (size_t i = 0; i < worker.slots.size(); ++i) {
-      if (worker.slots[i].next == &task) {
-        placement.devices.push_back(worker.capacity.devices[i].id);
-      }
-    }
-    worker.spare_cpu_millis -= placement.cpu_millis;
-    worker.spare_memory_bytes -= placement.memory_bytes;
-    worker.reserved.insert(&task);
-    Reindex(worker);
-    placements.push_back(std::move(placement));
+    std::vector<size_t> slots;
+    for (size_t i = 0; i < wanted; ++i) slots.push_back(found[i].second);
+    placements.push_back(Claim(task, seat, slots));
   }
   return placements;
+}
+
+Placement WorkerTable::Keep(Task& task, Worker& worker) {
+  const int32_t devices = LeastDevices(task.spec.demand);
+  std::vector<std::tuple<bool, int64_t, size_t>> found;
+  for (size_t i = 0; i < worker.slots.size(); ++i) {
+    const Slot& slot = worker.slots[i];
+    if (slot.next == nullptr && slot.memory_bytes >= task.spec.demand.gpu_memory_bytes) {
+      found.push_back({!slot.open(), slot.memory_bytes, i});
+    }
+  }
+  std::sort(found.begin(), found.end());
+  assert(found.size() >= static_cast<size_t>(devices));
+  std::vector<size_t> slots;
+  for (int32_t i = 0; i < devices; ++i) slots.push_back(std::get<2>(found[static_cast<size_t>(i)]));
+  return Claim(task, {&worker, 1, devices}, slots);
+}
+
+Worker* WorkerTable::FindToKeep(const Demand& demand) const {
+  const int32_t devices = LeastDevices(demand);
+  const auto missing = [&](const Worker& worker) {
+    const auto open =
+        std::count_if(worker.slots.begin(), worker.slots.end(), [&](const Slot& slot) {
+          return slot.open() && slot.memory_bytes >= demand.gpu_memory_bytes;
+        });
+    return std::make_tuple(std::max<int64_t>(devices - open, 0),
+                           std::max<int64_t>(demand.cpu_millis - worker.open_cpu_millis(), 0),
+                           std::max<int64_t>(demand.memory_bytes - worker.open_memory_bytes(), 0));
+  };
+  Worker* best = nullptr;
+  for (const auto& [id, worker] : workers_) {
+    if (!worker->usable() || !worker->reserved.empty() || !HasLabel(*worker, demand.pool)) continue;
+    if (IdleFor(demand, devices, *worker, 1) == 0) continue;
+    if (best == nullptr || missing(*worker) < missing(*best)) best = worker.get();
+  }
+  return best;
 }
 
 void WorkerTable::Unreserve(Task& task, const std::vector<Placement>& placements,

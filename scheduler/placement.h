@@ -73,6 +73,12 @@ class WorkerTable {
   // Reserves `seats` for `task`, on open or spare slots, or on those whose holder has
   // chosen_of_plan == `plan` (0: on none of these). Returns the placements.
   std::vector<Placement> Reserve(Task& task, const std::vector<Seat>& seats, int64_t plan);
+  // Reserves a place for one process of `task` on `worker`, whoever holds it now; free devices
+  // first. As much must be there when the worker is idle.
+  Placement Keep(Task& task, Worker& worker);
+  // Where least is missing until one process of `demand` fits: fewest devices, then cores, then
+  // memory. Of the usable workers that are large enough and have nothing reserved; nullptr: none.
+  Worker* FindToKeep(const Demand& demand) const;
   void Unreserve(Task& task, const std::vector<Placement>& placements,
                  const std::vector<Worker*>& workers);
   // After a snapshot was read: marks the named slots as reserved, without booking them;
@@ -119,6 +125,8 @@ class WorkerTable {
   static void CountOpen(Worker& worker);
   std::vector<Seat> FindSeats(const Demand& demand, int32_t devices,
                               const std::vector<DataId>& data) const;
+  // Reserves the seat and these slots of its worker.
+  static Placement Claim(Task& task, const Seat& seat, const std::vector<size_t>& slots);
 
   const bool gangs_;
   std::map<WorkerId, std::unique_ptr<Worker>> workers_;

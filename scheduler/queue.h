@@ -68,6 +68,8 @@ class TaskQueue {
   }
   // The tasks, not guarded yet, that have waited since `since_ms` or longer.
   std::vector<Task*> Starved(int64_t since_ms) const;
+  // Those that are guarded, the longest waiting first.
+  std::vector<Task*> Guarded() const;
   // The shape of `demand`; a new one is open.
   Shape& FindOrAddShape(const Demand& demand);
   // The cap has no room for the project's tasks of this demand, of which there are some.
@@ -127,6 +129,7 @@ class TaskQueue {
   // Those that are not guarded, the longest waiting first; Options::preemption only.
   Task* waits_longest_ = nullptr;
   Task* waits_least_ = nullptr;
+  std::set<Task*, ByTaskId> guarded_;
   Amounts total_;
   int64_t last_serial_ = 0;
   size_t size_ = 0;

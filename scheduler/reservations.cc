@@ -38,11 +38,15 @@ void Scheduler::Core::Commit(const Plan& plan) {
     move.task->next_workers = workers_.WorkersOf(move.placements);
     Charge(*move.task);
   }
+  BecomeReserved(task, plan.placements);
+}
+
+void Scheduler::Core::BecomeReserved(Task& task, std::vector<Placement> placements) {
   queue_.Remove(task);
   task.state = TaskState::kReserved;
   ++reserved_;
-  task.placements = plan.placements;
-  task.workers = workers_.WorkersOf(plan.placements);
+  task.placements = std::move(placements);
+  task.workers = workers_.WorkersOf(task.placements);
   task.held = Amounts();
   for (const Placement& placement : task.placements) {
     task.held = task.held + PlacementAmounts(placement, task.spec.demand);
@@ -88,6 +92,7 @@ void Scheduler::Core::DropReservation(Task& task) {
     Discount(task);
     --reserved_;
     maybe_ready_.erase(&task);
+    holds_.erase(&task);
     task.state = TaskState::kPending;
     for (Worker* worker : workers) Opened(*worker);
   } else if (!task.next_placements.empty()) {
@@ -104,8 +109,15 @@ void Scheduler::Core::DropReservations(Worker& worker) {
   while (!worker.reserved.empty()) {
     Task& task = **worker.reserved.begin();
     const bool waits = task.state == TaskState::kReserved;
+    const bool held = std::exchange(task.holds, false);
     DropReservation(task);
-    if (waits) Wait(task);
+    if (held) {
+      // It waits as long as before.
+      queue_.Push(task);
+      became_due_.push_back(&task);
+    } else if (waits) {
+      Wait(task);
+    }
   }
 }
 
@@ -131,6 +143,8 @@ void Scheduler::Core::StartWhatIsReady() {
     workers_.Unreserve(*task, task->placements, task->workers);
     --reserved_;
     task->victims.clear();
+    task->holds = false;
+    holds_.erase(task);
     Start(*task);
   }
 }

@@ -48,7 +48,7 @@ void Fields(A& archive, TaskQueued& r) {
 namespace {
 
 // Changes with every change of the fields above and below.
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;
 
 struct WorkerRecord {
   WorkerId id;
@@ -106,7 +106,7 @@ void TaskFields(A& archive, Task& r, bool& queued) {
   archive(r.spec, queued, r.state, r.placements, r.held, r.next_placements, r.attained,
           r.serves_since_ms, r.rate, r.level, r.rank, r.entered_ms, r.crosses_ms, r.guarded,
           r.guarded_until_ms, r.waits_since_ms, r.started_ms, r.deadline_ms, r.beneficiary,
-          r.vacating, r.charged, r.victims, r.resumes_first);
+          r.vacating, r.charged, r.victims, r.resumes_first, r.holds);
 }
 
 ProjectRecord RecordOf(const Project& project) {
@@ -270,6 +270,7 @@ void Scheduler::Core::RestoreTask(Task& task, bool queued) {
   } else if (task.state == TaskState::kReserved) {
     ++reserved_;
     workers_.RestoreReserved(task, task.placements, task.workers);
+    if (task.holds) holds_.insert(&task);
   } else {
     for (Worker* worker : task.workers) worker->attempts.push_back(&task);
     workers_.RestoreReserved(task, task.next_placements, task.next_workers);

@@ -85,6 +85,8 @@ struct Task {
   // Starvation guard: goes first in its project, until `guarded_until_ms` once it runs.
   bool guarded = false;
   int64_t guarded_until_ms = 0;
+  // While kReserved: nobody was asked to leave its place, which is kept free for it; see holds.cc.
+  bool holds = false;
   int64_t waits_since_ms = 0;
   // Its neighbours among all that wait; set while queued and not guarded.
   Task* waits_before = nullptr;

@@ -134,6 +134,66 @@ TEST_F(PreemptionStory, WeightsDecideWhoIsOwedWhat) {
   EXPECT_NEAR(static_cast<double>(entitled_a), 0.75e9, 1e3);
 }
 
+// Small tasks that nobody may stop pass a large one, until it has starved.
+class HoldStory : public testing::Test, protected Story {
+ protected:
+  HoldStory() : Story(Starving()) {
+    Replay("t=0 seen w1 gpu=2 | t=1 queued a1 gpu=1 project=a fixed -> assign a1 w1");
+    Replay("t=2 queued a2 gpu=1 project=a fixed -> assign a2 w1");
+    Replay("t=3 queued big gpu=2 cpu=2 project=b fixed -> (nothing)");
+    Replay("t=4 queued a3 gpu=1 project=a fixed -> (nothing)");
+    Replay("t=5 queued a4 gpu=1 project=a fixed -> (nothing)");
+    Replay("t=6 queued a5 gpu=1 project=a fixed -> (nothing)");
+    Replay("t=3500000 succeeded a1#1 -> end a1 ; assign a3 w1");
+  }
+  static Options Starving() {
+    Options options = Preempting();
+    options.starvation_ms = 3'600'000;
+    return options;
+  }
+};
+
+TEST_F(HoldStory, WhatEndsIsKeptForIt) {
+  Replay("t=3660000 tick -> (nothing)");
+  EXPECT_EQ(scheduler.StateOf(TaskId("big")), TaskState::kReserved);
+  EXPECT_EQ(scheduler.Why(TaskId("big"))->text,
+            "has waited so long that what ends on w1 is kept for it, and starts there when enough "
+            "is free");
+  Replay("t=3700000 succeeded a2#1 -> end a2");
+  Replay("t=3800000 tick -> (nothing)");
+  Replay("t=3900000 succeeded a3#1 -> end a3 ; assign big w1 gpus=g0,g1");
+  Replay("t=4000000 succeeded big#1 -> end big ; assign a4 w1 ; assign a5 w1");
+}
+
+TEST_F(HoldStory, ItEndsWithTheTask) {
+  Replay("t=3660000 tick -> (nothing) | t=3700000 succeeded a2#1 -> end a2");
+  Replay("t=3700001 cancel big -> end big cancelled ; assign a4 w1");
+}
+
+TEST_F(HoldStory, ItMovesToWhereLessIsMissing) {
+  Replay("t=3660000 tick -> (nothing) | t=3700000 succeeded a2#1 -> end a2");
+  Replay("t=3700001 seen w2 gpu=2 -> assign a4 w2 ; assign a5 w2");
+  Replay("t=3700002 succeeded a4#1 -> end a4 | t=3720000 tick -> (nothing)");
+  Replay("t=3720001 succeeded a5#1 -> end a5 | t=3780000 tick -> assign big w2");
+  EXPECT_EQ(scheduler.StateOf(TaskId("a3")), TaskState::kAssigned);
+}
+
+TEST_F(HoldStory, ItOutlivesItsWorker) {
+  Replay("t=3660000 tick -> (nothing) | t=3700000 seen w2 gpu=2 -> assign a4 w2 ; assign a5 w2");
+  Replay("t=3700001 draining w1 | t=3720000 tick -> (nothing)");
+  EXPECT_EQ(scheduler.StateOf(TaskId("big")), TaskState::kReserved);
+  Replay("t=3730000 succeeded a4#1 -> end a4 | t=3730001 queued a6 gpu=1 project=a -> (nothing)");
+  Replay("t=3730002 succeeded a5#1 -> end a5 ; assign big w2");
+}
+
+TEST_F(HoldStory, OnePoolKeepsOnePlace) {
+  Replay("t=10 queued huge gpu=2 project=c fixed -> (nothing)");
+  Replay("t=3660000 tick -> (nothing) | t=3700000 seen w2 gpu=1 -> assign a4 w2");
+  Replay("t=3700001 seen w2 gpu=2 -> assign a5 w2 | t=3720000 tick -> (nothing)");
+  EXPECT_EQ(scheduler.StateOf(TaskId("huge")), TaskState::kPending);
+  Replay("t=3720001 queued a6 gpu=1 project=a fixed | t=3720002 succeeded a4#1 -> end a4 ; assign a6 w2");
+}
+
 // As the service runs it. Project a is owed a quarter, so that its bucket fills half as fast as the
 // whole cluster drains it.
 TEST(BucketStory, ShortTasksGoFirstWhileTheBucketLasts) {

@@ -1,0 +1,41 @@
+// Places that are kept for tasks which have starved. What ends there goes to nobody else, so that a
+// large task starts when the last of those that run there has ended, however many small ones wait.
+#include <set>
+#include <string>
+#include <utility>
+
+#include "scheduler/core.h"
+
+namespace beamline::scheduler {
+
+// One for each pool, so that what stays empty meanwhile is bounded: the longest waiting that its
+// cap allows. Looks in each round anew where least is missing.
+void Scheduler::Core::KeepPlaces() {
+  std::set<std::string> pools;
+  for (Task* task : holds_) {
+    pools.insert(task->spec.demand.pool);
+    Worker* before = task->workers.front();
+    Discount(*task);
+    workers_.Unreserve(*task, task->placements, task->workers);
+    Worker* best = workers_.FindToKeep(task->spec.demand);
+    if (best == nullptr) best = before;
+    task->placements = {workers_.Keep(*task, *best)};
+    task->workers = {best};
+    Charge(*task);
+    maybe_ready_.insert(task);
+    if (best != before) Opened(*before);
+  }
+  for (Task* task : queue_.Guarded()) {
+    const Demand& demand = task->spec.demand;
+    if (demand.min_workers > 1 || !task->shape->feasible || pools.count(demand.pool) > 0) continue;
+    if (!CapAllows(*task->project, task->shape->amounts)) continue;
+    Worker* worker = workers_.FindToKeep(demand);
+    if (worker == nullptr) continue;
+    pools.insert(demand.pool);
+    task->holds = true;
+    BecomeReserved(*task, {workers_.Keep(*task, *worker)});
+    holds_.insert(task);
+  }
+}
+
+}  // namespace beamline::scheduler
