@@ -7,6 +7,12 @@
 #include "scheduler/core.h"
 
 namespace beamline::scheduler {
+namespace {
+
+// Guarded tasks of a pool that a round looks at.
+constexpr int32_t kMaxLooked = 1000;
+
+}  // namespace
 
 // One for each pool, so that what stays empty meanwhile is bounded: the longest waiting that its
 // cap allows. Looks in each round anew where least is missing.
@@ -25,16 +31,22 @@ void Scheduler::Core::KeepPlaces() {
     maybe_ready_.insert(task);
     if (best != before) Opened(*before);
   }
-  for (Task* task : queue_.Guarded()) {
-    const Demand& demand = task->spec.demand;
-    if (demand.min_workers > 1 || !task->shape->feasible || pools.count(demand.pool) > 0) continue;
-    if (!CapAllows(*task->project, task->shape->amounts)) continue;
-    Worker* worker = workers_.FindToKeep(demand);
-    if (worker == nullptr) continue;
-    pools.insert(demand.pool);
-    task->holds = true;
-    BecomeReserved(*task, {workers_.Keep(*task, *worker)});
-    holds_.insert(task);
+  for (const auto& [pool, waiting] : queue_.guarded()) {
+    if (pools.count(pool) > 0) continue;
+    int32_t looked = 0;
+    for (const TimeKey& key : waiting) {
+      Task& task = *key.task;
+      const Demand& demand = task.spec.demand;
+      if (++looked > kMaxLooked) break;
+      if (demand.min_workers > 1 || !task.shape->feasible) continue;
+      if (!CapAllows(*task.project, task.shape->amounts)) continue;
+      Worker* worker = workers_.FindToKeep(demand);
+      if (worker == nullptr) continue;
+      task.holds = true;
+      BecomeReserved(task, {workers_.Keep(task, *worker)});
+      holds_.insert(&task);
+      break;
+    }
   }
 }
 

@@ -89,7 +89,7 @@ void TaskQueue::Push(Task& task) {
   ++size_;
   if (options_.policy == Policy::kStrictFifo) fifo_.insert(&task);
   if (options_.preemption && !task.guarded) EnterWaits(task);
-  if (task.guarded) guarded_.insert(&task);
+  if (task.guarded) guarded_[task.spec.demand.pool].insert(WaitOf(task));
   Project& project = *task.project;
   ++project.waiting;
   if (shape.counted) {
@@ -130,7 +130,7 @@ void TaskQueue::Remove(Task& task) {
   --size_;
   if (options_.policy == Policy::kStrictFifo) fifo_.erase(&task);
   if (options_.preemption && !task.guarded) LeaveWaits(task);
-  if (task.guarded) guarded_.erase(&task);
+  if (task.guarded) guarded_[task.spec.demand.pool].erase(WaitOf(task));
   if (shape.counted) {
     BandSums& sums = project.SumsOf(BandOf(task));
     sums.waiting_amounts = sums.waiting_amounts - shape.amounts;
@@ -292,14 +292,6 @@ std::vector<Task*> TaskQueue::Starved(int64_t since_ms) const {
     if (task->waits_since_ms > since_ms) break;
     tasks.push_back(task);
   }
-  return tasks;
-}
-
-std::vector<Task*> TaskQueue::Guarded() const {
-  std::vector<Task*> tasks(guarded_.begin(), guarded_.end());
-  std::stable_sort(tasks.begin(), tasks.end(), [](const Task* a, const Task* b) {
-    return a->waits_since_ms < b->waits_since_ms;
-  });
   return tasks;
 }
 

@@ -151,6 +151,7 @@ inline Band BandOf(const Task& task) {
   return {false, task.spec.priority, task.rank, task.level};
 }
 
+inline TimeKey WaitOf(Task& task) { return {task.waits_since_ms, task.name, &task}; }
 // Inside a band.
 inline TimeKey EntryOf(Task& task) { return {task.entered_ms, task.name, &task}; }
 inline RankKey RankOf(Task& task) { return {BandOf(task), EntryOf(task)}; }
