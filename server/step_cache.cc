@@ -1,5 +1,6 @@
 #include "server/step_cache.h"
 
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "base/strings.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "pipeline/dependencies.h"
 #include "pipeline/expand.h"
 #include "pipeline/programs.h"
 #include "pipeline/trial.h"
@@ -68,27 +70,40 @@ std::string Bytes(const google::protobuf::Message& message) {
   return bytes;
 }
 
+// The task of a step, as far as it is known what it left; NotFound.
+using TaskLookup = std::function<absl::StatusOr<store::StoredTask>(const std::string& task)>;
+
+// A run, or what would be one.
+struct Making {
+  std::string project;
+  const v1::PipelineDefinition& definition;
+  TaskLookup task;
+};
+
+Making MakingOf(const store::View& view, const store::StoredRun& run) {
+  return {run.project, run.message.definition(), [&view, &run](const std::string& task) {
+            return store::GetTask(view, store::IdOf(run.message.name()), task);
+          }};
+}
+
 // Digests of all that the step reads, by the names that it uses. nullopt: something is not there.
-absl::StatusOr<std::optional<std::string>> Inputs(const store::View& view,
-                                                  const store::StoredRun& run,
+absl::StatusOr<std::optional<std::string>> Inputs(const store::View& view, const Making& making,
                                                   const pipeline::PlannedTask& plan) {
   std::string inputs;
   const auto add = [&](const std::string& name, const v1::Blob& blob) {
     absl::StrAppend(&inputs, name, "\n", blob.digest(), "\n");
   };
-  const v1::PipelineDefinition& definition = run.message.definition();
   for (const std::string& table : plan.tables) {
-    const auto found = definition.inputs().find(table);
-    if (found == definition.inputs().end()) return std::nullopt;
+    const auto found = making.definition.inputs().find(table);
+    if (found == making.definition.inputs().end()) return std::nullopt;
     ASSIGN_OR_RETURN(const v1::Dataset dataset,
-                     store::GetDataset(view, run.project, store::IdOf(found->second.dataset())));
+                     store::GetDataset(view, making.project, store::IdOf(found->second.dataset())));
     add(table, dataset.table());
   }
   for (const auto& artifact : plan.artifacts) {
     // What its own trials and folds leave follows from the rest.
     if (artifact.task.substr(0, artifact.task.find('.')) == plan.step) continue;
-    ASSIGN_OR_RETURN(const store::StoredTask before,
-                     store::GetTask(view, store::IdOf(run.message.name()), artifact.task));
+    ASSIGN_OR_RETURN(const store::StoredTask before, making.task(artifact.task));
     const auto& artifacts = before.message.result().artifacts();
     const auto found = artifacts.find(artifact.artifact);
     if (found == artifacts.end()) return std::nullopt;
@@ -96,7 +111,7 @@ absl::StatusOr<std::optional<std::string>> Inputs(const store::View& view,
   }
   for (const std::string& name : plan.models) {
     ASSIGN_OR_RETURN(const ModelName model, ParseModelName("model", name));
-    if (model.project != run.project) return std::nullopt;
+    if (model.project != making.project) return std::nullopt;
     ASSIGN_OR_RETURN(const v1::Model stored,
                      store::GetModel(view, model.project, model.id, model.version));
     add(name, stored.file());
@@ -105,16 +120,15 @@ absl::StatusOr<std::optional<std::string>> Inputs(const store::View& view,
 }
 
 // nullopt: nothing may be taken.
-absl::StatusOr<std::optional<std::string>> KeyOf(const store::View& view,
-                                                 const store::StoredRun& run,
-                                                 const store::StoredTask& task) {
-  const v1::PipelineDefinition& definition = run.message.definition();
-  const v1::Step* step = pipeline::FindStep(definition, task.message.step());
+absl::StatusOr<std::optional<std::string>> KeyOf(const store::View& view, const Making& making,
+                                                 const std::string& name) {
+  const v1::PipelineDefinition& definition = making.definition;
+  const v1::Step* step = pipeline::FindStep(definition, name);
   if (step == nullptr || !MayBeTaken(*step)) return std::nullopt;
   // What a program does depends on the worker's machine too.
   if (pipeline::RunsProgram(definition, *step)) return std::nullopt;
   const pipeline::PlannedTask plan = pipeline::PlanTask(definition, *step, v1::Trial());
-  auto inputs = Inputs(view, run, plan);
+  auto inputs = Inputs(view, making, plan);
   // It says so itself when it starts.
   if (absl::IsNotFound(inputs.status())) return std::nullopt;
   RETURN_IF_ERROR(inputs.status());
@@ -123,22 +137,31 @@ absl::StatusOr<std::optional<std::string>> KeyOf(const store::View& view,
                                 ShortNames(definition, *step), "\n", Bytes(Essence(*step))));
 }
 
+// The task that has the result of the step; nullopt: there is none.
+absl::StatusOr<std::optional<store::StoredTask>> FindEarlier(const store::View& view,
+                                                             const Making& making,
+                                                             const std::string& step) {
+  ASSIGN_OR_RETURN(const auto key, KeyOf(view, making, step));
+  if (!key.has_value()) return std::nullopt;
+  const auto found = store::FindStepResult(view, making.project, *key);
+  if (absl::IsNotFound(found.status())) return std::nullopt;
+  RETURN_IF_ERROR(found.status());
+  return store::GetTask(view, found->run, found->task);
+}
+
 }  // namespace
 
 absl::StatusOr<bool> TakeEarlierResult(Transaction& transaction, const store::StoredRun& run,
                                        store::StoredTask& task) {
   if (run.message.fresh()) return false;
-  ASSIGN_OR_RETURN(const auto key, KeyOf(transaction.store(), run, task));
-  if (!key.has_value()) return false;
-  const auto found = store::FindStepResult(transaction.store(), run.project, *key);
-  if (absl::IsNotFound(found.status())) return false;
-  RETURN_IF_ERROR(found.status());
-  ASSIGN_OR_RETURN(const store::StoredTask earlier,
-                   store::GetTask(transaction.store(), found->run, found->task));
+  ASSIGN_OR_RETURN(
+      const auto earlier,
+      FindEarlier(transaction.store(), MakingOf(transaction.store(), run), task.message.step()));
+  if (!earlier.has_value()) return false;
   v1::TaskResult& result = *task.message.mutable_result();
-  result = earlier.message.result();
-  result.set_taken_from(earlier.message.name());
-  if (earlier.message.has_trial()) *task.message.mutable_trial() = earlier.message.trial();
+  result = earlier->message.result();
+  result.set_taken_from(earlier->message.name());
+  if (earlier->message.has_trial()) *task.message.mutable_trial() = earlier->message.trial();
   const std::string owner = absl::StrCat("runs/", task.run);
   for (const auto& [name, blob] : result.artifacts()) {
     RETURN_IF_ERROR(store::AddBlobReference(transaction.store(), run.project, blob, owner));
@@ -149,14 +172,35 @@ absl::StatusOr<bool> TakeEarlierResult(Transaction& transaction, const store::St
   *task.message.mutable_end_time() = store::ToProto(transaction.now());
   RETURN_IF_ERROR(store::UpdateTask(transaction.store(), task));
   RETURN_IF_ERROR(transaction.Append(
-      task.run, TaskEvent(task, 0, absl::StrCat("taken from ", earlier.message.name()))));
+      task.run, TaskEvent(task, 0, absl::StrCat("taken from ", earlier->message.name()))));
   return true;
+}
+
+absl::StatusOr<std::map<std::string, std::string>> FindEarlierResults(
+    const store::View& view, const std::string& project, const v1::PipelineDefinition& definition) {
+  std::map<std::string, store::StoredTask> earlier;
+  const Making making{project, definition,
+                      [&](const std::string& task) -> absl::StatusOr<store::StoredTask> {
+                        const auto found = earlier.find(task);
+                        if (found != earlier.end()) return found->second;
+                        return absl::NotFoundError(absl::StrCat("step ", task, " would be done"));
+                      }};
+  std::map<std::string, std::string> names;
+  for (const int i : pipeline::TopologicalOrder(definition)) {
+    const std::string& step = definition.steps(i).name();
+    ASSIGN_OR_RETURN(auto found, FindEarlier(view, making, step));
+    if (!found.has_value()) continue;
+    names[step] = found->message.name();
+    earlier.emplace(step, *std::move(found));
+  }
+  return names;
 }
 
 absl::Status KeepResult(Transaction& transaction, const store::StoredRun& run,
                         const store::StoredTask& task) {
   if (!task.message.result().taken_from().empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const auto key, KeyOf(transaction.store(), run, task));
+  const Making making = MakingOf(transaction.store(), run);
+  ASSIGN_OR_RETURN(const auto key, KeyOf(transaction.store(), making, task.message.step()));
   if (!key.has_value()) return absl::OkStatus();
   return store::KeepStepResult(transaction.store(), run.project, *key,
                                {.run = task.run, .task = task.id()}, run.message.fresh());

@@ -89,4 +89,14 @@ template absl::Status DownloadTo<v1::DownloadModelResponse>(Invocation&, Stream&
 template absl::Status DownloadTo<v1::DownloadDatasetResponse>(Invocation&, Stream&, const v1::Blob&,
                                                               const std::string&);
 
+absl::Status DownloadDataset(Invocation& invocation, const v1::Dataset& dataset,
+                             const std::string& path) {
+  ASSIGN_OR_RETURN(Connection* const server, invocation.Server());
+  const std::unique_ptr<Stream> stream = server->Open(kDownloadDataset.path);
+  v1::DownloadDatasetRequest request;
+  request.set_name(dataset.name());
+  if (stream->Write(request)) stream->WritesDone();
+  return DownloadTo<v1::DownloadDatasetResponse>(invocation, *stream, dataset.source(), path);
+}
+
 }  // namespace beamline::cli

@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "beamline/v1/common.pb.h"
+#include "beamline/v1/dataset.pb.h"
 #include "clients/cli/invocation.h"
 
 namespace beamline::cli {
@@ -15,5 +16,9 @@ namespace beamline::cli {
 template <class Response>
 absl::Status DownloadTo(Invocation& invocation, Stream& stream, const v1::Blob& blob,
                         const std::string& path);
+
+// The bytes that a dataset was uploaded as, into `path`.
+absl::Status DownloadDataset(Invocation& invocation, const v1::Dataset& dataset,
+                             const std::string& path);
 
 }  // namespace beamline::cli

@@ -150,6 +150,12 @@ class Planner {
                       : step.has_command() ? "nobody knows how long a program takes"
                                            : "there is no formula for prepare steps");
     }
+    if (const auto taken = request_.taken.find(step.name()); taken != request_.taken.end()) {
+      plan->set_expected_seconds(0);
+      plan->set_basis(absl::StrCat("nothing is done: the result is that of ", taken->second,
+                                   ", unless the run is to be fresh"));
+      return 0;
+    }
     if (plan->has_expected_seconds()) AdviseOnTime(step, plan);
     return plan->fitting_workers() > 0 ? seconds : std::nullopt;
   }

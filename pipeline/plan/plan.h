@@ -2,6 +2,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "beamline/v1/cluster.pb.h"
@@ -22,6 +24,8 @@ struct PlanRequest {
   // 0: it is none of those that may have one.
   std::function<int(const v1::Worker& worker, const v1::Step& step, const v1::Resources& resources)>
       slots;
+  // By step the task of an earlier run whose result it would take.
+  std::map<std::string, std::string> taken = {};
   // Asked before each step; once it says false the plan ends there, and is of no use. Null: to the
   // end.
   std::function<bool()> go_on = nullptr;

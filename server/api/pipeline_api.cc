@@ -21,6 +21,7 @@
 #include "server/paging.h"
 #include "server/planning.h"
 #include "server/publish.h"
+#include "server/step_cache.h"
 #include "server/work_pool.h"
 #include "store/pipelines.h"
 
@@ -92,6 +93,7 @@ absl::StatusOr<v1::PlanPipelineResponse> Plan(store::Store& store,
             stopped = go_on();
             return stopped.ok();
           }};
+  ASSIGN_OR_RETURN(plan.taken, FindEarlierResults(reader, project, resolved.definition));
   for (const v1::Worker& worker : workers.workers()) {
     if (worker.state() == v1::WORKER_STATE_READY) plan.workers.push_back(worker);
   }

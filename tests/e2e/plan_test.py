@@ -43,6 +43,14 @@ class PlanTest(ClusterTest):
         listed = self.cluster.stubs['run'].ListRuns(
             run_pb2.ListRunsRequest(parent='projects/default')).runs
         self.assertEqual([entry.name for entry in listed], [run])
+        # The same again would take what is there, but for what has an effect.
+        again = {step['step']: step for step in self.plan(pipeline(), '--json').json()['steps']}
+        for step in ('train', 'evaluate'):
+            self.assertIn(f'the result is that of {run}/tasks/{step}', again[step]['basis'])
+            self.assertEqual(again[step]['expected_seconds'], 0)
+        self.assertNotIn('the result is that', again['publish']['basis'])
+        other = self.plan(pipeline(units=9), '--json').json()['steps'][0]
+        self.assertNotIn('the result is that', other['basis'])
 
     def test_a_table_for_people(self):
         out = self.plan(pipeline(), '--set', 'steps.train.resources.cpus=64').out

@@ -87,6 +87,25 @@ class PredictTest(harness.ClusterTest):
                 self.assertEqual(task.result.table.name, results[task.step].table.name)
         self.assertEqual(len(run.models), 1)
 
+    def test_a_file_is_scored(self):
+        self.cluster.write('points.csv', harness.two_classes())
+        self.cluster.expect_success(self.cluster.create_run(
+            self.cluster.write('scored.yaml', harness.pipeline(name='scored'))))
+        path = self.cluster.path('scores.csv')
+        out = self.cluster.cli('model', 'score', 'scored', self.cluster.path('points.csv'), '--output',
+                               path, check=0).out
+        self.assertEqual(out.splitlines()[-1], path)
+        with open(path, newline='', encoding='utf-8') as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual(len(rows), 600)
+        self.assertGreater(sum(row['prediction'] == row['label'] for row in rows), 450)
+        self.cluster.write('short.csv', 'x,y\n1,2\n')
+        failed = self.cluster.cli('model', 'score', 'scored', self.cluster.path('short.csv'),
+                                  '--output', self.cluster.path('nothing.csv'))
+        self.assertEqual(failed.code, 1)
+        self.assertIn('"z"', failed.out + failed.err)
+        self.assertEqual(self.cluster.cli('model', 'score', 'scored', 'points.csv').code, 2)
+
     def test_a_registered_model_is_asked(self):
         self.cluster.write('points.csv', harness.two_classes())
         plain = self.cluster.write('plain.yaml', harness.pipeline(name='plain'))

@@ -7,13 +7,28 @@ namespace beamline::cli {
 const std::vector<Command>& AllCommands() {
   static const std::vector<Command> commands = [] {
     std::vector<Command> all;
-    for (auto group :
-         {DevCommands,        PlanCommands,     RunCreateCommands,    RunWatchCommands,
-          RunControlCommands, RunCommands,      RunTrialsCommands,    RunPlotsCommands,
-          ModelCommands,      RegistryCommands, DatasetCommands,      DatasetLookingCommands,
-          PipelineCommands,   ClusterCommands,  QueueCommands,        AccountCommands,
-          UserCommands,       ProjectCommands,  ProjectQuotaCommands, AuditCommands,
-          SelfCommands}) {
+    for (auto group : {DevCommands,
+                       PlanCommands,
+                       RunCreateCommands,
+                       RunWatchCommands,
+                       RunControlCommands,
+                       RunCommands,
+                       RunTrialsCommands,
+                       RunPlotsCommands,
+                       ModelCommands,
+                       ModelScoreCommands,
+                       RegistryCommands,
+                       DatasetCommands,
+                       DatasetLookingCommands,
+                       PipelineCommands,
+                       ClusterCommands,
+                       QueueCommands,
+                       AccountCommands,
+                       UserCommands,
+                       ProjectCommands,
+                       ProjectQuotaCommands,
+                       AuditCommands,
+                       SelfCommands}) {
       std::vector<Command> more = group();
       all.insert(all.end(), std::make_move_iterator(more.begin()),
                  std::make_move_iterator(more.end()));

@@ -205,13 +205,7 @@ absl::StatusOr<ExitCode> Download(Invocation& invocation) {
   ASSIGN_OR_RETURN(const v1::Dataset dataset, invocation.Call(kGetDataset, get));
   const std::string path = invocation.args().Get("output", LastPart(dataset.display_name()));
   if (path.empty() || path[0] == '.') return UsageError("say where to: --output FILE");
-  ASSIGN_OR_RETURN(Connection* const server, invocation.Server());
-  const std::unique_ptr<Stream> stream = server->Open(kDownloadDataset.path);
-  v1::DownloadDatasetRequest request;
-  request.set_name(name);
-  if (stream->Write(request)) stream->WritesDone();
-  RETURN_IF_ERROR(
-      DownloadTo<v1::DownloadDatasetResponse>(invocation, *stream, dataset.source(), path));
+  RETURN_IF_ERROR(DownloadDataset(invocation, dataset, path));
   if (invocation.json()) {
     invocation.PrintJson(dataset);
   } else {

@@ -23,6 +23,7 @@ std::vector<Command> RunControlCommands();
 std::vector<Command> RunTrialsCommands();
 std::vector<Command> RunPlotsCommands();
 std::vector<Command> ModelCommands();
+std::vector<Command> ModelScoreCommands();
 std::vector<Command> RegistryCommands();
 std::vector<Command> ClusterCommands();
 std::vector<Command> QueueCommands();
