@@ -8,11 +8,13 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/strings.h"
+#include "engine/learners/training_plan.h"
 #include "pipeline/execute_internal.h"
 #include "pipeline/execute_results.h"
 #include "pipeline/initial_model.h"
 #include "pipeline/judge.h"
 #include "pipeline/learners/importance.h"
+#include "pipeline/memory_limit.h"
 #include "pipeline/node_pairs.h"
 #include "pipeline/schema.h"
 #include "pipeline/study.h"
@@ -46,7 +48,10 @@ class TrainRun {
                         task_.FeatureBytes() / 2, fold, begins() ? &initial_.card : nullptr);
     training_.Use(task_.threads(), backend_);
     const std::string at = absl::StrCat(path, ".", LearnerField(train_));
-    At(at, [&] { learner_ = MakeLearner(training_); });
+    At(at, [&] {
+      FitMemory();
+      learner_ = MakeLearner(training_);
+    });
     if (begins()) At(path + ".initial_model", [&] { TakeInitialWeights(); });
     Restore();
     Describe();
@@ -58,6 +63,20 @@ class TrainRun {
   }
 
  private:
+  // What a network keeps for its gradients and does not fit is computed again.
+  void FitMemory() {
+    if (!train_.has_network()) return;
+    const engine::BatchSource* validation = training_.validation.get();
+    const int parts = engine::FittingParts(
+        training_.spec, training_.layout, training_.training->rows(),
+        validation == nullptr ? 0 : validation->rows(), LimitOf(task_.attempt().resources()).bytes,
+        {.updates_at_end = backend_ != "cpu"});
+    if (parts < 2) return;
+    training_.spec.recomputed_parts = parts;
+    task_.Log(absl::StrCat("activations are computed again, in ", parts,
+                           " parts, to fit the memory of the step"));
+  }
+
   const v1::Trial& trial() const { return task_.attempt().trial(); }
   // Where it stops although it could go on, counted from 1; 0: nowhere.
   int64_t LastEpoch() const { return IsRefit(task_.step(), trial()) ? 0 : trial().epochs(); }

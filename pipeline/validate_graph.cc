@@ -87,6 +87,7 @@ void CheckGraph(Context& context, const std::string& path, const v1::Step& step,
     const int64_t rows = counts.train > 0 ? counts.train : spec.batch_size;
     const int64_t needed = engine::PlanTraining(spec, layout, rows, counts.validation).peak_bytes;
     if (needed <= memory.bytes) return;
+    if (engine::FittingParts(spec, layout, rows, counts.validation, memory.bytes) > 0) return;
     AddMemoryError(context, path, needed,
                    engine::FittingBatch(spec, layout, rows, counts.validation, memory.bytes),
                    memory);

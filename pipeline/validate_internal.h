@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "pipeline/memory_limit.h"
 #include "pipeline/plan/example_counts.h"
 #include "pipeline/validate.h"
 #include "pipeline/violation.h"
@@ -101,11 +102,6 @@ void CheckSplit(Context& context, const std::string& path, const v1::TrainingDat
 // Returns whether the transforms are all right in themselves.
 void CheckTransforms(Context& context, const std::string& path, const v1::TrainingData& data,
                      const v1::Dataset* dataset, FeatureFacts* facts);
-// What training may take at the most (unit: bytes), and the field that says so.
-struct MemoryLimit {
-  int64_t bytes = 0;
-  const char* field = "";
-};
 // How many examples a step will have, as far as its tables are known.
 ExampleCounts CountsOf(const Context& context, const v1::Step& step);
 // Adds an error at `path`.batch_size: training needs more than there is. `fitting`: a batch size

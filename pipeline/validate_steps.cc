@@ -7,7 +7,6 @@
 #include "base/ids.h"
 #include "base/strings.h"
 #include "pipeline/dependencies.h"
-#include "pipeline/expand.h"
 #include "pipeline/learners/registry.h"
 #include "pipeline/metric_names.h"
 #include "pipeline/validate_internal.h"
@@ -153,22 +152,6 @@ void CheckMetric(Context& context, const std::string& path, const std::string& n
 }
 
 namespace {
-
-// Of main memory where processor cores compute; of a GPU's memory, as far as it is known, where one
-// does.
-MemoryLimit LimitOf(const v1::Resources& resources) {
-  // A figure out of range has its own error: it should not make the network one too.
-  const int64_t main_bytes =
-      resources.memory_bytes() >= kMinMemoryBytes ? resources.memory_bytes() : kDefaultMemoryBytes;
-  const MemoryLimit main{main_bytes, "resources.memory_bytes"};
-  const bool only_gpu = resources.device() == v1::DEVICE_KIND_CUDA ||
-                        (resources.device() == v1::DEVICE_KIND_UNSPECIFIED && resources.gpus() > 0);
-  const bool known = resources.gpu_memory_bytes() > 0;
-  const MemoryLimit gpu{known ? resources.gpu_memory_bytes() : INT64_MAX,
-                        "resources.gpu_memory_bytes"};
-  if (only_gpu || (known && resources.gpus() > 0 && gpu.bytes < main.bytes)) return gpu;
-  return main;
-}
 
 void CheckInitialModel(Context& context, const std::string& path, const v1::TrainStep& train) {
   const std::string& model = train.initial_model();

@@ -37,7 +37,7 @@ Value Graph::Find(std::string_view name) const {
 
 const Node& Graph::Append(OpKind op, const std::string& name, std::vector<Value> inputs,
                           const std::vector<Shape>& outputs, const Attributes& attributes) {
-  Node node{op, name, std::move(inputs), {}, attributes};
+  Node node{op, name, std::move(inputs), {}, attributes, gradients_};
   for (const Shape& shape : outputs) {
     node.outputs.push_back({static_cast<int32_t>(values_.size())});
     values_.push_back({name, shape, real_, Role::kIntermediate, {}, false, nullptr});

@@ -67,6 +67,8 @@ struct Node {
   std::vector<Value> inputs;
   std::vector<Value> outputs;
   Attributes attributes;
+  // Of the gradients, and what follows from them.
+  bool gradient = false;
 };
 
 // Builds and holds a graph. Every builder method checks its arguments and throws Error, naming
@@ -324,6 +326,8 @@ class Graph {
   // Adds a node without any check, with one new intermediate value per output shape.
   const Node& Append(OpKind op, const std::string& name, std::vector<Value> inputs,
                      const std::vector<Shape>& outputs, const Attributes& attributes = {});
+  // All nodes that are added from now on are gradients.
+  void BeginGradients() { gradients_ = true; }
   // Replaces the nodes; every input must still be made before it is used.
   void SetNodes(std::vector<Node> nodes) { nodes_ = std::move(nodes); }
 
@@ -348,6 +352,7 @@ class Graph {
   std::vector<Node> nodes_;
   std::unordered_map<std::string, int32_t> named_;
   uint64_t dropouts_ = 0;  // of noise too
+  bool gradients_ = false;
 };
 
 }  // namespace beamline::engine

@@ -157,6 +157,16 @@ TrainingPlan PlanTraining(const AdversarialSpec& spec, const BatchLayout& layout
   return plan;
 }
 
+int FittingParts(NetworkSpec spec, const BatchLayout& layout, int64_t rows, int64_t validation_rows,
+                 int64_t limit_bytes, PlanOptions options) {
+  for (const int parts : {1, 2, 3, 4, 6, 8, 12, 16, 24, 32}) {
+    spec.recomputed_parts = parts;
+    const TrainingPlan plan = PlanTraining(spec, layout, rows, validation_rows, options);
+    if (plan.peak_bytes <= limit_bytes) return parts;
+  }
+  return 0;
+}
+
 std::vector<PlannedRuns> PlanPass(const NetworkSpec& spec, const BatchLayout& layout,
                                   int64_t rows) {
   const int64_t largest = LargestEvaluationBatch(spec, layout);

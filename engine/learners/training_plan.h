@@ -47,6 +47,12 @@ TrainingPlan PlanTraining(const NetworkSpec& spec, const BatchLayout& layout, in
 TrainingPlan PlanTraining(const AdversarialSpec& spec, const BatchLayout& layout, int64_t rows,
                           int64_t validation_rows, PlanOptions options = {});
 
+// The fewest parts in which activations are to be computed again (NetworkSpec::recomputed_parts) so
+// that PlanTraining needs no more than `limit_bytes`; 1: it does without; 0: that does not help
+// enough.
+int FittingParts(NetworkSpec spec, const BatchLayout& layout, int64_t rows, int64_t validation_rows,
+                 int64_t limit_bytes, PlanOptions options = {});
+
 // Predictions of so many rows, as NetworkLearner::Predict makes them: full batches, and of the rest
 // one for each power of two in it.
 std::vector<PlannedRuns> PlanPass(const NetworkSpec& spec, const BatchLayout& layout, int64_t rows);

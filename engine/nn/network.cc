@@ -62,7 +62,7 @@ class Wiring {
     if (mode_ != NetworkMode::kPrediction) AddLoss();
     if (mode_ == NetworkMode::kTraining) AddTraining();
     if (mode_ != NetworkMode::kTraining) graph().MarkOutput(network_.output);
-    Optimize(&graph());
+    Optimize(&graph(), spec_.recomputed_parts);
     return std::move(network_);
   }
 

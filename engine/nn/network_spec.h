@@ -326,6 +326,9 @@ struct NetworkSpec {
   EarlyStoppingSpec early_stopping;
   // Of initial weights, shuffling and dropout.
   uint64_t seed = 0;
+  // Training computes activations again in so many parts (engine/passes/recompute.h); 1: it keeps
+  // them all. No result depends on it.
+  int recomputed_parts = 1;
   // Threads of this learner, the calling one included. No result depends on it.
   int threads = 1;
   // "cpu" or "reference".

@@ -96,6 +96,7 @@ void Differentiate(GradientContext& context, const Node& node) {
 std::vector<Value> AppendFrom(Graph* graph, Value root, const Cotangent& cotangent,
                               std::span<const Value> parameters) {
   GradientContext context(graph, FindNeeded(*graph, parameters));
+  graph->BeginGradients();
   context.Set(root, cotangent);
   for (size_t i = graph->nodes().size(); i-- > 0;) {
     // A copy: appending moves the nodes.

@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "engine/passes/recompute.h"
+
 namespace beamline::engine {
 namespace {
 
@@ -206,10 +208,11 @@ void HoistUpdates(Graph* graph) {
   graph->SetNodes(std::move(sorted));
 }
 
-void Optimize(Graph* graph) {
+void Optimize(Graph* graph, int recomputed_parts) {
   RemoveDeadNodes(graph);
   FuseIntoProducts(graph);
   FuseIntoBatchNormGrad(graph);
+  Recompute(graph, recomputed_parts);
   HoistUpdates(graph);
 }
 

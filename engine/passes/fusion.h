@@ -23,7 +23,7 @@ void FuseIntoBatchNormGrad(Graph* graph);
 // gradients die young, and are still in cache when they are used.
 void HoistUpdates(Graph* graph);
 
-// All of the above in order.
-void Optimize(Graph* graph);
+// All of the above in order, and before the last of them Recompute (recompute.h).
+void Optimize(Graph* graph, int recomputed_parts = 1);
 
 }  // namespace beamline::engine

@@ -12,6 +12,7 @@
 #include "pipeline/adversarial.h"
 #include "pipeline/examples.h"
 #include "pipeline/learners/registry.h"
+#include "pipeline/memory_limit.h"
 #include "pipeline/node_graph.h"
 #include "pipeline/node_pairs.h"
 #include "pipeline/schema.h"
@@ -134,6 +135,14 @@ void TrainingEstimate::Plan(const v1::Step& step, const TrainFacts& facts) {
     plan_ = engine::PlanTraining(spec, layout_, rows, counts_.validation);
     return 0;
   });
+  const MemoryLimit memory = LimitOf(step.resources());
+  if (!network_.has_value() || plan_.peak_bytes <= memory.bytes) return;
+  const int64_t rows = counts_.train > 0 ? counts_.train : network_->batch_size;
+  const int parts =
+      engine::FittingParts(*network_, layout_, rows, counts_.validation, memory.bytes);
+  if (parts == 0) return;
+  network_->recomputed_parts = parts;
+  plan_ = engine::PlanTraining(*network_, layout_, rows, counts_.validation);
 }
 
 int64_t TrainingEstimate::DeviceBytes(DeviceClass device) {

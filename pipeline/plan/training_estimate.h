@@ -45,6 +45,8 @@ class TrainingEstimate {
   int64_t DeviceBytes(DeviceClass device);
   // Of main memory: the features that are held there too.
   int64_t MainBytes(DeviceClass device, int64_t memory_bytes);
+  // Activations are computed again in so many parts to fit the step's memory; 1: they are not.
+  int recomputed_parts() const { return network_.has_value() ? network_->recomputed_parts : 1; }
   // The largest power of two below the batch size that fits `limit_bytes`; 0: none, or not known.
   int64_t FittingBatch(DeviceClass device, int64_t limit_bytes);
 
