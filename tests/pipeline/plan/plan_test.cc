@@ -207,6 +207,24 @@ TEST_F(PlanTest, NamesABatchThatFits) {
               HasSubstr("but the step has 64 MiB: batches of 2048 fit; or use smaller layers"));
 }
 
+// What does not fit but for activations that are computed again is planned so, as the task does it.
+TEST_F(PlanTest, ComputesAgainWhatDoesNotFit) {
+  std::string deep = kDefinition;
+  const std::string hidden = "          - dense: {units: 8, activation: relu}\n";
+  std::string layers;
+  for (int i = 0; i < 24; ++i) layers += "          - dense: {units: 64, activation: relu}\n";
+  deep.replace(deep.find(hidden), hidden.size(), layers);
+  deep.replace(deep.find("batch_size: 16"), 14, "batch_size: 3000");
+  deep.replace(deep.find("{cpus: 2}"), 9, "{memory_bytes: 16 MiB}");
+  Use(deep, Points(5000));
+  const StepPlan train = Plan().steps(0);
+  EXPECT_LE(train.peak_memory_bytes(), int64_t{16} << 20);
+  ASSERT_EQ(train.advice_size(), 1);
+  EXPECT_THAT(train.advice(0), HasSubstr("computed twice, in 2 parts"));
+  const v1::TaskEnd end = bench_->Run("train");
+  EXPECT_EQ(end.result().failure().message(), "");
+}
+
 TEST_F(PlanTest, SaysWhichResourceNoWorkerHas) {
   Use(kDefinition, Points(100));
   bench_->definition().mutable_steps(0)->mutable_resources()->set_cpus(8);
