@@ -194,6 +194,14 @@ TEST_F(HoldStory, OnePoolKeepsOnePlace) {
   Replay("t=3720001 queued a6 gpu=1 project=a fixed | t=3720002 succeeded a4#1 -> end a4 ; assign a6 w2");
 }
 
+TEST_F(HoldStory, NothingIsKeptBeyondAQuota) {
+  Replay("t=10 quota b maxgpu=1 | t=3660000 tick -> (nothing)");
+  EXPECT_EQ(scheduler.StateOf(TaskId("big")), TaskState::kPending);
+  Replay("t=3700000 succeeded a2#1 -> end a2 ; assign a4 w1");
+  Replay("t=3710000 quota b maxgpu=2 | t=3720000 tick -> (nothing)");
+  EXPECT_EQ(scheduler.StateOf(TaskId("big")), TaskState::kReserved);
+}
+
 // As the service runs it. Project a is owed a quarter, so that its bucket fills half as fast as the
 // whole cluster drains it.
 TEST(BucketStory, ShortTasksGoFirstWhileTheBucketLasts) {
