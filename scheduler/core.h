@@ -126,6 +126,8 @@ class Scheduler::Core {
   void BecomeReserved(Task& task, std::vector<Placement> placements);
   // See holds.cc.
   void KeepPlaces();
+  // Moves the place that is kept for the task there, or to what is free there by now.
+  void KeepAt(Task& task, Worker& worker);
 
   const Options options_;
   int64_t now_ms_ = 0;

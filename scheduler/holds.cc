@@ -1,5 +1,6 @@
 // Places that are kept for tasks which have starved. What ends there goes to nobody else, so that a
 // large task starts when the last of those that run there has ended, however many small ones wait.
+#include <algorithm>
 #include <set>
 #include <string>
 #include <utility>
@@ -12,24 +13,34 @@ namespace {
 // Guarded tasks of a pool that a round looks at.
 constexpr int32_t kMaxLooked = 1000;
 
+// Than it is owed, it or one above it: then its waiting is nobody else's affair.
+bool HoldsMore(const Project& project) {
+  return std::any_of(project.path.begin(), project.path.end(), [](const Project* each) {
+    return each->held_share > each->entitled;
+  });
+}
+
 }  // namespace
 
-// One for each pool, so that what stays empty meanwhile is bounded: the longest waiting that its
-// cap allows. Looks in each round anew where least is missing.
+void Scheduler::Core::KeepAt(Task& task, Worker& worker) {
+  workers_.Unreserve(task, task.placements, task.workers);
+  task.placements = {workers_.Keep(task, worker)};
+  task.workers = {&worker};
+}
+
+// One for each pool, so that what stays empty meanwhile is bounded: that of the longest waiting
+// task whose project may hold it, and holds no more than it is owed. Looks in each round anew where
+// least is missing.
 void Scheduler::Core::KeepPlaces() {
   std::set<std::string> pools;
   for (Task* task : holds_) {
     pools.insert(task->spec.demand.pool);
     Worker* before = task->workers.front();
-    Discount(*task);
-    workers_.Unreserve(*task, task->placements, task->workers);
-    Worker* best = workers_.FindToKeep(task->spec.demand);
-    if (best == nullptr) best = before;
-    task->placements = {workers_.Keep(*task, *best)};
-    task->workers = {best};
-    Charge(*task);
+    Worker* best = workers_.FindToKeep(*task);
+    if (best == nullptr || best == before) continue;
+    KeepAt(*task, *best);
     maybe_ready_.insert(task);
-    if (best != before) Opened(*before);
+    Opened(*before);
   }
   for (const auto& [pool, waiting] : queue_.guarded()) {
     if (pools.count(pool) > 0) continue;
@@ -39,8 +50,8 @@ void Scheduler::Core::KeepPlaces() {
       const Demand& demand = task.spec.demand;
       if (++looked > kMaxLooked) break;
       if (demand.min_workers > 1 || !task.shape->feasible) continue;
-      if (!CapAllows(*task.project, task.shape->amounts)) continue;
-      Worker* worker = workers_.FindToKeep(demand);
+      if (!CapAllows(*task.project, task.shape->amounts) || HoldsMore(*task.project)) continue;
+      Worker* worker = workers_.FindToKeep(task);
       if (worker == nullptr) continue;
       task.holds = true;
       BecomeReserved(task, {workers_.Keep(task, *worker)});

@@ -76,9 +76,10 @@ class WorkerTable {
   // Reserves a place for one process of `task` on `worker`, whoever holds it now; free devices
   // first. As much must be there when the worker is idle.
   Placement Keep(Task& task, Worker& worker);
-  // Where least is missing until one process of `demand` fits: fewest devices, then cores, then
-  // memory. Of the usable workers that are large enough and have nothing reserved; nullptr: none.
-  Worker* FindToKeep(const Demand& demand) const;
+  // Where least is missing until one process of `task` fits: fewest devices, then cores, then
+  // memory. Of the usable workers that are large enough and have nothing reserved but its own
+  // place; nullptr: none.
+  Worker* FindToKeep(Task& task) const;
   void Unreserve(Task& task, const std::vector<Placement>& placements,
                  const std::vector<Worker*>& workers);
   // After a snapshot was read: marks the named slots as reserved, without booking them;

@@ -139,6 +139,7 @@ void Scheduler::Core::ReleaseVictims(Task& task) {
 void Scheduler::Core::StartWhatIsReady() {
   for (Task* task : std::exchange(maybe_ready_, {})) {
     if (task->state != TaskState::kReserved) continue;
+    if (task->holds) KeepAt(*task, *task->workers.front());
     if (!WorkerTable::Ready(task->placements, task->workers)) continue;
     workers_.Unreserve(*task, task->placements, task->workers);
     --reserved_;
