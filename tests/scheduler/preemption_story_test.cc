@@ -178,6 +178,15 @@ TEST_F(HoldStory, ItMovesToWhereLessIsMissing) {
   EXPECT_EQ(scheduler.StateOf(TaskId("a3")), TaskState::kAssigned);
 }
 
+TEST_F(HoldStory, WhatItLeavesGoesToOthersAtOnce) {
+  Replay("t=3500001 seen w1 gpu=2 pool=x | t=3660000 tick -> (nothing)");
+  Replay("t=3700000 succeeded a2#1 -> end a2");
+  Replay("t=3700001 seen w2 gpu=2 -> assign a4 w2 ; assign a5 w2");
+  Replay("t=3700002 queued a7 gpu=1 project=a pool=x fixed -> (nothing)");
+  Replay("t=3720001 succeeded a4#1 -> end a4 | t=3720002 succeeded a5#1 -> end a5");
+  Replay("t=3780000 tick -> assign big w2 ; assign a7 w1");
+}
+
 TEST_F(HoldStory, ItOutlivesItsWorker) {
   Replay("t=3660000 tick -> (nothing) | t=3700000 seen w2 gpu=2 -> assign a4 w2 ; assign a5 w2");
   Replay("t=3700001 draining w1 | t=3720000 tick -> (nothing)");
@@ -187,11 +196,12 @@ TEST_F(HoldStory, ItOutlivesItsWorker) {
 }
 
 TEST_F(HoldStory, OnePoolKeepsOnePlace) {
-  Replay("t=10 queued huge gpu=2 project=c fixed -> (nothing)");
+  Replay("t=3500001 queued huge gpu=2 project=c fixed -> (nothing)");
   Replay("t=3660000 tick -> (nothing) | t=3700000 seen w2 gpu=1 -> assign a4 w2");
-  Replay("t=3700001 seen w2 gpu=2 -> assign a5 w2 | t=3720000 tick -> (nothing)");
-  EXPECT_EQ(scheduler.StateOf(TaskId("huge")), TaskState::kPending);
-  Replay("t=3720001 queued a6 gpu=1 project=a fixed | t=3720002 succeeded a4#1 -> end a4 ; assign a6 w2");
+  Replay("t=3700001 seen w2 gpu=2 -> assign a5 w2 | t=7140000 tick -> (nothing)");
+  EXPECT_EQ(scheduler.StateOf(TaskId("huge")), TaskState::kPending) << "it has starved as well";
+  Replay("t=7140001 cancel big -> end big cancelled | t=7200000 tick -> (nothing)");
+  EXPECT_EQ(scheduler.StateOf(TaskId("huge")), TaskState::kReserved);
 }
 
 TEST_F(HoldStory, NothingIsKeptBeyondAQuota) {
