@@ -115,6 +115,24 @@ def shakespeare(folder):
     write(folder, "shakespeare", x, None, 1000, codes=True)
 
 
+def folds(folder, name, count):
+    """The rows of a data set in `count` data sets, each with another part of them to be predicted."""
+    head = (folder / f"{name}.head").read_text()
+    names = [f"{name}_fold{fold}" for fold in range(count)]
+    for fold, own in enumerate(names):
+        (folder / f"{own}.head").write_text(head)
+        for kind in "xy":
+            parts = [(folder / f"{name}.{part}{kind}").read_bytes() for part in ["", "test_"]]
+            test = len(parts[1])
+            begin = fold * test
+            if len(parts[0]) + test != count * test:
+                raise ValueError(f"{name} is not {count} times its test rows")
+            rows = parts[0] + parts[1]
+            (folder / f"{own}.{kind}").write_bytes(rows[:begin] + rows[begin + test:])
+            (folder / f"{own}.test_{kind}").write_bytes(rows[begin:begin + test])
+    return names
+
+
 def write_all(folder):
     for make in [regression, blobs, series, magic, housing, optdigits, mnist, thyroid, semeion,
                  shakespeare]:

@@ -1,7 +1,8 @@
 // Trains learners and asks them for predictions, as it is told: learners_bench FOLDER THREADS CLOCK
 //
-// Reads names of cases, one a line; answers each with a line of JSON: {"case", "train", "predict"
-// (seconds), "quality"}. FOLDER holds the data (data.h). CLOCK is "wall", or "processors" for the
+// Reads names of cases, one a line, each with the name of other data behind it if it shall not be
+// the case's own; answers each with a line of JSON: {"case", "train", "predict" (seconds),
+// "quality"}. FOLDER holds the data (data.h). CLOCK is "wall", or "processors" for the
 // seconds that all threads used. Without arguments it lists the cases.
 #include <algorithm>
 #include <cmath>
@@ -96,17 +97,20 @@ void Measure(const Case& one, const BenchData& data, int threads, bool processor
 
 int Run(const std::string& folder, int threads, bool processors) {
   std::map<std::string, BenchData> data;
-  std::string name;
-  while (std::getline(std::cin, name)) {
+  std::string line;
+  while (std::getline(std::cin, line)) {
+    const size_t space = line.find(' ');
+    const std::string name = line.substr(0, space);
     const auto found = std::find_if(Cases().begin(), Cases().end(),
                                     [&](const Case& one) { return one.name == name; });
     if (found == Cases().end()) {
       std::fprintf(stderr, "there is no case %s\n", name.c_str());
       return 2;
     }
-    BenchData& own = data[found->data + (found->unsupervised ? " rows" : "")];
+    const std::string set = space == std::string::npos ? found->data : line.substr(space + 1);
+    BenchData& own = data[set + (found->unsupervised ? " rows" : "")];
     if (own.training == nullptr) {
-      own = ReadBenchData(folder, found->data);
+      own = ReadBenchData(folder, set);
       if (found->unsupervised) {
         own = {WithoutTarget(*own.training), WithoutTarget(*own.test)};
       }

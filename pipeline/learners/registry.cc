@@ -64,40 +64,9 @@ std::unique_ptr<Message> CompleteFieldsOf(const v1::TrainStep& train, const Lear
 
 const std::vector<LearnerKind>& LearnerKinds() {
   static const std::vector<LearnerKind> kKinds = {
-      Kind<v1::LinearLearner>(
-          {.classes = true, .numbers = true, .forecast = true, .windows = true}),
-      Kind<v1::NearestNeighboursLearner>(
-          {.classes = true, .numbers = true, .forecast = true, .windows = true, .weights = false}),
-      Kind<v1::NaiveBayesLearner>({.classes = true, .windows = true}),
-      Kind<v1::SupportVectorLearner>(
-          {.classes = true, .numbers = true, .windows = true, .weights = false}),
-      Kind<v1::BoostedTreesLearner>(
-          {.classes = true, .numbers = true, .windows = true, .epochs = "trees"}),
-      Kind<v1::RandomForestLearner>(
-          {.classes = true, .numbers = true, .windows = true, .epochs = "trees"}),
-      Kind<v1::IsolationForestLearner>({.reconstruct = true, .windows = true}),
-      Kind<v1::KMeansLearner>({.reconstruct = true, .windows = true}),
-      Kind<v1::PrincipalComponentsLearner>({.reconstruct = true, .windows = true}),
-      Kind<v1::KohonenLearner>({.reconstruct = true, .windows = true, .epochs = "epochs"}),
-      Kind<v1::MarkovLearner>({.next_token = true, .windows = true}),
-      Kind<v1::HopfieldLearner>({.reconstruct = true, .windows = true, .weights = false}),
-      Kind<v1::BoltzmannLearner>({.reconstruct = true, .windows = true, .epochs = "epochs"}),
-      Kind<v1::RestrictedBoltzmannLearner>(
-          {.reconstruct = true, .windows = true, .epochs = "epochs"}),
-      Kind<v1::DeepBeliefLearner>({.classes = true,
-                                   .numbers = true,
-                                   .forecast = true,
-                                   .windows = true,
-                                   .epochs = "epochs"}),
-      Kind<v1::RadialBasisLearner>(
-          {.classes = true, .numbers = true, .forecast = true, .windows = true}),
-      Kind<v1::ExtremeLearner>(
-          {.classes = true, .numbers = true, .forecast = true, .windows = true}),
-      Kind<v1::EchoStateLearner>(
-          {.classes = true, .numbers = true, .forecast = true, .windows = true, .sequences = true}),
-      Kind<v1::LiquidStateLearner>(
-          {.classes = true, .numbers = true, .forecast = true, .windows = true, .sequences = true}),
-      Kind<v1::CommandLearner>({.classes = true, .numbers = true, .codes = true}),
+#define BEAMLINE_LEARNER(Fields, ...) Kind<v1::Fields>({__VA_ARGS__}),
+#include "pipeline/learners/kinds.def"
+#undef BEAMLINE_LEARNER
   };
   return kKinds;
 }

@@ -69,13 +69,14 @@ class CourseTest(harness.ClusterTest):
 
     def test_e4_perceptron(self):
         metrics = self.results('e4_perceptron')['evaluate']['evaluation']['metrics']
-        # scikit-learn's MLP(30, 30) on these rows: 0.7113.
-        self.assertGreater(metrics['auc'], 0.70)
+        # scikit-learn's MLP(30, 30) on these rows: 0.741 by Adam. Other seeds: 0.729 to 0.753.
+        self.assertGreater(metrics['auc'], 0.735)
 
     def test_e5_network(self):
         metrics = self.results('e5_network')['evaluate']['evaluation']['metrics']
-        # Of nine thousand rows, ten epochs are few: 0.70 to 0.72, depending on the seed.
-        self.assertGreater(metrics['auc'], 0.69)
+        # Of nine thousand rows, ten epochs are few: 0.717 to 0.724, depending on the seed; by weights
+        # that begin as He et al. have it, 0.700 to 0.712.
+        self.assertGreater(metrics['auc'], 0.714)
         self.assertLess(metrics['auc'], 0.76)
         history = self.cluster.cli('run', 'metrics', '--step', 'train', '--metric', 'validation_loss', '--json',
                                    check=0).lines()

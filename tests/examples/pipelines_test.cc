@@ -1,10 +1,14 @@
-// The definitions that examples come with are understood, and written as they are read.
+// The definitions that examples come with are understood, and written as they are read. Every
+// learner has one.
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <set>
+#include <string>
 
 #include "base/file.h"
+#include "pipeline/learners/registry.h"
 #include "pipeline/violation.h"
 #include "pipeline/yaml.h"
 
@@ -29,6 +33,21 @@ TEST(Examples, EveryDefinitionIsUnderstood) {
         << text;
   }
   EXPECT_GT(found, 0);
+}
+
+TEST(Examples, EveryLearnerHasOne) {
+  std::set<std::string> learners;
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(BEAMLINE_SOURCE_DIR "/examples")) {
+    if (entry.path().extension() != ".yaml") continue;
+    const auto parsed = pipeline::ParseDefinition(*ReadFile(entry.path().string()));
+    for (const v1::Step& step : parsed.definition.steps()) {
+      if (step.has_train()) learners.insert(pipeline::LearnerField(step.train()));
+    }
+  }
+  for (const pipeline::LearnerKind& kind : pipeline::LearnerKinds()) {
+    EXPECT_TRUE(learners.contains(kind.name)) << kind.name;
+  }
 }
 
 }  // namespace

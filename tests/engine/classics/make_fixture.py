@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Records what scikit-learn makes of small data sets, for the tests of this folder.
 
-Needs scikit-learn and xgboost (1.7.6 was used). The output is committed, so this is run only to widen it:
+Needs scikit-learn and xgboost (1.7.6 was used; of boosted_bins 3.2). The output is committed, so this is run only to widen it:
     tests/engine/classics/make_fixture.py > tests/engine/classics/fixture.txt
 
 A line is a name and numbers; "case" begins a new one. x: [rows, features], from float32.
@@ -15,7 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-ROWS, FEATURES, PROBES = 80, 5, 12
+ROWS, FEATURES, PROBES, BINS = 80, 5, 12, 12
 
 
 def write(name, numbers):
@@ -110,6 +110,16 @@ for classes in (0, 2, 3):
     write('predicted', model.predict(xgboost.DMatrix(probes)))
     gains = model.get_score(importance_type='total_gain')
     write('importance', np.array([gains.get(f'f{i}', 0) for i in range(FEATURES)]) / sum(gains.values()))
+
+# More values than bins: cut at the quantiles of all values, as ours are, before XGBoost sees them. Its own sketch cuts
+# some rows beside, and whole trees change with that.
+x, weights, y, probes = begin('boosted_bins', 0, 13)
+cuts = np.sort(x, axis=0)[ROWS * np.arange(1, BINS) // BINS]
+binned, binned_probes = (np.stack([np.searchsorted(cuts[:, f], rows[:, f], 'right') for f in range(FEATURES)], 1)
+                         for rows in (x, probes))
+model = xgboost.train({'tree_method': 'hist', 'max_depth': 6, 'eta': 0.3, 'nthread': 1, 'base_score': 0},
+                      xgboost.DMatrix(binned, y, weight=weights), 20)
+write('predicted', model.predict(xgboost.DMatrix(binned_probes)))
 
 # One tree of all rows and features is a decision tree.
 for classes in (0, 2):

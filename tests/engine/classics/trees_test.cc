@@ -41,6 +41,19 @@ TEST(Trees, BoostedAreXgboosts) {
   }
 }
 
+// Of features with more values than bins: a cut that is a row beside makes other trees.
+TEST(Trees, BoostedAreXgboostsBetweenTheSameCuts) {
+  const Case& recorded = FixtureCase("boosted_bins");
+  const MemoryBatchSource rows = RowsOf(recorded, true);
+  BoostedTreesSpec spec;
+  spec.trees = 20;
+  spec.bins = 12;
+  const auto learner =
+      Trained(MakeBoostedTrees(spec, {.layout = rows.layout(), .training = &rows}));
+  ExpectNear(Said(*learner, ProbesOf(recorded, recorded.at("probes"))), recorded.at("predicted"),
+             1e-4);
+}
+
 TEST(Trees, OneOfAForestIsScikitLearnsDecisionTree) {
   for (const int classes : {0, 2}) {
     SCOPED_TRACE(classes);
