@@ -46,6 +46,8 @@ int64_t Task::FeatureBytes() const {
   return memory > 0 ? memory / 2 : kDefault;
 }
 
+FeatureRoom Task::RoomForFeatures() const { return RoomOf(2 * FeatureBytes(), work_folder()); }
+
 std::string Task::Backend(bool fast) const {
   const std::string& device = attempt().devices_size() > 0 ? attempt().devices(0) : "cpu";
   if (device == "cpu") return "cpu";

@@ -12,6 +12,7 @@
 #include "pipeline/measure.h"
 #include "pipeline/model_file.h"
 #include "pipeline/program_host.h"
+#include "pipeline/row_source.h"
 
 namespace beamline::pipeline::execution {
 
@@ -53,6 +54,9 @@ class Task {
   std::string Hardware() const;
   // Half of the step's memory is for features, the rest for everything else. Unit: bytes.
   int64_t FeatureBytes() const;
+  // Where those of a training lie: half of that in memory, for those that learn and for those that
+  // validate; what is larger in the work folder.
+  FeatureRoom RoomForFeatures() const;
 
   // Where programs run. TaskFailure (INFRASTRUCTURE) if this process was given no such place.
   ProgramHost& Programs() const;

@@ -142,7 +142,7 @@ class Measuring {
   // The rows to be measured, as `table` has them.
   std::unique_ptr<engine::BatchSource> SourceOf(const engine::data::Table& table) const {
     return MakeSource(inference_.transforms, table, chosen_.examples, card().data(),
-                      inference_.layout, truth_, task_.FeatureBytes());
+                      inference_.layout, truth_, {.memory_bytes = task_.FeatureBytes()});
   }
 
   // What the user's program says of them. Nothing if it was asked to stop.

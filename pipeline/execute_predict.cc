@@ -80,7 +80,7 @@ class Predicting {
 
   std::unique_ptr<engine::BatchSource> SourceOf(Examples examples) const {
     return MakeSource(inference_.transforms, chosen_.dataset.table, std::move(examples),
-                      card().data(), inference_.layout, {}, task_.FeatureBytes());
+                      card().data(), inference_.layout, {}, {.memory_bytes = task_.FeatureBytes()});
   }
 
   // Each of these returns false if the task was asked to stop.

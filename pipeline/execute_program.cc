@@ -46,7 +46,7 @@ class ProgramTraining {
     const Fold fold{.cross_validation = &task_.step().cross_validation(),
                     .number = task_.attempt().trial().fold()};
     training_ = PrepareTraining(dataset, nullptr, train_, task_.definition().seed(), path,
-                                task_.FeatureBytes() / 2, fold);
+                                {.memory_bytes = task_.FeatureBytes() / 2}, fold);
     At(at, [&] {
       ProgramRun run(task_, task_.Programs(), train_.command().program(), at);
       if (Fit(run, end)) Finish(run, end);

@@ -43,9 +43,8 @@ class TrainRun {
     if (train_.data().has_graph()) arcs = task_.OpenTable(graph.arcs()).table;
     if (begins()) initial_ = task_.OpenModel(ModelKey(train_.initial_model()));
     const Fold fold{.cross_validation = &task_.step().cross_validation(), .number = trial().fold()};
-    training_ =
-        PrepareTraining(dataset, &arcs, train_, task_.definition().seed(), path,
-                        task_.FeatureBytes() / 2, fold, begins() ? &initial_.card : nullptr);
+    training_ = PrepareTraining(dataset, &arcs, train_, task_.definition().seed(), path,
+                                task_.RoomForFeatures(), fold, begins() ? &initial_.card : nullptr);
     training_.Use(task_.threads(), backend_);
     const std::string at = absl::StrCat(path, ".", LearnerField(train_));
     At(at, [&] {
@@ -135,14 +134,22 @@ class TrainRun {
                                   : "rows";
   }
 
+  // Where features are; nothing of examples that are not rows.
+  std::string FeaturesText() const {
+    const auto* const rows = dynamic_cast<const RowSource*>(training_.training.get());
+    if (rows == nullptr || rows->held_bytes() == 0) return "";
+    return PlaceText(rows->place(), rows->held_bytes()) + "; ";
+  }
+
   void Describe() {
-    task_.Log(absl::StrCat(
-        "trains on ", training_.training->rows(), " ", Examples(),
-        training_.validation == nullptr
-            ? ""
-            : absl::StrCat(", validates on ", training_.validation->rows()),
-        "; ", training_.layout.features + training_.layout.code_columns, " features; peak memory ",
-        (learner_->PeakBytes() + (1 << 20) - 1) / (1 << 20), " MiB; ", task_.Hardware()));
+    task_.Log(absl::StrCat("trains on ", training_.training->rows(), " ", Examples(),
+                           training_.validation == nullptr
+                               ? ""
+                               : absl::StrCat(", validates on ", training_.validation->rows()),
+                           "; ", training_.layout.features + training_.layout.code_columns,
+                           " features; ", FeaturesText(), "peak memory ",
+                           (learner_->PeakBytes() + (1 << 20) - 1) / (1 << 20), " MiB; ",
+                           task_.Hardware()));
     Report({});
   }
 

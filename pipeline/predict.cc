@@ -166,7 +166,7 @@ struct Predictor::State {
     learner->SetWeights(model.tensors);
     const auto source =
         MakeSource(inference.transforms, request.nodes, std::move(request.examples), card.data(),
-                   of_graph.layout, {}, std::numeric_limits<int64_t>::max());
+                   of_graph.layout, {}, {.memory_bytes = std::numeric_limits<int64_t>::max()});
     std::vector<v1::Prediction> predictions =
         PredictRows(*learner, *source, card, inference.transforms);
     for (size_t i = 0; i < request.graphs.size(); ++i) predictions[i].set_graph(request.graphs[i]);
@@ -300,7 +300,7 @@ absl::StatusOr<std::vector<v1::Prediction>> Predictor::Predict(
     } else {
       const auto source =
           MakeSource(transforms, request.table, std::move(request.examples), card().data(), layout,
-                     {}, std::numeric_limits<int64_t>::max());
+                     {}, {.memory_bytes = std::numeric_limits<int64_t>::max()});
       predictions = PredictRows(*learner, *source, card(), transforms, options.reconstruction);
     }
     state_->Return(std::move(learner));

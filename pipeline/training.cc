@@ -219,7 +219,7 @@ void Specification::Use(int threads, const std::string& backend) {
 
 Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs,
                          const v1::TrainStep& train, uint64_t seed, const std::string& path,
-                         int64_t memory_bytes, const Fold& fold, const v1::ModelCard* initial) {
+                         const FeatureRoom& room, const Fold& fold, const v1::ModelCard* initial) {
   const v1::TrainingData& data = train.data();
   const engine::data::Table& table = dataset.table;
   const std::string at = absl::StrCat(path, ".data");
@@ -278,11 +278,10 @@ Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs
   if (!split.validation.empty()) out.validation_truth = read_truth(split.validation);
   out.validation_rows = JudgedRows(split.validation, data);
   At(absl::StrCat(at, ".transforms"), [&] {
-    out.training =
-        MakeSource(fitted, table, std::move(split.train), data, out.layout, truth, memory_bytes);
+    out.training = MakeSource(fitted, table, std::move(split.train), data, out.layout, truth, room);
     if (split.validation.empty()) return;
     out.validation = MakeSource(fitted, table, std::move(split.validation), data, out.layout,
-                                out.validation_truth, memory_bytes);
+                                out.validation_truth, room);
   });
   return out;
 }
@@ -302,15 +301,14 @@ std::unique_ptr<engine::BatchSource> MakeSource(const engine::data::FittedTransf
                                                 const engine::data::Table& table, Examples examples,
                                                 const v1::TrainingData& data,
                                                 const engine::BatchLayout& layout,
-                                                const Truth& truth, int64_t memory_bytes) {
+                                                const Truth& truth, const FeatureRoom& room) {
   if (data.has_graph()) return GraphRows(examples, layout, truth);
   const ExampleShape shape = ShapeOf(data);
   if (shape.steps > 0) {
     return std::make_unique<SequenceSource>(fitted, table, std::move(examples), shape, layout,
-                                            truth, memory_bytes);
+                                            truth, room.memory_bytes);
   }
-  return std::make_unique<RowSource>(fitted, table, std::move(examples.heads), layout, truth,
-                                     memory_bytes);
+  return std::make_unique<RowSource>(fitted, table, std::move(examples.heads), layout, truth, room);
 }
 
 Inference PrepareInference(const v1::ModelCard& card) {

@@ -67,14 +67,14 @@ struct Training : Specification {
 };
 
 // Splits, fits and builds. `path` is the step's field path ("steps.train.train"). Features are held
-// in memory up to `memory_bytes`. Throws PlacedError for what the definition or the data is to
+// where `room` says. Throws PlacedError for what the definition or the data is to
 // blame for. Depends on definition, data and seed only.
 // `arcs`: those of data.graph; null without one. `fold` takes the place of the split's own
 // validation rows. `initial`: the card of the model that training begins with, whose codes are
 // taken over; null without one.
 Training PrepareTraining(const engine::data::Dataset& dataset, const engine::data::Table* arcs,
                          const v1::TrainStep& train, uint64_t seed, const std::string& path,
-                         int64_t memory_bytes, const Fold& fold = {},
+                         const FeatureRoom& room, const Fold& fold = {},
                          const v1::ModelCard* initial = nullptr);
 
 // Target and weight of examples. Throws engine::Error as ReadTruth does.
@@ -87,7 +87,7 @@ std::unique_ptr<engine::BatchSource> MakeSource(const engine::data::FittedTransf
                                                 const engine::data::Table& table, Examples examples,
                                                 const v1::TrainingData& data,
                                                 const engine::BatchLayout& layout,
-                                                const Truth& truth, int64_t memory_bytes);
+                                                const Truth& truth, const FeatureRoom& room);
 
 // A learner's specification for prediction from a card, and its rows' layout.
 struct Inference : Specification {

@@ -1,10 +1,10 @@
 // Times reading a CSV file into a table, from opening the file on, and writing the table as a
 // columnar file (to nowhere).
 //
-//   ingest_bench FILE THREADS REPEATS
+//   ingest_bench FILE THREADS REPEATS [MEBIBYTES FOLDER]
 //
 // One line of JSON: rows, columns, the best seconds of both, those of processors for the first, and
-// a digest of the columnar file.
+// a digest of the columnar file. The table is in memory, or beyond so many MiB in files in FOLDER.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -66,7 +66,7 @@ class MappedFile {
   size_t size_ = 0;
 };
 
-int Run(const char* path, int threads, int repeats) {
+int Run(const char* path, int threads, int repeats, int64_t memory_bytes, const char* folder) {
   double read = std::numeric_limits<double>::infinity();
   double write = read;
   double cpu = read;
@@ -82,7 +82,13 @@ int Run(const char* path, int threads, int repeats) {
     {
       const MappedFile file(path);
       size = file.bytes().size();
-      table = beamline::engine::data::ReadCsv(file.bytes(), options);
+      beamline::engine::data::Workspace workspace({.threads = threads,
+                                                   .memory_bytes = memory_bytes,
+                                                   .folder = folder,
+                                                   .disk_bytes = int64_t{1} << 40,
+                                                   .progress = {}});
+      beamline::engine::data::MemorySource source(file.bytes());
+      table = beamline::engine::data::ReadCsv(source, options, workspace);
     }
     const double middle = Now();
     cpu = std::min(cpu, Cpu() - cpu_start);
@@ -108,12 +114,13 @@ int Run(const char* path, int threads, int repeats) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    std::fprintf(stderr, "ingest_bench FILE THREADS REPEATS\n");
+  if (argc != 4 && argc != 6) {
+    std::fprintf(stderr, "ingest_bench FILE THREADS REPEATS [MEBIBYTES FOLDER]\n");
     return 2;
   }
   try {
-    return Run(argv[1], std::atoi(argv[2]), std::atoi(argv[3]));
+    return Run(argv[1], std::atoi(argv[2]), std::atoi(argv[3]),
+               argc > 4 ? std::atoll(argv[4]) << 20 : INT64_MAX, argc > 4 ? argv[5] : "");
   } catch (const beamline::engine::Error& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

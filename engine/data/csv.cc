@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "engine/core/error.h"
-#include "engine/core/thread_pool.h"
 #include "engine/data/csv_columns.h"
 #include "engine/data/csv_head.h"
 #include "engine/data/csv_piece.h"
@@ -16,6 +15,9 @@ namespace {
 
 // A row that does not end within so many bytes is refused rather than buffered.
 constexpr size_t kMaxRowBytes = size_t{256} << 20;
+
+// Cells are put together when they take as much as so many blocks of text.
+constexpr int64_t kStripeBlocks = 32;
 
 // The source as a sequence of views, each starting where the previous one was used up.
 class Waves {
@@ -125,17 +127,19 @@ void CheckOptions(const CsvOptions& options) {
 // One reading of the whole file.
 class Pass {
  public:
-  Pass(const CsvOptions& options, const CsvHead& head, CsvPlan& plan, ThreadPool& pool)
+  Pass(const CsvOptions& options, const CsvHead& head, CsvPlan& plan, Workspace& workspace)
       : options_(options),
         head_(head),
         plan_(plan),
-        pool_(pool),
-        columns_(plan, head.names, options.max_categories),
+        workspace_(workspace),
+        columns_(plan, head.names, options.max_categories, options.block_bytes * kStripeBlocks,
+                 workspace),
         lines_(head.data_line) {}
 
   void Run(ByteSource& source) {
     const auto block_bytes = static_cast<size_t>(options_.block_bytes);
-    Waves waves(source, block_bytes * static_cast<size_t>(pool_.threads()) * 8, head_.data_offset);
+    Waves waves(source, block_bytes * static_cast<size_t>(workspace_.threads()) * 8,
+                head_.data_offset);
     size_t used = 0;
     do {
       const std::string_view wave = waves.Next(used);
@@ -147,7 +151,7 @@ class Pass {
              " bytes: close its quote");
       }
       std::vector<CsvPiece> pieces(texts.size());
-      pool_.ParallelFor(static_cast<int64_t>(texts.size()), [&](int64_t tile) {
+      workspace_.ForEach(static_cast<int64_t>(texts.size()), [&](int64_t tile, int) {
         const auto i = static_cast<size_t>(tile);
         pieces[i] = ParseCsvPiece(plan_, texts[i]);
       });
@@ -178,7 +182,7 @@ class Pass {
   const CsvOptions& options_;
   const CsvHead& head_;
   CsvPlan& plan_;
-  ThreadPool& pool_;
+  Workspace& workspace_;
   CsvColumns columns_;
   int64_t lines_;
 };
@@ -196,18 +200,22 @@ CsvHead ReadHead(ByteSource& source, const CsvOptions& options) {
 
 }  // namespace
 
-Table ReadCsv(ByteSource& source, const CsvOptions& options) {
+Table ReadCsv(ByteSource& source, const CsvOptions& options, Workspace& workspace) {
   CheckOptions(options);
   const CsvHead head = ReadHead(source, options);
   CsvPlan plan = MakePlan(options, head);
-  ThreadPool pool(options.threads);
   while (true) {
-    Pass pass(options, head, plan, pool);
+    Pass pass(options, head, plan, workspace);
     pass.Run(source);
     if (pass.columns().MustReadAgain()) continue;
     if (pass.columns().rows() == 0) throw Error("the file has a header but no data row");
-    return pass.columns().Finish(options.float_type, pool);
+    return pass.columns().Finish(options.float_type);
   }
+}
+
+Table ReadCsv(ByteSource& source, const CsvOptions& options) {
+  Workspace workspace({.threads = options.threads});
+  return ReadCsv(source, options, workspace);
 }
 
 Table ReadCsv(std::string_view bytes, const CsvOptions& options) {

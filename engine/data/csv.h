@@ -25,6 +25,7 @@
 
 #include "engine/data/source.h"
 #include "engine/data/table.h"
+#include "engine/data/workspace.h"
 
 namespace beamline::engine::data {
 
@@ -55,6 +56,7 @@ struct CsvOptions {
   // Different values of a categorical column.
   int64_t max_categories = 1'000'000;
 
+  // Of a reading that is given no workspace.
   int threads = 1;
   // Text parsed by one thread at a time. Smaller is only slower; tests use it.
   int64_t block_bytes = int64_t{1} << 20;
@@ -67,6 +69,13 @@ struct CsvOptions {
 // names line, data row and column, as in
 //   line 17 (row 16), column "pt": "abc" is not a number
 // and is that of the first such place in the file.
+//
+// The table's values, and what is collected before they are known to fit a type, are arrays of
+// `workspace`, 8 bytes a value and the column's own beside: beyond them there are only some blocks
+// of text per thread, and categories. NoRoom if they do not fit.
+Table ReadCsv(ByteSource& source, const CsvOptions& options, Workspace& workspace);
+
+// The same in memory, on `options.threads`.
 Table ReadCsv(ByteSource& source, const CsvOptions& options = {});
 
 // The same, of bytes in memory.

@@ -14,11 +14,6 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-int64_t MissingCell(CsvKind kind) {
-  if (kind == CsvKind::kFloat) return std::bit_cast<int64_t>(kNan);
-  return kind == CsvKind::kText ? StringPool::kAbsent : kMissingInteger;
-}
-
 bool EqualsIgnoringCase(std::string_view text, std::string_view lower) {
   return text.size() == lower.size() &&
          std::equal(text.begin(), text.end(), lower.begin(), [](char a, char b) {
@@ -240,6 +235,11 @@ CsvKind JoinKinds(CsvKind a, CsvKind b) {
     return kind == CsvKind::kInteger || kind == CsvKind::kFloat;
   };
   return is_number(a) && is_number(b) ? CsvKind::kFloat : CsvKind::kText;
+}
+
+int64_t MissingCell(CsvKind kind) {
+  if (kind == CsvKind::kFloat) return std::bit_cast<int64_t>(kNan);
+  return kind == CsvKind::kText ? StringPool::kAbsent : kMissingInteger;
 }
 
 CsvPiece ParseCsvPiece(const CsvPlan& plan, std::string_view text) {

@@ -22,6 +22,9 @@ CsvKind JoinKinds(CsvKind a, CsvKind b);
 // A missing integer or bool in a cell; integers of the file are greater.
 inline constexpr int64_t kMissingInteger = std::numeric_limits<int64_t>::min();
 
+// The cell of a missing value in a column of that kind.
+int64_t MissingCell(CsvKind kind);
+
 struct CsvColumnPlan {
   CsvKind start = CsvKind::kEmpty;  // kText: keep every value as text
   bool fixed = false;               // the type was given: another kind of value is an error

@@ -4,7 +4,6 @@
 #include <bit>
 #include <cstring>
 #include <limits>
-#include <numeric>
 #include <utility>
 
 #include "engine/core/error.h"
@@ -141,24 +140,27 @@ float HalfToFloat(uint16_t half) {
   return std::bit_cast<float>(std::bit_cast<uint32_t>(small) | sign);
 }
 
-struct Array {
+struct Source {
   std::string_view name;
   std::string_view bytes;  // of the values only
   const Header& header;
+  Workspace& workspace;
   int64_t count = 0;
 };
 
-// The position in the file of the values in C order.
-std::vector<int64_t> FileOrder(const Array& array) {
+// Calls body(i, position in the file) for the values in C order.
+template <typename Body>
+void ForValues(const Source& array, const Body& body) {
   const std::vector<int64_t>& shape = array.header.shape;
-  std::vector<int64_t> order(static_cast<size_t>(array.count));
-  std::iota(order.begin(), order.end(), int64_t{0});
-  if (!array.header.fortran_order || shape.size() < 2) return order;
+  if (!array.header.fortran_order || shape.size() < 2) {
+    for (int64_t i = 0; i < array.count; ++i) body(i, i);
+    return;
+  }
   std::vector<int64_t> stride(shape.size(), 1), index(shape.size(), 0);
   for (size_t i = 1; i < shape.size(); ++i) stride[i] = stride[i - 1] * shape[i - 1];
   int64_t at = 0;
-  for (int64_t& position : order) {
-    position = at;
+  for (int64_t value = 0; value < array.count; ++value) {
+    body(value, at);
     for (size_t i = shape.size(); i-- > 0;) {
       at += stride[i];
       if (++index[i] < shape[i]) break;
@@ -166,57 +168,43 @@ std::vector<int64_t> FileOrder(const Array& array) {
       index[i] = 0;
     }
   }
-  return order;
 }
 
 // Values of type From in the file as a column of To, each through `convert`.
 template <typename From, typename To, typename Convert>
-Column Converted(const Array& array, const Convert& convert) {
-  std::vector<To> values(static_cast<size_t>(array.count));
-  const auto read = [&](int64_t position) {
+Column Converted(const Source& array, ColumnType type, const Convert& convert) {
+  const Array<To> values = array.workspace.New<To>(array.count);
+  ForValues(array, [&](int64_t i, int64_t position) {
     From value;
     std::memcpy(&value, array.bytes.data() + static_cast<size_t>(position) * sizeof value,
                 sizeof value);
-    return value;
-  };
-  if (array.header.fortran_order && array.header.shape.size() > 1) {
-    const std::vector<int64_t> order = FileOrder(array);
-    for (size_t i = 0; i < values.size(); ++i) {
-      values[i] = convert(read(order[i]), static_cast<int64_t>(i));
-    }
-  } else {
-    for (size_t i = 0; i < values.size(); ++i) {
-      values[i] = convert(read(static_cast<int64_t>(i)), static_cast<int64_t>(i));
-    }
-  }
+    values[i] = convert(value, i);
+  });
   const std::vector<int64_t>& shape = array.header.shape;
-  return Column::Of(std::string(array.name), std::move(values), {shape.begin() + 1, shape.end()});
+  return Column({.name = std::string(array.name),
+                 .type = type,
+                 .rows = shape[0],
+                 .item_shape = {shape.begin() + 1, shape.end()},
+                 .values = values.data,
+                 .owner = values.owner});
 }
 
 template <typename From, typename To>
-Column Plain(const Array& array) {
-  return Converted<From, To>(array, [](From value, int64_t) { return static_cast<To>(value); });
+Column Plain(const Source& array) {
+  return Converted<From, To>(array, StorageOf<To>::kType,
+                             [](From value, int64_t) { return static_cast<To>(value); });
 }
 
-Column Bools(const Array& array) {
-  const Column bytes = Converted<uint8_t, uint8_t>(array, [&](uint8_t value, int64_t) {
+Column Bools(const Source& array) {
+  return Converted<uint8_t, uint8_t>(array, ColumnType::kBool, [&](uint8_t value, int64_t) {
     if (value > 1) Fail(Quoted(array.name), " has a bool that is neither 0 nor 1");
     return value;
   });
-  auto owner = std::make_shared<Column>(bytes);
-  Column::Parts parts;
-  parts.name = bytes.name();
-  parts.type = ColumnType::kBool;
-  parts.rows = bytes.rows();
-  parts.item_shape = bytes.item_shape();
-  parts.values = owner->bytes().data();
-  parts.owner = owner;
-  return Column(std::move(parts));
 }
 
-Column Unsigned64(const Array& array) {
+Column Unsigned64(const Source& array) {
   const int64_t item = array.count / array.header.shape[0];
-  return Converted<uint64_t, int64_t>(array, [&](uint64_t value, int64_t i) {
+  return Converted<uint64_t, int64_t>(array, ColumnType::kInt64, [&](uint64_t value, int64_t i) {
     if (value > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
       Fail(Quoted(array.name), ", ", RowName(i / item), ": ", value,
            " is above 2^63 - 1: save the array as float64");
@@ -228,12 +216,12 @@ Column Unsigned64(const Array& array) {
 struct TypeRow {
   std::string_view type;
   size_t bytes;
-  Column (*read)(const Array&);
+  Column (*read)(const Source&);
 };
 constexpr TypeRow kTypes[] = {
     {"<f2", 2,
-     [](const Array& array) {
-       return Converted<uint16_t, float>(array,
+     [](const Source& array) {
+       return Converted<uint16_t, float>(array, ColumnType::kFloat32,
                                          [](uint16_t half, int64_t) { return HalfToFloat(half); });
      }},
     {"<f4", 4, Plain<float, float>},
@@ -250,7 +238,7 @@ constexpr TypeRow kTypes[] = {
 };
 
 // Reads the array that `bytes` begin with, and takes it off.
-Column TakeNpy(std::string_view name, std::string_view& bytes) {
+Column TakeNpy(std::string_view name, std::string_view& bytes, Workspace& workspace) {
   const Header header = ReadHeader(name, bytes);
   const auto* const found =
       std::find_if(std::begin(kTypes), std::end(kTypes),
@@ -266,7 +254,7 @@ Column TakeNpy(std::string_view name, std::string_view& bytes) {
     Fail(Quoted(name), " has ", header.shape.size(), " dimensions, more than ",
          1 + kMaxItemDimensions);
   }
-  Array array{name, bytes.substr(header.data_offset), header, 1};
+  Source array{name, bytes.substr(header.data_offset), header, workspace, 1};
   const auto most = static_cast<int64_t>(array.bytes.size() / found->bytes);
   for (const int64_t size : header.shape) {
     if (size == 0) Fail(Quoted(name), " is empty: it has no values");
@@ -286,14 +274,25 @@ Column TakeNpy(std::string_view name, std::string_view& bytes) {
 
 }  // namespace
 
-Column ReadNpy(std::string_view name, std::string_view bytes) {
-  Column column = TakeNpy(name, bytes);
+Column ReadNpy(std::string_view name, std::string_view bytes, Workspace& workspace) {
+  Column column = TakeNpy(name, bytes, workspace);
   if (!bytes.empty()) FailLonger(name);
   return column;
 }
 
+Column ReadNpy(std::string_view name, std::string_view bytes) {
+  Workspace workspace({});
+  return ReadNpy(name, bytes, workspace);
+}
+
 Table ReadNpyFiles(std::string_view name, const std::vector<std::string>& names,
                    std::string_view bytes) {
+  Workspace workspace({});
+  return ReadNpyFiles(name, names, bytes, workspace);
+}
+
+Table ReadNpyFiles(std::string_view name, const std::vector<std::string>& names,
+                   std::string_view bytes, Workspace& workspace) {
   std::vector<Column> columns;
   while (columns.empty() || !bytes.empty()) {
     const size_t i = columns.size();
@@ -301,7 +300,7 @@ Table ReadNpyFiles(std::string_view name, const std::vector<std::string>& names,
     columns.push_back(TakeNpy(i < names.size() ? std::string_view(names[i])
                               : i == 0         ? name
                                                : Cat("array", i),
-                              bytes));
+                              bytes, workspace));
     if (columns[i].rows() != columns[0].rows()) {
       Fail("array ", i + 1, " has ", columns[i].rows(), " rows, but array 1 has ",
            columns[0].rows(), ": give files that belong together");
@@ -316,9 +315,16 @@ Table ReadNpyFiles(std::string_view name, const std::vector<std::string>& names,
 }
 
 Table ReadArrays(const std::vector<NamedArray>& arrays) {
+  Workspace workspace({});
+  return ReadArrays(arrays, workspace);
+}
+
+Table ReadArrays(const std::vector<NamedArray>& arrays, Workspace& workspace) {
   if (arrays.empty()) throw Error("there is no array");
   std::vector<Column> columns;
-  for (const NamedArray& array : arrays) columns.push_back(ReadNpy(array.name, array.bytes));
+  for (const NamedArray& array : arrays) {
+    columns.push_back(ReadNpy(array.name, array.bytes, workspace));
+  }
   std::sort(columns.begin(), columns.end(),
             [](const Column& a, const Column& b) { return a.name() < b.name(); });
   return Table(std::move(columns));

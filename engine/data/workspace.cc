@@ -22,6 +22,18 @@ struct Workspace::Use {
   std::atomic<int64_t> disk{0};
 };
 
+// Ends the mapping of a file without a name, which is the end of the file.
+struct Workspace::Unmap {
+  std::shared_ptr<Use> use;
+  int64_t bytes;
+  std::shared_ptr<std::atomic<int64_t>> held;  // of them on the disk
+
+  void operator()(void* data) const {
+    munmap(data, static_cast<size_t>(bytes));
+    use->disk -= *held;
+  }
+};
+
 namespace {
 
 // Large arrays begin where large pages do, and have such: touching memory for the first time takes
@@ -46,12 +58,12 @@ Workspace::~Workspace() = default;
 std::shared_ptr<void> Workspace::Allocate(int64_t size, size_t value_bytes) {
   const int64_t bytes = std::max<int64_t>(size, 1) * static_cast<int64_t>(value_bytes);
   if (size > (int64_t{1} << 46) / static_cast<int64_t>(value_bytes)) {
-    Fail("there is no room for ", size, " rows");
+    throw NoRoom(Cat("there is no room for ", size, " rows"));
   }
   if (bytes > options_.memory_bytes - use_->memory) {
     if (!options_.folder.empty()) return MapFile(bytes);
-    Fail("a table needs ", Mebibytes(bytes), " more memory, and there is none: select fewer ",
-         "columns or rows first");
+    throw NoRoom(Cat("a table needs ", Mebibytes(bytes),
+                     " more memory, and there is none: select fewer columns or rows first"));
   }
   const std::align_val_t alignment = AlignmentOf(bytes);
   void* const data = ::operator new(static_cast<size_t>(bytes), alignment);
@@ -66,10 +78,9 @@ std::shared_ptr<void> Workspace::Allocate(int64_t size, size_t value_bytes) {
 
 std::shared_ptr<void> Workspace::MapFile(int64_t bytes) {
   if (bytes > options_.disk_bytes - use_->disk) {
-    Fail("a table of this step needs ", Mebibytes(bytes), " more room, but there are ",
-         Mebibytes(std::max<int64_t>(options_.disk_bytes - use_->disk, 0)), " of ",
-         Mebibytes(options_.disk_bytes),
-         " left: raise resources.memory_bytes, or select fewer columns or rows first");
+    throw NoRoom(Cat("a table needs ", Mebibytes(bytes), " more room, but there are ",
+                     Mebibytes(std::max<int64_t>(options_.disk_bytes - use_->disk, 0)), " of ",
+                     Mebibytes(options_.disk_bytes), " left: ", options_.remedy));
   }
   std::string path = options_.folder + "/table.XXXXXX";
   const int fd = mkostemp(path.data(), O_CLOEXEC);
@@ -82,14 +93,27 @@ std::shared_ptr<void> Workspace::MapFile(int64_t bytes) {
   const int map_error = errno;
   close(fd);
   if (error != 0) {
-    Fail("a table needs ", Mebibytes(bytes), " on the worker's disk: ", std::strerror(error));
+    throw NoRoom(Cat("a table needs ", Mebibytes(bytes), " on the disk: ", std::strerror(error)));
   }
   if (data == MAP_FAILED) Fail("cannot map a temporary file: ", std::strerror(map_error));
   use_->disk += bytes;
-  return {data, [use = use_, bytes](void* p) {
-            munmap(p, static_cast<size_t>(bytes));
-            use->disk -= bytes;
-          }};
+  return {data, Unmap{use_, bytes, std::make_shared<std::atomic<int64_t>>(bytes)}};
+}
+
+void Workspace::DiscardBytes(const std::shared_ptr<void>& owner, int64_t begin, int64_t end) {
+  const auto* const file = std::get_deleter<Unmap>(owner);
+  if (file == nullptr) return;
+  const int64_t page = sysconf(_SC_PAGESIZE);
+  begin = (begin + page - 1) / page * page;
+  end = end / page * page;
+  if (begin >= end) return;
+  // A file system that cannot do it keeps the room until the end.
+  if (madvise(static_cast<char*>(owner.get()) + begin, static_cast<size_t>(end - begin),
+              MADV_REMOVE) != 0) {
+    return;
+  }
+  file->use->disk -= end - begin;
+  *file->held -= end - begin;
 }
 
 void Workspace::ForChunks(int64_t rows,

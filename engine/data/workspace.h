@@ -8,10 +8,17 @@
 #include <string>
 #include <utility>
 
+#include "engine/core/error.h"
 #include "engine/core/thread_pool.h"
 #include "engine/data/statistics.h"
 
 namespace beamline::engine::data {
+
+// Thrown where an array has no room: neither in the memory nor in the files that are allowed.
+class NoRoom : public Error {
+ public:
+  using Error::Error;
+};
 
 // Numbers without initial values, shared by those who hold it.
 template <typename T>
@@ -28,7 +35,7 @@ struct Array {
 
 // Large arrays lie in memory up to a limit and beyond it in nameless files of a folder, which the
 // system writes out when it needs the memory: so a table may be larger than memory, and what is
-// too large for the disk is refused before it is begun. Not thread-safe; must outlive its arrays.
+// too large for the disk is refused before it is begun. Arrays may outlive it. Not thread-safe.
 class Workspace {
  public:
   struct Options {
@@ -39,6 +46,8 @@ class Workspace {
     std::string folder = {};
     // Of all files together. Unit: bytes.
     int64_t disk_bytes = 0;
+    // What the user is told to do if that is not enough.
+    std::string remedy = "raise resources.memory_bytes, or select fewer columns or rows first";
     // Called on the caller's thread between parts of the work, with the rows that are done and
     // those there are; may throw to end it.
     std::function<void(int64_t done, int64_t rows)> progress = {};
@@ -48,7 +57,8 @@ class Workspace {
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
 
-  // Throws Error, saying how much there is, if there is no room.
+  // Throws NoRoom, saying how much there is, if there is none. A file has all of its room from the
+  // beginning: writing to the array cannot fail.
   template <typename T>
   Array<T> New(int64_t size) {
     Array<T> array;
@@ -56,6 +66,14 @@ class Workspace {
     array.data = static_cast<T*>(array.owner.get());
     array.size = size;
     return array;
+  }
+
+  // The numbers [begin, end) of an array that New made will not be used any more: if they are in a
+  // file, gives back its room there. Else does nothing.
+  template <typename T>
+  static void Discard(const Array<T>& array, int64_t begin, int64_t end) {
+    DiscardBytes(array.owner, begin * static_cast<int64_t>(sizeof(T)),
+                 end * static_cast<int64_t>(sizeof(T)));
   }
 
   // Calls body(begin, end, slot) for chunks of kChunkRows rows, which may run at once, and tells
@@ -81,6 +99,8 @@ class Workspace {
 
  private:
   struct Use;
+  struct Unmap;
+  static void DiscardBytes(const std::shared_ptr<void>& owner, int64_t begin, int64_t end);
   std::shared_ptr<void> Allocate(int64_t size, size_t value_bytes);
   std::shared_ptr<void> MapFile(int64_t bytes);
 

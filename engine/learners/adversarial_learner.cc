@@ -81,6 +81,7 @@ bool AdversarialLearner::Step(StepReport* report) {
   if (!order_drawn_) {
     Philox(spec_.seed, kShuffleStream | static_cast<uint64_t>(progress_.epoch)).Permute(order_);
     order_drawn_ = true;
+    training_->Expect(order_, progress_.position);
   }
   const int64_t left = training_->rows() - progress_.position;
   Pair& pair = left >= full_.discriminator->batch() ? full_ : remainder_;

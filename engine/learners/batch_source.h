@@ -62,6 +62,13 @@ class BatchSource {
   // Copies the rows named by `rows`, in this order, into `out`. The indices are valid. Called once
   // a step: should not allocate.
   virtual void Gather(std::span<const int64_t> rows, const BatchView& out) const = 0;
+
+  // Says that from now on parts of `order` will be gathered, in place and one behind the other,
+  // from order[position] on; `order` has every row once at most, and stays as it is until the next
+  // call, or nothing is gathered any more. A hint: a source that cannot hold its rows reads ahead;
+  // what Gather gives is the same. May take as long as reading all rows; nothing may be gathered
+  // meanwhile.
+  virtual void Expect(std::span<const int64_t> /*order*/, int64_t /*position*/) const {}
 };
 
 // Arrays in memory, row-major; parts that the data set lacks stay empty.

@@ -18,7 +18,8 @@ class EpochRows {
   // outlive this object.
   EpochRows(const BatchSource& source, uint64_t seed, uint64_t stream, int64_t batch,
             ThreadPool* pool)
-      : reader_(source, pool),
+      : source_(source),
+        reader_(source, pool),
         seed_(seed),
         stream_(stream),
         batch_(batch),
@@ -32,16 +33,18 @@ class EpochRows {
   // The rows of a step, counted from the first epoch on; valid until the next call.
   RowBlock Read(int64_t step) {
     const int64_t epoch = step / steps_;
+    const auto first = static_cast<size_t>(step % steps_ * batch_);
     if (ordered_epoch_ != epoch) {
       Philox(seed_, stream_ | static_cast<uint64_t>(epoch)).Permute(order_);
       ordered_epoch_ = epoch;
+      source_.Expect(order_, static_cast<int64_t>(first));
     }
-    const auto first = static_cast<size_t>(step % steps_ * batch_);
     const size_t count = std::min(static_cast<size_t>(batch_), order_.size() - first);
     return reader_.Read(std::span<const int64_t>(order_).subspan(first, count));
   }
 
  private:
+  const BatchSource& source_;
   RowReader reader_;
   uint64_t seed_;
   uint64_t stream_;

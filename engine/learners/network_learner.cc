@@ -117,6 +117,7 @@ bool NetworkLearner::done() const {
 void NetworkLearner::DrawOrder() {
   Philox(spec_.seed, kShuffleStream | static_cast<uint64_t>(progress_.epoch)).Permute(order_);
   order_drawn_ = true;
+  training_->Expect(order_, progress_.position);
 }
 
 NetworkLearner::Batch NetworkLearner::BatchAt(int64_t position) {

@@ -162,16 +162,16 @@ std::unique_ptr<engine::data::ByteSource> Decompress(Compression compression,
   return std::make_unique<engine::data::MemorySource>(bytes);
 }
 
-std::string ReadAll(engine::data::ByteSource& source) {
-  constexpr size_t kPiece = size_t{4} << 20;
-  std::string out;
-  while (true) {
-    const size_t size = out.size();
-    out.resize(size + kPiece);
-    const size_t got = source.Read(out.data() + size, kPiece);
-    out.resize(size + got);
-    if (got < kPiece) return out;
+Content ReadAll(engine::data::ByteSource& source, engine::data::ValueStore& store) {
+  std::string piece(size_t{4} << 20, '\0');
+  size_t size = 0;
+  while (const size_t got = source.Read(piece.data(), piece.size())) {
+    store.Append(std::string_view(piece).substr(0, got));
+    size += got;
   }
+  Content all{{}, store.Finish()};
+  all.bytes = {static_cast<const char*>(all.owner.get()), size};
+  return all;
 }
 
 }  // namespace beamline::pipeline

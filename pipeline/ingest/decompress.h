@@ -8,6 +8,7 @@
 
 #include "engine/core/error.h"
 #include "engine/data/source.h"
+#include "engine/data/value_store.h"
 
 namespace beamline::pipeline {
 
@@ -36,7 +37,11 @@ Compression DetectCompression(std::string_view bytes);
 std::unique_ptr<engine::data::ByteSource> Decompress(Compression compression,
                                                      std::string_view bytes, ExpansionLimit limit);
 
-// All of a source.
-std::string ReadAll(engine::data::ByteSource& source);
+// All of a source, in `store`; `owner` keeps it.
+struct Content {
+  std::string_view bytes;
+  std::shared_ptr<const void> owner;
+};
+Content ReadAll(engine::data::ByteSource& source, engine::data::ValueStore& store);
 
 }  // namespace beamline::pipeline

@@ -19,7 +19,9 @@ namespace beamline::pipeline {
 namespace {
 
 using engine::Fail;
+using engine::data::Array;
 using engine::data::Column;
+using engine::data::Workspace;
 
 constexpr std::string_view kMagic("\x89HDF\r\n\x1a\n", 8);
 constexpr int kDeepestTree = 16;
@@ -62,12 +64,23 @@ class Values {
   uint64_t count() const { return count_; }
   uint64_t size() const { return size_; }
 
-  // All of them as they are stored, one after the other.
-  std::string Read() {
+  // `head`, and behind it all of them as they are stored, one after the other.
+  Array<char> Read(std::string_view head, Workspace& workspace) {
+    const Array<char> all = workspace.New<char>(
+        static_cast<int64_t>(std::min<uint64_t>(size_, INT64_MAX / 2) + head.size()));
+    head.copy(all.data, head.size());
+    out_ = all.data + head.size();
+    ReadValues();
+    return all;
+  }
+
+ private:
+  void ReadValues() {
     if (dataset_.layout != Hdf5Dataset::Layout::kChunked) {
-      if (dataset_.address == kHdf5Nowhere) return Filled();
+      if (dataset_.address == kHdf5Nowhere) return FillOut();
       if (dataset_.size != size_) Fail("it has ", dataset_.size, " bytes, not ", size_);
-      return std::string(bytes_.Piece(dataset_.address, size_));
+      bytes_.Piece(dataset_.address, size_).copy(out_, size_);
+      return;
     }
     chunk_size_ = dataset_.type.size;
     if (dataset_.chunk_extents.size() != dataset_.extents.size()) Fail("its chunks do not fit");
@@ -83,20 +96,17 @@ class Values {
     if (Times(chunks_, chunk_size_) > Times(size_, 16) + (uint64_t{64} << 20)) {
       Fail("its chunks are too large");
     }
-    out_ = Filled();
+    FillOut();
     if (dataset_.address != kHdf5Nowhere) ReadTree(dataset_.address, kDeepestTree);
-    return std::move(out_);
   }
 
- private:
-  std::string Filled() const {
-    std::string values(size_, '\0');
+  void FillOut() {
     const std::string& fill = dataset_.fill;
-    if (fill.size() != dataset_.type.size) return values;
-    for (size_t at = 0; at < values.size(); at += fill.size()) {
-      values.replace(at, fill.size(), fill);
+    if (fill.size() != dataset_.type.size) {
+      std::fill_n(out_, size_, '\0');
+      return;
     }
-    return values;
+    for (size_t at = 0; at < size_; at += fill.size()) fill.copy(out_ + at, fill.size());
   }
 
   void ReadTree(uint64_t node, int levels) {
@@ -159,8 +169,7 @@ class Values {
         from = from * dataset_.chunk_extents[d] + at[d];
         to = to * dataset_.extents[d] + first[d] + at[d];
       }
-      out_.replace(to * size, extents[rank - 1] * size, chunk, from * size,
-                   extents[rank - 1] * size);
+      chunk.copy(out_ + to * size, extents[rank - 1] * size, from * size);
       size_t d = rank - 1;
       while (d > 0 && ++at[d - 1] == extents[d - 1]) at[--d] = 0;
       if (d == 0) return;
@@ -171,10 +180,11 @@ class Values {
   const Hdf5Dataset& dataset_;
   uint64_t count_ = 1, size_ = 0, chunk_size_ = 0, chunks_ = 1;
   size_t nodes_ = 0;
-  std::string out_;
+  char* out_ = nullptr;  // [size_]
 };
 
-std::string NpyOf(const Hdf5Dataset& dataset, const std::string& values) {
+// What an NPY file of the values begins with.
+std::string NpyHead(const Hdf5Dataset& dataset) {
   std::string shape;
   for (const uint64_t extent : dataset.extents) shape += std::to_string(extent) + ", ";
   std::string header =
@@ -184,7 +194,7 @@ std::string NpyOf(const Hdf5Dataset& dataset, const std::string& values) {
   std::string npy("\x93NUMPY\x01\x00", 8);
   npy += static_cast<char>(header.size() & 255);
   npy += static_cast<char>(header.size() >> 8);
-  return npy + header + values;
+  return npy + header;
 }
 
 // Texts in heaps that all objects of the file share.
@@ -233,12 +243,12 @@ class Heaps {
   uint64_t steps_ = 0;
 };
 
-Column TextColumn(const Hdf5Bytes& bytes, const Hdf5Dataset& dataset, const std::string& values) {
+Column TextColumn(const Hdf5Bytes& bytes, const Hdf5Dataset& dataset, std::string_view values) {
   if (dataset.extents.size() != 1) Fail("texts in several dimensions are not read");
   Heaps heaps(bytes);
   std::vector<std::string> texts;
   for (size_t at = 0; at < values.size(); at += dataset.type.size) {
-    std::string_view text = std::string_view(values).substr(at, dataset.type.size);
+    std::string_view text = values.substr(at, dataset.type.size);
     if (dataset.type.kind == Hdf5Type::Kind::kVariableText) {
       text = heaps.Text(text);
     } else {
@@ -255,7 +265,8 @@ Column TextColumn(const Hdf5Bytes& bytes, const Hdf5Dataset& dataset, const std:
 
 bool IsHdf5(std::string_view head) { return head.starts_with(kMagic); }
 
-engine::data::Table ReadHdf5(std::string_view file, const ExpansionLimit& limit) {
+engine::data::Table ReadHdf5(std::string_view file, const ExpansionLimit& limit,
+                             Workspace& workspace) {
   const Hdf5Bytes bytes(file);
   if (!IsHdf5(file)) Fail("it is no HDF5 file");
   const std::vector<Hdf5Dataset> datasets = ListHdf5(bytes);
@@ -273,9 +284,13 @@ engine::data::Table ReadHdf5(std::string_view file, const ExpansionLimit& limit)
       limit.Check(static_cast<int64_t>(std::min<uint64_t>(sum, INT64_MAX)));
       const bool text = dataset.type.kind == Hdf5Type::Kind::kFixedText ||
                         dataset.type.kind == Hdf5Type::Kind::kVariableText;
-      columns.push_back(text ? TextColumn(bytes, dataset, values.Read())
-                             : engine::data::ReadNpy(dataset.name, NpyOf(dataset, values.Read())));
+      const Array<char> read = values.Read(text ? "" : NpyHead(dataset), workspace);
+      const std::string_view stored(read.data, static_cast<size_t>(read.size));
+      columns.push_back(text ? TextColumn(bytes, dataset, stored)
+                             : engine::data::ReadNpy(dataset.name, stored, workspace));
     } catch (const LimitError&) {
+      throw;
+    } catch (const engine::data::NoRoom&) {
       throw;
     } catch (const engine::Error& error) {
       Fail("dataset \"", dataset.name, "\": ", error.what());

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "engine/data/table.h"
+#include "engine/data/workspace.h"
 #include "pipeline/ingest/decompress.h"
 
 namespace beamline::pipeline {
@@ -18,8 +19,9 @@ namespace beamline::pipeline {
 // compact or in chunks, plain or with the filters shuffle, deflate and fletcher32. Throws Error,
 // naming the dataset where there is one, for all else: links to other places, compound types, other
 // filters, newer forms of the format, damage. LimitError if the values are more than `limit`
-// allows.
-engine::data::Table ReadHdf5(std::string_view bytes, const ExpansionLimit& limit);
+// allows. Values are arrays of `workspace`, but for texts, which are in memory.
+engine::data::Table ReadHdf5(std::string_view bytes, const ExpansionLimit& limit,
+                             engine::data::Workspace& workspace);
 
 bool IsHdf5(std::string_view head);
 

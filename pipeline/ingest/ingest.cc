@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,6 +24,7 @@
 #include "engine/data/npy.h"
 #include "engine/data/sparse_rows.h"
 #include "engine/data/time_series.h"
+#include "engine/data/workspace.h"
 #include "pipeline/ingest/decompress.h"
 #include "pipeline/ingest/hdf5.h"
 #include "pipeline/ingest/spill.h"
@@ -34,6 +36,7 @@ namespace {
 using engine::Error;
 using engine::Fail;
 using engine::data::Table;
+using engine::data::Workspace;
 
 absl::Status FileError(std::string_view what, const std::string& path) {
   const int error = errno;
@@ -160,7 +163,8 @@ FileFormat DetectFormat(std::string_view head) {
 }
 
 // Formats that are made of lines of text, but not CSV.
-Table ReadTextFormat(FileFormat format, std::string_view text, const IngestOptions& options) {
+Table ReadTextFormat(FileFormat format, std::string_view text, const IngestOptions& options,
+                     Workspace& workspace) {
   const int64_t grown = std::max<int64_t>(
       int64_t{16} << 20, static_cast<int64_t>(text.size()) * options.max_expansion);
   const int64_t max_bytes = std::min(options.max_expanded_bytes, grown);
@@ -168,14 +172,19 @@ Table ReadTextFormat(FileFormat format, std::string_view text, const IngestOptio
     return engine::data::ReadTimeSeries(text, options.csv.names, max_bytes);
   }
   if (format == FileFormat::kEdgeList) {
-    engine::data::CsvOptions csv = options.csv;
-    csv.threads = options.threads;
-    return engine::data::ReadEdgeList(text, csv);
+    return engine::data::ReadEdgeList(text, options.csv, workspace);
   }
   if (!options.csv.names.empty()) {
     throw Error("column_names are not for LIBSVM files: their columns are label, f1, f2, ...");
   }
   return engine::data::ReadSparseRows(text, max_bytes);
+}
+
+// What may be taken of the disk; unknown is nothing. Unit: bytes.
+int64_t ScratchBytes(const std::string& folder, int64_t most) {
+  struct statvfs status {};
+  if (statvfs(folder.c_str(), &status) != 0) return 0;
+  return std::min(most, static_cast<int64_t>(status.f_bavail * status.f_frsize) / 2);
 }
 
 // `folder` is for temporary files.
@@ -184,6 +193,13 @@ Table ReadTable(std::string_view bytes, std::string_view name, const std::string
   if (bytes.empty()) throw Error("the file is empty");
   const ExpansionLimit limit(static_cast<int64_t>(bytes.size()), options.max_expanded_bytes,
                              options.max_expansion);
+  Workspace workspace({.threads = options.threads,
+                       .memory_bytes = options.memory_bytes,
+                       .folder = folder,
+                       .disk_bytes = ScratchBytes(folder, options.max_scratch_bytes),
+                       .remedy = "make room on the server's disk, or upload the file in parts",
+                       .progress = {}});
+  const auto store = [&] { return std::make_unique<SpillStore>(folder); };
   const auto source = Decompress(DetectCompression(bytes), bytes, limit);
   FileFormat format = options.format;
   if (format == FileFormat::kDetect) {
@@ -203,10 +219,9 @@ Table ReadTable(std::string_view bytes, std::string_view name, const std::string
     Fail("column_types is for CSV and edge lists: the values of this file have types of their own");
   }
   if (format == FileFormat::kIdx) {
-    return engine::data::ReadIdx(*source,
-                                 {.names = options.csv.names,
-                                  .max_array_bytes = options.max_expanded_bytes,
-                                  .store = [&] { return std::make_unique<SpillStore>(folder); }});
+    return engine::data::ReadIdx(*source, {.names = options.csv.names,
+                                           .max_array_bytes = options.max_expanded_bytes,
+                                           .store = store});
   }
   if (format == FileFormat::kText) {
     if (options.csv.names.size() > 1) throw Error("text has one column, of characters");
@@ -215,22 +230,23 @@ Table ReadTable(std::string_view bytes, std::string_view name, const std::string
     return engine::data::ReadCharacters(*source, characters);
   }
   if (format == FileFormat::kCsv) {
-    engine::data::CsvOptions csv = options.csv;
-    csv.threads = options.threads;
-    return engine::data::ReadCsv(*source, csv);
+    return engine::data::ReadCsv(*source, options.csv, workspace);
   }
-  std::string expanded;
+  Content expanded;
   std::string_view content = source->Memory();
-  if (content.data() == nullptr) content = expanded = ReadAll(*source);
+  if (content.data() == nullptr) {
+    expanded = ReadAll(*source, *store());
+    content = expanded.bytes;
+  }
   if (format == FileFormat::kLibsvm || format == FileFormat::kTimeSeries ||
       format == FileFormat::kEdgeList) {
-    return ReadTextFormat(format, content, options);
+    return ReadTextFormat(format, content, options, workspace);
   }
-  if (format == FileFormat::kHdf5) return ReadHdf5(content, limit);
+  if (format == FileFormat::kHdf5) return ReadHdf5(content, limit, workspace);
   if (format == FileFormat::kNpy) {
-    return engine::data::ReadNpyFiles(Stem(name), options.csv.names, content);
+    return engine::data::ReadNpyFiles(Stem(name), options.csv.names, content, workspace);
   }
-  return engine::data::ReadArrays(ReadNpz(content, limit));
+  return engine::data::ReadArrays(ReadNpz(content, limit, store), workspace);
 }
 
 absl::Status WriteTable(const Table& table, OutputFile& file, int threads) {
@@ -272,6 +288,8 @@ absl::StatusOr<Ingested> Ingest(const std::string& input, std::string_view name,
     out.dataset = engine::data::OpenColumnar(output, {.verify = false});
     return out;
   } catch (const LimitError& error) {
+    return absl::ResourceExhaustedError(message(error));
+  } catch (const engine::data::NoRoom& error) {
     return absl::ResourceExhaustedError(message(error));
   } catch (const Error& error) {
     return absl::InvalidArgumentError(message(error));

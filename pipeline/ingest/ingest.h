@@ -39,6 +39,10 @@ struct IngestOptions {
   // more than max_expansion beyond the first 16 MiB (a decompression bomb). Unit: bytes, times.
   int64_t max_expanded_bytes = int64_t{64} << 30;
   int64_t max_expansion = 1000;
+  // The table lies in memory up to this, and beyond it in temporary files of up to
+  // max_scratch_bytes, and no more than half of what the disk has free. Unit: bytes.
+  int64_t memory_bytes = int64_t{64} << 20;
+  int64_t max_scratch_bytes = int64_t{512} << 30;
 };
 
 // What the columnar file holds.
@@ -49,8 +53,10 @@ struct Ingested {
 
 // Reads `input` and writes the columnar file to `output`, durably: under a temporary name, synced,
 // renamed. `name` is what the user calls the file: for messages, and for the name of the column of
-// an NPY file ("x" for x.npy). IDX files are read piece by piece: large ones take no more memory
-// than small ones, but room for a temporary file beside `output`. InvalidArgument, naming line, row
+// an NPY file ("x" for x.npy). Memory is options.memory_bytes, some MiB per thread, the categories
+// of texts, and what decompresses, whatever the number of rows; more lies in files beside `output`
+// that have no name, so that nothing is left of them. In memory are all of LIBSVM files (of at most
+// kMostSparseBytes), TS files, plain text and texts of HDF5. InvalidArgument, naming line, row
 // and column where there is one, if the input cannot be read as a table; ResourceExhausted if it
 // grows beyond the limits or the disk is full; NotFound or Internal if files cannot be opened, read
 // or written. On failure there is no output, and nothing is left beside it.

@@ -107,56 +107,57 @@ Entry ReadEntry(std::string_view bytes, uint64_t& at) {
   return out;
 }
 
-std::string Inflate(const Entry& entry, std::string_view compressed) {
+void Inflate(const Entry& entry, std::string_view compressed, engine::data::ValueStore& store) {
   z_stream stream = {};
   if (inflateInit2(&stream, -15) != Z_OK) throw std::bad_alloc();
   const std::unique_ptr<z_stream, int (*)(z_stream*)> closer(&stream, inflateEnd);
-  std::string out;
+  std::string piece(std::min<uint64_t>(entry.size + 1, size_t{1} << 20), '\0');
+  uint64_t made = 0;
   int result = Z_OK;
-  while (result == Z_OK) {
-    // Grows with what is really there, so that a false size costs nothing.
-    const size_t made = out.size();
-    const size_t room = std::min<uint64_t>(entry.size - made + 1, size_t{16} << 20);
-    out.resize(made + room);
+  while (result == Z_OK && made <= entry.size) {
     if (stream.avail_in == 0) {
       const size_t size = std::min(compressed.size(), size_t{1} << 30);
       stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(compressed.data()));
       stream.avail_in = static_cast<uInt>(size);
       compressed.remove_prefix(size);
     }
-    stream.next_out = reinterpret_cast<Bytef*>(out.data() + made);
-    stream.avail_out = static_cast<uInt>(room);
+    stream.next_out = reinterpret_cast<Bytef*>(piece.data());
+    stream.avail_out = static_cast<uInt>(piece.size());
     result = inflate(&stream, Z_NO_FLUSH);
-    out.resize(made + room - stream.avail_out);
-    if (out.size() > entry.size) break;
+    const size_t got = piece.size() - stream.avail_out;
+    store.Append(std::string_view(piece).substr(0, got));
+    made += got;
   }
-  if (result != Z_STREAM_END || out.size() != entry.size) FailDamaged(entry.name);
-  return out;
+  if (result != Z_STREAM_END || made != entry.size) FailDamaged(entry.name);
 }
 
-std::string ReadContent(std::string_view bytes, const Entry& entry) {
+NamedArray ReadContent(std::string_view bytes, const Entry& entry,
+                       const engine::data::ValueStoreFactory& store) {
   if (At<uint32_t>(bytes, entry.offset) != kLocalHeader) FailDamaged(entry.name);
   const uint64_t start = entry.offset + 30 + At<uint16_t>(bytes, entry.offset + 26) +
                          At<uint16_t>(bytes, entry.offset + 28);
   const std::string_view compressed = Piece(bytes, start, entry.compressed);
-  std::string out;
+  NamedArray out{entry.name.substr(0, entry.name.size() - 4), compressed, nullptr};
   if (entry.method == 0) {
     if (entry.size != entry.compressed) FailDamaged(entry.name);
-    out = compressed;
   } else if (entry.method == 8) {
-    out = Inflate(entry, compressed);
+    const auto inflated = store ? store() : std::make_unique<engine::data::MemoryValueStore>();
+    Inflate(entry, compressed, *inflated);
+    out.owner = inflated->Finish();
+    out.bytes = {static_cast<const char*>(out.owner.get()), static_cast<size_t>(entry.size)};
   } else {
     Fail("array \"", entry.name, "\" of the NPZ file is compressed by method ", entry.method,
          ": use numpy.savez or numpy.savez_compressed");
   }
-  const uLong crc = crc32_z(0, reinterpret_cast<const Bytef*>(out.data()), out.size());
+  const uLong crc = crc32_z(0, reinterpret_cast<const Bytef*>(out.bytes.data()), out.bytes.size());
   if (crc != entry.crc) FailDamaged(entry.name);
   return out;
 }
 
 }  // namespace
 
-std::vector<NamedArray> ReadNpz(std::string_view bytes, const ExpansionLimit& limit) {
+std::vector<NamedArray> ReadNpz(std::string_view bytes, const ExpansionLimit& limit,
+                                const engine::data::ValueStoreFactory& store) {
   const Directory directory = FindDirectory(bytes);
   uint64_t at = directory.offset;
   std::vector<Entry> entries;
@@ -176,9 +177,7 @@ std::vector<NamedArray> ReadNpz(std::string_view bytes, const ExpansionLimit& li
   }
   if (entries.empty()) throw Error("the NPZ file has no arrays");
   std::vector<NamedArray> out;
-  for (const Entry& entry : entries) {
-    out.push_back({entry.name.substr(0, entry.name.size() - 4), ReadContent(bytes, entry)});
-  }
+  for (const Entry& entry : entries) out.push_back(ReadContent(bytes, entry, store));
   return out;
 }
 

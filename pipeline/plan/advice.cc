@@ -24,6 +24,18 @@ std::string Duration(double seconds) {
   return absl::StrFormat("%.3g days", seconds / 86400);
 }
 
+// Where they are is no error: it costs time.
+void AdviseOnFeatures(const v1::Resources& resources, const TrainingEstimate& training,
+                      StepPlan* plan) {
+  const int64_t memory = resources.memory_bytes();
+  const FeaturePlace place = training.PlaceOfFeatures(memory);
+  if (place == FeaturePlace::kMemory || place == FeaturePlace::kFile) return;
+  const int64_t bytes = training.FeatureBytes();
+  plan->add_advice(absl::StrCat(PlaceText(place, bytes), ": resources.memory_bytes of \"",
+                                Mebibytes(2 * bytes), "\" leaves them to the system's cache, of \"",
+                                Mebibytes(4 * bytes), "\" holds them"));
+}
+
 }  // namespace
 
 void AdviseOnWorkers(const v1::Resources& resources, const std::vector<v1::Worker>& workers,
@@ -65,6 +77,7 @@ void AdviseOnWorkers(const v1::Resources& resources, const std::vector<v1::Worke
 
 void AdviseOnMemory(const v1::Step& step, const v1::Resources& resources,
                     TrainingEstimate& training, StepPlan* plan) {
+  AdviseOnFeatures(resources, training, plan);
   if (resources.device() == v1::DEVICE_KIND_CUDA) return;
   const int64_t has = resources.memory_bytes();
   const int64_t needs = training.DeviceBytes(DeviceClass::kCpu);

@@ -20,7 +20,7 @@ using DevicePlan = v1::PlanPipelineResponse::DevicePlan;
 // No worker at hand has what the step needs.
 void AdviseOnWorkers(const v1::Resources& resources, const std::vector<v1::Worker>& workers,
                      StepPlan* plan);
-// The memory of the step, against its largest training.
+// The memory of the step, against its largest training and the features of one.
 void AdviseOnMemory(const v1::Step& step, const v1::Resources& resources,
                     TrainingEstimate& training, StepPlan* plan);
 // The memory of GPUs, by model.

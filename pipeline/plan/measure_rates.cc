@@ -162,7 +162,8 @@ void MeasureData(int64_t rows, int64_t columns, int threads, Rates* rates) {
   const auto values = static_cast<double>(rows * columns);
   Training training;
   const auto prepare = [&] {
-    training = PrepareTraining(dataset, nullptr, train, 0, "sample", int64_t{1} << 30);
+    training =
+        PrepareTraining(dataset, nullptr, train, 0, "sample", {.memory_bytes = int64_t{1} << 30});
   };
   rates->Add({kPrepareRate, values, 0}, Time(prepare));
   training.Use(threads, "cpu");
@@ -206,8 +207,8 @@ void MeasureImages(int64_t rows, Rates* rates) {
       engine::data::Table({engine::data::Column::Of("image", std::move(pixels), {28, 28}),
                            engine::data::Column::Of("y", std::move(classes))});
   dataset.statistics = engine::data::Describe(dataset.table);
-  const Training training =
-      PrepareTraining(dataset, nullptr, SampleStep(), 0, "sample", int64_t{1} << 30);
+  const Training training = PrepareTraining(dataset, nullptr, SampleStep(), 0, "sample",
+                                            {.memory_bytes = int64_t{1} << 30});
   const int64_t train_rows = training.training->rows();
   std::vector<float> features(static_cast<size_t>(train_rows * kPixels));
   std::vector<int64_t> order(static_cast<size_t>(train_rows));

@@ -283,6 +283,11 @@ class Planner {
     if (step.train().network().early_stopping().patience() > 0) {
       absl::StrAppend(&basis, "; if it is not stopped early");
     }
+    const int64_t memory = step.resources().memory_bytes();
+    if (memory > 0 && first.PlaceOfFeatures(memory) != FeaturePlace::kMemory) {
+      absl::StrAppend(&basis, "; ", PlaceText(first.PlaceOfFeatures(memory), first.FeatureBytes()),
+                      ", whose reading is not counted");
+    }
     constexpr double kWorthSaying = 0.05;
     if (guessed_share > kWorthSaying) {
       absl::StrAppend(&basis, "; ", std::lround(100 * guessed_share),

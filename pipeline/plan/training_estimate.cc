@@ -24,6 +24,8 @@ namespace {
 // server's memory for it.
 constexpr double kMostGraphBytes = 64 << 20;
 constexpr int64_t kNumberBytes = sizeof(float);
+// Any will do: a worker has one for each task.
+constexpr char kSomeFolder[] = "work";
 
 // As many nodes and arcs as the real graph has, the arcs spread evenly; its features are zeros.
 std::shared_ptr<const engine::NodeGraph> GraphOfSize(const ExampleCounts& counts, int64_t features,
@@ -155,14 +157,25 @@ int64_t TrainingEstimate::DeviceBytes(DeviceClass device) {
   });
 }
 
+int64_t TrainingEstimate::FeatureBytesOf(int64_t rows) const {
+  if (layout_.steps > 0 || layout_.nodes != nullptr) return 0;
+  return rows * std::max<int64_t>(example_bytes_ - byte_values_ * kNumberBytes, 0);
+}
+
+int64_t TrainingEstimate::FeatureBytes() const { return FeatureBytesOf(counts_.train); }
+
+FeaturePlace TrainingEstimate::PlaceOfFeatures(int64_t memory_bytes) const {
+  return PlaceOf(FeatureBytes(), RoomOf(memory_bytes, kSomeFolder));
+}
+
 int64_t TrainingEstimate::MainBytes(DeviceClass device, int64_t memory_bytes) {
-  // Where they are larger they are read from the table batch by batch.
-  const int64_t most = memory_bytes / 4;
+  const FeatureRoom room = RoomOf(memory_bytes, kSomeFolder);
   int64_t features = 0;
   for (const int64_t rows : {counts_.train, counts_.validation}) {
-    const int64_t bytes = rows * (example_bytes_ - byte_values_ * kNumberBytes);
-    if (bytes <= most && layout_.steps == 0 && layout_.nodes == nullptr) features += bytes;
+    const int64_t bytes = FeatureBytesOf(rows);
+    if (PlaceOf(bytes, room) == FeaturePlace::kMemory) features += bytes;
   }
+  if (PlaceOfFeatures(memory_bytes) == FeaturePlace::kShuffledFile) features += room.memory_bytes;
   return features + (device == DeviceClass::kCpu ? DeviceBytes(device) : 0);
 }
 

@@ -10,6 +10,7 @@
 #include "engine/learners/training_plan.h"
 #include "pipeline/plan/example_counts.h"
 #include "pipeline/plan/train_facts.h"
+#include "pipeline/row_source.h"
 
 namespace beamline::pipeline {
 
@@ -43,6 +44,10 @@ class TrainingEstimate {
   // On that device: what the engine reserves there, scratch memory of a GPU's kernels aside, which
   // only its own library knows. Without a plan what the learner takes at the least. Unit: bytes.
   int64_t DeviceBytes(DeviceClass device);
+  // Features of the training rows, images aside, which stay in the table, and where a step of so
+  // much memory has them. Unit: bytes.
+  int64_t FeatureBytes() const;
+  FeaturePlace PlaceOfFeatures(int64_t memory_bytes) const;
   // Of main memory: the features that are held there too.
   int64_t MainBytes(DeviceClass device, int64_t memory_bytes);
   // Activations are computed again in so many parts to fit the step's memory; 1: they are not.
@@ -52,6 +57,7 @@ class TrainingEstimate {
 
  private:
   void Plan(const v1::Step& step, const TrainFacts& facts);
+  int64_t FeatureBytesOf(int64_t rows) const;
   template <typename Use>
   auto With(const Use& use);
 

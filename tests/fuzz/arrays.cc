@@ -19,13 +19,14 @@ constexpr int64_t kMost = int64_t{16} << 20;
 
 engine::data::Table Read(unsigned format, std::string_view bytes) {
   const pipeline::ExpansionLimit limit(static_cast<int64_t>(bytes.size()), kMost, 1000);
+  engine::data::Workspace workspace({});
   switch (format) {
     case 'n':
       return engine::data::ReadNpyFiles("x", {}, bytes);
     case 'z':
       return engine::data::ReadArrays(pipeline::ReadNpz(bytes, limit));
     case 'h':
-      return pipeline::ReadHdf5(bytes, limit);
+      return pipeline::ReadHdf5(bytes, limit, workspace);
     case 'i': {
       engine::data::MemorySource source(bytes);
       return engine::data::ReadIdx(source, {.names = {}, .max_array_bytes = kMost, .store = {}});
@@ -40,7 +41,9 @@ engine::data::Table Read(unsigned format, std::string_view bytes) {
       const auto compression = pipeline::DetectCompression(bytes);
       if (compression == pipeline::Compression::kNone) engine::Fail("it is not compressed");
       const auto source = pipeline::Decompress(compression, bytes, limit);
-      return engine::data::ReadEdgeList(pipeline::ReadAll(*source), {});
+      engine::data::MemoryValueStore store;
+      const pipeline::Content content = pipeline::ReadAll(*source, store);
+      return engine::data::ReadEdgeList(content.bytes, {});
     }
   }
 }

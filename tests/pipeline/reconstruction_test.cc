@@ -196,12 +196,12 @@ TEST(Images, StayBytesAndBecomeNumbersWhenTheyAreGathered) {
   const v1::TrainStep& train = bench.definition().steps(0).train();
   const engine::data::Dataset dataset{Images(90), engine::data::Describe(Images(90)), {}};
   const Training training =
-      PrepareTraining(dataset, nullptr, train, 1, "steps.train.train", 1 << 30);
+      PrepareTraining(dataset, nullptr, train, 1, "steps.train.train", {.memory_bytes = 1 << 30});
   EXPECT_EQ(training.layout.features, 21);
   ASSERT_EQ(training.card.feature_columns(1).steps_size(), 1);
   EXPECT_EQ(training.card.feature_columns(1).steps(0).b_size(), 1);  // One factor for all pixels.
   // The same numbers with and without memory for the others.
-  const Training without = PrepareTraining(dataset, nullptr, train, 1, "steps.train.train", 0);
+  const Training without = PrepareTraining(dataset, nullptr, train, 1, "steps.train.train", {});
   std::vector<float> held(21 * 3), read(21 * 3);
   const std::vector<int64_t> rows = {80, 0, 7};
   training.training->Gather(rows, {.features = held.data()});

@@ -2,8 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <random>
 #include <string>
 
@@ -277,6 +279,60 @@ TEST(CsvTest, TheTableDependsOnNeitherThreadsNorBlocksNorSource) {
       }
     }
   }
+}
+
+// A folder that is empty at the end, as files without names leave it.
+class ScratchFolder {
+ public:
+  ScratchFolder() { EXPECT_NE(mkdtemp(path_.data()), nullptr); }
+  ~ScratchFolder() { EXPECT_EQ(rmdir(path_.c_str()), 0) << path_ << " is not empty"; }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_ = ::testing::TempDir() + "/csv.XXXXXX";
+};
+
+TEST(CsvTest, ATableInFilesIsTheSame) {
+  const ScratchFolder folder;
+  // Of every type, with and without missing values; the last column is a number for long.
+  std::string text = "f,i,b,t,late,none,whole\n";
+  for (int row = 0; row < 3000; ++row) {
+    text += row % 7 == 0 ? "," : std::to_string(row / 8.0) + ",";
+    text += row % 11 == 0 ? "," : std::to_string(row) + ",";
+    text += row % 2 == 0 ? "true," : "false,";
+    text += row % 5 == 0 ? "," : "word" + std::to_string(row % 13) + ",";
+    text += std::to_string(row) + (row == 2900 ? ".5,," : ",,") + std::to_string(-row) + "\n";
+  }
+  for (const bool again : {false, true}) {
+    if (again) text += "1,2,true,x,y,,3\n";  // "late" is text.
+    for (const ColumnType whole : {ColumnType::kInt32, ColumnType::kFloat32}) {
+      CsvOptions options;
+      options.types["whole"] = whole;
+      const std::string expected = Dump(ReadCsv(text, options));
+      options.block_bytes = 200;
+      for (const int threads : {1, 3}) {
+        Workspace workspace({.threads = threads,
+                             .memory_bytes = 0,
+                             .folder = folder.path(),
+                             .disk_bytes = 1 << 20});
+        MemorySource source(text);
+        ASSERT_EQ(Dump(ReadCsv(source, options, workspace)), expected) << threads << again;
+      }
+    }
+  }
+}
+
+TEST(CsvTest, ATableThatFitsNowhereIsRefused) {
+  const ScratchFolder folder;
+  std::string text = "x,y\n";
+  for (int row = 0; row < 10'000; ++row) text += "1,2\n";
+  Workspace workspace(
+      {.memory_bytes = 0, .folder = folder.path(), .disk_bytes = 100'000, .remedy = "make room"});
+  CsvOptions options;
+  options.block_bytes = 1000;
+  MemorySource source(text);
+  EXPECT_THROW(ReadCsv(source, options, workspace), NoRoom);
+  EXPECT_THAT(ErrorOf([&] { ReadCsv(source, options, workspace); }), HasSubstr("left: make room"));
 }
 
 TEST(CsvTest, TheErrorDependsOnNeitherThreadsNorBlocks) {

@@ -142,11 +142,11 @@ TEST(NpyTest, NoDamageCrashes) {
 }
 
 TEST(NpyTest, ArraysBecomeColumnsInTheOrderOfTheirNames) {
-  const Table table = ReadArrays({{"y", Bytes(kBool)}, {"X", Bytes(kF4)}});
+  const Table table = ReadArrays({{"y", Bytes(kBool), nullptr}, {"X", Bytes(kF4), nullptr}});
   EXPECT_EQ(table.columns()[0].name(), "X");
   EXPECT_EQ(table.rows(), 2);
   EXPECT_EQ(ErrorOf([] {
-              ReadArrays({{"a", Bytes(kBool)}, {"b", Bytes(kF2Version3)}});
+              ReadArrays({{"a", Bytes(kBool), nullptr}, {"b", Bytes(kF2Version3), nullptr}});
             }),
             "column \"b\" has 5 rows, but \"a\" has 2");
   EXPECT_THAT(ErrorOf([] { ReadArrays({}); }), HasSubstr("no array"));

@@ -25,9 +25,14 @@ std::string File(const std::string& name) {
       .value();
 }
 
+Table Read(const std::string& bytes, const ExpansionLimit& limit = kNoLimit) {
+  engine::data::Workspace workspace({});
+  return ReadHdf5(bytes, limit, workspace);
+}
+
 std::string Refusal(const std::string& bytes, const ExpansionLimit& limit = kNoLimit) {
   try {
-    ReadHdf5(bytes, limit);
+    Read(bytes, limit);
   } catch (const engine::Error& error) {
     return error.what();
   }
@@ -45,7 +50,7 @@ void ExpectRows(const Table& table, const std::string& name, ColumnType type,
 }
 
 TEST(Hdf5, AllTypesAndGroups) {
-  const Table table = ReadHdf5(File("plain"), kNoLimit);
+  const Table table = Read(File("plain"));
   EXPECT_EQ(table.rows(), 7);
   ExpectRows(table, "double", ColumnType::kFloat64, [](int i) { return i * 0.5; });
   ExpectRows(table, "float", ColumnType::kFloat32, [](int i) { return i * 0.25; });
@@ -65,7 +70,7 @@ TEST(Hdf5, AllTypesAndGroups) {
 }
 
 TEST(Hdf5, ChunksAndFilters) {
-  const Table table = ReadHdf5(File("chunked"), kNoLimit);
+  const Table table = Read(File("chunked"));
   EXPECT_EQ(table.rows(), 53);
   const Column& cube = table.Get("cube");
   EXPECT_THAT(cube.item_shape(), ElementsAre(5, 7));
@@ -87,7 +92,7 @@ TEST(Hdf5, ChunksAndFilters) {
 }
 
 TEST(Hdf5, MoreDatasetsThanALeafHolds) {
-  const Table table = ReadHdf5(File("many"), kNoLimit);
+  const Table table = Read(File("many"));
   ASSERT_EQ(table.columns().size(), 60u);
   for (int i = 0; i < 60; ++i) {
     EXPECT_EQ(table.columns()[static_cast<size_t>(i)].Number(1), i);
@@ -104,7 +109,7 @@ TEST(Hdf5, WhatIsNotRead) {
   EXPECT_THAT(Refusal(File("lzf")), HasSubstr("dataset \"y\": filter 32000 is not read"));
   EXPECT_THAT(Refusal(File("ragged")), HasSubstr("dataset \"y\" has 4 rows, but \"x\" has 3"));
   EXPECT_THAT(Refusal("x"), HasSubstr("no HDF5 file"));
-  EXPECT_THROW(ReadHdf5(File("chunked"), ExpansionLimit(1000, 4000, 1)), LimitError);
+  EXPECT_THROW(Read(File("chunked"), ExpansionLimit(1000, 4000, 1)), LimitError);
 }
 
 // Nothing in a damaged file leads out of it, or takes long.

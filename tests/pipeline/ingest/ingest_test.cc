@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -315,6 +316,74 @@ TEST_F(IngestTest, NoDamageToAnNpzCrashes) {
       EXPECT_THROW(ReadNpz(bytes.substr(0, size), limit), engine::Error);
     }
   }
+}
+
+// Data that the process may write to and that is not a file's, which no table may exceed. Units:
+// bytes.
+int64_t OwnBytes() {
+  const std::string status = *ReadFile("/proc/self/status");
+  return int64_t{1024} * std::atoll(status.c_str() + status.find("VmData:") + 7);
+}
+
+// Runs `body` with at most so many bytes more than now; they count as soon as they are asked for.
+// Files that are mapped do not count.
+template <typename Body>
+void WithMemory(int64_t bytes, const Body& body) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_DATA, &before), 0);
+  const rlimit limit{static_cast<rlim_t>(OwnBytes() + bytes), before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_DATA, &limit), 0);
+  body();
+  ASSERT_EQ(setrlimit(RLIMIT_DATA, &before), 0);
+}
+
+// 320 thousand rows of 12 numbers: 31 MB as cells, and as much as columns.
+std::string ManyRows() {
+  std::string csv = "a,b,c,d,e,f,g,h,i,j,k,l\n";
+  for (int row = 0; row < 320'000; ++row) {
+    for (int column = 0; column < 12; ++column) {
+      absl::StrAppend(&csv, (row * 7 + column) % 100, column % 3 == 0 ? ".5" : "",
+                      column < 11 ? "," : "\n");
+    }
+  }
+  return csv;
+}
+
+#ifndef BEAMLINE_SANITIZED
+// Sanitizers have much memory of their own.
+TEST_F(IngestTest, MemoryDoesNotGrowWithRows) {
+  const std::string csv = ManyRows();
+  ASSERT_TRUE(Run(csv).ok());
+  const std::string expected = *ReadFile(output());
+  ASSERT_GT(expected.size(), 30'000'000U);
+  IngestOptions options;
+  options.memory_bytes = 4 << 20;
+  options.csv.block_bytes = 1 << 16;
+  const std::string input = folder_.path() + "/input";
+  for (const std::string& bytes : {csv, Gzip(csv)}) {
+    ASSERT_TRUE(WriteFileAtomically(input, bytes).ok());
+    WithMemory(24 << 20, [&] {
+      const auto got = Ingest(input, "x", output(), options);
+      EXPECT_TRUE(got.ok()) << got.status();
+    });
+    EXPECT_TRUE(*ReadFile(output()) == expected);
+  }
+  // What the limit is worth: in memory it does not fit.
+  options.memory_bytes = INT64_MAX;
+  WithMemory(24 << 20, [&] {
+    EXPECT_EQ(Ingest(input, "x", output(), options).status().code(),
+              absl::StatusCode::kResourceExhausted);
+  });
+}
+#endif
+
+TEST_F(IngestTest, ATableThatTheDiskHasNoRoomForIsRefused) {
+  IngestOptions options;
+  options.memory_bytes = 1 << 20;
+  options.max_scratch_bytes = 20 << 20;
+  options.csv.block_bytes = 1 << 16;
+  EXPECT_THAT(Refusal(ManyRows(), options, absl::StatusCode::kResourceExhausted),
+              AllOf(HasSubstr("data.csv: a table needs"), HasSubstr("make room on the server")));
 }
 
 TEST_F(IngestTest, BoundsExpansion) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -176,6 +177,43 @@ TEST_F(PlanTest, NeedsTheMemoryThatTheTaskReserves) {
   const int64_t mebibytes = (plan.peak_memory_bytes() + (1 << 20) - 1) >> 20;
   EXPECT_GT(mebibytes, 20);
   EXPECT_THAT(LogOf("train"), HasSubstr(absl::StrCat("peak memory ", mebibytes, " MiB")));
+}
+
+// As the task then says.
+TEST_F(PlanTest, SaysWhenFeaturesAreStreamed) {
+  const engine::Philox random(1, 2);
+  std::vector<Column> columns;
+  for (uint64_t c = 0; c < 200; ++c) {
+    std::vector<float> values(20'000);
+    for (size_t i = 0; i < values.size(); ++i) values[i] = random.Uniform(200 * i + c);
+    columns.push_back(Column::Of(absl::StrCat("x", c), std::move(values)));
+  }
+  std::vector<int64_t> label(20'000);
+  for (size_t i = 0; i < label.size(); ++i) label[i] = static_cast<int64_t>(i % 2);
+  columns.push_back(Column::Of("label", std::move(label)));
+  Use(kDefinition, Table(std::move(columns)));
+  v1::Step& step = *bench_->definition().mutable_steps(0);
+  step.mutable_train()->mutable_network()->set_epochs(1);
+  // 12 thousand rows of 800 bytes.
+  for (const auto& [mebibytes, place] :
+       std::map<int, std::string>{{16, "features of 10 MiB in a file, streamed"}, {64, ""}}) {
+    step.mutable_resources()->set_memory_bytes(int64_t{mebibytes} << 20);
+    const StepPlan plan = Plan().steps(0);
+    if (place.empty()) {
+      EXPECT_THAT(plan.advice(), IsEmpty());
+      EXPECT_GT(plan.devices(0).memory_bytes(), plan.devices(0).device_memory_bytes());
+      continue;
+    }
+    ASSERT_EQ(plan.advice_size(), 1);
+    EXPECT_THAT(plan.advice(0), HasSubstr(place));
+    EXPECT_THAT(plan.advice(0), HasSubstr("of \"37 MiB\" holds them"));
+    v1::TaskStart start = bench_->Start("train");
+    *start.mutable_attempt()->mutable_resources() = step.resources();
+    bench_->Run("train", start);
+    std::string log;
+    for (const v1::Event& event : bench_->sink().events) log += event.log().text();
+    EXPECT_THAT(log, HasSubstr(place));
+  }
 }
 
 TEST_F(PlanTest, NamesABatchThatFits) {
