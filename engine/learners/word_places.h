@@ -50,6 +50,7 @@ class WordPlaces {
             ThreadPool* pool);
 
   int64_t size() const { return static_cast<int64_t>(codes_.size()); }
+  int64_t reach() const { return reach_; }
   int64_t outputs() const { return 1 + negatives_; }
 
   // The codes around a place within a drawn reach; at most 2 reach.

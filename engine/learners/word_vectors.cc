@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <optional>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "engine/core/philox.h"
 #include "engine/learners/classic_learner.h"
 #include "engine/learners/epoch_rows.h"
+#include "engine/learners/word_blocks.h"
 #include "engine/learners/word_places.h"
 
 namespace beamline::engine {
@@ -24,29 +26,10 @@ constexpr uint64_t kMeasureStream = uint64_t{0x7779} << 44;
 constexpr int64_t kDrawnBlocks = 32, kPlaceTile = 8, kRowTile = 32;
 constexpr double kLastRate = 1e-4;  // of the first one
 
-// Places whose changes are computed from the same vectors.
-struct Block {
-  struct Place {
-    int64_t first_input = 0;  // among `inputs`
-    int64_t inputs = 0;
-    int64_t change = 0;  // the first of its changes
-    double loss = 0;
-  };
-  std::vector<Place> places;
-  std::vector<int32_t> inputs;
-  std::vector<int32_t> outputs;  // [places, outputs]
-  std::vector<float> signs;
-  int64_t changes = 0;
-  int64_t pairs = 0;
-  // Rows that change: a code's vector, or behind all vectors its context. Where the changes of each
-  // begin among `which`, and how many products they are of.
-  std::vector<int32_t> rows;
-  std::vector<int32_t> begins;
-  std::vector<int32_t> which;
-  std::vector<int64_t> terms;
-  // In the order of places: which of the rows, and the change.
-  std::vector<std::pair<int32_t, int32_t>> entries;
-};
+int64_t RowsMeasuredAtOnce(int64_t columns) {
+  constexpr int64_t kCodes = int64_t{1} << 19;
+  return std::clamp<int64_t>(kCodes / std::max<int64_t>(columns, 1), 1, RowReader::kBlock);
+}
 
 class WordVectors : public ClassicLearner {
  public:
@@ -76,10 +59,8 @@ class WordVectors : public ClassicLearner {
   void CountCodes();
   // Goes through the places of some rows; with `rate` 0 nothing changes.
   Sums GoThrough(const RowBlock& rows, const Philox& random, double rate);
-  void Draw(int64_t first, int64_t end, Block* block);
-  void FindRows(std::vector<int32_t>* numbers, Block* block);
-  void Compute(Block* block, bool changes);
-  void Apply(const Block& block, double rate);
+  void Compute(WordBlock* block, bool changes);
+  void Apply(const WordBlock& block, double rate);
   float* RowOf(int32_t row);
 
   const WordVectorsSpec spec_;
@@ -91,7 +72,7 @@ class WordVectors : public ClassicLearner {
   WordNoise noise_;  // of counts_
   std::optional<EpochRows> rows_;
   WordPlaces places_;
-  std::vector<Block> blocks_;
+  std::vector<WordBlock> blocks_;
   std::vector<std::vector<int32_t>> numbers_;  // of each thread: of rows in a block, or -1
   std::vector<Tensor> rooms_;                  // of each thread
   Tensor changes_{Shape({0}), DType::kFloat32};
@@ -193,77 +174,7 @@ float* WordVectors::RowOf(int32_t row) {
   return (context ? contexts_ : vectors_)->values<float>().data() + code * spec_.dimensions;
 }
 
-// Draws what stands at the places from `first` to `end`.
-void WordVectors::Draw(int64_t first, int64_t end, Block* block) {
-  const int64_t outputs = places_.outputs();
-  const auto count = static_cast<size_t>(end - first);
-  block->places.resize(count);
-  block->inputs.resize(count * static_cast<size_t>(2 * spec_.reach));
-  block->outputs.resize(count * static_cast<size_t>(outputs));
-  block->signs.resize(block->outputs.size());
-  block->changes = block->pairs = 0;
-  int64_t inputs = 0;
-  for (int64_t i = first; i < end; ++i) {
-    Block::Place& place = block->places[static_cast<size_t>(i - first)];
-    place.first_input = inputs;
-    place.inputs = places_.InputsOf(i, block->inputs.data() + inputs);
-    place.change = block->changes;
-    place.loss = 0;
-    inputs += place.inputs;
-    if (place.inputs == 0) continue;
-    const auto at = (i - first) * outputs;
-    places_.OutputsOf(i, block->outputs.data() + at, block->signs.data() + at);
-    const int64_t told = TakesMean() ? 1 : place.inputs;
-    block->changes += told + outputs;
-    block->pairs += told;
-  }
-}
-
-// Which rows the changes of a block belong to. `numbers`: -1 for each row, before and after.
-void WordVectors::FindRows(std::vector<int32_t>* numbers, Block* block) {
-  numbers->resize(static_cast<size_t>(2 * spec_.vocabulary), -1);
-  const int64_t outputs = places_.outputs();
-  block->rows.clear();
-  block->terms.clear();
-  block->begins.assign(1, 0);
-  block->entries.clear();
-  const auto add = [&](int64_t row, int64_t change, int64_t terms) {
-    int32_t& number = (*numbers)[static_cast<size_t>(row)];
-    if (number < 0) {
-      number = static_cast<int32_t>(block->rows.size());
-      block->rows.push_back(static_cast<int32_t>(row));
-      block->begins.push_back(0);
-      block->terms.push_back(0);
-    }
-    ++block->begins[static_cast<size_t>(number) + 1];
-    block->terms[static_cast<size_t>(number)] += terms;
-    block->entries.emplace_back(number, static_cast<int32_t>(change));
-  };
-  for (size_t p = 0; p < block->places.size(); ++p) {
-    const Block::Place& place = block->places[p];
-    const int64_t told = TakesMean() ? 1 : place.inputs;
-    for (int64_t i = 0; i < place.inputs; ++i) {
-      add(block->inputs[static_cast<size_t>(place.first_input + i)],
-          place.change + (TakesMean() ? 0 : i), outputs);
-    }
-    for (int64_t j = 0; j < outputs && place.inputs > 0; ++j) {
-      const size_t at = p * static_cast<size_t>(outputs) + static_cast<size_t>(j);
-      if (block->signs[at] == 0) continue;
-      add(spec_.vocabulary + block->outputs[at], place.change + told + j, told);
-    }
-  }
-  for (size_t i = 1; i < block->begins.size(); ++i) block->begins[i] += block->begins[i - 1];
-  block->which.resize(block->entries.size());
-  for (const auto& [number, change] : block->entries) {
-    block->which[static_cast<size_t>(block->begins[static_cast<size_t>(number)]++)] = change;
-  }
-  // Each begin has become its end.
-  for (size_t i = block->begins.size() - 1; i > 0; --i) block->begins[i] = block->begins[i - 1];
-  block->begins[0] = 0;
-  for (const int32_t row : block->rows) (*numbers)[static_cast<size_t>(row)] = -1;
-}
-
-void WordVectors::Compute(Block* block, bool changes) {
+void WordVectors::Compute(WordBlock* block, bool changes) {
   if (changes && changes_.NumElements() < block->changes * width_) {
     changes_ = Tensor::Unset(Shape({block->changes * width_}), DType::kFloat32);
   }
@@ -278,7 +189,7 @@ void WordVectors::Compute(Block* block, bool changes) {
     asked.takes_mean = TakesMean();
     asked.room = rooms_[static_cast<size_t>(slot)].values<float>().data();
     for (int64_t p = tile * kPlaceTile; p < std::min(count, (tile + 1) * kPlaceTile); ++p) {
-      Block::Place& place = block->places[static_cast<size_t>(p)];
+      WordBlock::Place& place = block->places[static_cast<size_t>(p)];
       if (place.inputs == 0) continue;
       asked.input_codes = block->inputs.data() + place.first_input;
       asked.inputs = place.inputs;
@@ -290,7 +201,7 @@ void WordVectors::Compute(Block* block, bool changes) {
   });
 }
 
-void WordVectors::Apply(const Block& block, double rate) {
+void WordVectors::Apply(const WordBlock& block, double rate) {
   const auto count = static_cast<int64_t>(block.rows.size());
   const float* changes = changes_.values<float>().data();
   pool().ParallelFor((count + kRowTile - 1) / kRowTile, [&](int64_t tile) {
@@ -315,16 +226,16 @@ WordVectors::Sums WordVectors::GoThrough(const RowBlock& rows, const Philox& ran
   for (int64_t first = 0; first < blocks; first += kDrawnBlocks) {
     const int64_t count = std::min(kDrawnBlocks, blocks - first);
     pool().ParallelFor(count, [&](int64_t i, int slot) {
-      Block* block = &blocks_[static_cast<size_t>(i)];
+      WordBlock* block = &blocks_[static_cast<size_t>(i)];
       const int64_t begin = (first + i) * kWordBlock;
-      Draw(begin, std::min(places_.size(), begin + kWordBlock), block);
-      if (rate > 0) FindRows(&numbers_[static_cast<size_t>(slot)], block);
+      block->Draw(places_, begin, std::min(places_.size(), begin + kWordBlock), TakesMean());
+      if (rate > 0) block->FindRows(spec_.vocabulary, &numbers_[static_cast<size_t>(slot)]);
     });
     for (int64_t i = 0; i < count; ++i) {
-      Block* block = &blocks_[static_cast<size_t>(i)];
+      WordBlock* block = &blocks_[static_cast<size_t>(i)];
       Compute(block, rate > 0);
       if (rate > 0) Apply(*block, rate);
-      for (const Block::Place& place : block->places) sums.loss += place.loss;
+      for (const WordBlock::Place& place : block->places) sums.loss += place.loss;
       sums.pairs += block->pairs;
     }
   }
@@ -350,12 +261,18 @@ Evaluation WordVectors::Evaluate(const BatchSource& source) {
   Evaluation evaluation;
   evaluation.rows = source.rows();
   double sum = 0;
-  RowReader(source, &pool()).ForEach([&](const RowBlock& block) {
+  RowReader reader(source, &pool());
+  std::vector<int64_t> rows;
+  for (int64_t first = 0; first < source.rows(); first += static_cast<int64_t>(rows.size())) {
+    rows.resize(static_cast<size_t>(
+        std::min(RowsMeasuredAtOnce(layout().code_columns), source.rows() - first)));
+    std::iota(rows.begin(), rows.end(), first);
+    const RowBlock block = reader.Read(rows);
     CheckCodes(block);
     const Sums sums = GoThrough(block, Philox(spec_.seed, kMeasureStream), 0);
     sum += sums.loss;
     evaluation.weight_sum += static_cast<double>(sums.pairs);
-  });
+  }
   evaluation.loss = evaluation.weight_sum > 0 ? sum / evaluation.weight_sum : 0;
   evaluation.main_loss = evaluation.loss;
   return evaluation;
@@ -393,7 +310,7 @@ double WordVectorsBytes(const WordVectorsSpec& spec, int64_t rows, int64_t colum
   const auto vocabulary = static_cast<double>(spec.vocabulary);
   const auto dimensions = static_cast<double>(spec.dimensions);
   const auto threads = static_cast<double>(spec.threads);
-  const int64_t batch = std::max(std::min(spec.batch_size, rows), std::min<int64_t>(rows, 2048));
+  const int64_t batch = std::min(rows, std::max(spec.batch_size, RowsMeasuredAtOnce(columns)));
   const double places =
       static_cast<double>(std::min<int64_t>(batch * columns, kWordBlock * kDrawnBlocks));
   const auto width = static_cast<double>((spec.dimensions + 15) / 16 * 16);

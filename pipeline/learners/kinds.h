@@ -149,4 +149,11 @@ double BytesOf(const v1::CommandLearner& fields, const LearnerFacts& facts);
 std::unique_ptr<engine::Learner> Make(const v1::CommandLearner& fields,
                                       const LearnerSetting& setting);
 
+// word_vectors.cc
+void CheckFields(const v1::WordVectorsLearner& fields, LearnerCheck& check);
+void CompleteFields(const LearnerFacts& facts, v1::WordVectorsLearner* fields);
+double BytesOf(const v1::WordVectorsLearner& fields, const LearnerFacts& facts);
+std::unique_ptr<engine::Learner> Make(const v1::WordVectorsLearner& fields,
+                                      const LearnerSetting& setting);
+
 }  // namespace beamline::pipeline

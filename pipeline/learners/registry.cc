@@ -98,6 +98,8 @@ const std::vector<LearnerKind>& LearnerKinds() {
       Kind<v1::LiquidStateLearner>(
           {.classes = true, .numbers = true, .forecast = true, .windows = true, .sequences = true}),
       Kind<v1::CommandLearner>({.classes = true, .numbers = true, .codes = true}),
+      Kind<v1::WordVectorsLearner>(
+          {.embed = true, .windows = true, .weights = false, .epochs = "epochs"}),
   };
   return kKinds;
 }
@@ -139,6 +141,7 @@ LearnerTask TaskOf(const v1::TrainingData& data, bool is_class) {
   return Reconstructs(data)     ? LearnerTask::kReconstruct
          : Forecasts(data)      ? LearnerTask::kForecast
          : GivesNextToken(data) ? LearnerTask::kNextToken
+         : EmbedsTokens(data)   ? LearnerTask::kEmbed
          : is_class             ? LearnerTask::kClasses
                                 : LearnerTask::kNumbers;
 }

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <tuple>
 #include <vector>
 
 #include "engine/backend/cpu/isa.h"
@@ -360,90 +359,6 @@ TEST(LearnerKernelsTest, StepsOfReservoirs) {
     states.push_back(state);
   });
   for (const std::vector<float>& state : states) EXPECT_EQ(state, states[0]);
-}
-
-TEST(LearnerKernelsTest, PlacesOfWords) {
-  for (const auto& [size, inputs, outputs, mean] :
-       {std::tuple(int64_t{5}, int64_t{1}, int64_t{2}, false),
-        std::tuple(int64_t{36}, int64_t{4}, int64_t{6}, false),
-        std::tuple(int64_t{100}, int64_t{7}, int64_t{15}, false),
-        std::tuple(int64_t{19}, int64_t{3}, int64_t{9}, true)}) {
-    const int64_t width = (size + kLanes - 1) / kLanes * kLanes;
-    const int64_t told = mean ? 1 : inputs;
-    const auto vectors = Draw<float>(static_cast<size_t>(10 * size), 1);
-    const auto contexts = Draw<float>(static_cast<size_t>(20 * size), 2);
-    std::vector<int32_t> input_codes, output_codes;
-    std::vector<float> signs;
-    for (int32_t i = 0; i < inputs; ++i) input_codes.push_back(i * 3 % 10);
-    for (int32_t j = 0; j < outputs; ++j) {
-      output_codes.push_back(j * 7 % 20);
-      signs.push_back(j == 0 ? 1.0f : j == 2 ? 0.0f : -1.0f);
-    }
-    // By the definition, in double.
-    std::vector<double> x(static_cast<size_t>(told * size)),
-        expected(static_cast<size_t>((told + outputs) * width));
-    for (int64_t i = 0; i < inputs; ++i) {
-      for (int64_t k = 0; k < size; ++k) {
-        x[static_cast<size_t>((mean ? 0 : i * size) + k)] +=
-            double{vectors[static_cast<size_t>(input_codes[static_cast<size_t>(i)] * size + k)]} /
-            static_cast<double>(mean ? inputs : 1);
-      }
-    }
-    double loss = 0;
-    for (int64_t i = 0; i < told; ++i) {
-      for (int64_t j = 0; j < outputs; ++j) {
-        const float* y = contexts.data() + output_codes[static_cast<size_t>(j)] * size;
-        const double sign = signs[static_cast<size_t>(j)];
-        double product = 0;
-        for (int64_t k = 0; k < size; ++k) {
-          product += x[static_cast<size_t>(i * size + k)] * double{y[k]};
-        }
-        loss += std::abs(sign) * std::log1p(std::exp(-sign * product));
-        const double error = sign / (1 + std::exp(sign * product));
-        for (int64_t k = 0; k < size; ++k) {
-          expected[static_cast<size_t>(i * width + k)] += error * double{y[k]};
-          expected[static_cast<size_t>((told + j) * width + k)] +=
-              error * x[static_cast<size_t>(i * size + k)];
-        }
-      }
-    }
-    std::vector<std::vector<float>> made;
-    ForIsas([&](const cpu::LearnerKernels& kernels) {
-      std::vector<float> room(static_cast<size_t>(cpu::RoomOfPlace(told, outputs, width)));
-      std::vector<float> changes(expected.size());
-      cpu::WordPlace place{.vectors = vectors.data(),
-                           .contexts = contexts.data(),
-                           .input_codes = input_codes.data(),
-                           .output_codes = output_codes.data(),
-                           .signs = signs.data(),
-                           .inputs = inputs,
-                           .outputs = outputs,
-                           .size = size,
-                           .width = width,
-                           .takes_mean = mean,
-                           .room = room.data(),
-                           .changes = changes.data()};
-      const double own = kernels.TellPlace(place);
-      EXPECT_NEAR(own, loss, 1e-5 * loss);
-      for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(changes[i], expected[i], 1e-5);
-      place.changes = nullptr;
-      EXPECT_EQ(kernels.TellPlace(place), own);
-      std::vector<float> row(contexts.begin(), contexts.begin() + size + 1);
-      const std::vector<int32_t> which = {0, 2, 1};
-      kernels.AddChanges(changes.data(), width, which.data(), 3, 0.5f, size, row.data());
-      for (size_t k = 0; k < static_cast<size_t>(size); ++k) {
-        const size_t step = static_cast<size_t>(width);
-        EXPECT_NEAR(row[k],
-                    contexts[k] + 0.5f * (changes[k] + changes[k + step] + changes[k + 2 * step]),
-                    1e-5);
-      }
-      EXPECT_EQ(row.back(), contexts[static_cast<size_t>(size)]);
-      changes.insert(changes.end(), row.begin(), row.end());
-      changes.push_back(static_cast<float>(own));
-      made.push_back(changes);
-    });
-    for (const std::vector<float>& one : made) EXPECT_EQ(one, made[0]);
-  }
 }
 
 }  // namespace
