@@ -207,11 +207,11 @@ void WordVectors::Apply(const WordBlock& block, double rate) {
   pool().ParallelFor((count + kRowTile - 1) / kRowTile, [&](int64_t tile) {
     for (int64_t i = tile * kRowTile; i < std::min(count, (tile + 1) * kRowTile); ++i) {
       const auto at = static_cast<size_t>(i);
-      const int64_t terms = std::max(block.terms[at], kWordTerms);
-      const double share = static_cast<double>(kWordTerms) / static_cast<double>(terms);
+      const double most = kWordStep / static_cast<double>(block.terms[at]);
       kernels_.AddChanges(changes, width_, block.which.data() + block.begins[at],
-                          block.begins[at + 1] - block.begins[at], static_cast<float>(rate * share),
-                          spec_.dimensions, RowOf(block.rows[at]));
+                          block.begins[at + 1] - block.begins[at],
+                          static_cast<float>(std::min(rate, most)), spec_.dimensions,
+                          RowOf(block.rows[at]));
     }
   });
 }

@@ -24,10 +24,10 @@ enum class WordArchitecture : uint8_t {
 //
 // A step takes `batch_size` rows, drawn in another order each epoch, and goes through their places
 // in blocks of kWordBlock. What a block changes is computed from what was before it, and added up;
-// a vector or context with more than kWordTerms products in a block moves by their mean, so many
-// times: what occurs often would overshoot. The rate falls in a straight line over all steps, to
-// 1/10000. No vector depends on threads. The loss is the mean over pairs of an x and a code; where
-// a source is measured the draws are always the same ones.
+// but the products of a vector or context in a block, each times the rate, count as kWordStep of
+// their mean where they would count as more: what occurs often would overshoot. The rate falls in a
+// straight line over all steps, to 1/10000. No vector depends on threads. The loss is the mean over
+// pairs of an x and a code; where a source is measured the draws are always the same ones.
 struct WordVectorsSpec {
   int64_t vocabulary = 0;
   WordArchitecture architecture = WordArchitecture::kSkipGram;
@@ -43,7 +43,7 @@ struct WordVectorsSpec {
 };
 
 inline constexpr int64_t kWordBlock = 128;
-inline constexpr int64_t kWordTerms = 128;
+inline constexpr double kWordStep = 3.2;
 
 // Weights: "vectors" and "contexts", [vocabulary, dimensions], zeros where a code was not seen; and
 // "counts" (int64), [vocabulary], of the training rows. Predictions are the means of the vectors of

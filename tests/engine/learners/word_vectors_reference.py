@@ -11,7 +11,7 @@ import numpy as np
 
 MASK = (1 << 32) - 1
 ROWS, COLUMNS, VOCABULARY = 40, 17, 23
-BLOCK, TERMS = 128, 128
+BLOCK, STEP = 128, 3.2
 
 
 def philox(seed, stream, counter):
@@ -101,7 +101,7 @@ class Training:
                 found.append(([c for c, _ in around], outputs, signs))
         return found
 
-    def block(self, places):
+    def block(self, places, rate):
         """The loss and the number of pairs, and what the places add to vectors and contexts."""
         v, c = np.zeros_like(self.vectors), np.zeros_like(self.contexts)
         v_terms, c_terms = np.zeros(VOCABULARY), np.zeros(VOCABULARY)
@@ -125,8 +125,8 @@ class Training:
                 if signs[j]:
                     c[code] += errors[:, j] @ x
                     c_terms[code] += len(x)
-        v *= (TERMS / np.maximum(v_terms, TERMS))[:, None]
-        c *= (TERMS / np.maximum(c_terms, TERMS))[:, None]
+        v *= np.minimum(rate, STEP / np.maximum(v_terms, 1))[:, None]
+        c *= np.minimum(rate, STEP / np.maximum(c_terms, 1))[:, None]
         return loss, pairs, v, c
 
     def run(self):
@@ -143,15 +143,15 @@ class Training:
             places = self.places(rows, 0x7778 << 44 | epoch)
             loss = pairs = 0
             for first in range(0, len(places), BLOCK):
-                of_block, count, v, c = self.block(places[first:first + BLOCK])
+                of_block, count, v, c = self.block(places[first:first + BLOCK], rate)
                 loss, pairs = loss + of_block, pairs + count
-                self.vectors += rate * v
-                self.contexts += rate * c
+                self.vectors += v
+                self.contexts += c
             self.losses.append(loss / pairs)
         return self
 
     def measure(self):
-        loss, pairs, _, _ = self.block(self.places(range(ROWS), 0x7779 << 44))
+        loss, pairs, _, _ = self.block(self.places(range(ROWS), 0x7779 << 44), 0)
         return loss / pairs
 
 
