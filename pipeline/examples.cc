@@ -191,7 +191,7 @@ ExampleShape ShapeOf(const v1::TrainingData& data) {
   } else if (data.has_windows()) {
     const v1::Windows& windows = data.windows();
     const bool tokens = GivesNextToken(data);
-    const bool each_step = JudgesEachStep(data) || GuessesHidden(data);
+    const bool each_step = JudgesEachStep(data) || GuessesHidden(data) || EmbedsTokens(data);
     shape.steps = windows.steps();
     shape.horizon = Forecasts(data) ? std::max<int64_t>(windows.horizon(), 1) : tokens ? 1 : 0;
     shape.span = shape.steps + shape.horizon;

@@ -6,6 +6,15 @@
 
 namespace beamline::pipeline {
 
+namespace {
+
+// Vectors of tokens, which are a table by themselves, are the table of an embedding of their name.
+bool IsThatOf(const std::string& other, const std::string& own) {
+  return other == own || other + ".table" == own;
+}
+
+}  // namespace
+
 void TakeCodes(const engine::data::FittedTransforms& from, engine::data::FittedTransforms* to) {
   using Output = engine::data::FittedColumn::Output;
   for (engine::data::FittedColumn& column : to->columns) {
@@ -22,7 +31,7 @@ std::vector<std::string> TakeWeights(const std::vector<engine::NamedTensor>& fro
   std::vector<std::string> own;
   for (engine::NamedTensor& weight : weights) {
     const auto found = std::find_if(from.begin(), from.end(), [&](const auto& other) {
-      return other.name == weight.name && other.tensor.shape() == weight.tensor.shape();
+      return IsThatOf(other.name, weight.name) && other.tensor.shape() == weight.tensor.shape();
     });
     if (found == from.end()) {
       own.push_back(weight.name);

@@ -13,7 +13,8 @@ namespace beamline::pipeline {
 // Gives the columns that both encode by codes the codes of `from`.
 void TakeCodes(const engine::data::FittedTransforms& from, engine::data::FittedTransforms* to);
 
-// Gives the learner those weights whose name and shape it has; returns the names of its others.
+// Gives the learner those weights whose name and shape it has, "vectors" of tokens to an embedding
+// with the name "vectors"; returns the names of its others.
 // Throws engine::Error if it has none of them.
 std::vector<std::string> TakeWeights(const std::vector<engine::NamedTensor>& from,
                                      engine::Learner* learner);

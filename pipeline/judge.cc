@@ -126,6 +126,7 @@ std::map<std::string, double> JudgeMetrics(engine::Learner& learner,
                                            const engine::BatchSource& source, const Truth& truth,
                                            const v1::ModelCard& card, const Names& names,
                                            std::span<const int32_t> anomalies) {
+  if (EmbedsTokens(card.data())) return {};
   if (ReadsTokens(card.data())) {
     return MeasureTokens(TokensOf(learner, source, card), truth.weights, names);
   }
@@ -153,6 +154,11 @@ Judged JudgeSaid(const Said& said, const Truth& truth, const v1::ModelCard& card
 Judged Judge(engine::Learner& learner, const engine::BatchSource& source, const Truth& truth,
              std::span<const int32_t> anomalies, const v1::ModelCard& card, const Names& names,
              bool resampled) {
+  if (EmbedsTokens(card.data())) {
+    Judged judged;
+    judged.evaluation.set_row_count(source.rows());
+    return judged;
+  }
   if (ReadsTokens(card.data())) {
     return JudgeTokens(TokensOf(learner, source, card), truth, names, resampled);
   }

@@ -73,19 +73,22 @@ std::vector<v1::Prediction> ToPredictions(const std::vector<NextToken>& tokens,
   return predictions;
 }
 
+std::vector<v1::Prediction> ToPredictions(const std::vector<TokenPlace>& places,
+                                          const v1::ModelCard& card) {
+  std::vector<v1::Prediction> predictions;
+  for (const TokenPlace& place : places) {
+    v1::Prediction& prediction = predictions.emplace_back();
+    prediction.mutable_embedding()->Add(place.embedding.begin(), place.embedding.end());
+    for (const int32_t code : place.nearest) prediction.add_tokens(card.classes(code));
+  }
+  return predictions;
+}
+
 // What stands at each step of rows of codes, known or hidden.
 std::vector<v1::Prediction> GuessSteps(engine::Learner& learner, const engine::BatchLayout& layout,
                                        const std::vector<std::vector<int32_t>>& rows,
                                        const v1::ModelCard& card) {
-  engine::MemoryBatch batch;
-  batch.rows = static_cast<int64_t>(rows.size());
-  batch.layout = layout;
-  for (const std::vector<int32_t>& codes : rows) {
-    batch.codes.insert(batch.codes.end(), codes.begin(), codes.end());
-    batch.codes.resize(batch.codes.size() + static_cast<size_t>(layout.code_columns) - codes.size(),
-                       -1);
-  }
-  const engine::Predictions said = learner.Predict(engine::MemoryBatchSource(std::move(batch)));
+  const engine::Predictions said = learner.Predict(PaddedRows(layout, rows));
   const std::span<const float> all = said.probabilities.values<float>();
   const auto vocabulary = static_cast<size_t>(said.probabilities.shape().Columns());
   std::vector<v1::Prediction> predictions;
@@ -259,8 +262,14 @@ absl::Status Predictor::CheckOptions(const Rows& rows, const PredictOptions& opt
     return absl::InvalidArgumentError("first_sample: the model predicts and generates nothing");
   }
   const Drawing& drawing = options.drawing;
-  if (drawing.tokens != 0 && !GivesNextToken(card().data())) {
+  const bool embeds = EmbedsTokens(card().data());
+  if (drawing.tokens != 0 && !GivesNextToken(card().data()) && !embeds) {
     return absl::InvalidArgumentError("tokens: the model gives no tokens");
+  }
+  if (embeds && (drawing.temperature != 1 || drawing.seed != 0)) {
+    return absl::InvalidArgumentError(
+        "temperature: the model draws nothing: its tokens are the nearest ones: leave temperature "
+        "and seed out");
   }
   if (drawing.tokens < 0 || drawing.tokens * rows.size() > kMaxTokens) {
     return absl::InvalidArgumentError(absl::StrCat("tokens: ", drawing.tokens, " for each of ",
@@ -294,6 +303,10 @@ absl::StatusOr<std::vector<v1::Prediction>> Predictor::Predict(
     std::vector<v1::Prediction> predictions;
     if (GuessesHidden(card().data())) {
       predictions = GuessSteps(*learner, layout, CodesOf(request, transforms), card());
+    } else if (EmbedsTokens(card().data())) {
+      predictions = ToPredictions(PlaceRows(*learner, layout, state_->model.tensors,
+                                            CodesOf(request, transforms), options.drawing.tokens),
+                                  card());
     } else if (GivesNextToken(card().data())) {
       predictions = ToPredictions(
           ContinueRows(*learner, layout, CodesOf(request, transforms), options.drawing), card());

@@ -183,9 +183,8 @@ std::vector<Value> StepsOf(const Value& value, const v1::Column& column, int row
 void CheckSteps(const v1::ModelCard& card, int64_t steps, int row) {
   const int64_t needed = ShapeOf(card.data()).steps;
   const bool any = card.data().has_sequences() || GivesNextToken(card.data());
-  if (GuessesHidden(card.data()) ? steps >= 1 && steps <= needed
-      : any                      ? steps >= 1
-                                 : steps == needed) {
+  const bool some = GuessesHidden(card.data()) || EmbedsTokens(card.data());
+  if (some ? steps >= 1 && steps <= needed : any ? steps >= 1 : steps == needed) {
     return;
   }
   engine::Fail(

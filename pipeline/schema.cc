@@ -81,8 +81,10 @@ bool GuessesHidden(const v1::TrainingData& data) {
   return data.objective() == v1::OBJECTIVE_MASKED;
 }
 
+bool EmbedsTokens(const v1::TrainingData& data) { return data.objective() == v1::OBJECTIVE_EMBED; }
+
 bool ReadsTokens(const v1::TrainingData& data) {
-  return GivesNextToken(data) || GuessesHidden(data);
+  return GivesNextToken(data) || GuessesHidden(data) || EmbedsTokens(data);
 }
 
 bool JudgesEachStep(const v1::TrainingData& data) {

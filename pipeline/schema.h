@@ -51,7 +51,9 @@ bool Forecasts(const v1::TrainingData& data);
 bool GivesNextToken(const v1::TrainingData& data);
 bool JudgesEachStep(const v1::TrainingData& data);
 bool GuessesHidden(const v1::TrainingData& data);
-// Learns from tokens alone: gives the next one, or guesses hidden ones.
+// Makes a vector for each token.
+bool EmbedsTokens(const v1::TrainingData& data);
+// Learns from tokens alone: gives the next one, guesses hidden ones, or makes their vectors.
 bool ReadsTokens(const v1::TrainingData& data);
 bool HasTarget(const v1::TrainingData& data);
 // Whether the loss compares rows with each other, so that the network's outputs are embeddings.

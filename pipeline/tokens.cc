@@ -9,6 +9,7 @@
 #include "engine/core/math.h"
 #include "engine/core/philox.h"
 #include "engine/learners/masking.h"
+#include "engine/learners/word_neighbours.h"
 #include "engine/nn/network.h"
 #include "pipeline/metric_names.h"
 
@@ -206,6 +207,42 @@ std::vector<NextToken> ContinueRows(engine::Learner& learner, const engine::Batc
     }
   }
   return out;
+}
+
+engine::MemoryBatchSource PaddedRows(const engine::BatchLayout& layout,
+                                     const std::vector<std::vector<int32_t>>& rows) {
+  engine::MemoryBatch batch;
+  batch.rows = static_cast<int64_t>(rows.size());
+  batch.layout = layout;
+  for (const std::vector<int32_t>& codes : rows) {
+    batch.codes.insert(batch.codes.end(), codes.begin(), codes.end());
+    batch.codes.resize(batch.codes.size() + static_cast<size_t>(layout.code_columns) - codes.size(),
+                       -1);
+  }
+  return engine::MemoryBatchSource(std::move(batch));
+}
+
+std::vector<TokenPlace> PlaceRows(engine::Learner& learner, const engine::BatchLayout& layout,
+                                  const std::vector<engine::NamedTensor>& tensors,
+                                  const std::vector<std::vector<int32_t>>& rows, int64_t tokens) {
+  const engine::Predictions said = learner.Predict(PaddedRows(layout, rows));
+  const std::span<const float> all = said.probabilities.values<float>();
+  const auto width = static_cast<size_t>(said.probabilities.shape().Columns());
+  std::vector<TokenPlace> places(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto point = all.subspan(i * width, width);
+    if (std::all_of(point.begin(), point.end(), [](float x) { return x == 0; })) {
+      engine::Fail("row ", i + 1, ": the model knows none of its tokens");
+    }
+    places[i].embedding.assign(point.begin(), point.end());
+  }
+  if (tokens == 0) return places;
+  const auto vectors = std::find_if(tensors.begin(), tensors.end(),
+                                    [](const auto& tensor) { return tensor.name == "vectors"; });
+  if (vectors == tensors.end()) engine::Fail("the model has no vectors to compare with");
+  auto nearest = engine::NearestCodes(vectors->tensor, said.probabilities, rows, tokens);
+  for (size_t i = 0; i < rows.size(); ++i) places[i].nearest = std::move(nearest[i]);
+  return places;
 }
 
 }  // namespace beamline::pipeline

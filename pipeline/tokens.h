@@ -1,4 +1,4 @@
-// Models that give the next token: how well they do, and what they write.
+// Models of tokens: how well they do, what they write, and which tokens are alike.
 #pragma once
 
 #include <cstdint>
@@ -51,5 +51,23 @@ struct NextToken {
 // `layout` is the learner's. Throws engine::Error for a row without codes.
 std::vector<NextToken> ContinueRows(engine::Learner& learner, const engine::BatchLayout& layout,
                                     std::vector<std::vector<int32_t>> rows, const Drawing& drawing);
+
+// Rows of codes as a learner takes them, -1 behind their end. None is longer than
+// layout.code_columns.
+engine::MemoryBatchSource PaddedRows(const engine::BatchLayout& layout,
+                                     const std::vector<std::vector<int32_t>>& rows);
+
+// Where a row of tokens lies, and the codes nearest to it.
+struct TokenPlace {
+  std::vector<float> embedding;
+  std::vector<int32_t> nearest;
+};
+
+// Of each row of codes, by a learner that makes vectors of tokens, [codes, dimensions] with the
+// name "vectors" among `tensors`: its place, and the `tokens` codes nearest to it beside its own.
+// Throws engine::Error for a row of which no code is known.
+std::vector<TokenPlace> PlaceRows(engine::Learner& learner, const engine::BatchLayout& layout,
+                                  const std::vector<engine::NamedTensor>& tensors,
+                                  const std::vector<std::vector<int32_t>>& rows, int64_t tokens);
 
 }  // namespace beamline::pipeline

@@ -180,7 +180,8 @@ TargetFacts FactsOfTarget(const Context& context, const v1::TrainStep& train) {
     facts.known = true;
     facts.reconstructs = Reconstructs(train.data());
     facts.forecasts = Forecasts(train.data());
-    facts.tokens = ReadsTokens(train.data());
+    facts.token_vectors = EmbedsTokens(train.data());
+    facts.tokens = ReadsTokens(train.data()) && !facts.token_vectors;
     return facts;
   }
   const auto input = context.inputs.find(train.data().input());

@@ -23,8 +23,13 @@ const v1::Dataset* MeasuredDataset(const Context& context, const v1::EvaluateSte
   return found == context.inputs.end() ? nullptr : found->second;
 }
 
-void CheckBootstrap(Context& context, const std::string& path, const v1::EvaluateStep& evaluate) {
+void CheckBootstrap(Context& context, const std::string& path, const v1::EvaluateStep& evaluate,
+                    const TargetFacts& target) {
   if (!evaluate.has_bootstrap()) return;
+  if (target.token_vectors) {
+    context.errors.Add(path, "is of metrics, and vectors of tokens have the loss alone: remove it");
+    return;
+  }
   const v1::Bootstrap& bootstrap = evaluate.bootstrap();
   CheckRange(context, path + ".resamples", bootstrap.resamples(), 100, 100'000);
   CheckRange(context, path + ".confidence", bootstrap.confidence(), 1e-6, 0.999999);
@@ -137,7 +142,7 @@ void CheckEvaluate(Context& context, const std::string& path, const v1::Step& st
   for (int i = 0; i < evaluate.metrics_size(); ++i) {
     CheckMetric(context, absl::StrCat(path, ".metrics.", i), evaluate.metrics(i), target, true);
   }
-  CheckBootstrap(context, path + ".bootstrap", evaluate);
+  CheckBootstrap(context, path + ".bootstrap", evaluate, target);
   CheckImportance(context, path + ".importance", evaluate, train, target);
   CheckHistograms(context, path + ".histograms", evaluate, train, target, dataset);
 }

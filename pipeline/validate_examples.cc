@@ -192,12 +192,14 @@ void CheckExampleCodes(Context& context, const std::string& path, const v1::Trai
   if (ReadsTokens(data)) {
     if (facts.features + facts.code_columns == 0) return;  // Not known.
     if (facts.features == 0 && facts.code_columns == 1) return;
-    context.errors.Add(path,
-                       absl::StrCat("objective: ", GivesNextToken(data) ? "next_token" : "masked",
-                                    " learns from one column that is "
-                                    "encoded by ordinal, but there are ",
-                                    facts.code_columns, " of them and ", facts.features,
-                                    " numbers: name the column in features"));
+    context.errors.Add(path, absl::StrCat("objective: ",
+                                          GivesNextToken(data) ? "next_token"
+                                          : EmbedsTokens(data) ? "embed"
+                                                               : "masked",
+                                          " learns from one column that is "
+                                          "encoded by ordinal, but there are ",
+                                          facts.code_columns, " of them and ", facts.features,
+                                          " numbers: name the column in features"));
     return;
   }
   if (data.has_graph() && facts.code_columns > 0) {

@@ -49,6 +49,8 @@ struct TargetFacts {
   bool reconstructs = false;
   bool forecasts = false;
   bool tokens = false;
+  // There is no target: tokens get vectors. `known`, and no class.
+  bool token_vectors = false;
   // The loss compares rows: the outputs are embeddings of any width.
   bool embeds = false;
   // There is no target: rows like those of the data are to be generated. `known`, and no class.

@@ -24,6 +24,7 @@ std::string WhatItDoes(const LearnerAbilities& can) {
   if (can.reconstruct) things.push_back("reconstructs (objective: reconstruct)");
   if (can.forecast) things.push_back("forecasts (objective: forecast)");
   if (can.next_token) things.push_back("gives the next token (objective: next_token)");
+  if (can.embed) things.push_back("makes vectors of tokens (objective: embed)");
   return absl::StrJoin(things, ", ");
 }
 
@@ -31,6 +32,7 @@ bool Can(const LearnerAbilities& can, const v1::TrainingData& data, const Target
   if (Reconstructs(data)) return can.reconstruct;
   if (Forecasts(data)) return can.forecast;
   if (GivesNextToken(data)) return can.next_token;
+  if (EmbedsTokens(data)) return can.embed;
   if (GuessesHidden(data) || JudgesEachStep(data)) return false;
   if (!target.known) return can.classes || can.numbers;
   return target.is_class ? can.classes : can.numbers;
@@ -72,7 +74,7 @@ void CheckUse(Context& context, const std::string& path, const LearnerKind& kind
 void CheckFeatures(Context& context, const std::string& path, const LearnerKind& kind,
                    const FeatureFacts& features) {
   const LearnerAbilities& can = kind.abilities;
-  if (features.code_columns > 0 && !can.codes && !can.next_token) {
+  if (features.code_columns > 0 && !can.codes && !can.next_token && !can.embed) {
     context.errors.Add(path + ".data.transforms",
                        absl::StrCat(kind.name,
                                     " takes numbers and no codes: use one_hot in place of "

@@ -9,6 +9,7 @@
 #include "pipeline/dependencies.h"
 #include "pipeline/learners/registry.h"
 #include "pipeline/metric_names.h"
+#include "pipeline/schema.h"
 #include "pipeline/validate_internal.h"
 
 namespace beamline::pipeline::validation {
@@ -107,6 +108,11 @@ void CheckMetric(Context& context, const std::string& path, const std::string& n
     context.errors.Add(path, "the model generates, and nothing but the loss can be watched");
     return;
   }
+  if (target.token_vectors) {
+    context.errors.Add(path,
+                       absl::StrCat("\"", name, "\" is not for vectors of tokens: there is loss"));
+    return;
+  }
   if (target.embeds) {
     fitting = EmbeddingMetrics();
   } else if (target.tokens) {
@@ -153,12 +159,31 @@ void CheckMetric(Context& context, const std::string& path, const std::string& n
 
 namespace {
 
+// "word_vectors".
+std::string EmbeddingLearners() {
+  std::vector<std::string> names;
+  for (const LearnerKind& kind : LearnerKinds()) {
+    if (kind.abilities.embed) names.push_back(kind.name);
+  }
+  return absl::StrJoin(names, ", ");
+}
+
 void CheckInitialModel(Context& context, const std::string& path, const v1::TrainStep& train) {
   const std::string& model = train.initial_model();
   if (model.empty()) return;
   const v1::TrainStep* other = context.FindTrain(model);
-  if (!train.has_network() || (other != nullptr && !other->has_network())) {
+  const bool gives = other == nullptr || other->has_network() || EmbedsTokens(other->data());
+  if (!train.has_network() || !gives) {
     context.errors.Add(path, "is for networks, and one of the two is none: remove it");
+  } else if (other != nullptr && EmbedsTokens(other->data())) {
+    const auto& layers = train.network().layers();
+    const bool takes = std::any_of(layers.begin(), layers.end(), [](const v1::Layer& layer) {
+      return layer.has_embedding() && layer.name() == "vectors";
+    });
+    if (takes) return;
+    context.errors.Add(path, absl::StrCat("step \"", model,
+                                          "\" makes vectors of tokens, and no layer takes them: "
+                                          "give an embedding the name \"vectors\""));
   } else if (other == nullptr && !IsRegisteredModel(model)) {
     context.errors.Add(path, absl::StrCat("\"", model,
                                           "\" is no train step of this pipeline and no "
@@ -187,6 +212,14 @@ void CheckTrain(Context& context, const std::string& path, const v1::Step& step)
     return;
   }
   const bool other = FindLearnerKind(train) != nullptr;
+  if (!other && EmbedsTokens(train.data())) {
+    context.errors.Add(path + ".data.objective",
+                       absl::StrCat("embed is for learners that make vectors of tokens: take one "
+                                    "of these in place of ",
+                                    LearnerField(train), " (", EmbeddingLearners(),
+                                    "), or the objective masked or next_token"));
+    return;
+  }
   if (!train.has_network() && !train.has_adversarial() && !other) {
     context.unimplemented.Add(absl::StrCat(path, ".", LearnerField(train)),
                               "this learner is not built yet");

@@ -20,6 +20,7 @@
 #include "engine/learners/restricted_boltzmann.h"
 #include "engine/learners/trees/trees.h"
 #include "engine/learners/vectors/support_vectors.h"
+#include "engine/learners/word_vectors.h"
 
 namespace beamline::engine {
 namespace {
@@ -126,6 +127,16 @@ std::vector<Case> UnsupervisedCases() {
        }},
       {"markov_chain", "shakespeare", Quality::kPerplexity, false,
        [](D d, int t) { return MakeMarkovChain({.vocabulary = 65, .order = 2, .threads = t}, d); }},
+      {"word_vectors", "words", Quality::kLoss, false,
+       [](D d, int t) { return MakeWordVectors({.vocabulary = 11000, .threads = t}, d); }},
+      {"word_vectors_bag", "words", Quality::kLoss, false,
+       [](D d, int t) {
+         return MakeWordVectors({.vocabulary = 11000,
+                                 .architecture = WordArchitecture::kBagOfWords,
+                                 .learning_rate = 0.05,
+                                 .threads = t},
+                                d);
+       }},
       {"hopfield", "semeion", Quality::kReconstruction, true,
        [](D d, int t) { return MakeHopfield({.threads = t}, d); }},
       {"boltzmann", "optdigits", Quality::kReconstruction, true,

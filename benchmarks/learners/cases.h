@@ -16,6 +16,7 @@ enum class Quality {
   kError,           // root of the mean squared error
   kReconstruction,  // mean of the rows' losses
   kPerplexity,      // mean -log of the probability of the code that comes
+  kLoss,            // the learner's own
 };
 
 struct Case {

@@ -7,6 +7,7 @@ import math
 import os
 import pathlib
 import random
+import re
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDER = pathlib.Path(os.environ.get("BEAMLINE_DATASETS", ROOT.parent / "shared/datasets"))
@@ -133,8 +134,18 @@ def folds(folder, name, count):
     return names
 
 
+def words(folder):
+    """64 words a row; -1 for those of the test rows that no training row has."""
+    text = (FOLDER / "tinyshakespeare/input.txt").read_text().lower()
+    found = re.findall(r"[a-z0-9]+|[^\sa-z0-9]", text)
+    rows, test = len(found) // 64, 400
+    number = {word: i + 1 for i, word in enumerate(sorted(set(found[:64 * (rows - test)])))}
+    x = [[number.get(word, -1) for word in found[64 * i:64 * (i + 1)]] for i in range(rows)]
+    write(folder, "words", x, None, test, codes=True)
+
+
 def write_all(folder):
     for make in [regression, blobs, series, magic, housing, optdigits, mnist, thyroid, semeion,
-                 shakespeare]:
+                 shakespeare, words]:
         if not (folder / f"{make.__name__}.head").exists():
             make(folder)

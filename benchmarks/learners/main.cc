@@ -41,7 +41,8 @@ double MeanLoss(const Predictions& said) {
 }
 
 // Of what is said of the rows of `test`.
-double QualityOf(Quality kind, const BatchSource& test, const Predictions& said) {
+double QualityOf(Quality kind, const BatchSource& test, const Predictions& said, Learner* learner) {
+  if (kind == Quality::kLoss) return learner->Evaluate(test).loss;
   if (kind == Quality::kReconstruction) return MeanLoss(said);
   const BatchLayout& layout = test.layout();
   std::vector<int64_t> all(static_cast<size_t>(test.rows()));
@@ -91,7 +92,8 @@ void Measure(const Case& one, const BenchData& data, int threads, bool processor
   Predictions said;
   const double predict = Seconds(processors, [&] { said = learner->Predict(*data.test); });
   std::printf("{\"case\": \"%s\", \"train\": %.6f, \"predict\": %.6f, \"quality\": %.6g}\n",
-              one.name.c_str(), train, predict, QualityOf(one.quality, *data.test, said));
+              one.name.c_str(), train, predict,
+              QualityOf(one.quality, *data.test, said, learner.get()));
   std::fflush(stdout);
 }
 

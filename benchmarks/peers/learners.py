@@ -379,8 +379,63 @@ def liquid_state(d):
     yield error(d, said)
 
 
+def gensim_cases():
+    from gensim.models import Word2Vec
+
+    def loss(d, x, y, counts, bag):
+        """Of pairs as our learner draws them: subsampled, within 1 to 5, and 5 negatives."""
+        rng = np.random.default_rng(1)
+        power = counts ** 0.75
+        stays = np.minimum(1, np.sqrt(1e-3 * counts.sum() / np.maximum(counts, 1)))
+        total = pairs = 0
+        for row in d.test_x:
+            row = row[row >= 0]
+            row = row[rng.random(len(row)) < stays[row]]
+            ends = rng.integers(1, 6, len(row))
+            around = [[*row[max(0, i - end):i], *row[i + 1:i + 1 + end]]
+                      for i, end in enumerate(ends)]
+            if bag:
+                told = [(codes, code) for codes, code in zip(around, row) if codes]
+                points = np.array([x[codes].mean(axis=0) for codes, _ in told])
+                codes = np.array([code for _, code in told], int)
+            else:
+                told = np.array([(one, code) for many, code in zip(around, row) for one in many])
+                points, codes = (x[told[:, 0]], told[:, 1]) if len(told) else ([], [])
+            if not len(codes):
+                continue
+            drawn = rng.choice(len(power), (len(codes), 5), p=power / power.sum())
+            total += np.logaddexp(0, -(points * y[codes]).sum(axis=1)).sum()
+            against = np.logaddexp(0, np.einsum("id,ikd->ik", points, y[drawn]))
+            total += against[drawn != codes[:, None]].sum()
+            pairs += len(codes)
+        return float(total / pairs)
+
+    for name, bag in [("word_vectors", False), ("word_vectors_bag", True)]:
+        @case(name, "words", "gensim")
+        def _(d, bag=bag):
+            if not hasattr(d, "sentences"):  # not counted: in the first round
+                d.sentences = [[str(code) for code in row] for row in d.x]
+            rate = 0.05 if bag else 0.025
+            model = Word2Vec(d.sentences, vector_size=100, window=5, negative=5, sample=1e-3,
+                             sg=not bag, alpha=rate, min_alpha=1e-4 * rate, epochs=5, min_count=1,
+                             workers=THREADS, seed=1)
+            yield model
+            place = np.full(d.x.max() + 2, -1)  # the last is of what is unknown
+            for i, word in enumerate(model.wv.index_to_key):
+                place[int(word)] = i
+            rows = np.vstack([model.wv.vectors, np.zeros_like(model.wv.vectors[:1])])
+            said = rows[place[d.test_x]].sum(axis=1)
+            said /= np.linalg.norm(said, axis=1, keepdims=True)
+            yield said
+            x, y = np.zeros((2, len(place), 100), np.float32)
+            codes = [int(word) for word in model.wv.index_to_key]
+            x[codes], y[codes] = model.wv.vectors, model.syn1neg
+            counts = np.bincount(d.x.reshape(-1), minlength=len(place)).astype(float)
+            yield loss(d, x, y, counts, bag)
+
+
 def main():
-    for add in [sklearn_cases, xgboost_cases, minisom_cases]:
+    for add in [sklearn_cases, xgboost_cases, minisom_cases, gensim_cases]:
         try:
             add()
         except ImportError as reason:

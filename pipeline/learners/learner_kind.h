@@ -16,7 +16,7 @@
 namespace beamline::pipeline {
 
 // What is asked of a learner: the target, or the objective in place of one.
-enum class LearnerTask { kClasses, kNumbers, kReconstruct, kForecast, kNextToken };
+enum class LearnerTask { kClasses, kNumbers, kReconstruct, kForecast, kNextToken, kEmbed };
 
 // What the data says. Numbers that are not known yet (at submission) are 0.
 struct LearnerFacts {
@@ -43,10 +43,12 @@ struct LearnerAbilities {
   bool reconstruct = false;
   bool forecast = false;
   bool next_token = false;
+  // Makes vectors of tokens.
+  bool embed = false;
   // Examples of several rows: of equal length, and of any.
   bool windows = false;
   bool sequences = false;
-  // Takes codes (ordinal) beside numbers; next_token implies it.
+  // Takes codes (ordinal) beside numbers; next_token and embed imply it.
   bool codes = false;
   // Takes event weights in training.
   bool weights = true;

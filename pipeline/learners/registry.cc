@@ -108,6 +108,7 @@ LearnerTask TaskOf(const v1::TrainingData& data, bool is_class) {
   return Reconstructs(data)     ? LearnerTask::kReconstruct
          : Forecasts(data)      ? LearnerTask::kForecast
          : GivesNextToken(data) ? LearnerTask::kNextToken
+         : EmbedsTokens(data)   ? LearnerTask::kEmbed
          : is_class             ? LearnerTask::kClasses
                                 : LearnerTask::kNumbers;
 }

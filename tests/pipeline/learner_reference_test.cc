@@ -67,6 +67,14 @@ TEST(LearnerReference, ShakespeareMarkov) {
   EXPECT_LE(example.Metric("evaluate", "log_loss"), 1.69);
 }
 
+// gensim 4.4 on the same windows, by the same figure: 2.670.
+TEST(LearnerReference, ShakespeareWords) {
+  REQUIRE_DATASET(folder, "tinyshakespeare");
+  Example example("shakespeare_words", folder);
+  example.Run();
+  EXPECT_NEAR(example.Metric("evaluate", "loss"), 2.67, 0.03);
+}
+
 // scikit-learn 1.9 on the same rows: k-means of 30 clusters, best of 3: 0.0321; 16 principal
 // components: 0.01188.
 TEST(LearnerReference, OptdigitsUnsupervised) {

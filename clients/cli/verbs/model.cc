@@ -313,7 +313,9 @@ absl::StatusOr<ExitCode> Predict(Invocation& invocation) {
       if (invocation.json()) invocation.PrintJsonLine(prediction);
       reconstructs = reconstructs || prediction.has_reconstruction_error();
       predicted.Add(PredictionCells(prediction, row));
-      text += absl::StrCat(absl::StrJoin(prediction.tokens(), ""), "\n");
+      // What is near is a list, and no text.
+      const char* between = prediction.embedding().empty() ? "" : " ";
+      text += absl::StrCat(absl::StrJoin(prediction.tokens(), between), "\n");
       reconstructed.Add({absl::StrCat(row), HumanNumber(prediction.reconstruction_error(), 6)});
     }
   }
@@ -360,7 +362,9 @@ std::vector<Command> ModelCommands() {
                  {"arcs", "FILE", "Of a model of graphs: the arcs between the rows, as --rows",
                   Completion::kFile},
                  {"reconstruction", "", "With --json: what an autoencoder makes of each row"},
-                 {"tokens", "N", "Of a model of text: write N tokens behind each row"},
+                 {"tokens", "N",
+                  "Of a model of text: write N tokens behind each row; of word "
+                  "vectors: the N nearest"},
                  {"temperature", "T", "With --tokens: how bold, from 0 (default 1)"},
                  {"seed", "N", "With --tokens: the same seed, the same text (default 0)"},
                  {"samples", "N", "With --json: so many rows of a model that generates"},

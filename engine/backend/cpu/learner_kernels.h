@@ -54,6 +54,27 @@ struct Split {
 
 inline constexpr int64_t kStrip = 32;  // columns that are rotated at once
 
+// Input codes that tell an output code: sigmoid(x[i] y[j]) is to be 1 where signs[j] is 1, 0 where
+// it is -1, and does not matter where it is 0. x are rows of `vectors`, or if `takes_mean` the one
+// mean of them; y rows of `contexts`. Both tables: [.., size].
+struct WordPlace {
+  const float* vectors;
+  const float* contexts;
+  const int32_t* input_codes;
+  const int32_t* output_codes;
+  const float* signs;  // [outputs]
+  int64_t inputs, outputs;
+  int64_t size, width;  // `width`: size, up to the next multiple of kLanes
+  bool takes_mean;
+  float* room;  // [RoomOfPlace(..)]
+  // What lowers the loss, of each x and then of each y, [.., width]: minus the gradient. Or null.
+  float* changes;
+};
+// Numbers that a place with so many of them needs room for; with `takes_mean` `inputs` is 1.
+inline int64_t RoomOfPlace(int64_t inputs, int64_t outputs, int64_t width) {
+  return (inputs + outputs) * width + 2 * ((inputs * outputs + kLanes - 1) / kLanes * kLanes);
+}
+
 struct LearnerKernels {
   // squares[i, lane] = sum over f of (x[i, f] - block[f, lane])^2, in double, in the order of f.
   // x: [count, features]; block: [features, kLanes]; squares: [count, kLanes].
@@ -125,6 +146,12 @@ struct LearnerKernels {
   // spike.
   void (*Fire)(const float* sums, float kept, float traced, int64_t size, float* v, float* spikes,
                float* trace);
+  // The sum of the losses -log sigmoid(sign x y).
+  double (*TellPlace)(const WordPlace& place);
+  // row += scale times the sum of changes[which], in their order. row: [size]; changes: [..,
+  // width].
+  void (*AddChanges)(const float* changes, int64_t width, const int32_t* which, int64_t count,
+                     float scale, int64_t size, float* row);
 };
 
 // Of the widest instruction set that runs here.
@@ -169,6 +196,9 @@ void Exps(double scale, int64_t size, double* x);
 void Leak(const float* sums, float leak, int64_t size, float* x);
 void Fire(const float* sums, float kept, float traced, int64_t size, float* v, float* spikes,
           float* trace);
+double TellPlace(const WordPlace& place);
+void AddChanges(const float* changes, int64_t width, const int32_t* which, int64_t count,
+                float scale, int64_t size, float* row);
 const LearnerKernels& TableOfLearners();
 }  // namespace BEAMLINE_ISA
 #endif

@@ -26,7 +26,9 @@ const LearnerKernels& TableOfLearners() {
                                             Sigmoids,
                                             Exps,
                                             Leak,
-                                            Fire};
+                                            Fire,
+                                            TellPlace,
+                                            AddChanges};
   return kTable;
 }
 

@@ -135,18 +135,20 @@ void ExpectNear(std::span<const float> values, const std::vector<double>& expect
 }
 
 std::vector<double> Recorded(const std::string& name) {
-  std::ifstream in(BEAMLINE_SOURCE_DIR "/tests/engine/learners/classic_reference.txt");
-  std::string line;
-  while (std::getline(in, line)) {
-    std::istringstream words(line);
-    std::string first;
-    words >> first;
-    if (first != name) continue;
-    std::vector<double> values;
-    for (double value; words >> value;) values.push_back(value);
-    return values;
+  for (const char* file : {"classic_reference.txt", "word_vectors_reference.txt"}) {
+    std::ifstream in(std::string(BEAMLINE_SOURCE_DIR "/tests/engine/learners/") + file);
+    std::string line;
+    while (std::getline(in, line)) {
+      std::istringstream words(line);
+      std::string first;
+      words >> first;
+      if (first != name) continue;
+      std::vector<double> values;
+      for (double value; words >> value;) values.push_back(value);
+      return values;
+    }
   }
-  ADD_FAILURE() << "classic_reference.txt has no " << name;
+  ADD_FAILURE() << "no reference has " << name;
   return {};
 }
 

@@ -32,7 +32,7 @@ MemoryBatch Blobs(int64_t rows, int64_t features, int64_t centres, uint64_t seed
 // Rows without chance: those of rows() in classic_reference.py.
 MemoryBatch Waves(int64_t rows, int64_t features, double salt);
 
-// An array that classic_reference.py wrote.
+// An array that classic_reference.py or word_vectors_reference.py wrote.
 std::vector<double> Recorded(const std::string& name);
 void ExpectNear(std::span<const float> values, const std::vector<double>& expected,
                 double tolerance);
