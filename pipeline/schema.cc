@@ -81,6 +81,10 @@ bool GuessesHidden(const v1::TrainingData& data) {
   return data.objective() == v1::OBJECTIVE_MASKED;
 }
 
+bool Translates(const v1::TrainingData& data) {
+  return data.objective() == v1::OBJECTIVE_TRANSLATE;
+}
+
 bool ReadsTokens(const v1::TrainingData& data) {
   return GivesNextToken(data) || GuessesHidden(data);
 }

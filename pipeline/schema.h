@@ -51,6 +51,8 @@ bool Forecasts(const v1::TrainingData& data);
 bool GivesNextToken(const v1::TrainingData& data);
 bool JudgesEachStep(const v1::TrainingData& data);
 bool GuessesHidden(const v1::TrainingData& data);
+// Tells a text from another one: `target` is no class then.
+bool Translates(const v1::TrainingData& data);
 // Learns from tokens alone: gives the next one, or guesses hidden ones.
 bool ReadsTokens(const v1::TrainingData& data);
 bool HasTarget(const v1::TrainingData& data);
