@@ -9,6 +9,7 @@
 #include "pipeline/schema.h"
 #include "pipeline/tokens.h"
 #include "pipeline/training.h"
+#include "pipeline/translation.h"
 
 namespace beamline::pipeline {
 namespace {
@@ -38,7 +39,17 @@ std::map<std::string, std::vector<double>> Neighbours(engine::Learner& learner,
 std::vector<TokenSums> TokensOf(engine::Learner& learner, const engine::BatchSource& source,
                                 const v1::ModelCard& card) {
   if (GivesNextToken(card.data())) return SumTokens(learner, source);
+  if (Translates(card.data())) return SumTranslated(learner, source);
   return SumHidden(learner, source, PrepareInference(card).spec);
+}
+
+// Its figures are of tokens.
+bool TellsTokens(const v1::ModelCard& card) {
+  return ReadsTokens(card.data()) || Translates(card.data());
+}
+
+Names TokenNames(const v1::ModelCard& card, const Names& names) {
+  return names.empty() ? TokenMetrics(Translates(card.data())) : names;
 }
 
 v1::Evaluation Only(const Figures& metrics, int64_t rows) {
@@ -66,8 +77,9 @@ Judged JudgeTokens(std::span<const TokenSums> sums, const Truth& truth, const Na
   for (const std::string& name : ComputedOf(judged.evaluation)) {
     std::vector<double> above, below;
     for (const TokenSums& window : sums) {
-      above.push_back(name == "accuracy" ? window.right : window.log_loss);
-      below.push_back(window.tokens);
+      const bool whole = name == "exact_match";
+      above.push_back(whole ? window.whole : name == "accuracy" ? window.right : window.log_loss);
+      below.push_back(whole ? 1 : window.tokens);
     }
     double (*exponential)(double) = [](double x) { return std::exp(x); };
     judged.figures->AddRatio(name, std::move(above), std::move(below),
@@ -127,8 +139,8 @@ std::map<std::string, double> JudgeMetrics(engine::Learner& learner,
                                            const v1::ModelCard& card, const Names& names,
                                            std::span<const int32_t> anomalies) {
   if (EmbedsTokens(card.data())) return {};
-  if (ReadsTokens(card.data())) {
-    return MeasureTokens(TokensOf(learner, source, card), truth.weights, names);
+  if (TellsTokens(card)) {
+    return MeasureTokens(TokensOf(learner, source, card), truth.weights, TokenNames(card, names));
   }
   if (!HasTarget(card.data())) {
     return MeasureErrors(ErrorsOf(learner, source), anomalies, truth.weights, names);
@@ -159,8 +171,8 @@ Judged Judge(engine::Learner& learner, const engine::BatchSource& source, const 
     judged.evaluation.set_row_count(source.rows());
     return judged;
   }
-  if (ReadsTokens(card.data())) {
-    return JudgeTokens(TokensOf(learner, source, card), truth, names, resampled);
+  if (TellsTokens(card)) {
+    return JudgeTokens(TokensOf(learner, source, card), truth, TokenNames(card, names), resampled);
   }
   if (!HasTarget(card.data())) {
     return JudgeErrors(ErrorsOf(learner, source), anomalies, truth, names, resampled);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/core/error.h"
+#include "engine/nn/network.h"
 
 namespace beamline::pipeline {
 namespace {
@@ -69,11 +70,16 @@ bool SetSequenceLayer(const v1::Layer& layer, LayerSpec* spec) {
   }
 }
 
+// With `inputs` in place.
 void SetEmbedding(const v1::Embedding& embedding, const NetworkFacts& facts, LayerSpec* spec) {
   spec->kind = LayerKind::kEmbedding;
   spec->units = embedding.dimension();
   spec->tokens = embedding.tokens();
-  if (embedding.categories() > 0) {
+  if (facts.translates()) {
+    // Steps of a text share one table.
+    const size_t side = engine::TakesTarget(*spec) ? 1 : 0;
+    spec->categories = {facts.code_sizes.at(side)};
+  } else if (embedding.categories() > 0) {
     spec->categories = {embedding.categories()};
   } else {
     spec->categories = facts.code_sizes;

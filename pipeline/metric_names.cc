@@ -12,6 +12,7 @@ constexpr MetricName kMetrics[] = {
     {.name = "auc_macro", .by_default = false},
     {.name = "balanced_accuracy"},
     {.name = "calibration_error", .larger_is_better = false, .by_default = false},
+    {.name = "exact_match", .by_default = false, .translation_only = true},
     {.name = "f1"},
     {.name = "f1_macro", .by_default = false},
     {.name = "f1_micro", .by_default = false},
@@ -32,7 +33,7 @@ constexpr MetricName kMetrics[] = {
 };
 
 bool Fits(const MetricName& metric, int64_t classes) {
-  return !metric.reconstruction_only && !metric.embedding_only &&
+  return !metric.reconstruction_only && !metric.embedding_only && !metric.translation_only &&
          metric.for_classes == (classes > 0) && (!metric.binary_only || classes == 2) &&
          classes >= metric.min_classes;
 }
@@ -66,7 +67,10 @@ std::vector<std::string> DefaultMetrics(int64_t classes) {
 
 std::vector<std::string> EmbeddingMetrics() { return {"recall_at_1", "recall_at_5"}; }
 
-std::vector<std::string> TokenMetrics() { return {"log_loss", "perplexity", "accuracy"}; }
+std::vector<std::string> TokenMetrics(bool translates) {
+  if (translates) return {"log_loss", "perplexity", "accuracy", "exact_match"};
+  return {"log_loss", "perplexity", "accuracy"};
+}
 
 std::vector<std::string> ReconstructionMetrics(bool anomalies) {
   if (anomalies) return {"mse", "mae", "auc", "pr_auc"};

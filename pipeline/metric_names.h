@@ -23,6 +23,8 @@ struct MetricName {
   bool reconstruction_only = false;
   // For models that embed, and no others.
   bool embedding_only = false;
+  // For models that translate, and no others.
+  bool translation_only = false;
 };
 
 // Ascending within classification, then regression.
@@ -40,8 +42,8 @@ inline constexpr std::string_view kImportanceMetrics[] = {"auc", "accuracy", "rm
 
 // Names of those for models that embed rows.
 std::vector<std::string> EmbeddingMetrics();
-// Names of those for models that give the next token.
-std::vector<std::string> TokenMetrics();
+// Names of those for models that give tokens; `translates`: whole texts of them.
+std::vector<std::string> TokenMetrics(bool translates);
 // Names of those for models that reconstruct, or forecast (then there are no anomalies);
 // `anomalies`: rows are labelled as anomalies or not.
 std::vector<std::string> ReconstructionMetrics(bool anomalies);

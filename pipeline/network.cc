@@ -205,6 +205,7 @@ int64_t UnitsNeeded(const v1::NetworkLearner& network, const NetworkFacts& facts
   if (facts.next_token || facts.masking.has_value()) {
     return facts.code_sizes.empty() ? 0 : facts.code_sizes[0];
   }
+  if (facts.translates()) return facts.code_sizes.size() < 2 ? 0 : facts.code_sizes[1];
   if (facts.reconstructs || facts.horizon > 0) return facts.FeatureOutputs();
   const auto classes = static_cast<int64_t>(facts.classes.size());
   return HasOutputPerClass(network, classes) ? classes : 1;
@@ -220,7 +221,7 @@ v1::NetworkLearner Complete(const v1::NetworkLearner& network, const NetworkFact
   }
   v1::Loss& loss = *complete.mutable_loss();
   if (loss.kind_case() == v1::Loss::KIND_NOT_SET) {
-    if (facts.next_token || facts.masking.has_value()) {
+    if (facts.next_token || facts.masking.has_value() || facts.translates()) {
       loss.mutable_cross_entropy();
     } else if (facts.classes.empty()) {
       loss.mutable_mean_squared_error();
@@ -262,6 +263,7 @@ NetworkSpec ToNetworkSpec(const v1::NetworkLearner& network, const NetworkFacts&
     spec.masking = *facts.masking;
   }
   if (facts.each_step) spec.objective = engine::Objective::kEachStep;
+  if (facts.translates()) spec.objective = engine::Objective::kTranslate;
   for (const v1::Layer& layer : network.layers()) spec.layers.push_back(ToLayer(layer, facts));
   if (facts.graph && !facts.pairs) {
     // Of all nodes or graphs those of the batch.
@@ -304,6 +306,11 @@ engine::BatchLayout ToLayout(const v1::NetworkLearner& network, const NetworkFac
   if (facts.graph) {
     layout.features = 0;
     layout.code_columns = facts.pairs ? 2 : 1;
+  }
+  if (facts.translates()) {
+    layout.code_columns = facts.source_steps + facts.target_steps;
+    layout.target_codes = facts.target_steps;
+    return layout;
   }
   if (facts.reconstructs || facts.next_token || facts.masking.has_value()) return layout;
   if (facts.horizon > 0) {

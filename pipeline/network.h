@@ -41,11 +41,16 @@ struct NetworkFacts {
   std::optional<engine::MaskingSpec> masking;
   // Each step has a target of its own.
   bool each_step = false;
+  // Codes of the source, and of the target with its end, where a text is told from another; else 0.
+  // code_sizes are of these two then.
+  int64_t source_steps = 0;
+  int64_t target_steps = 0;
   // The features are those of the nodes of a graph.
   bool graph = false;
   // And examples are pairs of them.
   bool pairs = false;
 
+  bool translates() const { return target_steps > 0; }
   // Outputs of the last layer that is dense and leaves them open; classes aside.
   int64_t FeatureOutputs() const {
     return horizon > 0 ? horizon * features : features * (steps > 0 ? steps : 1);

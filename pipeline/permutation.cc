@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "engine/core/philox.h"
+#include "pipeline/schema.h"
 
 namespace beamline::pipeline {
 namespace {
@@ -35,6 +36,9 @@ std::string_view NotPermutable(const v1::TrainingData& data) {
   if (data.has_windows() || data.has_sequences()) {
     return "the model sees many rows at once, and permuted rows are no sequences: remove "
            "importance";
+  }
+  if (Translates(data)) {
+    return "the model reads one column, so that there is nothing to compare: remove importance";
   }
   return "";
 }

@@ -20,8 +20,10 @@
 #include "pipeline/request_rows.h"
 #include "pipeline/row_predictions.h"
 #include "pipeline/schema.h"
+#include "pipeline/texts.h"
 #include "pipeline/tokens.h"
 #include "pipeline/training.h"
+#include "pipeline/translation.h"
 #include "pipeline/violation.h"
 
 namespace beamline::pipeline {
@@ -44,6 +46,13 @@ int64_t NumbersOf(const v1::ModelCard& card) {
   if (GivesSteps(card.data())) return std::max(card.classes_size(), 1) * shape.steps;
   const int64_t rows = Forecasts(card.data()) ? shape.horizon : std::max<int64_t>(shape.steps, 1);
   return std::max<int64_t>(card.features_size(), 1) * rows;
+}
+
+// Rows that a model that translates answers at once: each is read anew for each of its tokens.
+int64_t RowsTranslatedAtOnce(const v1::TrainingData& data) {
+  const TextSteps steps = TextStepsOf(data);
+  const int64_t codes = (steps.source + steps.target) * std::max<int64_t>(steps.target - 1, 1);
+  return std::max<int64_t>(kMaxTranslatedCodes / std::max<int64_t>(codes, 1), 1);
 }
 
 // The codes of each row of a request.
@@ -253,6 +262,11 @@ absl::Status Predictor::CheckOptions(const Rows& rows, const PredictOptions& opt
                                                                             : "forecasts of",
                                                    " at most ", std::max<int64_t>(most, 1),
                                                    " are given at once by this model"));
+  }
+  if (Translates(card().data()) && rows.size() > RowsTranslatedAtOnce(card().data())) {
+    return absl::InvalidArgumentError(absl::StrCat("there are ", rows.size(), " rows; at most ",
+                                                   RowsTranslatedAtOnce(card().data()),
+                                                   " are translated at once by this model"));
   }
   if (options.first_sample < 0 || options.first_sample > kMaxSample) {
     return absl::InvalidArgumentError(absl::StrCat("first_sample: must be from 0 to ", kMaxSample,

@@ -20,6 +20,9 @@ inline constexpr int kMaxPredictRows = 10'000;
 // Numbers in the reconstructions and forecasts of one call: what fits into an answer.
 inline constexpr int64_t kMaxReconstructionNumbers = 300'000;
 
+// Of models that translate: codes that the network reads for one call, over all passes. Of one row
+// any number.
+inline constexpr int64_t kMaxTranslatedCodes = int64_t{1} << 24;
 // Tokens that one call writes.
 inline constexpr int64_t kMaxTokens = 10'000;
 inline constexpr double kMaxTemperature = 100;

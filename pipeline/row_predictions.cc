@@ -12,6 +12,7 @@
 #include "pipeline/network.h"
 #include "pipeline/reconstruction.h"
 #include "pipeline/schema.h"
+#include "pipeline/translation.h"
 
 namespace beamline::pipeline {
 namespace {
@@ -65,6 +66,9 @@ std::vector<v1::Prediction> PredictRows(engine::Learner& learner, const engine::
     return PredictReconstruction(learner, source, transforms, reconstruction);
   }
   if (Forecasts(card.data())) return PredictForecast(learner, source, transforms);
+  if (Translates(card.data())) {
+    return Translate(learner, source, transforms, card.data().translation().tokens());
+  }
   if (JudgesEachStep(card.data())) return PredictSteps(learner, source, card);
   if (Embeds(card.network().loss())) return ToEmbeddings(learner.Predict(source));
   return ToPredictions(ToSaid(learner.Predict(source), card), card);
@@ -77,6 +81,7 @@ PredictionColumns::PredictionColumns(const v1::ModelCard& card) : card_(card) {
 }
 
 std::vector<std::string> PredictionColumns::NamesOf(const v1::Prediction& prediction) const {
+  if (Translates(card_.data())) return {"probability"};
   std::vector<std::string> names;
   for (int k = 0; k < prediction.probabilities_size(); ++k) {
     names.push_back(absl::StrCat("probability_", card_.classes(k)));
@@ -99,7 +104,9 @@ void PredictionColumns::AddOne(const v1::Prediction& prediction) {
     values_.resize(names_.size());
   }
   ++rows_;
-  if (prediction.probabilities_size() > 0) {
+  if (Translates(card_.data())) {
+    texts_.push_back(prediction.label());
+  } else if (prediction.probabilities_size() > 0) {
     labels_.push_back(codes_.at(prediction.label()));
   } else if (int64_t cluster = 0; absl::SimpleAtoi(prediction.label(), &cluster)) {
     clusters_.push_back(cluster);
@@ -123,6 +130,7 @@ void PredictionColumns::Add(std::span<const v1::Prediction> predictions) {
 
 std::vector<Column> PredictionColumns::Take() {
   std::vector<Column> columns;
+  if (!texts_.empty()) columns.push_back(Column::OfStrings("prediction", texts_));
   if (!labels_.empty()) {
     auto codes = std::make_shared<const std::vector<int32_t>>(std::move(labels_));
     columns.push_back(Column(

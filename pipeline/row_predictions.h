@@ -44,6 +44,7 @@ class PredictionColumns {
   std::unordered_map<std::string, int32_t> codes_;  // of each class
   int64_t rows_ = 0;
   std::vector<int32_t> labels_;
+  std::vector<std::string> texts_;
   std::vector<int64_t> clusters_;
   // Of each number of a prediction but its cluster.
   std::vector<std::string> names_;

@@ -83,6 +83,10 @@ bool GuessesHidden(const v1::TrainingData& data) {
 
 bool EmbedsTokens(const v1::TrainingData& data) { return data.objective() == v1::OBJECTIVE_EMBED; }
 
+bool Translates(const v1::TrainingData& data) {
+  return data.objective() == v1::OBJECTIVE_TRANSLATE;
+}
+
 bool ReadsTokens(const v1::TrainingData& data) {
   return GivesNextToken(data) || GuessesHidden(data) || EmbedsTokens(data);
 }

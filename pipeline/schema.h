@@ -53,6 +53,8 @@ bool JudgesEachStep(const v1::TrainingData& data);
 bool GuessesHidden(const v1::TrainingData& data);
 // Makes a vector for each token.
 bool EmbedsTokens(const v1::TrainingData& data);
+// Tells a text from another one: `target` is no class then.
+bool Translates(const v1::TrainingData& data);
 // Learns from tokens alone: gives the next one, guesses hidden ones, or makes their vectors.
 bool ReadsTokens(const v1::TrainingData& data);
 bool HasTarget(const v1::TrainingData& data);

@@ -164,18 +164,22 @@ std::map<std::string, double> MeasureTokens(std::span<const TokenSums> windows,
                                             std::span<const float> weights,
                                             const std::vector<std::string>& names) {
   TokenSums all;
+  double rows = 0;
   for (size_t i = 0; i < windows.size(); ++i) {
     const double weight = weights.empty() ? 1 : static_cast<double>(weights[i]);
     all.tokens += weight * windows[i].tokens;
     all.log_loss += weight * windows[i].log_loss;
     all.right += weight * windows[i].right;
+    all.whole += weight * windows[i].whole;
+    rows += weight;
   }
   const double log_loss = all.log_loss / all.tokens;
   const std::map<std::string, double> figures = {{"log_loss", log_loss},
                                                  {"perplexity", std::exp(log_loss)},
-                                                 {"accuracy", all.right / all.tokens}};
+                                                 {"accuracy", all.right / all.tokens},
+                                                 {"exact_match", all.whole / rows}};
   std::map<std::string, double> values;
-  for (const std::string& name : names.empty() ? TokenMetrics() : names) {
+  for (const std::string& name : names) {
     const auto found = figures.find(name);
     if (found != figures.end() && std::isfinite(found->second)) values.insert(*found);
   }

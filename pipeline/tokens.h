@@ -17,6 +17,7 @@ struct TokenSums {
   double tokens = 0;
   double log_loss = 0;  // of -ln p, nats
   double right = 0;     // tokens that are the most probable ones
+  double whole = 0;     // 1 if all are right; of translations only
 };
 
 // Of each window, all its tokens but the first, unknown ones left out. Goes through the windows
@@ -26,8 +27,8 @@ std::vector<TokenSums> SumTokens(engine::Learner& learner, const engine::BatchSo
 std::vector<TokenSums> SumHidden(engine::Learner& learner, const engine::BatchSource& source,
                                  const engine::NetworkSpec& spec);
 
-// log_loss (mean, nats per token), perplexity (its exponential), accuracy. `names` empty: all
-// three. `weights`, of windows; empty: 1 each.
+// log_loss (mean, nats per token), perplexity (its exponential), accuracy, exact_match (share of
+// windows that are whole). `weights`, of windows; empty: 1 each.
 std::map<std::string, double> MeasureTokens(std::span<const TokenSums> windows,
                                             std::span<const float> weights,
                                             const std::vector<std::string>& names);

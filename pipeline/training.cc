@@ -13,6 +13,7 @@
 #include "pipeline/node_pairs.h"
 #include "pipeline/schema.h"
 #include "pipeline/sequence_source.h"
+#include "pipeline/texts.h"
 
 namespace beamline::pipeline {
 namespace {
@@ -64,7 +65,9 @@ void AddColumns(const engine::data::Table& table, const engine::data::FittedTran
   std::set<std::string> used;
   for (const auto& column : fitted.columns) used.insert(column.column);
   for (const Column& column : table.columns()) {
-    if (used.contains(column.name())) *card->add_columns() = ToProto(column);
+    // What is to be told of a text is no part of a row for prediction.
+    const bool told = Translates(card->data()) && column.name() == card->target();
+    if (used.contains(column.name()) && !told) *card->add_columns() = ToProto(column);
   }
 }
 
@@ -94,6 +97,8 @@ NetworkFacts FactsOf(const v1::ModelCard& card, std::vector<int64_t> class_rows)
   facts.steps = shape.steps;
   facts.has_lengths = card.data().has_sequences();
   if (Forecasts(card.data())) facts.horizon = shape.horizon;
+  facts.source_steps = TextStepsOf(card.data()).source;
+  facts.target_steps = TextStepsOf(card.data()).target;
   facts.graph = card.data().has_graph();
   facts.pairs = LearnsPairs(card.data());
   return facts;
@@ -154,6 +159,24 @@ void AddTokens(const engine::data::FittedTransforms& fitted, v1::ModelCard* card
   }
   card->add_classes("");
   for (const std::string& category : fitted.columns[0].categories) card->add_classes(category);
+}
+
+// Transforms of card->data, or the vocabularies of its texts.
+engine::data::FittedTransforms FitFeatures(const engine::data::Table& table,
+                                           const SplitExamples& split, const v1::ModelCard* initial,
+                                           v1::ModelCard* card) {
+  auto fitted = Translates(card->data())
+                    ? FitTexts(table, split, card->mutable_data())
+                    : engine::data::FitTransforms(
+                          table, split.training_rows,
+                          ToTransformSpecs(card->data(), FeaturesOf(table, card->data())));
+  if (initial == nullptr) return fitted;
+  if (Translates(initial->data()) != Translates(card->data())) {
+    engine::Fail("initial_model ", Translates(card->data()) ? "does not translate" : "translates",
+                 ", and its codes are other ones: begin with a model of the same objective");
+  }
+  TakeCodes(FromCard(*initial), &fitted);
+  return fitted;
 }
 
 // What the facts are to a learner that is no network; `rows` of 0: not known.
@@ -247,12 +270,8 @@ Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs
     card.set_target_offset(target.mean);
     card.set_target_scale(target.scale);
   }
-  const auto fitted = At(absl::StrCat(at, ".transforms"), [&] {
-    auto fit = engine::data::FitTransforms(table, split.training_rows,
-                                           ToTransformSpecs(data, FeaturesOf(table, data)));
-    if (initial != nullptr) TakeCodes(FromCard(*initial), &fit);
-    return fit;
-  });
+  const auto fitted = At(absl::StrCat(at, Translates(data) ? ".translation" : ".transforms"),
+                         [&] { return FitFeatures(table, split, initial, &card); });
   ToCard(fitted, &card);
   AddColumns(table, fitted, &card);
   if (ReadsTokens(data)) {
@@ -277,10 +296,12 @@ Training PrepareTraining(const Dataset& dataset, const engine::data::Table* arcs
   if (train.has_command()) out.training_truth = truth;
   if (!split.validation.empty()) out.validation_truth = read_truth(split.validation);
   out.validation_rows = JudgedRows(split.validation, data);
-  At(absl::StrCat(at, ".transforms"), [&] {
-    out.training = MakeSource(fitted, table, std::move(split.train), data, out.layout, truth, room);
+  At(absl::StrCat(at, Translates(data) ? ".translation" : ".transforms"), [&] {
+    const v1::TrainingData& whole = card.data();
+    out.training =
+        MakeSource(fitted, table, std::move(split.train), whole, out.layout, truth, room);
     if (split.validation.empty()) return;
-    out.validation = MakeSource(fitted, table, std::move(split.validation), data, out.layout,
+    out.validation = MakeSource(fitted, table, std::move(split.validation), whole, out.layout,
                                 out.validation_truth, room);
   });
   return out;
@@ -303,6 +324,10 @@ std::unique_ptr<engine::BatchSource> MakeSource(const engine::data::FittedTransf
                                                 const engine::BatchLayout& layout,
                                                 const Truth& truth, const FeatureRoom& room) {
   if (data.has_graph()) return GraphRows(examples, layout, truth);
+  if (Translates(data)) {
+    return std::make_unique<TextSource>(fitted, table, std::move(examples.heads), data, layout,
+                                        truth, room.memory_bytes);
+  }
   const ExampleShape shape = ShapeOf(data);
   if (shape.steps > 0) {
     return std::make_unique<SequenceSource>(fitted, table, std::move(examples), shape, layout,
@@ -338,7 +363,7 @@ Inference PrepareInference(const v1::ModelCard& card) {
   inference.spec.loss.class_weights.clear();
   inference.spec.early_stopping = {};
   inference.transforms = FromCard(card);
-  inference.target = TargetFromCard(card);
+  if (!Translates(card.data())) inference.target = TargetFromCard(card);
   inference.layout = ToLayout(card.network(), facts, !card.data().weight().empty());
   RequireFeatures(inference, facts);
   return inference;

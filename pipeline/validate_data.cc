@@ -141,7 +141,7 @@ const v1::Dataset* CheckInput(Context& context, const std::string& path, const s
 void CheckOtherInput(Context& context, const std::string& path, const v1::Dataset& other,
                      const v1::TrainingData& data, const v1::Dataset& dataset, bool judged) {
   std::vector<std::string> needed = FeatureColumns(data, ColumnNames(dataset));
-  if (HasTarget(data) && judged) needed.push_back(data.target());
+  if ((HasTarget(data) || Translates(data)) && judged) needed.push_back(data.target());
   if (data.has_sequences()) needed.push_back(data.sequences().by());
   if (!data.weight().empty() && judged) needed.push_back(data.weight());
   std::vector<std::string> missing;
@@ -181,7 +181,8 @@ TargetFacts FactsOfTarget(const Context& context, const v1::TrainStep& train) {
     facts.reconstructs = Reconstructs(train.data());
     facts.forecasts = Forecasts(train.data());
     facts.token_vectors = EmbedsTokens(train.data());
-    facts.tokens = ReadsTokens(train.data()) && !facts.token_vectors;
+    facts.translates = Translates(train.data());
+    facts.tokens = (ReadsTokens(train.data()) && !facts.token_vectors) || facts.translates;
     return facts;
   }
   const auto input = context.inputs.find(train.data().input());
@@ -218,8 +219,11 @@ FeatureFacts CheckData(Context& context, const std::string& path, const v1::Trai
                        const TargetFacts& target) {
   const v1::TrainingData& data = train.data();
   const v1::Dataset* dataset = CheckInput(context, path + ".input", data.input());
+  FeatureFacts facts;
   if (target.generates) {
     CheckGeneration(context, path, data);
+  } else if (target.translates) {
+    CheckTexts(context, path, data, dataset, &facts);
   } else if (!HasTarget(data)) {
     CheckNoTarget(context, path, data);
   } else if (LearnsPairs(data)) {
@@ -240,9 +244,10 @@ FeatureFacts CheckData(Context& context, const std::string& path, const v1::Trai
   }
   CheckFeatureNames(context, path, data, dataset);
   CheckSplit(context, path + ".split", data, dataset, target);
-  FeatureFacts facts;
-  CheckTransforms(context, path + ".transforms", data, dataset, &facts);
-  CheckExampleCodes(context, path, data, facts);
+  if (!target.translates) {
+    CheckTransforms(context, path + ".transforms", data, dataset, &facts);
+    CheckExampleCodes(context, path, data, facts);
+  }
   if (dataset != nullptr && FeatureColumns(data, ColumnNames(*dataset)).empty()) {
     context.errors.Add(path,
                        "no column is left to learn from: every one is target, weight, "

@@ -170,6 +170,11 @@ void CheckPairFolds(Context& context, const std::string& path, const v1::Step& s
 
 void CheckExamples(Context& context, const std::string& path, const v1::TrainingData& data,
                    const v1::Dataset* dataset) {
+  if (data.has_masking()) CheckMasking(context, path, data);
+  if (Translates(data)) return;  // CheckTexts has looked.
+  if (data.has_translation()) {
+    context.errors.Add(path + ".translation", "is for objective: translate: remove it");
+  }
   if (data.has_windows()) {
     CheckWindows(context, path, data, dataset);
   } else if (ReadsTokens(data) || Forecasts(data)) {
@@ -182,7 +187,6 @@ void CheckExamples(Context& context, const std::string& path, const v1::Training
                        "each_step is for windows and sequences: give one of them, such as "
                        "\"sequences: {by: patient, max_steps: 100}\"");
   }
-  if (data.has_masking()) CheckMasking(context, path, data);
   if (data.has_sequences()) CheckSequences(context, path, data, dataset);
   if (data.has_graph()) CheckNodes(context, path, data, dataset);
 }

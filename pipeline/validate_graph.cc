@@ -35,6 +35,8 @@ NetworkFacts FactsFor(const v1::TrainingData& data, const TargetFacts& target,
   facts.steps = shape.steps;
   facts.has_lengths = data.has_sequences();
   if (target.forecasts) facts.horizon = shape.horizon;
+  facts.source_steps = features.source_steps;
+  facts.target_steps = features.target_steps;
   facts.graph = data.has_graph();
   facts.pairs = LearnsPairs(data);
   return facts;
@@ -75,7 +77,8 @@ void CheckGraph(Context& context, const std::string& path, const v1::Step& step,
   // How many classes a table has that is not made yet nobody knows.
   if (target.is_class && target.classes == 0) return;
   const NetworkFacts facts = FactsFor(train.data(), target, features);
-  if (context.findings != nullptr) context.findings->trains[step.name()].network = facts;
+  if (context.findings != nullptr && !features.assumed)
+    context.findings->trains[step.name()].network = facts;
   const v1::NetworkLearner network = Complete(train.network(), facts);
   engine::BatchLayout layout = ToLayout(network, facts, !train.data().weight().empty());
   const v1::NodeGraph& graph = train.data().graph();

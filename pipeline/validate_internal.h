@@ -51,6 +51,8 @@ struct TargetFacts {
   bool tokens = false;
   // There is no target: tokens get vectors. `known`, and no class.
   bool token_vectors = false;
+  // Those tokens are of a text that is told from another.
+  bool translates = false;
   // The loss compares rows: the outputs are embeddings of any width.
   bool embeds = false;
   // There is no target: rows like those of the data are to be generated. `known`, and no class.
@@ -70,6 +72,12 @@ struct FeatureFacts {
   int64_t code_columns = 0;
   // Categories of each code column, one for unknown ones included.
   std::vector<int64_t> code_sizes;
+  // Codes of a text and of the one that is told from it, with its end; 0 for other objectives. They
+  // and code_sizes are estimates where the definition leaves them out.
+  int64_t source_steps = 0;
+  int64_t target_steps = 0;
+  // Nothing is known of the table: code_sizes are no more than the least.
+  bool assumed = false;
 };
 
 TargetFacts FactsOfTarget(const Context& context, const v1::TrainStep& train);
@@ -96,6 +104,10 @@ void CheckExampleCodes(Context& context, const std::string& path, const v1::Trai
                        const FeatureFacts& facts);
 void CheckRows(Context& context, const std::string& path, const v1::TrainingData& data,
                const v1::Dataset* dataset);
+// Data with objective translate, in place of target and transforms; and the layers of its network.
+void CheckTexts(Context& context, const std::string& path, const v1::TrainingData& data,
+                const v1::Dataset* dataset, FeatureFacts* facts);
+void CheckTranslationLayers(Context& context, const std::string& path, const v1::TrainStep& train);
 // `train` is null for a registered model; `dataset` has the rows to be measured, null if not known.
 void CheckAnomaly(Context& context, const std::string& path, const v1::EvaluateStep& evaluate,
                   const v1::TrainStep* train, const v1::Dataset* dataset);

@@ -33,7 +33,7 @@ bool Can(const LearnerAbilities& can, const v1::TrainingData& data, const Target
   if (Forecasts(data)) return can.forecast;
   if (GivesNextToken(data)) return can.next_token;
   if (EmbedsTokens(data)) return can.embed;
-  if (GuessesHidden(data) || JudgesEachStep(data)) return false;
+  if (GuessesHidden(data) || JudgesEachStep(data) || Translates(data)) return false;
   if (!target.known) return can.classes || can.numbers;
   return target.is_class ? can.classes : can.numbers;
 }

@@ -31,6 +31,7 @@ class NetworkCheck {
         target_(target),
         features_(features),
         pairs_(LearnsPairs(train.data())),
+        translates_(Translates(train.data())),
         has_shape_(shape_.steps > 0) {}
 
   void Run() {
@@ -62,7 +63,7 @@ class NetworkCheck {
 
   void CheckName(int i) {
     const std::string& name = network_.layers(i).name();
-    if (name == "features" || name == "codes") {
+    if (name == "features" || name == "codes" || (translates_ && name == "target")) {
       context_.errors.Add(At(i) + ".name", absl::StrCat("\"", name,
                                                         "\" is the network's input: "
                                                         "take another name"));
@@ -87,12 +88,14 @@ class NetworkCheck {
     for (size_t j = 0; j < inputs.size(); ++j) {
       const std::string at = layer.inputs_size() > 0 ? absl::StrCat(At(i), ".inputs.", j) : At(i);
       used_.insert(inputs[j]);
-      if ((inputs[j] == "codes") != layer.has_embedding()) {
-        context_.errors.Add(at, layer.has_embedding()
-                                    ? "an embedding takes \"codes\", and nothing else"
-                                    : "\"codes\" are for embeddings only");
+      const bool codes = inputs[j] == "codes" || (translates_ && inputs[j] == "target");
+      if (codes != layer.has_embedding()) {
+        const char* const known = translates_ ? "\"codes\" or \"target\"" : "\"codes\"";
+        context_.errors.Add(
+            at, codes ? absl::StrCat("\"", inputs[j], "\" are for embeddings only")
+                      : absl::StrCat("an embedding takes ", known, ", and nothing else"));
         widths.push_back(0);
-      } else if (inputs[j] == "codes") {
+      } else if (codes) {
         widths.push_back(features_.code_columns * std::max<int64_t>(shape_.steps, 1));
       } else if (inputs[j] == "features") {
         widths.push_back(features_.features);
@@ -147,7 +150,7 @@ class NetworkCheck {
                                                 "\": name it in the inputs of one, or remove it"));
       }
     }
-    const bool known = features_.features + features_.code_columns > 0;
+    const bool known = !translates_ && features_.features + features_.code_columns > 0;
     if (known && features_.code_columns > 0 && !used_.contains("codes")) {
       context_.errors.Add(path_ + ".layers",
                           "no embedding takes the columns that the ordinal "
@@ -170,6 +173,7 @@ class NetworkCheck {
     if (target_.outputs > 0 || target_.generates) return target_.outputs;
     const int64_t rows = target_.forecasts ? shape_.horizon : std::max<int64_t>(shape_.steps, 1);
     if (target_.reconstructs || target_.forecasts) return features_.features * rows;
+    if (translates_) return 0;
     if (target_.tokens) return features_.code_sizes.empty() ? 0 : features_.code_sizes[0];
     if (Embeds(network_.loss())) return 0;
     if (network_.loss().has_binary_cross_entropy()) return 1;
@@ -260,9 +264,10 @@ class NetworkCheck {
   std::vector<int64_t> widths_;
   std::vector<int64_t> capsules_;
   std::set<std::string> used_;
-  const bool pairs_;   // examples are pairs of nodes
-  bool wired_ = true;  // every input was found
-  bool has_shape_;     // outputs may have more axes than [batch, width]
+  const bool pairs_;       // examples are pairs of nodes
+  const bool translates_;  // "target" is an input
+  bool wired_ = true;      // every input was found
+  bool has_shape_;         // outputs may have more axes than [batch, width]
   double parameters_ = 0;
 };
 
@@ -372,6 +377,7 @@ void CheckNetwork(Context& context, const std::string& path, const v1::TrainStep
   const v1::NetworkLearner& network = train.network();
   CheckLoss(context, path + ".loss", train, target);
   CheckMemory(context, path, CheckLayers(context, path, train, target, features), memory);
+  CheckTranslationLayers(context, path, train);
   CheckOptimizer(context, path, network);
   CheckRange(context, path + ".batch_size", network.batch_size(), 1, 1 << 20);
   CheckRange(context, path + ".epochs", network.epochs(), 1, 1'000'000);

@@ -116,14 +116,15 @@ void CheckMetric(Context& context, const std::string& path, const std::string& n
   if (target.embeds) {
     fitting = EmbeddingMetrics();
   } else if (target.tokens) {
-    fitting = TokenMetrics();
+    fitting = TokenMetrics(target.translates);
   } else if (target.reconstructs || target.forecasts) {
     fitting = ReconstructionMetrics(target.anomalies && target.reconstructs);
   } else if (target.known && !(target.is_class && target.classes == 0)) {
     fitting = MetricsFor(target.is_class ? std::max<int64_t>(target.classes, 2) : 0);
   } else {
     for (const MetricName& metric : AllMetrics()) {
-      if (!target.known || metric.for_classes) fitting.emplace_back(metric.name);
+      const bool of_class = metric.for_classes && !metric.translation_only;
+      if (!target.known || of_class) fitting.emplace_back(metric.name);
     }
   }
   if (allow_loss) fitting.emplace_back("loss");
@@ -134,6 +135,8 @@ void CheckMetric(Context& context, const std::string& path, const std::string& n
     why = "is for predictions, but the loss makes embeddings";
   } else if (metric != nullptr && metric->embedding_only) {
     why = "is for the losses triplet and info_nce";
+  } else if (metric != nullptr && metric->translation_only) {
+    why = "is for objective: translate";
   } else if (metric != nullptr && (target.tokens || target.forecasts)) {
     why = target.tokens ? "is not for models of tokens" : "is not for forecasts";
   } else if (metric != nullptr && target.reconstructs) {

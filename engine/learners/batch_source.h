@@ -33,6 +33,9 @@ struct BatchLayout {
   // Targets, labels and weights are those of each of so many steps: a row has [target_steps] of
   // them; 0: those of the row. Steps beyond the row's length count for nothing.
   int64_t target_steps = 0;
+  // Objective kTranslate: of the code columns so many, the last, are a target of tokens, and those
+  // before them its source. What lies behind the end of either is negative.
+  int64_t target_codes = 0;
 
   // Labels, weights and sets of targets of a row.
   int64_t Judged() const { return target_steps > 0 ? target_steps : 1; }

@@ -29,8 +29,9 @@ inline int64_t EvaluationBatch(int64_t rows, int64_t largest) {
 
 // Rows of the largest evaluation or prediction graph of a network.
 inline int64_t LargestEvaluationBatch(const NetworkSpec& spec, const BatchLayout& layout) {
-  const bool tokens =
-      spec.objective == Objective::kNextToken || spec.objective == Objective::kMasked;
+  const bool tokens = spec.objective == Objective::kNextToken ||
+                      spec.objective == Objective::kMasked ||
+                      spec.objective == Objective::kTranslate;
   if (!tokens) return kMaxEvaluationBatch;
   return LargestPowerOfTwo(
       std::max<int64_t>(1, kMaxEvaluationTokens / std::max<int64_t>(1, layout.code_columns)));

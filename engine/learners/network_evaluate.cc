@@ -58,6 +58,7 @@ Evaluation NetworkLearner::Evaluate(const BatchSource& source) {
 Predictions NetworkLearner::Predict(const BatchSource& source, std::span<const int64_t> rows) {
   if (source.layout().features != layout_.features ||
       source.layout().code_columns != layout_.code_columns ||
+      source.layout().target_codes != layout_.target_codes ||
       source.layout().has_lengths != layout_.has_lengths ||
       source.layout().steps != layout_.steps) {
     RequireLayout(source);

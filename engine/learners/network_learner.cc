@@ -26,7 +26,7 @@ const NetworkSpec& RequireSpec(const LearnerConfig& config) {
 bool SameLayout(const BatchLayout& a, const BatchLayout& b) {
   return a.features == b.features && a.code_columns == b.code_columns && a.targets == b.targets &&
          a.classes == b.classes && a.has_lengths == b.has_lengths && a.steps == b.steps &&
-         a.target_steps == b.target_steps;
+         a.target_steps == b.target_steps && a.target_codes == b.target_codes;
 }
 
 void CopyElements(const Tensor& from, Tensor* to) {
@@ -88,6 +88,10 @@ void NetworkLearner::RequireLayout(const BatchSource& source) const {
   if (source.layout().target_steps != layout_.target_steps) {
     Fail("the data has targets of ", source.layout().target_steps, " steps, but the network was ",
          "made for ", layout_.target_steps);
+  }
+  if (source.layout().target_codes != layout_.target_codes) {
+    Fail("the data has targets of ", source.layout().target_codes, " codes, but the network was ",
+         "made for ", layout_.target_codes);
   }
   Fail("the data has ", source.layout().features, " features, ", source.layout().code_columns,
        " code columns, ", source.layout().targets, " targets and ", source.layout().classes,

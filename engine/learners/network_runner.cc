@@ -18,10 +18,13 @@ int64_t RowsToGather(const NetworkSpec& spec, const BatchLayout& layout) {
 // Categories of each code column: the smallest that any embedding allows.
 std::vector<int64_t> CategoriesOf(const NetworkSpec& spec, const BatchLayout& layout) {
   std::vector<int64_t> categories(static_cast<size_t>(layout.code_columns));
+  const int64_t source_columns = layout.code_columns - layout.target_codes;
   for (const LayerSpec& layer : spec.layers) {
     const bool gathers = layer.kind == LayerKind::kGather || layer.kind == LayerKind::kPair;
     if (layer.kind != LayerKind::kEmbedding && !gathers) continue;
     for (size_t c = 0; c < categories.size(); ++c) {
+      const bool of_target = static_cast<int64_t>(c) >= source_columns;
+      if (layout.target_codes > 0 && of_target != TakesTarget(layer)) continue;
       const int64_t allowed = gathers ? RowsToGather(spec, layout)
                                       : layer.categories[layer.categories.size() == 1 ? 0 : c];
       categories[c] = categories[c] == 0 ? allowed : std::min(categories[c], allowed);
@@ -39,6 +42,7 @@ NetworkRunner::NetworkRunner(const NetworkSpec& spec, const BatchLayout& layout,
       network_(BuildNetwork(spec, layout, batch, mode)),
       executor_(network_.graph, FindBackend(spec.backend), variables, pool, spec.seed),
       masks_(spec.objective == Objective::kMasked),
+      target_columns_(spec.objective == Objective::kTranslate ? layout.target_codes : 0),
       masking_(spec.masking),
       seed_(spec.seed),
       vocabulary_(Vocabulary(spec)),
@@ -69,6 +73,7 @@ NetworkRunner::NetworkRunner(const NetworkSpec& spec, const BatchLayout& layout,
   shares_ = spec.objective == Objective::kReconstruct &&
             spec.loss.kind == LossKind::kBinaryCrossEntropy && mode != NetworkMode::kPrediction;
   if (network_.codes.valid()) codes_ = executor_.Data<int32_t>(network_.codes);
+  if (network_.target_codes.valid()) target_codes_ = executor_.Data<int32_t>(network_.target_codes);
   if (network_.labels.valid()) labels_ = executor_.Data<int32_t>(network_.labels);
   if (network_.lengths.valid()) lengths_ = executor_.Data<int32_t>(network_.lengths);
   for (const auto& [value, rate] : network_.rates) {
@@ -77,7 +82,7 @@ NetworkRunner::NetworkRunner(const NetworkSpec& spec, const BatchLayout& layout,
   if (network_.targets.valid() && layout.classes > 0) {
     label_buffer_.resize(static_cast<size_t>(batch) * judged_);
   }
-  if (spec.objective == Objective::kNextToken || masks_) {
+  if (spec.objective == Objective::kNextToken || masks_ || target_columns_ > 0) {
     tokens_.resize(static_cast<size_t>(batch * layout.code_columns));
     token_weights_.resize(static_cast<size_t>(batch));
   }
@@ -95,7 +100,9 @@ void NetworkRunner::Feed(const BatchSource& source, std::span<const int64_t> row
     if (view.weights != nullptr) view.weights = token_weights_.data();
     source.Gather(rows, view);
     CheckCodes(rows, tokens_);
-    if (masks_) {
+    if (target_columns_ > 0) {
+      FeedTranslation(rows.size(), view.weights != nullptr);
+    } else if (masks_) {
       FeedMasked(rows, view.weights != nullptr, step);
     } else {
       FeedTokens(rows.size(), view.weights != nullptr);
@@ -218,6 +225,32 @@ void NetworkRunner::FeedMasked(std::span<const int64_t> rows, bool weighted, uin
       if (!mask.Hide(rows[i], static_cast<int64_t>(column), &codes_[at])) continue;
       labels_[at] = tokens_[at];
       weights_[at] = weight;
+    }
+  }
+}
+
+// The codes of the source as they are; those of the target, which are the labels, one step late.
+// Steps behind the end, and rows that only fill the batch, weigh 0.
+void NetworkRunner::FeedTranslation(size_t rows, bool weighted) {
+  const size_t batch = token_weights_.size();
+  const size_t columns = tokens_.size() / batch;
+  const auto told = static_cast<size_t>(target_columns_);
+  const size_t read = columns - told;
+  for (size_t i = 0; i < batch; ++i) {
+    const int32_t* const source = tokens_.data() + i * columns;
+    const int32_t* const target = source + read;
+    if (!codes_.empty()) std::copy_n(source, read, codes_.data() + i * read);
+    if (!target_codes_.empty()) {
+      int32_t* const seen = target_codes_.data() + i * told;
+      seen[0] = kBoundaryCode;
+      std::copy_n(target, told - 1, seen + 1);
+    }
+    if (labels_.empty()) continue;
+    const float weight = i >= rows ? 0.0f : weighted ? token_weights_[i] : 1.0f;
+    for (size_t step = 0; step < told; ++step) {
+      const int32_t label = target[step];
+      labels_[i * told + step] = label < 0 ? 0 : label;
+      weights_[i * told + step] = label < 0 ? 0.0f : weight;
     }
   }
 }

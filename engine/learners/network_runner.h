@@ -58,6 +58,7 @@ class NetworkRunner {
   void FeedWeights(size_t rows, bool given);
   void FeedTokens(size_t rows, bool weighted);
   void FeedMasked(std::span<const int64_t> rows, bool weighted, uint64_t step);
+  void FeedTranslation(size_t rows, bool weighted);
   void CheckShares(std::span<const int64_t> rows) const;
 
   const int64_t batch_;
@@ -65,6 +66,7 @@ class NetworkRunner {
   Network network_;
   Executor executor_;
   const bool masks_;
+  const int64_t target_columns_;  // kTranslate: the last code columns; else 0
   const MaskingSpec masking_;
   const uint64_t seed_;
   const int64_t vocabulary_;
@@ -76,12 +78,13 @@ class NetworkRunner {
   int64_t classes_ = 0;
   size_t judged_ = 1;                  // labels, weights and sets of targets of a row
   std::vector<int32_t> label_buffer_;  // labels that become numbers (binary cross-entropy)
-  // kNextToken, kMasked: rows as the source gives them, [batch, code columns], and their weights.
+  // kNextToken, kMasked, kTranslate: rows as the source gives them, [batch, code columns], and
+  // their weights.
   std::vector<int32_t> tokens_;
   std::vector<float> token_weights_;
   std::span<float> features_, targets_, weights_, class_weights_, numbers_, clip_;
   std::span<float> undecayed_, value_clip_;
-  std::span<int32_t> codes_, labels_, lengths_;
+  std::span<int32_t> codes_, target_codes_, labels_, lengths_;
   std::vector<std::pair<std::span<float>, float>> rates_;
   std::span<float> loss_, main_loss_, weight_sum_, output_, probabilities_, row_losses_;
   bool shares_ = false;  // the features are what binary cross-entropy reconstructs

@@ -80,6 +80,7 @@ std::string Describe(const NetworkSpec& spec, const BatchLayout& layout) {
   if (layout.has_lengths) out << " lengths";
   if (layout.steps != 0) out << " steps " << layout.steps;
   if (layout.target_steps != 0) out << " target steps " << layout.target_steps;
+  if (layout.target_codes != 0) out << " target codes " << layout.target_codes;
   return out.str();
 }
 

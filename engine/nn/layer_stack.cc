@@ -1,6 +1,8 @@
 #include "engine/nn/layer_stack.h"
 
+#include <algorithm>
 #include <map>
+#include <set>
 
 #include "engine/core/error.h"
 #include "engine/nn/layers.h"
@@ -30,7 +32,11 @@ class Builder {
   Value InputNamed(const std::string& layer, const std::string& name) {
     const auto found = by_name_.find(name);
     if (found != by_name_.end()) return found->second;
-    if (IsReserved(name)) return stack_.input(layer, name);
+    if (IsReserved(name)) {
+      const Value input = stack_.input(layer, name);
+      if (name == kTargetInput) of_target_.insert(input.id);
+      return input;
+    }
     Fail("layer \"", layer, "\" takes \"", name,
          "\", but no layer of that name stands before it: "
          "use \"features\", \"codes\" or an earlier layer");
@@ -52,9 +58,13 @@ class Builder {
     return {stack_.input(name, nodes ? kNodesInput : kFeaturesInput)};
   }
 
-  static bool IsReserved(const std::string& name) {
-    return name == kFeaturesInput || name == kCodesInput || name == kNodesInput;
+  bool IsReserved(const std::string& name) const {
+    return name == kFeaturesInput || name == kCodesInput || name == kNodesInput ||
+           (name == kTargetInput && stack_.has_target_codes);
   }
+
+  // It depends on "target".
+  bool OfTarget(Value value) const { return of_target_.contains(value.id); }
 
   void AddLayer(size_t index) {
     const LayerSpec& layer = stack_.layers[index];
@@ -76,10 +86,17 @@ class Builder {
            " but has ", inputs.size(), ": join them with a concat or add layer first");
     }
     const bool last = index + 1 == stack_.layers.size();
-    previous_ = rule.build({graph_, layer, full, inputs, stack_.mode, stack_.batch,
-                            last ? stack_.last_units : 0, rates_, stack_.nodes, stack_.weights,
-                            stack_.outputs_averaged, losses_, stack_.lengths, stack_.shared,
-                            stack_.updates_statistics, stack_.sequence_steps});
+    // Attention has the keys of its second input.
+    const bool of_target =
+        OfTarget(layer.kind == LayerKind::kAttention ? inputs.back() : inputs[0]);
+    previous_ =
+        rule.build({graph_, layer, full, inputs, stack_.mode, stack_.batch,
+                    last ? stack_.last_units : 0, rates_, stack_.nodes, stack_.weights,
+                    stack_.outputs_averaged, losses_, of_target ? Value() : stack_.lengths,
+                    stack_.shared, stack_.updates_statistics, stack_.sequence_steps, of_target});
+    if (std::any_of(inputs.begin(), inputs.end(), [&](Value x) { return OfTarget(x); })) {
+      of_target_.insert(previous_.id);
+    }
     by_name_[name] = previous_;
   }
 
@@ -89,6 +106,7 @@ class Builder {
   std::vector<Value>& losses_;
   std::map<std::string, Value> by_name_;
   Value previous_;
+  std::set<int32_t> of_target_;  // ids of values
 };
 
 }  // namespace

@@ -13,8 +13,8 @@
 
 namespace beamline::engine {
 
-// Gives what layers may take beside earlier layers: "features", "codes" or "nodes". Throws Error,
-// naming the layer, if the data has no such input.
+// Gives what layers may take beside earlier layers: "features", "codes", "nodes" or "target".
+// Throws Error, naming the layer, if the data has no such input.
 using NamedInput = std::function<Value(const std::string& layer, const std::string& name)>;
 
 // What is to be appended. The definition must outlive the call.
@@ -34,6 +34,8 @@ struct LayerStack {
   Value lengths = Value();
   // The most steps that the lengths count; 0: not known.
   int64_t sequence_steps = 0;
+  // "target" is an input. Sequences that depend on it are not what the lengths count.
+  bool has_target_codes = false;
   // The graph may hold these layers already: this is the same network of another input, with the
   // same parameters, running statistics and numbers.
   bool shared = false;

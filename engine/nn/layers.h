@@ -42,6 +42,8 @@ struct LayerContext {
   bool updates_statistics = true;
   // The most steps that the lengths count; 0: not known.
   int64_t sequence_steps = 0;
+  // The sequence depends on "target": nothing there is seen by a step before it, padding neither.
+  bool of_target = false;
 
   Value x() const { return inputs[0]; }
   const Shape& shape() const { return graph.shape(inputs[0]); }

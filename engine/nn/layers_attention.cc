@@ -61,6 +61,7 @@ Value Rotate(const LayerContext& context, const std::string& what, Value x, int6
 // How many keys of each row are no padding; no value if all may be seen. Rows that have lengths
 // are padded behind them, and nobody is to see that.
 Value KeyLengths(const LayerContext& context, int64_t keys) {
+  if (context.of_target) return {};
   if (context.lengths.valid() && keys == context.sequence_steps) return context.lengths;
   if (!context.layer.mask_padding) return {};
   const Value codes = context.graph.Find("codes");

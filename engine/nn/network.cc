@@ -56,6 +56,7 @@ class Wiring {
     }
     if (layout_.has_lengths) network_.lengths = graph().CodesInput("lengths", {batch_});
     if (layout_.has_lengths) network_.steps = layout_.steps;
+    if (spec_.objective == Objective::kTranslate) AddSource();
     network_.output = AddLayers();
     FindSteps();
     FinishOutput();
@@ -102,10 +103,31 @@ class Wiring {
            "categorical columns as codes first");
     }
     if (!network_.codes.valid()) {
-      const int64_t unseen = spec_.objective == Objective::kNextToken ? 1 : 0;
+      const int64_t unseen = spec_.objective == Objective::kNextToken ? 1 : layout_.target_codes;
       network_.codes = graph().CodesInput("codes", {batch_, layout_.code_columns - unseen});
     }
     return network_.codes;
+  }
+
+  // Whatever reads the source leaves out what lies behind its end.
+  void AddSource() {
+    if (layout_.target_codes < 1 || layout_.target_codes >= layout_.code_columns) {
+      Fail("the data has ", layout_.code_columns, " codes, of which ", layout_.target_codes,
+           " are of the target: a translation needs a source and a target of tokens");
+    }
+    source_lengths_ = graph().Lengths("source", Codes("source"));
+    network_.steps = layout_.code_columns - layout_.target_codes;
+  }
+
+  Value TargetCodes(const std::string& layer) {
+    if (spec_.objective != Objective::kTranslate) {
+      Fail("layer \"", layer, "\" takes \"target\", but the network translates nothing: take ",
+           "\"codes\"");
+    }
+    if (!network_.target_codes.valid()) {
+      network_.target_codes = graph().CodesInput(kTargetInput, {batch_, layout_.target_codes});
+    }
+    return network_.target_codes;
   }
 
   Value Nodes(const std::string& layer) {
@@ -120,6 +142,7 @@ class Wiring {
   Value InputOf(const std::string& layer, const std::string& name) {
     const bool of_nodes = layout_.features == 0 && layout_.nodes != nullptr;
     if (name == kFeaturesInput) return of_nodes ? Nodes(layer) : FeatureSequence(layer);
+    if (name == kTargetInput) return TargetCodes(layer);
     return name == kCodesInput ? Codes(layer) : Nodes(layer);
   }
 
@@ -137,6 +160,11 @@ class Wiring {
     if (!JudgesSteps()) stack.weights = network_.weights;
     stack.lengths = network_.lengths;
     if (layout_.has_lengths) stack.sequence_steps = layout_.steps;
+    if (source_lengths_.valid()) {
+      stack.lengths = source_lengths_;
+      stack.sequence_steps = network_.steps;
+      stack.has_target_codes = true;
+    }
     return AppendLayers(&graph(), stack, &network_.rates, &losses_);
   }
 
@@ -184,7 +212,7 @@ class Wiring {
   // Rows that the loss judges: those of the batch, or every step of them.
   bool JudgesSteps() const {
     return spec_.objective == Objective::kNextToken || spec_.objective == Objective::kEachStep ||
-           spec_.objective == Objective::kMasked;
+           spec_.objective == Objective::kMasked || spec_.objective == Objective::kTranslate;
   }
   int64_t LossRows() const {
     return JudgesSteps() ? OutputShape(spec_, layout_, batch_).Rows() : batch_;
@@ -296,6 +324,7 @@ class Wiring {
   const NetworkMode mode_;
   Network network_;
   Value sequence_;             // the features as a sequence, once a layer has asked
+  Value source_lengths_;       // kTranslate: [batch]
   std::vector<Value> losses_;  // what layers and weights add to the main loss
 };
 

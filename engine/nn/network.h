@@ -23,8 +23,10 @@ struct Network {
   Graph graph;
   int64_t batch = 0;
   // Inputs, to be written before each run.
-  Value features;       // [batch, features]
-  Value codes;          // [batch, code columns]; kNextToken: [batch, steps], one less
+  Value features;  // [batch, features]
+  Value codes;     // [batch, code columns]; kNextToken: [batch, steps], one less; kTranslate: of
+                   // the source
+  Value target_codes;   // [batch, target codes]; kTranslate, once a layer takes "target"
   Value labels;         // [batch], codes: losses that TakesLabels; of each step: [batch * steps]
   Value targets;        // as the outputs: all other losses; none where features are the target
   Value weights;        // as labels; of each step: always there
@@ -59,12 +61,15 @@ int64_t OutputsNeeded(const LossSpec& loss, const BatchLayout& layout);
 // The same of a network: as many as features where they are the target.
 int64_t OutputsNeeded(const NetworkSpec& spec, const BatchLayout& layout);
 
-// The codes that the network tells apart: the fewest that an embedding has; 0 without one.
+// The codes that the network tells apart: the fewest that an embedding has, kTranslate: one of
+// "target"; 0 without one.
 int64_t Vocabulary(const NetworkSpec& spec);
+// Whether "target" is among what the layer takes.
+bool TakesTarget(const LayerSpec& layer);
 
 // Of the network's output: [batch, OutputsNeeded()], for kEachStep [batch, target_steps,
 // OutputsNeeded()], for kNextToken [batch, code columns - 1, vocabulary], for kMasked [batch, code
-// columns, vocabulary]. Throws Error if spec and
+// columns, vocabulary], for kTranslate [batch, target codes, vocabulary]. Throws Error if spec and
 // layout do not fit each other.
 Shape OutputShape(const NetworkSpec& spec, const BatchLayout& layout, int64_t batch);
 

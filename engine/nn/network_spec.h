@@ -78,6 +78,9 @@ enum class Objective : uint8_t {
   kReconstruct,  // the features, as they were before any layer; the data needs no target
   kEachStep,     // the target of each step of a sequence: BatchLayout::target_steps
   kMasked,       // of the codes in each row, those that are hidden from it: MaskingSpec
+  // Of the last target_codes of each row, each from those before it and from the codes of the
+  // source, which stand before them: BatchLayout::target_codes, kBoundaryCode.
+  kTranslate,
 };
 
 enum class Initializer : uint8_t {
@@ -122,13 +125,20 @@ enum class Padding : uint8_t {
 inline constexpr char kFeaturesInput[] = "features";
 inline constexpr char kCodesInput[] = "codes";
 inline constexpr char kNodesInput[] = "nodes";  // features of all nodes of the graph
+// kTranslate: the codes before each of those that are to be told, [batch, target codes]. "codes"
+// are the source's then.
+inline constexpr char kTargetInput[] = "target";
+
+// kTranslate: ends each row of target codes, and stands before the first where the network sees
+// them.
+inline constexpr int32_t kBoundaryCode = 1;
 
 struct LayerSpec {
   LayerKind kind = LayerKind::kDense;
   // Default: "layer0", "layer1", ...
   std::string name;
-  // Layers before this one, "features" or "codes". Default: the layer before; for the first layer
-  // "features", for an embedding "codes".
+  // Layers before this one, "features", "codes" or "target". Default: the layer before; for the
+  // first layer "features", for an embedding "codes".
   std::vector<std::string> inputs;
   // Rnn, lstm, gru: width of the state. Dense: width of the output; 0, in the last layer only, is
   // what the loss needs. Embedding: numbers per code column. Convolution: channels of the output.

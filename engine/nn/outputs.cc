@@ -62,10 +62,15 @@ int64_t OutputsNeeded(const NetworkSpec& spec, const BatchLayout& layout) {
   return layout.features;
 }
 
+bool TakesTarget(const LayerSpec& layer) {
+  return std::find(layer.inputs.begin(), layer.inputs.end(), kTargetInput) != layer.inputs.end();
+}
+
 int64_t Vocabulary(const NetworkSpec& spec) {
   int64_t vocabulary = 0;
   for (const LayerSpec& layer : spec.layers) {
     if (layer.kind != LayerKind::kEmbedding) continue;
+    if (spec.objective == Objective::kTranslate && !TakesTarget(layer)) continue;
     for (const int64_t categories : layer.categories) {
       vocabulary = vocabulary == 0 ? categories : std::min(vocabulary, categories);
     }
@@ -78,10 +83,13 @@ Shape OutputShape(const NetworkSpec& spec, const BatchLayout& layout, int64_t ba
     return {batch, layout.target_steps, OutputsNeeded(spec, layout)};
   }
   const bool masked = spec.objective == Objective::kMasked;
-  if (spec.objective != Objective::kNextToken && !masked) {
+  const bool translates = spec.objective == Objective::kTranslate;
+  if (spec.objective != Objective::kNextToken && !masked && !translates) {
     return {batch, OutputsNeeded(spec, layout)};
   }
-  const char* what = masked ? "the hidden token" : "the next token";
+  const char* what = masked       ? "the hidden token"
+                     : translates ? "each token of the target"
+                                  : "the next token";
   if (spec.loss.kind != LossKind::kCrossEntropy) {
     Fail(what, " is a class, but the loss is ", Name(spec.loss.kind), ": use cross-entropy");
   }
@@ -90,10 +98,10 @@ Shape OutputShape(const NetworkSpec& spec, const BatchLayout& layout, int64_t ba
   }
   const int64_t vocabulary = Vocabulary(spec);
   if (vocabulary < 2) {
-    Fail(what,
-         " needs a vocabulary of at least two: add an embedding of \"codes\" with "
-         "its number of categories");
+    Fail(what, " needs a vocabulary of at least two: add an embedding of \"",
+         translates ? kTargetInput : kCodesInput, "\" with its number of categories");
   }
+  if (translates) return {batch, layout.target_codes, vocabulary};
   return {batch, layout.code_columns - (masked ? 0 : 1), vocabulary};
 }
 

@@ -197,6 +197,79 @@ NetworkSpec Masked() {
 
 MemoryBatchSource FamilyTokens() { return TokenRows(40, 9, 11, 3); }
 
+NetworkSpec Translator() {
+  NetworkSpec spec;
+  for (const char* side : {kCodesInput, kTargetInput}) {
+    const std::string name = side == std::string(kCodesInput) ? "source" : "target_tokens";
+    LayerSpec& tokens = AddLayer(&spec, LayerKind::kEmbedding, name, {side});
+    tokens.tokens = true;
+    tokens.units = 8;
+    tokens.categories = {name == "source" ? 11 : 9};
+    AddLayer(&spec, LayerKind::kPositions, name + "_positions");
+  }
+  LayerSpec attention;
+  attention.heads = 2;
+  AddBlock(&spec, "encoder", "source_positions", 8, 16, attention);
+  attention.causal = true;
+  AddBlock(&spec, "decoder", "target_tokens_positions", 8, 16, attention);
+  attention.causal = false;
+  attention.inputs = {"cross_norm1", "encoder_sum2"};
+  AddBlock(&spec, "cross", "decoder_sum2", 8, 16, attention);
+  AddLayer(&spec, LayerKind::kLayerNorm, "norm");
+  AddLayer(&spec, LayerKind::kDense, "head");
+  spec.objective = Objective::kTranslate;
+  spec.loss.kind = LossKind::kCrossEntropy;
+  spec.loss.label_smoothing = 0.1;
+  spec.optimizer.kind = OptimizerKind::kAdam;
+  spec.optimizer.learning_rate = 0.01;
+  spec.batch_size = 16;
+  spec.epochs = 2;
+  spec.seed = 9;
+  return spec;
+}
+
+NetworkSpec RecurrentTranslator() {
+  NetworkSpec spec = Translator();
+  spec.layers.clear();
+  for (const char* side : {kCodesInput, kTargetInput}) {
+    const bool source = side == std::string(kCodesInput);
+    LayerSpec& tokens = AddLayer(&spec, LayerKind::kEmbedding, source ? "source" : "told", {side});
+    tokens.tokens = true;
+    tokens.units = 8;
+    tokens.categories = {source ? 11 : 9};
+    LayerSpec& reader = AddLayer(&spec, LayerKind::kGru, source ? "reader" : "writer");
+    reader.units = source ? 4 : 8;
+    reader.sequence = true;
+    reader.bidirectional = source;
+  }
+  AddLayer(&spec, LayerKind::kAttention, "look", {"writer", "reader"});
+  AddLayer(&spec, LayerKind::kConcat, "both", {"writer", "look"});
+  AddLayer(&spec, LayerKind::kDense, "head");
+  return spec;
+}
+
+MemoryBatchSource FamilyTexts() {
+  constexpr int64_t kSource = 7, kTarget = 5;
+  MemoryBatch batch;
+  batch.rows = 40;
+  batch.layout.code_columns = kSource + kTarget;
+  batch.layout.target_codes = kTarget;
+  const Philox random(6, 6);
+  for (int64_t i = 0; i < batch.rows; ++i) {
+    const int64_t source = 2 + i % (kSource - 1), target = i % kTarget;
+    for (int64_t j = 0; j < kSource + kTarget; ++j) {
+      const auto at = static_cast<uint64_t>(i * (kSource + kTarget) + j);
+      const int64_t step = j - kSource;
+      const bool read = j < source, told = step >= 0 && step < target;
+      batch.codes.push_back(read             ? static_cast<int32_t>(random.Below(at, 11))
+                            : told           ? 2 + static_cast<int32_t>(random.Below(at, 7))
+                            : step == target ? kBoundaryCode
+                                             : -1);
+    }
+  }
+  return MemoryBatchSource(std::move(batch));
+}
+
 std::vector<Family> Families() {
   return {
       {"dense", RichNetwork, [] { return Circle(100, 1); }},
@@ -206,6 +279,8 @@ std::vector<Family> Families() {
       {"recurrent", Recurrent, LabelledImages},
       {"memory", Memories, LabelledSteps},
       {"masked", Masked, FamilyTokens},
+      {"translation", Translator, FamilyTexts},
+      {"recurrent_translation", RecurrentTranslator, FamilyTexts},
       {"transformer", Transformer, [] { return TokenRows(40, 9, 11, 3); }},
       {"graph", GraphAttention,
        [] {

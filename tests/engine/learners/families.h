@@ -28,12 +28,17 @@ MemoryBatchSource LabelledSteps();
 // A transformer that guesses hidden tokens, and tokens for it.
 NetworkSpec Masked();
 MemoryBatchSource FamilyTokens();
+// A transformer of an encoder and a decoder, and one that reads by recurrent layers in place of
+// attention to itself; pairs of texts for them.
+NetworkSpec Translator();
+NetworkSpec RecurrentTranslator();
+MemoryBatchSource FamilyTexts();
 // Images of 144 shares in [0, 1), of two classes by their brightness.
 MemoryBatchSource LabelledImages();
 MemoryBatchSource PlainImages();
 
 // All above, dense layers with embeddings, recurrent layers of all cells, a transformer,
-// graph attention.
+// graph attention, translation.
 std::vector<Family> Families();
 
 }  // namespace beamline::engine::testing

@@ -57,6 +57,9 @@ INSTANTIATE_TEST_SUITE_P(
                       Family{"capsules", testing::Capsules, testing::LabelledImages},
                       Family{"masked", testing::Masked, testing::FamilyTokens},
                       Family{"memory", testing::Memories, testing::LabelledSteps},
+                      Family{"translation", testing::Translator, testing::FamilyTexts},
+                      Family{"recurrent_translation", testing::RecurrentTranslator,
+                             testing::FamilyTexts},
                       Family{"variational", testing::Variational, testing::PlainImages}),
     [](const auto& info) { return std::string(info.param.name); });
 

@@ -134,6 +134,40 @@ class EncoderDecoder(Tokens):
         return ((out.flatten() - data["targets"][rows]) ** 2).mean()
 
 
+class Translator(nn.Module):
+    """Encoder over padded tokens; a decoder tells each token of a target from those before it."""
+
+    def __init__(self):
+        super().__init__()
+        self.source, self.told = nn.Embedding(VOCABULARY, WIDTH), nn.Embedding(9, WIDTH)
+        self.source_positions, self.told_positions = (nn.Embedding(n, WIDTH) for n in (5, 4))
+        self.encoder = Block(False, True, False, False)
+        self.decoder = Block(False, True, True, False)
+        self.cross = Block(True, True, False, False)
+        self.norm, self.head = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, 9)
+
+    def loss(self, rows, data):
+        ids, target = data["codes"][rows][:, :5], data["codes"][rows][:, 5:]
+        known = ids >= 0
+        memory = self.source(ids.clamp(min=0)) * known[..., None] + self.source_positions.weight
+        memory = self.encoder(memory, known)
+        seen = torch.cat([torch.ones_like(target[:, :1]), target[:, :-1]], 1)
+        x = self.told(seen.clamp(min=0)) * (seen >= 0)[..., None] + self.told_positions.weight
+        x = self.cross(self.decoder(x), known, memory)
+        logits = self.head(self.norm(x))
+        return F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=-1,
+                               label_smoothing=0.1)
+
+
+def texts(codes):
+    """Rows of a source of 5 tokens at most and a target of 4, closed by token 1."""
+    lengths = torch.randint(0, 4, (ROWS,))
+    target = torch.randint(2, 9, (ROWS, 4))
+    steps = torch.arange(4)
+    target = target.masked_fill(steps == lengths[:, None], 1)
+    return torch.cat([codes, target.masked_fill(steps > lengths[:, None], -1)], 1)
+
+
 def parameters(model):
     """(name of ours, tensor in our layout)"""
     for name, tensor in model.named_parameters():
@@ -144,7 +178,7 @@ def parameters(model):
             yield f"{block}_attention.{what}_{kind}", tensor.t() if kind == "weight" else tensor
         elif "norm" in layer:
             yield f"{layer}.{'gamma' if kind == 'weight' else 'beta'}", tensor
-        elif layer in ("tokens", "positions"):
+        elif isinstance(getattr(model, layer, None), nn.Embedding):
             yield f"{layer}.table", tensor
         else:
             yield f"{layer}.{kind}", tensor.t() if kind == "weight" else tensor
@@ -158,6 +192,8 @@ def record(name, make, columns):
     data = {"codes": codes.masked_fill(torch.arange(columns) >= lengths[:, None], -1),
             "features": torch.randn(ROWS, 12), "labels": torch.randint(0, 3, (ROWS,)),
             "targets": torch.randn(ROWS)}
+    if make is Translator:
+        data = {"codes": texts(data["codes"])}
     print("case", name)
     for key, tensor in data.items():
         write(key, tensor.float())
@@ -187,3 +223,4 @@ torch.set_num_threads(1)
 record("causal_lm", CausalLm, 7)
 record("classifier", Classifier, 5)
 record("encoder_decoder", EncoderDecoder, 5)
+record("translator", Translator, 5)

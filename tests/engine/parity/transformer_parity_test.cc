@@ -35,6 +35,34 @@ NetworkSpec Classifier() {
   return spec;
 }
 
+// An encoder and a decoder that tells each token of a target.
+NetworkSpec Translator() {
+  NetworkSpec spec;
+  for (const std::string& name : {"source", "told"}) {
+    const bool source = name == "source";
+    LayerSpec& tokens =
+        AddLayer(&spec, LayerKind::kEmbedding, name, {source ? kCodesInput : kTargetInput});
+    tokens.tokens = true;
+    tokens.units = 8;
+    tokens.categories = {source ? 11 : 9};
+    AddLayer(&spec, LayerKind::kPositions, name + "_positions");
+  }
+  LayerSpec attention;
+  attention.heads = 2;
+  AddBlock(&spec, "encoder", "source_positions", 8, 16, attention);
+  attention.causal = true;
+  AddBlock(&spec, "decoder", "told_positions", 8, 16, attention);
+  attention.causal = false;
+  attention.inputs = {"cross_norm1", "encoder_sum2"};
+  AddBlock(&spec, "cross", "decoder_sum2", 8, 16, attention);
+  AddLayer(&spec, LayerKind::kLayerNorm, "norm");
+  AddLayer(&spec, LayerKind::kDense, "head");
+  spec.objective = Objective::kTranslate;
+  spec.loss.kind = LossKind::kCrossEntropy;
+  spec.loss.label_smoothing = 0.1;
+  return spec;
+}
+
 struct Case {
   const char* name;
   NetworkSpec (*make)();
@@ -48,7 +76,9 @@ MemoryBatchSource SourceOf(const std::string& name, const Recording& recording) 
   const std::vector<float>& codes = recording.at("codes");
   batch.codes.assign(codes.begin(), codes.end());
   batch.layout.code_columns = static_cast<int64_t>(codes.size()) / kRows;
-  if (name == "classifier") {
+  if (name == "translator") {
+    batch.layout.target_codes = 4;
+  } else if (name == "classifier") {
     const std::vector<float>& labels = recording.at("labels");
     batch.labels.assign(labels.begin(), labels.end());
     batch.layout.classes = 3;
@@ -80,7 +110,8 @@ TEST_P(TransformerParityTest, FollowsPyTorchForTenSteps) {
 INSTANTIATE_TEST_SUITE_P(Cases, TransformerParityTest,
                          ::testing::Values(Case{"causal_lm", CausalLm},
                                            Case{"classifier", Classifier},
-                                           Case{"encoder_decoder", testing::EncoderDecoder}),
+                                           Case{"encoder_decoder", testing::EncoderDecoder},
+                                           Case{"translator", Translator}),
                          [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace
