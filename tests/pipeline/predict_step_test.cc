@@ -205,6 +205,42 @@ steps:
   EXPECT_NE(judged.Find("probability_up"), nullptr);
 }
 
+TEST(PredictStep, HasTheTextsOfModelsThatTranslate) {
+  Bench bench(R"(
+name: ask
+inputs: {words: {dataset: d}, fresh: {dataset: e}}
+steps:
+  - name: train
+    train:
+      data: {input: words, objective: translate, features: [text], target: same, split: {random: {test: 0.1}}}
+      network:
+        layers:
+          - {name: read, embedding: {dimension: 8, tokens: true}}
+          - {inputs: [target], embedding: {dimension: 8, tokens: true}}
+          - {name: state, gru: {units: 8, sequence: true}}
+          - {name: finds, inputs: [state, read], attention: {}}
+          - {inputs: [state, finds], concat: {}}
+          - dense: {}
+        epochs: 1
+  - {name: ask, predict: {model: train, input: fresh}}
+)");
+  std::vector<std::string> text;
+  for (int i = 0; i < 40; ++i) text.emplace_back(i % 2 == 0 ? "12" : "345");
+  bench.AddTable("words",
+                 Table({Column::OfStrings("text", text), Column::OfStrings("same", text)}));
+  bench.AddTable("fresh", Table({Column::OfStrings("text", text)}));
+  ASSERT_EQ(FailureOf(bench, "train"), "");
+  const Table table = MadeBy(bench, "ask");
+  EXPECT_THAT(Names(table), ElementsAre("text", "prediction", "probability"));
+  const auto predictor = Predictor::Load(bench.ModelBytes("train")).value();
+  const auto said = predictor->Predict(Rows(R"([{"text": "12"}, {"text": "345"}])")).value();
+  for (const int64_t row : {0, 1, 39}) {
+    const v1::Prediction& answer = said[static_cast<size_t>(row % 2)];
+    EXPECT_EQ(table.Get("prediction").Text(row), answer.label());
+    EXPECT_EQ(table.Get("probability").Number(row), static_cast<float>(answer.probabilities(0)));
+  }
+}
+
 TEST(PredictStep, LeavesATableForLaterSteps) {
   Bench bench(absl::StrCat(kDefinition, R"(
   - name: sure
