@@ -98,7 +98,8 @@ void Scheduler::Core::Wait(Task& task) {
 
 void Scheduler::Core::Charge(Task& task) {
   task.charged = true;
-  if (task.level < options_.express_levels) {
+  // A place that is kept is not used yet.
+  if (task.level < options_.express_levels && !task.holds) {
     ChangeExpress(*task.project, task.held, queue_.total(), now_ms_);
   }
   queue_.Charge(task);
@@ -106,7 +107,7 @@ void Scheduler::Core::Charge(Task& task) {
 
 void Scheduler::Core::Discount(Task& task) {
   task.charged = false;
-  if (task.level < options_.express_levels) {
+  if (task.level < options_.express_levels && !task.holds) {
     ChangeExpress(*task.project, Amounts() - task.held, queue_.total(), now_ms_);
   }
   queue_.Discount(task);
@@ -293,8 +294,11 @@ void Scheduler::Core::PreemptInRounds() {
   }
   if (round_ms_ != 0 && now_ms_ >= round_ms_) {
     EndGuards();
-    preemption_.Round(now_ms_, [this](const Plan& plan) { Commit(plan); });
-    KeepPlaces();
+    const std::vector<KeptPlace> given_up = GiveUpPlaces();
+    preemption_.Begin(now_ms_);
+    KeepPlaces(given_up);
+    preemption_.Serve([this](const Plan& plan) { Commit(plan); });
+    KeepMorePlaces();
     StartWhatIsReady();
     AssignWhatFits();
     round_ms_ = 0;

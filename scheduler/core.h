@@ -124,10 +124,22 @@ class Scheduler::Core {
   void ReleaseVictims(Task& task);
   // Takes a queued task out of the queue, for reserved `placements`.
   void BecomeReserved(Task& task, std::vector<Placement> placements);
+
   // See holds.cc.
-  void KeepPlaces();
-  // Moves the place that is kept for the task there, or to what is free there by now.
-  void KeepAt(Task& task, Worker& worker);
+  struct KeptPlace {
+    Task* task = nullptr;
+    Worker* worker = nullptr;
+  };
+  // The tasks wait in the queue again, as long as before, and their places are open: for a round.
+  std::vector<KeptPlace> GiveUpPlaces();
+  // Within a round, once it has begun.
+  void KeepPlaces(const std::vector<KeptPlace>& given_up);
+  // At its end.
+  void KeepMorePlaces();
+  // For a queued task, at `before` (null: nowhere) unless less is missing elsewhere. False if it
+  // may have none, or there is none.
+  bool KeepPlace(Task& task, Worker* before);
+  bool IsReadyWhereKept(Task& task);
 
   const Options options_;
   int64_t now_ms_ = 0;

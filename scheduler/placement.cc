@@ -166,29 +166,24 @@ Placement WorkerTable::Keep(Task& task, Worker& worker) {
   return Claim(task, {&worker, 1, devices}, slots);
 }
 
-Worker* WorkerTable::FindToKeep(Task& task) const {
-  const Demand& demand = task.spec.demand;
+Worker* WorkerTable::FindToKeep(const Demand& demand, Worker* before) const {
   const int32_t devices = LeastDevices(demand);
+  const auto may = [&](const Worker& worker) {
+    return worker.usable() && HasLabel(worker, demand.pool) &&
+           IdleFor(demand, devices, worker, 1) > 0;
+  };
   const auto missing = [&](const Worker& worker) {
-    const int64_t own = worker.reserved.count(&task) > 0 ? 1 : 0;
     const auto open =
         std::count_if(worker.slots.begin(), worker.slots.end(), [&](const Slot& slot) {
-          const bool free = slot.holders == 0 && (slot.next == nullptr || slot.next == &task);
-          return free && slot.memory_bytes >= demand.gpu_memory_bytes;
+          return slot.open() && slot.memory_bytes >= demand.gpu_memory_bytes;
         });
-    const int64_t cpu_millis =
-        std::min(worker.free_cpu_millis, worker.spare_cpu_millis + own * demand.cpu_millis);
-    const int64_t memory_bytes =
-        std::min(worker.free_memory_bytes, worker.spare_memory_bytes + own * demand.memory_bytes);
     return std::make_tuple(std::max<int64_t>(devices - open, 0),
-                           std::max<int64_t>(demand.cpu_millis - cpu_millis, 0),
-                           std::max<int64_t>(demand.memory_bytes - memory_bytes, 0));
+                           std::max<int64_t>(demand.cpu_millis - worker.open_cpu_millis(), 0),
+                           std::max<int64_t>(demand.memory_bytes - worker.open_memory_bytes(), 0));
   };
-  Worker* best = nullptr;
+  Worker* best = before != nullptr && may(*before) ? before : nullptr;
   for (const auto& [id, worker] : workers_) {
-    if (!worker->usable() || !HasLabel(*worker, demand.pool)) continue;
-    if (worker->reserved.size() > worker->reserved.count(&task)) continue;
-    if (IdleFor(demand, devices, *worker, 1) == 0) continue;
+    if (worker.get() == before || !worker->reserved.empty() || !may(*worker)) continue;
     if (best == nullptr || missing(*worker) < missing(*best)) best = worker.get();
   }
   return best;

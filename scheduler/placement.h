@@ -76,10 +76,11 @@ class WorkerTable {
   // Reserves a place for one process of `task` on `worker`, whoever holds it now; free devices
   // first. As much must be there when the worker is idle.
   Placement Keep(Task& task, Worker& worker);
-  // Where least is missing until one process of `task` fits: fewest devices, then cores, then
-  // memory. Of the usable workers that are large enough and have nothing reserved but its own
-  // place; nullptr: none.
-  Worker* FindToKeep(Task& task) const;
+  // Where least is missing until one process of `demand` fits: fewest devices, then cores, then
+  // memory. Of the usable workers that are large enough and have nothing reserved, and `before`
+  // (may be null) whatever is reserved there; `before` if elsewhere as much is missing. nullptr:
+  // none.
+  Worker* FindToKeep(const Demand& demand, Worker* before) const;
   void Unreserve(Task& task, const std::vector<Placement>& placements,
                  const std::vector<Worker*>& workers);
   // After a snapshot was read: marks the named slots as reserved, without booking them;

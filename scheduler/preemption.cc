@@ -151,6 +151,18 @@ void Preemption::Sort(Project& project, std::vector<Task*>* in, std::vector<Task
   }
 }
 
+Plan Preemption::Try(Task& task) {
+  const auto party = std::find_if(parties_.begin(), parties_.end(),
+                                  [&](const Party& each) { return each.project == task.project; });
+  if (party == parties_.end() ||
+      std::count(party->beneficiaries.begin(), party->beneficiaries.end(), &task) == 0) {
+    return Plan();
+  }
+  Plan plan = PlanFor(task);
+  Count(plan);
+  return plan;
+}
+
 Task* Preemption::Next() {
   if (preempted_ >= options_.max_preempted || failures_ >= kMaxFailuresOfRound ||
       visits_ >= kMaxVisitsOfRound) {

@@ -46,12 +46,17 @@ class Preemption {
   Preemption(const Options& options, TaskQueue& queue, WorkerTable& workers)
       : options_(options), queue_(queue), workers_(workers) {}
 
-  // Finds out who is in and who is out at `now_ms`, and calls `commit` with one plan after the
-  // other; `commit` takes the beneficiary out of the queue, charges and discounts.
+  // Finds out who is in and who is out at `now_ms`: a round begins.
+  void Begin(int64_t now_ms);
+  // The plan for a waiting task, if it is in and a place can be cleared; the caller then takes it
+  // out of the queue, charges and discounts.
+  Plan Try(Task& task);
+  // Calls `commit` with one plan after the other for those that are in and still wait; `commit`
+  // takes the beneficiary out of the queue, charges and discounts.
   template <class Commit>
-  void Round(int64_t now_ms, Commit commit) {
-    Begin(now_ms);
+  void Serve(Commit commit) {
     while (Task* task = Next()) {
+      if (task->state != TaskState::kPending) continue;
       Plan plan = PlanFor(*task);
       if (plan.beneficiary == nullptr) continue;
       commit(plan);
@@ -67,7 +72,6 @@ class Preemption {
     size_t next = 0;
   };
 
-  void Begin(int64_t now_ms);
   void RecheckShapes();
   void GuardTheStarved();
   // Appends the waiting tasks that are in, or the running ones that are out and may be preempted.

@@ -89,7 +89,7 @@ void TaskQueue::Push(Task& task) {
   ++size_;
   if (options_.policy == Policy::kStrictFifo) fifo_.insert(&task);
   if (options_.preemption && !task.guarded) EnterWaits(task);
-  if (task.guarded) guarded_[task.spec.demand.pool].insert(WaitOf(task));
+  if (task.guarded) guarded_[{task.spec.demand.pool, task.spec.project}].insert(WaitOf(task));
   Project& project = *task.project;
   ++project.waiting;
   if (shape.counted) {
@@ -130,7 +130,11 @@ void TaskQueue::Remove(Task& task) {
   --size_;
   if (options_.policy == Policy::kStrictFifo) fifo_.erase(&task);
   if (options_.preemption && !task.guarded) LeaveWaits(task);
-  if (task.guarded) guarded_[task.spec.demand.pool].erase(WaitOf(task));
+  if (task.guarded) {
+    const auto place = guarded_.find({task.spec.demand.pool, task.spec.project});
+    place->second.erase(WaitOf(task));
+    if (place->second.empty()) guarded_.erase(place);
+  }
   if (shape.counted) {
     BandSums& sums = project.SumsOf(BandOf(task));
     sums.waiting_amounts = sums.waiting_amounts - shape.amounts;

@@ -15,6 +15,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "scheduler/ids.h"
@@ -69,8 +70,9 @@ class TaskQueue {
   }
   // The tasks, not guarded yet, that have waited since `since_ms` or longer.
   std::vector<Task*> Starved(int64_t since_ms) const;
-  // Those that are guarded, by pool; the longest waiting first.
-  const std::map<std::string, std::set<TimeKey>>& guarded() const { return guarded_; }
+  // Those that are guarded, by pool and project; the longest waiting first.
+  using Guarded = std::map<std::pair<std::string, ProjectId>, std::set<TimeKey>>;
+  const Guarded& guarded() const { return guarded_; }
   // The shape of `demand`; a new one is open.
   Shape& FindOrAddShape(const Demand& demand);
   // The cap has no room for the project's tasks of this demand, of which there are some.
@@ -130,7 +132,7 @@ class TaskQueue {
   // Those that are not guarded, the longest waiting first; Options::preemption only.
   Task* waits_longest_ = nullptr;
   Task* waits_least_ = nullptr;
-  std::map<std::string, std::set<TimeKey>> guarded_;
+  Guarded guarded_;
   Amounts total_;
   int64_t last_serial_ = 0;
   size_t size_ = 0;

@@ -93,6 +93,7 @@ void Scheduler::Core::DropReservation(Task& task) {
     --reserved_;
     maybe_ready_.erase(&task);
     holds_.erase(&task);
+    task.holds = false;
     task.state = TaskState::kPending;
     for (Worker* worker : workers) Opened(*worker);
   } else if (!task.next_placements.empty()) {
@@ -109,7 +110,7 @@ void Scheduler::Core::DropReservations(Worker& worker) {
   while (!worker.reserved.empty()) {
     Task& task = **worker.reserved.begin();
     const bool waits = task.state == TaskState::kReserved;
-    const bool held = std::exchange(task.holds, false);
+    const bool held = task.holds;
     DropReservation(task);
     if (held) {
       // It waits as long as before.
@@ -139,13 +140,18 @@ void Scheduler::Core::ReleaseVictims(Task& task) {
 void Scheduler::Core::StartWhatIsReady() {
   for (Task* task : std::exchange(maybe_ready_, {})) {
     if (task->state != TaskState::kReserved) continue;
-    if (task->holds) KeepAt(*task, *task->workers.front());
-    if (!WorkerTable::Ready(task->placements, task->workers)) continue;
+    const bool ready =
+        task->holds ? IsReadyWhereKept(*task) : WorkerTable::Ready(task->placements, task->workers);
+    if (!ready) continue;
     workers_.Unreserve(*task, task->placements, task->workers);
     --reserved_;
     task->victims.clear();
-    task->holds = false;
-    holds_.erase(task);
+    if (task->holds) {
+      Discount(*task);
+      task->holds = false;
+      holds_.erase(task);
+      Charge(*task);
+    }
     Start(*task);
   }
 }

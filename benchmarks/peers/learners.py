@@ -6,9 +6,10 @@
 
 Reads names of cases, one a line, each with the name of other data behind it if it shall not be the
 case's own, and answers each with a line of JSON: {"case", "train", "predict" (seconds), "quality",
-"library"}. The cases are those of benchmarks/learners/cases.cc: the same data,
-settings and numbers of passes. CLOCK is "wall" or "processors". Numbers are doubles where our learner computes in doubles, else
-floats. Where no library offers a learner it is written in NumPy, all rows at once where that can be.
+"library"}. The cases are those of benchmarks/learners/cases.cc: the same data, settings and numbers of
+passes. CLOCK is "wall" or "processors". Numbers are doubles where our learner computes in doubles,
+else floats. Where no library offers a learner it is written in NumPy, all rows at once where that can
+be.
 Without arguments it lists the cases that this Python has the libraries for.
 """
 

@@ -184,7 +184,7 @@ TEST_F(HoldStory, WhatItLeavesGoesToOthersAtOnce) {
   Replay("t=3700001 seen w2 gpu=2 -> assign a4 w2 ; assign a5 w2");
   Replay("t=3700002 queued a7 gpu=1 project=a pool=x fixed -> (nothing)");
   Replay("t=3720001 succeeded a4#1 -> end a4 | t=3720002 succeeded a5#1 -> end a5");
-  Replay("t=3780000 tick -> assign big w2 ; assign a7 w1");
+  Replay("t=3780000 tick -> assign a7 w1 ; assign big w2");
 }
 
 TEST_F(HoldStory, ItOutlivesItsWorker) {
@@ -210,6 +210,50 @@ TEST_F(HoldStory, NothingIsKeptBeyondAQuota) {
   Replay("t=3700000 succeeded a2#1 -> end a2 ; assign a4 w1");
   Replay("t=3710000 quota b maxgpu=2 | t=3720000 tick -> (nothing)");
   EXPECT_EQ(scheduler.StateOf(TaskId("big")), TaskState::kReserved);
+}
+
+TEST_F(HoldStory, ASmallerQuotaEndsIt) {
+  Replay("t=3660000 tick -> (nothing) | t=3700000 quota b maxgpu=1 -> (nothing)");
+  Replay("t=3700001 succeeded a2#1 -> end a2 | t=3700002 succeeded a3#1 -> end a3");
+  Replay("t=3720000 tick -> assign a4 w1 ; assign a5 w1");
+  EXPECT_EQ(scheduler.Why(TaskId("big"))->code, PendingCode::kQuota);
+}
+
+// What was too young to leave when the place was kept leaves later.
+TEST(KeptPlace, IsNoReasonNotToPreempt) {
+  Options options = Preempting();
+  options.starvation_ms = 3'600'000;
+  Story story(options);
+  story.Replay("t=0 seen w1 gpu=2 | t=0 seen w2 gpu=2");
+  story.Replay("t=1 queued a1 gpu=1 project=a fixed -> assign a1 w1");
+  story.Replay("t=2 queued a2 gpu=1 project=a fixed -> assign a2 w1");
+  story.Replay("t=3 queued x1 gpu=1 project=a fixed -> assign x1 w2");
+  story.Replay("t=4 queued x2 gpu=1 project=a fixed -> assign x2 w2");
+  story.Replay("t=5 queued big gpu=2 cpu=2 project=b fixed -> (nothing)");
+  story.Replay(
+      "t=6 queued y1 gpu=1 project=a attained=9 | t=7 queued y2 gpu=1 project=a attained=9");
+  story.Replay("t=3500000 succeeded x1#1 -> end x1 ; assign y1 w2");
+  story.Replay("t=3500001 succeeded x2#1 -> end x2 ; assign y2 w2");
+  story.Replay("t=3660000 tick -> (nothing)");
+  EXPECT_EQ(story.scheduler.StateOf(TaskId("big")), TaskState::kReserved);
+  story.Replay("t=4140000 tick -> preempt y2 w2 for=big ; preempt y1 w2 for=big");
+  story.Replay("t=4140001 preempted y1#1 -> requeue y1 | t=4140002 preempted y2#1");
+  EXPECT_EQ(story.scheduler.StateOf(TaskId("big")), TaskState::kAssigned);
+}
+
+// Those that nothing could be kept for do not hide the one that something can.
+TEST(KeptPlace, IsFoundBehindACrowd) {
+  Options options = Preempting();
+  options.starvation_ms = 3'600'000;
+  Story story(options);
+  story.Replay("t=0 seen w1 gpu=2 | t=0 quota c maxgpu=0");
+  story.Replay("t=1 queued a1 gpu=1 project=a fixed -> assign a1 w1");
+  story.Replay("t=2 queued a2 gpu=1 project=a fixed -> assign a2 w1");
+  for (int i = 0; i < 1200; ++i) {
+    story.Replay("t=3 queued c" + std::to_string(i) + " gpu=1 project=c fixed");
+  }
+  story.Replay("t=4 queued big gpu=2 project=b fixed | t=3660000 tick -> (nothing)");
+  EXPECT_EQ(story.scheduler.StateOf(TaskId("big")), TaskState::kReserved);
 }
 
 // As the service runs it. Project a is owed a quarter, so that its bucket fills half as fast as the
