@@ -58,7 +58,7 @@ constexpr Case kDefinitionCases[] = {
      "metrics, network, adversarial, linear, nearest_neighbours, naive_bayes, support_vectors, "
      "boosted_trees, random_forest, isolation_forest, k_means, principal_components, kohonen_map, "
      "markov_chain, hopfield, boltzmann, restricted_boltzmann, deep_belief, radial_basis, "
-     "extreme_learning_machine, echo_state, liquid_state, command, initial_model\n"},
+     "extreme_learning_machine, echo_state, liquid_state, command, word_vectors, initial_model\n"},
     {"steps.evaluate.evaluate: null",
      "steps.evaluate: does not say what it does: give one of prepare, train, evaluate, publish, "
      "scaling_study, command\n"
