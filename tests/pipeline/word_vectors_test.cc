@@ -9,6 +9,8 @@
 #include "engine/core/philox.h"
 #include "pipeline/model_file.h"
 #include "pipeline/predict.h"
+#include "pipeline/validate.h"
+#include "pipeline/violation.h"
 #include "tests/pipeline/bench.h"
 
 namespace beamline::pipeline {
@@ -147,6 +149,17 @@ TEST_F(WordVectorsPipeline, NetworksBeginWithThem) {
   ASSERT_EQ(table->values<float>().size(), vectors.size());
   for (size_t i = 0; i < vectors.size(); ++i)
     EXPECT_NEAR(table->values<float>()[i], vectors[i], 1e-6);
+}
+
+TEST_F(WordVectorsPipeline, NetworksNeedALayerForThem) {
+  EXPECT_EQ(FormatViolations(Validate(bench_.definition()).violations, ""), "");
+  v1::Layer& layer =
+      *bench_.definition().mutable_steps(2)->mutable_train()->mutable_network()->mutable_layers(0);
+  layer.set_name("words");
+  EXPECT_EQ(
+      FormatViolations(Validate(bench_.definition()).violations, ""),
+      "steps.language.train.initial_model: step \"train\" makes vectors of tokens, and no layer "
+      "takes them: give an embedding the name \"vectors\"\n");
 }
 
 // A rung of successive halving goes on to what a whole training gives.
