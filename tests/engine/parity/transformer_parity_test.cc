@@ -38,7 +38,7 @@ NetworkSpec Classifier() {
 // An encoder and a decoder that tells each token of a target.
 NetworkSpec Translator() {
   NetworkSpec spec;
-  for (const std::string& name : {"source", "told"}) {
+  for (const std::string name : {"source", "told"}) {
     const bool source = name == "source";
     LayerSpec& tokens =
         AddLayer(&spec, LayerKind::kEmbedding, name, {source ? kCodesInput : kTargetInput});
