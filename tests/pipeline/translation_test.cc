@@ -268,7 +268,7 @@ TEST(TranslationTest, TheStepNamesTheField) {
   bench.AddTable("texts", Reversed(50));
   EXPECT_THAT(FailureOf(bench),
               HasSubstr("steps.train.train.data.translation: row 2, column \"reversed\": the text "
-                        "has 4 characters, but max_target is 2"));
+                        "has 5 characters, but max_target is 2"));
 }
 
 // Each token is a pass over source and target: long texts come in several calls.
