@@ -268,7 +268,41 @@ TEST(TranslationTest, TheStepNamesTheField) {
   bench.AddTable("texts", Reversed(50));
   EXPECT_THAT(FailureOf(bench),
               HasSubstr("steps.train.train.data.translation: row 2, column \"reversed\": the text "
-                        "has 4 characters, but max_target is 2"));
+                        "has 5 characters, but max_target is 2"));
+}
+
+// Each token is a pass over source and target: long texts come in several calls.
+TEST(TranslationTest, RowsOfOneCallAreBounded) {
+  Bench bench(R"(
+name: long
+seed: 1
+inputs: {texts: {dataset: d}}
+steps:
+  - name: train
+    train:
+      data:
+        input: texts
+        objective: translate
+        features: [text]
+        target: reversed
+        translation: {max_source: 4000, max_target: 40}
+      network:
+        layers:
+          - {name: read, embedding: {dimension: 2, tokens: true}}
+          - {name: told, inputs: [target], embedding: {dimension: 2, tokens: true}}
+          - {inputs: [told, read], attention: {}}
+          - dense: {}
+        epochs: 1
+)");
+  bench.AddTable("texts", Reversed(8));
+  EXPECT_EQ(bench.RunAll().result().failure().message(), "");
+  const auto predictor = Predictor::Load(bench.ModelBytes("train")).value();
+  std::string rows = R"([{"text": "a"})";
+  for (int i = 1; i < 104; ++i) rows += R"(, {"text": "a"})";
+  EXPECT_EQ(predictor->Predict(Rows(rows + "]")).status().message(),
+            "there are 104 rows; at most 103 are translated at once by this model");
+  const auto said = predictor->Predict(Rows(R"([{"text": "a"}])")).value();
+  EXPECT_LE(said[0].tokens_size(), 40);
 }
 
 TEST(TranslationTest, WatchesExactMatch) {

@@ -66,9 +66,6 @@ constexpr Case kDataCases[] = {
     {"steps.evaluate.evaluate.histograms: [{column: length}]",
      "steps.evaluate.evaluate.histograms: are by classes of rows, but the model predicts none: "
      "remove them\n"},
-    {"steps.train.train.network: null, steps.train.train.boosted_trees: {}",
-     "steps.train.train.boosted_trees: predicts classes or numbers, and not what the data asks "
-     "for: choose another learner, or change data.objective\n"},
 };
 
 TEST_F(ValidateTest, ChecksTextsToBeTranslated) {
@@ -95,7 +92,7 @@ constexpr Case kLayerCases[] = {
             "behind it, which are to be told: remove it\n" LAYERS
             "3.lstm.sequence: is missing: each token of the target needs a step of its own: set "
             "sequence: true\n"},
-    {LAYERS "3: {name: told, conv: {channels: 8, kernel: [3], padding: same}}",
+    {LAYERS "3: {name: told, conv: {units: 8, kernel: [3], padding: same}}",
      LAYERS "3: mixes the steps of the target, and a token would see those behind it, which are to "
             "be told: use attention with causal: true, or a recurrent layer with sequence: true\n"},
     {LAYERS "3: {name: told, batch_norm: {}}",
@@ -127,12 +124,15 @@ constexpr Case kLayerCases[] = {
      LAYERS "3.inputs.0: \"target\" are for embeddings only\n" LAYERS
             "2: no layer takes the output of \"layer2\": name it in the inputs of one, or remove "
             "it\n"},
-    {LAYERS "0.name: target", LAYERS "0.name: \"target\" is the network's input: take another "
-                                     "name\n"},
+    {LAYERS "0.name: target",
+     LAYERS "0.name: \"target\" is the network's input: take another name\n" LAYERS
+            "1: \"target\" are for embeddings only\n"},
     {LAYERS "2.inputs: [features]",
-     LAYERS "2.inputs.0: an embedding takes \"codes\" or \"target\", and nothing else\n" LAYERS
-            "3.attention.causal: is for a sequence that looks at itself, but this one looks at the "
-            "source, which is known whole: remove it\n"},
+     LAYERS "2.inputs.0: an embedding takes \"codes\" or \"target\", and nothing else\n"
+            "steps.train.train.network.layers: never see what of the target is told already: add "
+            "\"- {inputs: [target], embedding: {dimension: 64, tokens: true}}\"\n" LAYERS
+            "6: the last layer does not give a step for each token of the target: let it follow "
+            "from \"target\"\n"},
     // Numbers of steps.
     {DATA "translation: {max_source: 6}, " LAYERS
           "1: {gru: {units: 4}}, steps.train.train.network.layers.4: {name: finds, inputs: "
@@ -156,6 +156,14 @@ TEST_F(ValidateTest, TextsMustBeThere) {
   EXPECT_EQ(Check("{" + std::string(kTranslation) + "}"), DATA
             "features.0: column \"color\" has 7 missing texts: remove these rows from the "
             "file\n");
+}
+
+TEST_F(ValidateTest, OtherLearnersTranslateNothing) {
+  EXPECT_EQ(Check("{steps.train.train.data: {input: table, objective: translate, features: "
+                  "[color], target: species, split: {random: {test: 0.2}}}, "
+                  "steps.train.train.boosted_trees: {}}"),
+            "steps.train.train.boosted_trees: predicts classes or numbers, and not what the data "
+            "asks for: choose another learner, or change data.objective\n");
 }
 
 TEST_F(ValidateTest, OnlyTranslationsTellTexts) {

@@ -263,6 +263,35 @@ TEST_F(PlanTest, ComputesAgainWhatDoesNotFit) {
   EXPECT_EQ(end.result().failure().message(), "");
 }
 
+TEST_F(PlanTest, KnowsTheTokensOfTexts) {
+  std::vector<std::string> from, to;
+  for (int i = 0; i < 60; ++i) {
+    const std::string text = std::string(static_cast<size_t>(1 + i % 2), 'a') + "bc";
+    from.push_back(text);
+    to.emplace_back(text.rbegin(), text.rend());
+  }
+  Use(R"(
+name: texts
+seed: 1
+inputs: {points: {dataset: d}}
+steps:
+  - name: train
+    train:
+      data: {input: points, objective: translate, features: [text], target: reversed}
+      network:
+        layers:
+          - {name: read, embedding: {dimension: 2, tokens: true}}
+          - {name: told, inputs: [target], embedding: {dimension: 2, tokens: true}}
+          - {inputs: [told, read], attention: {}}
+          - dense: {}
+        epochs: 1
+)",
+      Table({Column::OfStrings("text", from), Column::OfStrings("reversed", to)}));
+  // Three characters and the unknown one are read; the end is told too.
+  EXPECT_EQ(Plan().steps(0).parameters(), 4 * 2 + 5 * 2 + 24 + 3 * 5);
+  EXPECT_THAT(LogOf("train"), HasSubstr("trained 57 parameters"));
+}
+
 TEST_F(PlanTest, SaysWhichResourceNoWorkerHas) {
   Use(kDefinition, Points(100));
   bench_->definition().mutable_steps(0)->mutable_resources()->set_cpus(8);
