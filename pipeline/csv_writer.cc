@@ -1,6 +1,7 @@
 #include "pipeline/csv_writer.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -54,14 +55,17 @@ std::string ToCsv(const engine::data::Table& table) {
   return csv;
 }
 
-void WriteCsv(const engine::data::Table& table, const std::string& path) {
+void WriteCsv(const engine::data::Table& table, const std::string& path,
+              const std::function<void()>& between) {
   const UniqueFd fd(
       open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) engine::Fail("cannot write ", path, ": ", std::strerror(errno));
   ToCsv(table, [&](std::string_view piece) {
+    if (between) between();
     const absl::Status status = WriteFully(fd.get(), piece);
     if (!status.ok()) engine::Fail(path, ": ", std::string(status.message()));
   });
+  if (fsync(fd.get()) != 0) engine::Fail("cannot write ", path, ": ", std::strerror(errno));
 }
 
 }  // namespace beamline::pipeline

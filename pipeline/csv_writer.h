@@ -15,7 +15,9 @@ void ToCsv(const engine::data::Table& table, const std::function<void(std::strin
            bool header = true);
 std::string ToCsv(const engine::data::Table& table);
 
-// To a file. Throws engine::Error if it cannot be written.
-void WriteCsv(const engine::data::Table& table, const std::string& path);
+// To a file, which is on the disk then. `between`: called between pieces of a MiB; may throw.
+// Throws engine::Error if it cannot be written.
+void WriteCsv(const engine::data::Table& table, const std::string& path,
+              const std::function<void()>& between = {});
 
 }  // namespace beamline::pipeline

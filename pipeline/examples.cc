@@ -249,4 +249,14 @@ Examples AllExamples(const Table& table, const v1::TrainingData& data) {
   return out;
 }
 
+Examples SeenExamples(const Table& table, const v1::TrainingData& data) {
+  if (!data.has_windows()) return AllExamples(table, data);
+  ExampleShape shape = ShapeOf(data);
+  shape.span = shape.steps;
+  Examples windows = WindowsIn(engine::data::AllRows(table), shape, false, "predicted");
+  // So that nobody reads on.
+  windows.lengths.assign(windows.begins.size(), static_cast<int32_t>(shape.steps));
+  return windows;
+}
+
 }  // namespace beamline::pipeline

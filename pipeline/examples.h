@@ -62,4 +62,8 @@ std::vector<int64_t> JudgedRows(const Examples& examples, const v1::TrainingData
 // for one window.
 Examples AllExamples(const engine::data::Table& table, const v1::TrainingData& data);
 
+// Every example that a model can be asked of: a window then needs only the rows that the network
+// sees, not those that are predicted, and ends with its head. Throws engine::Error as AllExamples.
+Examples SeenExamples(const engine::data::Table& table, const v1::TrainingData& data);
+
 }  // namespace beamline::pipeline

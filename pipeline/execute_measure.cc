@@ -10,6 +10,7 @@
 #include "pipeline/class_histograms.h"
 #include "pipeline/dependencies.h"
 #include "pipeline/execute_internal.h"
+#include "pipeline/execute_results.h"
 #include "pipeline/execute_rows.h"
 #include "pipeline/judge.h"
 #include "pipeline/metric_names.h"
@@ -23,9 +24,6 @@
 
 namespace beamline::pipeline::execution {
 namespace {
-
-// Between two events that tell how far it is.
-constexpr int64_t kProgressMillis = 200;
 
 bool Wants(const v1::EvaluateStep& evaluate, const std::string& metric) {
   return evaluate.metrics_size() == 0 ||
@@ -215,11 +213,12 @@ class Measuring {
       if (evaluate_.importance().repeats() > 0) plan.repeats = evaluate_.importance().repeats();
       plan.seed = task_.definition().seed();
       const std::vector<std::string> columns = ColumnsOf(inference_.transforms);
+      ProgressTeller progress(task_, "permuting columns");
       int64_t done = 0;
       const auto total = static_cast<int64_t>(columns.size()) * plan.repeats;
       const auto importance =
           ImportanceOf(chosen_.dataset.table, columns, plan, [&](const engine::data::Table& table) {
-            TellProgress(done++, total);
+            progress.Tell(done++, total);
             return MetricOf(table, metric);
           });
       if (!importance.has_value()) return Stopped();
@@ -244,22 +243,9 @@ class Measuring {
     return found == values.end() ? NAN : found->second;
   }
 
-  void TellProgress(int64_t done, int64_t total) {
-    const int64_t now_ms = task_.Millis();
-    if (done > 0 && now_ms - last_progress_ms_ < kProgressMillis) return;
-    last_progress_ms_ = now_ms;
-    v1::Event event;
-    event.mutable_progress()->set_step(done);
-    event.mutable_progress()->set_total_steps(total);
-    event.mutable_progress()->set_activity("permuting columns");
-    task_.Emit(std::move(event));
-  }
-
   bool Stopped() {
     if (end_->result().outcome() == v1::AttemptResult::OUTCOME_UNSPECIFIED) {
-      end_->mutable_result()->set_outcome(task_.stop() == StopToken::Request::kStop
-                                              ? v1::AttemptResult::OUTCOME_CANCELLED
-                                              : v1::AttemptResult::OUTCOME_RELEASED);
+      EndStopped(task_.stop(), end_);
     }
     return false;
   }
@@ -279,7 +265,6 @@ class Measuring {
   std::unique_ptr<engine::metrics::CountedFigures> figures_;
   std::vector<int64_t> units_;
   std::vector<int32_t> decided_;
-  int64_t last_progress_ms_ = 0;
 };
 
 }  // namespace

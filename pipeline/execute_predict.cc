@@ -3,8 +3,10 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "pipeline/askable.h"
 #include "pipeline/csv_writer.h"
 #include "pipeline/dependencies.h"
 #include "pipeline/execute_internal.h"
@@ -22,22 +24,18 @@ namespace {
 
 // Examples that are asked of at once. What a model says of one does not depend on the others.
 constexpr int64_t kPiece = 16'384;
-// Between two events that tell how far it is.
-constexpr int64_t kProgressMillis = 200;
+
+// Thrown while the table is written when the task is asked to stop, caught in RunPredict.
+struct Stopped {};
 
 // What is known of a registered model only now.
 void CheckModel(const v1::PredictStep& predict, const v1::ModelCard& card) {
-  if (card.has_adversarial()) {
-    engine::Fail("the model generates rows and predicts none: `beamline model predict` draws them");
-  }
-  if (ReadsTokens(card.data())) {
-    engine::Fail("the model gives tokens and no columns: ask it by `beamline model predict`");
-  }
-  if (LearnsPairs(card.data())) {
-    engine::Fail("predictions of pairs of nodes are not built yet: an evaluate step measures them");
-  }
+  const NoPredictions no = WhyNoPredictions(card.has_adversarial(), card.data());
+  if (!no.why.empty()) engine::Fail("the model ", no.why, ": ", no.instead);
   if (card.data().has_graph() && !predict.input().empty()) {
-    engine::Fail("a model of a graph predicts the nodes of its own split only: remove input");
+    engine::Fail(
+        "a model of a graph predicts the nodes of its own split only: put the step, without input, "
+        "into the pipeline that trains it");
   }
 }
 
@@ -61,13 +59,14 @@ class Predicting {
       if (chosen_.examples.empty()) {
         engine::Fail("there are no rows to predict (", chosen_.description, ")");
       }
+      rows_ = JudgedRows(chosen_.examples, card().data());
+      copied_bytes_ = BesideBytes(chosen_.dataset.table, rows_);
     });
     const bool ended = At(path_, [&] {
       return card().learner().has_command() ? AskProgramOfAll(end) : AskLearner(end);
     });
     if (!ended) return;
-    const engine::data::Table table =
-        Beside(chosen_.dataset.table, JudgedRows(chosen_.examples, card().data()), columns_.Take());
+    const engine::data::Table table = Beside(chosen_.dataset.table, rows_, columns_.Take());
     DescribeMadeTable(table, Write(table, end), end);
     v1::AttemptResult& result = *end->mutable_result();
     result.mutable_result()->set_seconds(static_cast<double>(task_.Millis() - started_ms_) / 1000);
@@ -85,9 +84,12 @@ class Predicting {
 
   // Each of these returns false if the task was asked to stop.
   bool AskProgramOfAll(v1::TaskEnd* end) {
+    // What it says is held beside the columns that are made of it.
+    const int64_t classes = card().classes_size();
+    CheckMemory((classes > 2 ? classes : 1) * static_cast<int64_t>(sizeof(float)));
     const std::optional<Said> said =
         AskProgram(task_, ModelKey(predict_.model()), card(), *SourceOf(chosen_.examples), end);
-    if (said.has_value()) columns_.Add(ToPredictions(*said, card()));
+    if (said.has_value()) columns_.Add(*said);
     return said.has_value();
   }
 
@@ -99,29 +101,30 @@ class Predicting {
     const auto learner = MakeLearner(inference_);
     learner->SetWeights(model_.tensors);
     const int64_t count = chosen_.examples.size();
+    ProgressTeller progress(task_, "predicting");
     for (int64_t done = 0; done < count; done += kPiece) {
       if (task_.stop() != StopToken::Request::kNone) {
-        end->mutable_result()->set_outcome(task_.stop() == StopToken::Request::kStop
-                                               ? v1::AttemptResult::OUTCOME_CANCELLED
-                                               : v1::AttemptResult::OUTCOME_RELEASED);
+        EndStopped(task_.stop(), end);
         return false;
       }
-      TellProgress(done, count);
+      progress.Tell(done, count);
       const auto source = SourceOf(Some(chosen_.examples, done, std::min(kPiece, count - done)));
       columns_.Add(PredictRows(*learner, *source, card(), inference_.transforms));
-      if (done == 0) CheckMemory(count / source->rows());
+      CheckMemory(0);
     }
     return true;
   }
 
-  // They are held until the table is written. `pieces`: how many more there may be.
-  void CheckMemory(int64_t pieces) const {
+  // The predictions of all rows are held until the table is written, `beside` bytes more for each
+  // row, and where only some rows of a table were asked of, these rows.
+  void CheckMemory(int64_t beside) const {
     const int64_t bytes =
-        columns_.rows() * columns_.numbers() * pieces * static_cast<int64_t>(sizeof(float));
+        copied_bytes_ + static_cast<int64_t>(rows_.size()) * (columns_.row_bytes() + beside);
     if (bytes <= task_.FeatureBytes()) return;
     throw TaskFailure(
         v1::FAILURE_KIND_USER,
-        absl::StrCat("the predictions take ", bytes >> 20, " MiB, of which the step may hold ",
+        absl::StrCat("the predictions", copied_bytes_ > 0 ? " and their rows" : "", " take ",
+                     (bytes + (1 << 20) - 1) >> 20, " MiB, of which the step may hold ",
                      task_.FeatureBytes() >> 20, ": give it twice as much memory as they take"),
         task_.path() + ".resources.memory_bytes");
   }
@@ -129,26 +132,19 @@ class Predicting {
   std::vector<engine::data::ColumnStatistics> Write(const engine::data::Table& table,
                                                     v1::TaskEnd* end) const {
     const std::string path = task_.work_folder() + "/predicted";
-    auto statistics = WriteTable(task_, table, path + ".table");
+    ProgressTeller(task_, "writing").Tell(0, table.rows());
+    const auto go_on = [this] {
+      if (task_.stop() != StopToken::Request::kNone) throw Stopped();
+    };
+    auto statistics = WriteTable(task_, table, path + ".table", go_on);
     try {
-      WriteCsv(table, path + ".csv");
+      WriteCsv(table, path + ".csv", go_on);
     } catch (const engine::Error& error) {
       throw TaskFailure(v1::FAILURE_KIND_INFRASTRUCTURE, error.what());
     }
     (*end->mutable_artifact_paths())["table"] = path + ".table";
     (*end->mutable_artifact_paths())["table_csv"] = path + ".csv";
     return statistics;
-  }
-
-  void TellProgress(int64_t done, int64_t total) {
-    const int64_t now_ms = task_.Millis();
-    if (done > 0 && now_ms - last_progress_ms_ < kProgressMillis) return;
-    last_progress_ms_ = now_ms;
-    v1::Event event;
-    event.mutable_progress()->set_step(done);
-    event.mutable_progress()->set_total_steps(total);
-    event.mutable_progress()->set_activity("predicting");
-    task_.Emit(std::move(event));
   }
 
   Task& task_;
@@ -159,11 +155,20 @@ class Predicting {
   Inference inference_;
   PredictionColumns columns_;
   ChosenRows chosen_;
-  int64_t last_progress_ms_ = 0;
+  // Of the table, one for each prediction.
+  std::vector<int64_t> rows_;
+  int64_t copied_bytes_ = 0;
 };
 
 }  // namespace
 
-void RunPredict(Task& task, v1::TaskEnd* end) { Predicting(task).Run(end); }
+void RunPredict(Task& task, v1::TaskEnd* end) {
+  try {
+    Predicting(task).Run(end);
+  } catch (const Stopped&) {
+    *end = {};
+    EndStopped(task.stop(), end);
+  }
+}
 
 }  // namespace beamline::pipeline::execution

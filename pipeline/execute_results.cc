@@ -46,6 +46,24 @@ void Check(const absl::Status& status) {
   }
 }
 
+void EndStopped(StopToken::Request request, v1::TaskEnd* end) {
+  end->mutable_result()->set_outcome(request == StopToken::Request::kStop
+                                         ? v1::AttemptResult::OUTCOME_CANCELLED
+                                         : v1::AttemptResult::OUTCOME_RELEASED);
+}
+
+void ProgressTeller::Tell(int64_t done, int64_t total) {
+  constexpr int64_t kMillis = 200;
+  const int64_t now_ms = task_.Millis();
+  if (done > 0 && now_ms - last_ms_ < kMillis) return;
+  last_ms_ = now_ms;
+  v1::Event event;
+  event.mutable_progress()->set_step(done);
+  event.mutable_progress()->set_total_steps(total);
+  event.mutable_progress()->set_activity(activity_);
+  task_.Emit(std::move(event));
+}
+
 std::vector<engine::data::ColumnStatistics> WriteTable(const Task& task,
                                                        const engine::data::Table& table,
                                                        const std::string& path,

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/data/columnar.h"
@@ -14,6 +15,23 @@ namespace beamline::pipeline::execution {
 
 // TaskFailure (INFRASTRUCTURE) unless OK.
 void Check(const absl::Status& status);
+
+// The outcome of a task that was asked to stop: CANCELLED, or RELEASED.
+void EndStopped(StopToken::Request request, v1::TaskEnd* end);
+
+// Tells how far a step is.
+class ProgressTeller {
+ public:
+  // `task` must outlive it.
+  ProgressTeller(Task& task, std::string activity) : task_(task), activity_(std::move(activity)) {}
+  // Tells it if nothing is done yet, and from then on a few times a second.
+  void Tell(int64_t done, int64_t total);
+
+ private:
+  Task& task_;
+  const std::string activity_;
+  int64_t last_ms_ = 0;
+};
 
 // Writes the columnar file. `between`: called between pieces of some MiB; may throw. TaskFailure
 // (INFRASTRUCTURE) if it cannot be written.

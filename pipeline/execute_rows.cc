@@ -39,12 +39,21 @@ std::vector<T> Slice(const std::vector<T>& values, int64_t first, int64_t count)
 
 }  // namespace
 
+const char* ExamplesName(const v1::TrainingData& data) {
+  return data.has_windows()     ? "windows"
+         : data.has_sequences() ? "sequences"
+         : LearnsPairs(data)    ? "pairs of nodes"
+         : data.has_graph()     ? (data.graph().member().empty() ? "nodes" : "graphs")
+                                : "rows";
+}
+
 ChosenRows ChooseRows(const Task& task, const v1::ModelCard& card) {
   const ModelUse use = ModelUseOf(task.step());
   ChosenRows chosen;
   if (!use.input.empty()) {
     chosen.dataset = task.OpenTable(use.input);
-    chosen.examples = AllExamples(chosen.dataset.table, card.data());
+    chosen.examples = task.step().has_predict() ? SeenExamples(chosen.dataset.table, card.data())
+                                                : AllExamples(chosen.dataset.table, card.data());
     chosen.description = use.input;
     return chosen;
   }

@@ -19,8 +19,11 @@ struct ChosenRows {
   Arcs arcs;
 };
 
-// Those that the evaluate or predict step under way names, of the model with that card. Throws
-// engine::Error.
+// "rows", "windows", ...: what a model learns from.
+const char* ExamplesName(const v1::TrainingData& data);
+
+// Those that the evaluate or predict step under way names, of the model with that card; to predict
+// windows of an input no rows behind those that the network sees are needed. Throws engine::Error.
 ChosenRows ChooseRows(const Task& task, const v1::ModelCard& card);
 
 // So many of `examples` from the one at `first`. Not of pairs of nodes.

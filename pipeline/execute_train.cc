@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -11,22 +10,23 @@
 #include "engine/learners/training_plan.h"
 #include "pipeline/execute_internal.h"
 #include "pipeline/execute_results.h"
+#include "pipeline/execute_rows.h"
 #include "pipeline/initial_model.h"
 #include "pipeline/judge.h"
 #include "pipeline/learners/importance.h"
 #include "pipeline/memory_limit.h"
-#include "pipeline/node_pairs.h"
 #include "pipeline/schema.h"
 #include "pipeline/study.h"
 #include "pipeline/training.h"
 #include "pipeline/trial.h"
-#include "pipeline/units.h"
 
 namespace beamline::pipeline::execution {
 namespace {
 
 constexpr int64_t kProgressMillis = 200;
 constexpr double kDefaultCheckpointSeconds = 30;
+
+int64_t Mebibytes(int64_t bytes) { return (bytes + (1 << 20) - 1) >> 20; }
 
 class TrainRun {
  public:
@@ -66,14 +66,32 @@ class TrainRun {
   void FitMemory() {
     if (!train_.has_network()) return;
     const engine::BatchSource* validation = training_.validation.get();
-    const int parts = engine::FittingParts(
+    const v1::Resources& resources = task_.attempt().resources();
+    const bool cpu = backend_ == "cpu";
+    int64_t limit = LimitOf(resources).bytes;
+    if (cpu) limit = std::min(limit, MainMemoryOf(resources) - HeldFeatures());
+    const engine::Recomputation chosen = engine::ChooseParts(
         training_.spec, training_.layout, training_.training->rows(),
-        validation == nullptr ? 0 : validation->rows(), LimitOf(task_.attempt().resources()).bytes,
-        {.updates_at_end = backend_ != "cpu"});
-    if (parts < 2) return;
-    training_.spec.recomputed_parts = parts;
-    task_.Log(absl::StrCat("activations are computed again, in ", parts,
-                           " parts, to fit the memory of the step"));
+        validation == nullptr ? 0 : validation->rows(), limit, {.updates_at_end = !cpu});
+    training_.spec.recomputed_parts = chosen.parts;
+    if (chosen.parts > 1) {
+      task_.Log(absl::StrCat("activations are computed again, in ", chosen.parts,
+                             " parts, to fit the memory of the step"));
+    }
+    if (chosen.peak_bytes <= limit) return;
+    task_.Log(absl::StrCat("the memory of the step does not suffice: training takes ",
+                           Mebibytes(chosen.peak_bytes), " MiB at the least, of which there are ",
+                           std::max<int64_t>(limit, 0) >> 20, cpu ? " beside the features" : ""));
+  }
+
+  // In main memory; of examples that are not rows they are not counted.
+  int64_t HeldFeatures() const {
+    const auto bytes = [](const engine::BatchSource* source) {
+      const auto* const rows = dynamic_cast<const RowSource*>(source);
+      return rows == nullptr ? 0 : rows->held_bytes();
+    };
+    return HeldInMemory(bytes(training_.training.get()), bytes(training_.validation.get()),
+                        task_.RoomForFeatures());
   }
 
   const v1::Trial& trial() const { return task_.attempt().trial(); }
@@ -125,15 +143,6 @@ class TrainRun {
     return true;
   }
 
-  const char* Examples() const {
-    const v1::TrainingData& data = train_.data();
-    return data.has_windows()     ? "windows"
-           : data.has_sequences() ? "sequences"
-           : LearnsPairs(data)    ? "pairs of nodes"
-           : data.has_graph()     ? (data.graph().member().empty() ? "nodes" : "graphs")
-                                  : "rows";
-  }
-
   // Where features are; nothing of examples that are not rows.
   std::string FeaturesText() const {
     const auto* const rows = dynamic_cast<const RowSource*>(training_.training.get());
@@ -142,14 +151,14 @@ class TrainRun {
   }
 
   void Describe() {
-    task_.Log(absl::StrCat("trains on ", training_.training->rows(), " ", Examples(),
+    task_.Log(absl::StrCat("trains on ", training_.training->rows(), " ",
+                           ExamplesName(train_.data()),
                            training_.validation == nullptr
                                ? ""
                                : absl::StrCat(", validates on ", training_.validation->rows()),
                            "; ", training_.layout.features + training_.layout.code_columns,
                            " features; ", FeaturesText(), "peak memory ",
-                           (learner_->PeakBytes() + (1 << 20) - 1) / (1 << 20), " MiB; ",
-                           task_.Hardware()));
+                           Mebibytes(learner_->PeakBytes()), " MiB; ", task_.Hardware()));
     Report({});
   }
 
@@ -185,10 +194,8 @@ class TrainRun {
   bool Stopped(v1::TaskEnd* end) {
     const StopToken::Request request = task_.stop();
     if (request == StopToken::Request::kNone) return false;
-    const bool keep = request == StopToken::Request::kCheckpointAndStop;
-    if (keep) TakeCheckpoint();
-    end->mutable_result()->set_outcome(keep ? v1::AttemptResult::OUTCOME_RELEASED
-                                            : v1::AttemptResult::OUTCOME_CANCELLED);
+    if (request == StopToken::Request::kCheckpointAndStop) TakeCheckpoint();
+    EndStopped(request, end);
     return true;
   }
 

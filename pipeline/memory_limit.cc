@@ -4,16 +4,29 @@
 
 namespace beamline::pipeline {
 
-MemoryLimit LimitOf(const v1::Resources& resources) {
+int64_t MainMemoryOf(const v1::Resources& resources) {
   // A figure out of range has its own error: it should not make the network one too.
-  const int64_t main_bytes =
-      resources.memory_bytes() >= kMinMemoryBytes ? resources.memory_bytes() : kDefaultMemoryBytes;
-  const MemoryLimit main{main_bytes, "resources.memory_bytes"};
+  return resources.memory_bytes() >= kMinMemoryBytes ? resources.memory_bytes()
+                                                     : kDefaultMemoryBytes;
+}
+
+int64_t HeldInMemory(int64_t training_bytes, int64_t validation_bytes, const FeatureRoom& room) {
+  int64_t held = 0;
+  for (const int64_t bytes : {training_bytes, validation_bytes}) {
+    if (PlaceOf(bytes, room) == FeaturePlace::kMemory) held += bytes;
+  }
+  // Only those that learn are read ahead, in each epoch's order.
+  if (PlaceOf(training_bytes, room) == FeaturePlace::kShuffledFile) held += room.memory_bytes;
+  return held;
+}
+
+MemoryLimit LimitOf(const v1::Resources& resources) {
+  const MemoryLimit main{MainMemoryOf(resources), "resources.memory_bytes"};
   const bool only_gpu = resources.device() == v1::DEVICE_KIND_CUDA ||
                         (resources.device() == v1::DEVICE_KIND_UNSPECIFIED && resources.gpus() > 0);
   const bool known = resources.gpu_memory_bytes() > 0;
   const MemoryLimit gpu{known ? resources.gpu_memory_bytes() : INT64_MAX,
-                        "resources.gpu_memory_bytes"};
+                        "resources.gpu_memory_bytes", true};
   if (only_gpu || (known && resources.gpus() > 0 && gpu.bytes < main.bytes)) return gpu;
   return main;
 }

@@ -60,7 +60,7 @@ std::vector<Column> Join(const std::vector<Table>& folds, const std::vector<int6
 
 Table HeldOut(const Said& said, const std::vector<int64_t>& rows, const v1::ModelCard& card) {
   PredictionColumns predictions(card);
-  predictions.Add(ToPredictions(said, card));
+  predictions.Add(said);
   std::vector<Column> columns = predictions.Take();
   columns.insert(columns.begin(), Column::Of(kRow, rows));
   return Table(std::move(columns));

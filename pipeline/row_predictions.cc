@@ -1,14 +1,12 @@
 #include "pipeline/row_predictions.h"
 
 #include <algorithm>
-#include <numeric>
 #include <set>
 #include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "engine/core/error.h"
-#include "pipeline/measure.h"
 #include "pipeline/network.h"
 #include "pipeline/reconstruction.h"
 #include "pipeline/schema.h"
@@ -42,6 +40,13 @@ std::vector<v1::Prediction> PredictSteps(engine::Learner& learner,
     for (int64_t s = 0; s < lengths[i]; ++s) *predictions[i].add_steps() = std::move(*step++);
   }
   return predictions;
+}
+
+// All rows of the table, in its order.
+bool IsWhole(const Table& table, const std::vector<int64_t>& rows) {
+  if (static_cast<int64_t>(rows.size()) != table.rows()) return false;
+  int64_t next = 0;
+  return std::all_of(rows.begin(), rows.end(), [&](int64_t row) { return row == next++; });
 }
 
 // The categories in the order that columns have them, and the code there of each class.
@@ -106,6 +111,7 @@ void PredictionColumns::AddOne(const v1::Prediction& prediction) {
   ++rows_;
   if (Translates(card_.data())) {
     texts_.push_back(prediction.label());
+    text_bytes_ += static_cast<int64_t>(sizeof(std::string) + prediction.label().size());
   } else if (prediction.probabilities_size() > 0) {
     labels_.push_back(codes_.at(prediction.label()));
   } else if (int64_t cluster = 0; absl::SimpleAtoi(prediction.label(), &cluster)) {
@@ -126,6 +132,28 @@ void PredictionColumns::Add(std::span<const v1::Prediction> predictions) {
     if (!steps) AddOne(prediction);
     for (const v1::Prediction& step : prediction.steps()) AddOne(step);
   }
+}
+
+void PredictionColumns::Add(const Said& said) {
+  constexpr size_t kRowsAtOnce = 16'384;
+  const size_t piece = kRowsAtOnce * static_cast<size_t>(std::max<int64_t>(said.classes, 1));
+  for (size_t first = 0; first < said.values.size(); first += piece) {
+    const auto values = std::span(said.values).subspan(first);
+    const auto some = values.first(std::min(piece, values.size()));
+    const Said of_some{.values = std::vector<float>(some.begin(), some.end()),
+                       .classes = said.classes};
+    for (const v1::Prediction& prediction : ToPredictions(of_some, card_)) AddOne(prediction);
+  }
+}
+
+int64_t PredictionColumns::row_bytes() const {
+  constexpr auto kNumber = static_cast<int64_t>(sizeof(float));
+  const int64_t classes = card_.classes_size();
+  if (rows_ == 0) return kNumber * std::max<int64_t>(classes, 1) + (classes > 0 ? kNumber : 0);
+  int64_t bytes = kNumber * static_cast<int64_t>(names_.size());
+  if (!labels_.empty()) bytes += static_cast<int64_t>(sizeof(int32_t));
+  if (!clusters_.empty()) bytes += static_cast<int64_t>(sizeof(int64_t));
+  return bytes + (text_bytes_ + rows_ - 1) / rows_;
 }
 
 std::vector<Column> PredictionColumns::Take() {
@@ -149,11 +177,19 @@ std::vector<Column> PredictionColumns::Take() {
   return columns;
 }
 
+int64_t BesideBytes(const Table& table, const std::vector<int64_t>& rows) {
+  if (IsWhole(table, rows)) return 0;
+  int64_t bytes = 0;
+  for (const Column& column : table.columns()) {
+    if (column.item_size() != 1) continue;
+    bytes += static_cast<int64_t>(engine::data::ValueBytes(column.type()) * rows.size());
+  }
+  return bytes;
+}
+
 Table Beside(const Table& table, const std::vector<int64_t>& rows,
              const std::vector<Column>& columns) {
-  std::vector<int64_t> all(static_cast<size_t>(table.rows()));
-  std::iota(all.begin(), all.end(), int64_t{0});
-  const bool whole = rows == all;
+  const bool whole = IsWhole(table, rows);
   std::vector<Column> beside;
   for (const Column& column : table.columns()) {
     if (column.item_size() != 1) continue;

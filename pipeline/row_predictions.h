@@ -11,6 +11,7 @@
 #include "engine/data/table.h"
 #include "engine/data/transform.h"
 #include "engine/learners/learner.h"
+#include "pipeline/measure.h"
 
 namespace beamline::pipeline {
 
@@ -30,9 +31,12 @@ class PredictionColumns {
   // Those of further rows, which are said of the same things as the first. A prediction of steps
   // counts as one for each of them.
   void Add(std::span<const v1::Prediction> predictions);
-  int64_t rows() const { return rows_; }
-  // Numbers of a row that are kept; 0 before the first.
-  int64_t numbers() const { return static_cast<int64_t>(names_.size()); }
+  // What is said of further rows, or of their steps; only some of it is turned into messages at
+  // once.
+  void Add(const Said& said);
+  // What a row takes in memory: in the mean of those so far, and before the first as if numbers or
+  // classes were predicted.
+  int64_t row_bytes() const;
   // All columns. Nothing may be added after.
   std::vector<engine::data::Column> Take();
 
@@ -43,6 +47,7 @@ class PredictionColumns {
   const v1::ModelCard& card_;
   std::unordered_map<std::string, int32_t> codes_;  // of each class
   int64_t rows_ = 0;
+  int64_t text_bytes_ = 0;
   std::vector<int32_t> labels_;
   std::vector<std::string> texts_;
   std::vector<int64_t> clusters_;
@@ -50,6 +55,9 @@ class PredictionColumns {
   std::vector<std::string> names_;
   std::vector<std::vector<float>> values_;
 };
+
+// What Beside copies of the columns of `table`. Unit: bytes.
+int64_t BesideBytes(const engine::data::Table& table, const std::vector<int64_t>& rows);
 
 // `columns` behind the plain ones of `table`, `rows` of it, in that order. An underscore is put
 // behind a name that the table has.

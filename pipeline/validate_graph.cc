@@ -88,12 +88,16 @@ void CheckGraph(Context& context, const std::string& path, const v1::Step& step,
     engine::NetworkSpec spec = ToNetworkSpec(network, facts);
     spec.threads = ThreadsOf(step.resources());
     const int64_t rows = counts.train > 0 ? counts.train : spec.batch_size;
-    const int64_t needed = engine::PlanTraining(spec, layout, rows, counts.validation).peak_bytes;
+    const engine::PlanOptions options{.updates_at_end = memory.of_gpu};
+    const int64_t needed =
+        engine::PlanTraining(spec, layout, rows, counts.validation, options).peak_bytes;
     if (needed <= memory.bytes) return;
-    if (engine::FittingParts(spec, layout, rows, counts.validation, memory.bytes) > 0) return;
-    AddMemoryError(context, path, needed,
-                   engine::FittingBatch(spec, layout, rows, counts.validation, memory.bytes),
-                   memory);
+    if (engine::FittingParts(spec, layout, rows, counts.validation, memory.bytes, options) > 0) {
+      return;
+    }
+    AddMemoryError(
+        context, path, needed,
+        engine::FittingBatch(spec, layout, rows, counts.validation, memory.bytes, options), memory);
   } catch (const engine::Error& error) {
     context.errors.Add(path, error.what());
   }

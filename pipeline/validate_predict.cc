@@ -1,7 +1,8 @@
 // Steps that ask a model of rows; predict steps.
 #include "absl/strings/str_cat.h"
+#include "base/strings.h"
+#include "pipeline/askable.h"
 #include "pipeline/dependencies.h"
-#include "pipeline/node_pairs.h"
 #include "pipeline/schema.h"
 #include "pipeline/validate_internal.h"
 
@@ -68,23 +69,14 @@ void CheckPredict(Context& context, const std::string& path, const v1::Step& ste
   const v1::PredictStep& predict = step.predict();
   const v1::TrainStep* train = CheckModelUse(context, path, step).train;
   if (train == nullptr) return;
-  const v1::TrainingData& data = train->data();
-  const std::string model = absl::StrCat("step \"", predict.model(), "\"");
-  if (train->has_adversarial()) {
+  const std::string model = absl::StrCat("step \"", predict.model(), "\" ");
+  const NoPredictions no = WhyNoPredictions(train->has_adversarial(), train->data());
+  if (no.unimplemented) {
+    context.unimplemented.Add(path + ".model", absl::StrCat(model, A(no.why), ": ", A(no.instead)));
+  } else if (!no.why.empty()) {
     context.errors.Add(path + ".model",
-                       absl::StrCat(model,
-                                    " generates rows and predicts none: publish it, and "
-                                    "draw them by `beamline model predict`"));
-  } else if (ReadsTokens(data)) {
-    context.errors.Add(path + ".model",
-                       absl::StrCat(model,
-                                    " gives tokens and no columns: publish it, and ask it "
-                                    "by `beamline model predict`"));
-  } else if (LearnsPairs(data)) {
-    context.unimplemented.Add(path + ".model",
-                              "predictions of pairs of nodes are not built yet: an evaluate step "
-                              "measures them");
-  } else if (data.has_graph() && !predict.input().empty()) {
+                       absl::StrCat(model, A(no.why), ": publish it, and ", A(no.instead)));
+  } else if (train->data().has_graph() && !predict.input().empty()) {
     context.errors.Add(path + ".input",
                        "a model of a graph predicts the nodes of its own split only: leave it out");
   }

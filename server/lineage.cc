@@ -78,6 +78,7 @@ class Graph {
     parents_[to].insert(from);
   }
 
+  // Results are workers' words: names of other projects, and what is no name, are left out.
   absl::Status AddRun(const store::View& view, const std::string& project, const v1::Run& run) {
     for (const auto& [name, input] : run.definition().inputs()) {
       Add(DatasetName(project, store::IdOf(input.dataset())), run.name());
@@ -85,7 +86,8 @@ class Graph {
     for (const v1::Step& step : run.definition().steps()) {
       for (const std::string& model :
            {step.train().initial_model(), pipeline::ModelUseOf(step).model}) {
-        if (pipeline::IsRegisteredModel(model)) Add(model, run.name());
+        const auto name = ParseModelName("model", model);
+        if (name.ok() && name->project == project) Add(model, run.name());
       }
       if (!step.has_cross_validation() && !step.has_predict()) continue;
       const auto task = store::GetTask(view, store::IdOf(run.name()), step.name());
@@ -93,12 +95,13 @@ class Graph {
       RETURN_IF_ERROR(task.status());
       const v1::TaskResult& result = task->message.result();
       for (const std::string& made : {result.out_of_fold().name(), result.table().name()}) {
-        if (!made.empty()) Add(run.name(), made);
+        const auto name = ParseDatasetName("name", made);
+        if (name.ok() && name->project == project) Add(run.name(), made);
       }
     }
     for (const std::string& model : run.models()) {
       const auto name = ParseModelName("model", model);
-      if (!name.ok()) continue;
+      if (!name.ok() || name->project != project) continue;
       const auto found = LookUpModel(view, *name);
       // A step that was taken from an earlier run was trained there.
       const bool elsewhere = found.ok() && found->lineage().run() != run.name();

@@ -1,6 +1,7 @@
 #include "server/publish.h"
 
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -21,14 +22,40 @@ namespace {
 
 constexpr size_t kDigestLength = 64;
 
+// Of the bytes of an input as they were uploaded, or of the table that a step has made. Empty: the
+// run has no such table.
+absl::StatusOr<std::string> DigestOf(const store::View& view, const store::StoredRun& run,
+                                     const std::string& table) {
+  const auto& inputs = run.message.definition().inputs();
+  if (const auto input = inputs.find(table); input != inputs.end()) {
+    const std::string_view id = store::IdOf(input->second.dataset());
+    const auto dataset = store::GetDataset(view, run.project, id);
+    // Of an earlier run it may be gone; its id begins with the digest.
+    if (absl::IsNotFound(dataset.status())) return std::string(id.substr(0, kDigestLength));
+    RETURN_IF_ERROR(dataset.status());
+    return dataset->source().digest();
+  }
+  const auto made = store::GetTask(view, store::IdOf(run.message.name()), table);
+  if (absl::IsNotFound(made.status())) return std::string();
+  RETURN_IF_ERROR(made.status());
+  const auto& artifacts = made->message.result().artifacts();
+  const auto found = artifacts.find("table");
+  return found == artifacts.end() ? std::string() : found->second.digest();
+}
+
 // What the server knows about the model's origin, over what the worker has said.
 absl::Status CompleteLineage(Transaction& transaction, const store::StoredRun& run,
                              std::string_view step, v1::Lineage& lineage) {
+  const v1::PipelineDefinition& definition = run.message.definition();
+  const v1::Step* trained = pipeline::FindStep(definition, step);
+  if (trained == nullptr) {
+    return absl::InternalError(absl::StrCat("the definition has no step ", A(step)));
+  }
   lineage.set_run(run.message.name());
   lineage.set_step(std::string(step));
   lineage.set_pipeline(run.message.pipeline());
   lineage.set_pipeline_version(run.message.pipeline_version());
-  lineage.set_seed(run.message.definition().seed());
+  lineage.set_seed(definition.seed());
   *lineage.mutable_parameters() = run.message.parameters();
   ASSIGN_OR_RETURN(
       const v1::Pipeline pipeline,
@@ -36,22 +63,11 @@ absl::Status CompleteLineage(Transaction& transaction, const store::StoredRun& r
                          run.message.pipeline_version()));
   lineage.set_pipeline_digest(pipeline.digest());
   lineage.clear_data_digests();
-  for (const auto& [name, input] : run.message.definition().inputs()) {
-    const std::string_view id = store::IdOf(input.dataset());
-    const auto dataset = store::GetDataset(transaction.store(), run.project, id);
-    // Of an earlier run it may be gone; its id begins with the digest.
-    if (!absl::IsNotFound(dataset.status())) RETURN_IF_ERROR(dataset.status());
-    (*lineage.mutable_data_digests())[name] =
-        dataset.ok() ? dataset->source().digest() : std::string(id.substr(0, kDigestLength));
-  }
-  for (const v1::Step& other : run.message.definition().steps()) {
-    if (!pipeline::MakesTable(other)) continue;
-    ASSIGN_OR_RETURN(
-        const store::StoredTask made,
-        store::GetTask(transaction.store(), store::IdOf(run.message.name()), other.name()));
-    const auto table = made.message.result().artifacts().find("table");
-    if (table == made.message.result().artifacts().end()) continue;
-    (*lineage.mutable_data_digests())[other.name()] = table->second.digest();
+  // Not what is made of the model: whether that is there already is chance.
+  for (const std::string& table :
+       pipeline::TablesBehind(definition, pipeline::TablesRead(definition, *trained))) {
+    ASSIGN_OR_RETURN(const std::string digest, DigestOf(transaction.store(), run, table));
+    if (!digest.empty()) (*lineage.mutable_data_digests())[table] = digest;
   }
   return absl::OkStatus();
 }
@@ -64,6 +80,14 @@ struct MadeDataset {
 };
 constexpr MadeDataset kOutOfFold = {"out_of_fold", "out_of_fold_table", "-out-of-fold.csv"};
 constexpr MadeDataset kPredictions = {"table_csv", "table", ".csv"};
+
+// Leaves what a worker can say of a table, its rows and columns.
+void KeepShape(v1::Dataset& dataset) {
+  v1::Dataset kept;
+  kept.set_row_count(dataset.row_count());
+  kept.mutable_columns()->Swap(dataset.mutable_columns());
+  dataset = std::move(kept);
+}
 
 // Makes what the task left a dataset of the project, if it is not there already, and completes
 // `dataset`. False if it left none.
@@ -147,13 +171,17 @@ absl::Status PublishIfAsked(Transaction& transaction, const store::StoredRun& ru
 absl::Status KeepMadeDatasets(Transaction& transaction, const store::StoredRun& run,
                               store::StoredTask& task) {
   v1::TaskResult& result = *task.message.mutable_result();
-  if (result.has_out_of_fold()) {
-    ASSIGN_OR_RETURN(const bool kept, KeepDataset(transaction, run, task, kOutOfFold,
-                                                  *result.mutable_out_of_fold()));
-    if (!kept) result.clear_out_of_fold();
-  }
+  if (result.has_table()) KeepShape(*result.mutable_table());
+  if (result.has_out_of_fold()) KeepShape(*result.mutable_out_of_fold());
   const v1::Step* step = pipeline::FindStep(run.message.definition(), task.message.step());
-  if (step == nullptr || !step->has_predict() || !result.has_table()) return absl::OkStatus();
+  const bool whole = step != nullptr && !IsRepetition(task);
+  bool kept = false;
+  if (whole && step->has_train() && step->has_cross_validation() && result.has_out_of_fold()) {
+    ASSIGN_OR_RETURN(
+        kept, KeepDataset(transaction, run, task, kOutOfFold, *result.mutable_out_of_fold()));
+  }
+  if (!kept) result.clear_out_of_fold();
+  if (!whole || !step->has_predict() || !result.has_table()) return absl::OkStatus();
   return KeepDataset(transaction, run, task, kPredictions, *result.mutable_table()).status();
 }
 

@@ -18,7 +18,9 @@ absl::Status PublishIfAsked(Transaction& transaction, const store::StoredRun& ru
                             store::StoredTask& task);
 
 // Makes the rows that a train step's folds were measured on, or what a predict step says of rows, a
-// dataset of the project, if `task` has left them; it is there already if the same was done before.
+// dataset of the project, if `task`, the step's own, has left them; it is there already if the same
+// was done before. Of tables in its result, those of trials and folds too, nothing else that the
+// worker has said stays but their rows and columns.
 absl::Status KeepMadeDatasets(Transaction& transaction, const store::StoredRun& run,
                               store::StoredTask& task);
 

@@ -71,17 +71,21 @@ absl::Status TakeResult(Transaction& transaction, const store::StoredRun& run,
   attempt.result = result;
   task.message.clear_failure();
   if (outcome == scheduler::Outcome::kSucceeded) {
-    *task.message.mutable_result() = result.result();
+    v1::TaskResult& taken = *task.message.mutable_result();
+    taken = result.result();
+    // These are the server's to say.
+    taken.clear_model();
+    taken.clear_taken_from();
+    taken.clear_cross_validation();
     const std::string owner =
         absl::StrCat("runs/", attempt.run, IsRepetition(task) ? "/trials" : "");
     for (const auto& [name, blob] : result.result().artifacts()) {
       RETURN_IF_ERROR(store::AddBlobReference(transaction.store(), run.project, blob, owner));
     }
     if (task.message.has_trial() && !IsRepetition(task)) {
-      RETURN_IF_ERROR(
-          AddFoldStatistics(transaction.store(), run, task, *task.message.mutable_result()));
+      RETURN_IF_ERROR(AddFoldStatistics(transaction.store(), run, task, taken));
     }
-    if (!IsRepetition(task)) RETURN_IF_ERROR(KeepMadeDatasets(transaction, run, task));
+    RETURN_IF_ERROR(KeepMadeDatasets(transaction, run, task));
     if (absl::Status published = PublishIfAsked(transaction, run, task); !published.ok()) {
       if (transaction.store().broken()) return published;
       outcome = scheduler::Outcome::kFailedPermanent;

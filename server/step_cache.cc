@@ -137,16 +137,25 @@ absl::StatusOr<std::optional<std::string>> KeyOf(const store::View& view, const 
                                 ShortNames(definition, *step), "\n", Bytes(Essence(*step))));
 }
 
+// The task whose result is kept under the key; nullopt: there is none, or it is gone.
+absl::StatusOr<std::optional<store::StoredTask>> KeptUnder(const store::View& view,
+                                                           const std::string& project,
+                                                           const std::string& key) {
+  const auto found = store::FindStepResult(view, project, key);
+  if (absl::IsNotFound(found.status())) return std::nullopt;
+  RETURN_IF_ERROR(found.status());
+  auto task = store::GetTask(view, found->run, found->task);
+  if (absl::IsNotFound(task.status())) return std::nullopt;
+  return task;
+}
+
 // The task that has the result of the step; nullopt: there is none.
 absl::StatusOr<std::optional<store::StoredTask>> FindEarlier(const store::View& view,
                                                              const Making& making,
                                                              const std::string& step) {
   ASSIGN_OR_RETURN(const auto key, KeyOf(view, making, step));
   if (!key.has_value()) return std::nullopt;
-  const auto found = store::FindStepResult(view, making.project, *key);
-  if (absl::IsNotFound(found.status())) return std::nullopt;
-  RETURN_IF_ERROR(found.status());
-  return store::GetTask(view, found->run, found->task);
+  return KeptUnder(view, making.project, *key);
 }
 
 }  // namespace
@@ -202,8 +211,10 @@ absl::Status KeepResult(Transaction& transaction, const store::StoredRun& run,
   const Making making = MakingOf(transaction.store(), run);
   ASSIGN_OR_RETURN(const auto key, KeyOf(transaction.store(), making, task.message.step()));
   if (!key.has_value()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const auto earlier, KeptUnder(transaction.store(), run.project, *key));
   return store::KeepStepResult(transaction.store(), run.project, *key,
-                               {.run = task.run, .task = task.id()}, run.message.fresh());
+                               {.run = task.run, .task = task.id()},
+                               run.message.fresh() || !earlier.has_value());
 }
 
 }  // namespace beamline::server

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "engine/core/error.h"
 #include "engine/executor/executor.h"
@@ -157,14 +158,23 @@ TrainingPlan PlanTraining(const AdversarialSpec& spec, const BatchLayout& layout
   return plan;
 }
 
-int FittingParts(NetworkSpec spec, const BatchLayout& layout, int64_t rows, int64_t validation_rows,
-                 int64_t limit_bytes, PlanOptions options) {
+Recomputation ChooseParts(NetworkSpec spec, const BatchLayout& layout, int64_t rows,
+                          int64_t validation_rows, int64_t limit_bytes, PlanOptions options) {
+  Recomputation least;
   for (const int parts : {1, 2, 3, 4, 6, 8, 12, 16, 24, 32}) {
     spec.recomputed_parts = parts;
-    const TrainingPlan plan = PlanTraining(spec, layout, rows, validation_rows, options);
-    if (plan.peak_bytes <= limit_bytes) return parts;
+    const int64_t peak = PlanTraining(spec, layout, rows, validation_rows, options).peak_bytes;
+    if (parts == 1 || peak < least.peak_bytes) least = {parts, peak};
+    if (peak <= limit_bytes) return {parts, peak};
   }
-  return 0;
+  return least;
+}
+
+int FittingParts(NetworkSpec spec, const BatchLayout& layout, int64_t rows, int64_t validation_rows,
+                 int64_t limit_bytes, PlanOptions options) {
+  const Recomputation chosen =
+      ChooseParts(std::move(spec), layout, rows, validation_rows, limit_bytes, options);
+  return chosen.peak_bytes <= limit_bytes ? chosen.parts : 0;
 }
 
 std::vector<PlannedRuns> PlanPass(const NetworkSpec& spec, const BatchLayout& layout,

@@ -47,9 +47,17 @@ TrainingPlan PlanTraining(const NetworkSpec& spec, const BatchLayout& layout, in
 TrainingPlan PlanTraining(const AdversarialSpec& spec, const BatchLayout& layout, int64_t rows,
                           int64_t validation_rows, PlanOptions options = {});
 
-// The fewest parts in which activations are to be computed again (NetworkSpec::recomputed_parts) so
-// that PlanTraining needs no more than `limit_bytes`; 1: it does without; 0: that does not help
-// enough.
+// In how many parts activations are computed again (NetworkSpec::recomputed_parts; 1: they are
+// not), and the peak_bytes of PlanTraining then.
+struct Recomputation {
+  int parts = 1;
+  int64_t peak_bytes = 0;
+};
+// The fewest parts with which that is no more than `limit_bytes`; if no number of them suffices,
+// the one with the least.
+Recomputation ChooseParts(NetworkSpec spec, const BatchLayout& layout, int64_t rows,
+                          int64_t validation_rows, int64_t limit_bytes, PlanOptions options = {});
+// The parts that ChooseParts chooses; 0: none suffice.
 int FittingParts(NetworkSpec spec, const BatchLayout& layout, int64_t rows, int64_t validation_rows,
                  int64_t limit_bytes, PlanOptions options = {});
 

@@ -137,13 +137,20 @@ void TrainingEstimate::Plan(const v1::Step& step, const TrainFacts& facts) {
     plan_ = engine::PlanTraining(spec, layout_, rows, counts_.validation);
     return 0;
   });
-  const MemoryLimit memory = LimitOf(step.resources());
-  if (!network_.has_value() || plan_.peak_bytes <= memory.bytes) return;
-  const int64_t rows = counts_.train > 0 ? counts_.train : network_->batch_size;
-  const int parts =
-      engine::FittingParts(*network_, layout_, rows, counts_.validation, memory.bytes);
-  if (parts == 0) return;
-  network_->recomputed_parts = parts;
+  if (!network_.has_value()) return;
+  FitMemory(step.resources(), counts_.train > 0 ? counts_.train : network_->batch_size);
+}
+
+// As the task that trains does; what does not fit at all is refused before there is one.
+void TrainingEstimate::FitMemory(const v1::Resources& resources, int64_t rows) {
+  const MemoryLimit memory = LimitOf(resources);
+  const int64_t limit =
+      memory.of_gpu ? memory.bytes : memory.bytes - HeldBytes(MainMemoryOf(resources));
+  if (limit == INT64_MAX || (!memory.of_gpu && plan_.peak_bytes <= limit)) return;
+  const engine::Recomputation chosen = engine::ChooseParts(
+      *network_, layout_, rows, counts_.validation, limit, {.updates_at_end = memory.of_gpu});
+  if (chosen.parts < 2 || chosen.peak_bytes > memory.bytes) return;
+  network_->recomputed_parts = chosen.parts;
   plan_ = engine::PlanTraining(*network_, layout_, rows, counts_.validation);
 }
 
@@ -168,15 +175,13 @@ FeaturePlace TrainingEstimate::PlaceOfFeatures(int64_t memory_bytes) const {
   return PlaceOf(FeatureBytes(), RoomOf(memory_bytes, kSomeFolder));
 }
 
+int64_t TrainingEstimate::HeldBytes(int64_t memory_bytes) const {
+  return HeldInMemory(FeatureBytes(), FeatureBytesOf(counts_.validation),
+                      RoomOf(memory_bytes, kSomeFolder));
+}
+
 int64_t TrainingEstimate::MainBytes(DeviceClass device, int64_t memory_bytes) {
-  const FeatureRoom room = RoomOf(memory_bytes, kSomeFolder);
-  int64_t features = 0;
-  for (const int64_t rows : {counts_.train, counts_.validation}) {
-    const int64_t bytes = FeatureBytesOf(rows);
-    if (PlaceOf(bytes, room) == FeaturePlace::kMemory) features += bytes;
-  }
-  if (PlaceOfFeatures(memory_bytes) == FeaturePlace::kShuffledFile) features += room.memory_bytes;
-  return features + (device == DeviceClass::kCpu ? DeviceBytes(device) : 0);
+  return HeldBytes(memory_bytes) + (device == DeviceClass::kCpu ? DeviceBytes(device) : 0);
 }
 
 std::vector<engine::PlannedRuns> TrainingEstimate::PassOver(int64_t rows) const {

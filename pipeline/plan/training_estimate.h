@@ -57,7 +57,10 @@ class TrainingEstimate {
 
  private:
   void Plan(const v1::Step& step, const TrainFacts& facts);
+  void FitMemory(const v1::Resources& resources, int64_t rows);
   int64_t FeatureBytesOf(int64_t rows) const;
+  // Of main memory, by the features of the training and validation rows.
+  int64_t HeldBytes(int64_t memory_bytes) const;
   template <typename Use>
   auto With(const Use& use);
 

@@ -11,6 +11,7 @@
 #include "base/ids.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "pipeline/askable.h"
 #include "pipeline/expand.h"
 #include "pipeline/resolve.h"
 #include "pipeline/trial.h"
@@ -116,7 +117,7 @@ absl::Status TakeProgram(const v1::Model& model, v1::Step& step) {
   return absl::OkStatus();
 }
 
-// The registered models that steps use must be there.
+// The registered models that steps use must be there, and answer what steps ask them.
 absl::Status FindModels(const store::View& view, std::string_view project,
                         v1::PipelineDefinition& definition) {
   for (v1::Step& step : *definition.mutable_steps()) {
@@ -130,6 +131,7 @@ absl::Status FindModels(const store::View& view, std::string_view project,
       }
       ASSIGN_OR_RETURN(const v1::Model found,
                        store::GetModel(view, name.project, name.id, name.version));
+      RETURN_IF_ERROR(pipeline::CheckRegistered(step, found.card()));
       if (found.card().learner().has_command()) RETURN_IF_ERROR(TakeProgram(found, step));
     }
   }

@@ -150,6 +150,24 @@ steps:
         refused = self.cluster.cli('run', 'create', path)
         self.assertIn('runs a program of the user\'s own', refused.err)
 
+    def test_what_a_command_step_left_answers_for_no_rows(self):
+        program = {'arguments': ['python3', '-c', "open('model/one', 'w').write('1')"]}
+        path = self.cluster.write('left.json', json.dumps({'name': 'left', 'steps': [
+            {'name': 'work', 'command': {'program': program}},
+            {'name': 'publish', 'publish': {'model': 'work', 'name': 'left'}}]}))
+        model = self.cluster.expect_success(self.cluster.create_run(path)).models[0]
+        self.cluster.write('rows.csv', harness.two_classes(rows=50))
+        for kind in ('evaluate', 'predict'):
+            refused = self.cluster.cli('run', 'create', self.cluster.write('ask.json', json.dumps({
+                'name': 'ask', 'inputs': {'rows': {'file': 'rows.csv'}},
+                'steps': [{'name': 'ask', kind: {'model': model, 'input': 'rows'}}]})))
+            self.assertIn(f'steps.ask.{kind}.model', refused.err)
+            self.assertIn('is what the program of a command step left', refused.err)
+        # What it is for.
+        self.cluster.cli('model', 'download', 'left', '--output', self.cluster.path('left.tar'), check=0)
+        with tarfile.open(self.cluster.path('left.tar')) as archive:
+            self.assertIn('model/one', archive.getnames())
+
     def test_intervals_and_importance(self):
         path = self.write_training(BAYES, evaluate=', bootstrap: {}, importance: {repeats: 2}')
         run = self.cluster.expect_success(self.cluster.create_run(path))

@@ -92,8 +92,8 @@ class PredictTest(harness.ClusterTest):
         self.cluster.expect_success(self.cluster.create_run(
             self.cluster.write('scored.yaml', harness.pipeline(name='scored'))))
         path = self.cluster.path('scores.csv')
-        out = self.cluster.cli('model', 'score', 'scored', self.cluster.path('points.csv'), '--output',
-                               path, check=0).out
+        out = self.cluster.cli('model', 'score', 'scored', self.cluster.path('points.csv'),
+                               '--output', path, check=0).out
         self.assertEqual(out.splitlines()[-1], path)
         with open(path, newline='', encoding='utf-8') as file:
             rows = list(csv.DictReader(file))

@@ -135,7 +135,7 @@ class PrepareTest(harness.ClusterTest):
         lineage = self.cluster.stubs['model'].GetModel(
             MODEL.GetModelRequest(name=run.models[0])).lineage
         self.assertEqual(set(lineage.data_digests),
-                         {'events', 'periods', 'clean', 'means', 'testing', 'training'})
+                         {'events', 'periods', 'clean', 'testing', 'training'})
         self.assertEqual(lineage.data_digests['clean'],
                          tasks['clean'].result.artifacts['table'].digest)
         shown = self.cluster.cli('run', 'show', run.name.rsplit('/', 1)[1], check=0).out

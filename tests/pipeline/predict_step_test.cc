@@ -3,12 +3,18 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "base/file.h"
 #include "engine/core/philox.h"
 #include "engine/data/columnar.h"
+#include "pipeline/archive.h"
+#include "pipeline/csv_writer.h"
 #include "pipeline/dependencies.h"
+#include "pipeline/model_file.h"
 #include "pipeline/predict.h"
+#include "pipeline/program_learner.h"
 #include "pipeline/row_predictions.h"
 #include "tests/pipeline/bench.h"
 
@@ -127,7 +133,10 @@ TEST(PredictStep, HasNumbersInTheScaleOfTheTarget) {
 name: ask
 inputs: {points: {dataset: d}}
 steps:
-  - {name: train, train: {data: {input: points, target: y, features: [x], split: {random: {test: 0.5}}}, linear: {}}}
+  - name: train
+    train:
+      data: {input: points, target: y, features: [x], split: {random: {test: 0.5}}}
+      linear: {}
   - {name: ask, predict: {model: train, part: train}}
 )");
   std::vector<double> x;
@@ -151,7 +160,10 @@ TEST(PredictStep, HasErrorsClustersAndCodesOfModelsThatReconstruct) {
 name: ask
 inputs: {points: {dataset: d}}
 steps:
-  - {name: train, train: {data: {input: points, objective: reconstruct, features: [x, y]}, k_means: {clusters: 3}}}
+  - name: train
+    train:
+      data: {input: points, objective: reconstruct, features: [x, y]}
+      k_means: {clusters: 3}
   - {name: ask, predict: {model: train, input: points}}
 )");
   bench.AddTable("points", Points(300, 3));
@@ -212,7 +224,12 @@ inputs: {words: {dataset: d}, fresh: {dataset: e}}
 steps:
   - name: train
     train:
-      data: {input: words, objective: translate, features: [text], target: same, split: {random: {test: 0.1}}}
+      data:
+        input: words
+        objective: translate
+        features: [text]
+        target: same
+        split: {random: {test: 0.1}}
       network:
         layers:
           - {name: read, embedding: {dimension: 8, tokens: true}}
@@ -271,7 +288,51 @@ TEST(PredictStep, SaysThatMemoryDoesNotSuffice) {
   start.mutable_attempt()->mutable_resources()->set_memory_bytes(int64_t{8} << 20);
   const v1::TaskEnd end = bench.Run("ask", start);
   EXPECT_EQ(end.result().failure().field(), "steps.ask.resources.memory_bytes");
-  EXPECT_THAT(end.result().failure().message(), HasSubstr("the predictions take 7 MiB"));
+  EXPECT_THAT(end.result().failure().message(), HasSubstr("the predictions take 12 MiB"))
+      << "a code and two probabilities, of 4 bytes each, for a million rows";
+}
+
+// Of part of a table the plain columns are copied: here 16 bytes a row beside 12 of predictions.
+TEST(PredictStep, CountsTheRowsOfPartOfATable) {
+  Bench bench(kDefinition);
+  bench.AddTable("points", Points(200, 2));
+  bench.Run("train");
+  bench.AddTable("points", Points(240'000, 2));
+  const auto ask = [&] {
+    v1::TaskStart start = bench.Start("ask");
+    start.mutable_attempt()->mutable_resources()->set_memory_bytes(int64_t{8} << 20);
+    return bench.Run("ask", start).result().failure().message();
+  };
+  v1::PredictStep& predict = *bench.definition().mutable_steps(1)->mutable_predict();
+  predict.set_part(v1::DATA_PART_TRAIN);
+  EXPECT_THAT(ask(), HasSubstr("the predictions and their rows take 5 MiB"));
+  predict.clear_part();
+  predict.set_input("points");
+  EXPECT_EQ(ask(), "") << "more rows, but nothing is copied";
+}
+
+// Known before the program runs, which this process could not start.
+TEST(PredictStep, CountsWhatAProgramSays) {
+  Bench bench(kDefinition);
+  bench.AddTable("points", Points(200, 2));
+  bench.AddTable("fresh", Points(400'000, 2));
+  bench.definition().mutable_steps(0)->mutable_train()->mutable_naive_bayes();
+  bench.definition().mutable_steps(1)->mutable_predict()->set_input("fresh");
+  bench.Run("train");
+  v1::ModelCard card = DecodeModel(bench.ModelBytes("train")).value().card;
+  card.mutable_learner()->mutable_command()->mutable_program()->add_arguments("never");
+  const TemporaryDirectory folder;
+  const std::string model = folder.path() + "/model";
+  ASSERT_TRUE(std::filesystem::create_directory(model));
+  ASSERT_TRUE(WriteFileAtomically(model + "/weights", "1").ok());
+  PackFolder(model, "model", model + ".tar", {}, kCardName, CardText(card));
+  v1::TaskStart start = bench.Start("ask");
+  (*start.mutable_input_paths())["train/model"] = model + ".tar";
+  EXPECT_THAT(bench.Run("ask", start).result().failure().message(),
+              HasSubstr("cannot start programs"));
+  start.mutable_attempt()->mutable_resources()->set_memory_bytes(int64_t{8} << 20);
+  EXPECT_THAT(bench.Run("ask", start).result().failure().message(),
+              HasSubstr("the predictions take 7 MiB"));
 }
 
 TEST(PredictStep, StopsWhenAsked) {
@@ -286,6 +347,38 @@ TEST(PredictStep, StopsWhenAsked) {
   const v1::TaskEnd end = bench.Run("ask");
   EXPECT_EQ(end.result().outcome(), v1::AttemptResult::OUTCOME_CANCELLED);
   EXPECT_TRUE(end.artifact_paths().empty());
+}
+
+TEST(PredictStep, StopsWhileItWrites) {
+  for (const auto request : {StopToken::Request::kStop, StopToken::Request::kCheckpointAndStop}) {
+    Bench bench(kDefinition);
+    bench.AddTable("points", Points(200, 2));
+    bench.Run("train");
+    bench.sink().on_event = [&](const v1::Event& event) {
+      if (event.progress().activity() == "writing") bench.stop().Ask(request);
+    };
+    const v1::TaskEnd end = bench.Run("ask");
+    EXPECT_EQ(end.result().outcome(), request == StopToken::Request::kStop
+                                          ? v1::AttemptResult::OUTCOME_CANCELLED
+                                          : v1::AttemptResult::OUTCOME_RELEASED);
+    EXPECT_TRUE(end.artifact_paths().empty());
+    EXPECT_FALSE(end.result().result().has_table());
+  }
+}
+
+TEST(WriteCsv, CanBeLeftBetweenPieces) {
+  const TemporaryDirectory folder;
+  const std::string path = folder.path() + "/points.csv";
+  const Table points = Points(100'000, 2);
+  const size_t whole = ToCsv(points).size();
+  struct Enough {};
+  int pieces = 0;
+  const auto between = [&] {
+    if (++pieces == 3) throw Enough();
+  };
+  EXPECT_THROW(WriteCsv(points, path, between), Enough);
+  EXPECT_GE(std::filesystem::file_size(path), size_t{2} << 20);
+  EXPECT_LT(std::filesystem::file_size(path), whole);
 }
 
 TEST(Beside, NamesThingsApart) {

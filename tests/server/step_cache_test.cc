@@ -1,6 +1,15 @@
 // Results of steps that later runs take.
+#include "server/step_cache.h"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
+#include "store/connection.h"
+#include "store/store.h"
 #include "tests/server/harness.h"
 
 namespace beamline::server {
@@ -64,10 +73,37 @@ class StepCacheTest : public ServerTest {
     return steps;
   }
 
+  // What a run of the definition would take. Stops the server.
+  std::map<std::string, std::string> Found(const v1::PipelineDefinition& definition) {
+    server_.reset();
+    const auto opened = store::Store::Open(Options().state_folder + "/beamline.db");
+    EXPECT_TRUE(opened.ok()) << opened.status();
+    if (!opened.ok()) return {};
+    const auto reader = (*opened)->Read();
+    EXPECT_TRUE(reader.ok()) << reader.status();
+    if (!reader.ok()) return {};
+    const auto found = FindEarlierResults(*reader, "optics", definition);
+    EXPECT_TRUE(found.ok()) << found.status();
+    return found.ok() ? *found : std::map<std::string, std::string>();
+  }
+  // As if the run that made them had been removed.
+  void LoseResultsOf(const std::string& step) {
+    server_.reset();
+    const auto database = store::Connection::Open(Options().state_folder + "/beamline.db",
+                                                  store::Connection::Mode::kReadWrite);
+    ASSERT_TRUE(database.ok()) << database.status();
+    ASSERT_TRUE((*database)->Script("PRAGMA foreign_keys = OFF;").ok());
+    const auto changed =
+        (*database)->Execute("UPDATE step_results SET run = 'gone' WHERE task = ?1", step);
+    ASSERT_TRUE(changed.ok()) << changed.status();
+    EXPECT_EQ(*changed, 1);
+  }
+
   std::optional<FakeWorker> worker_;
 };
 
 using ::testing::ElementsAre;
+using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 
 TEST_F(StepCacheTest, TheSameStepIsNotDoneTwice) {
@@ -203,6 +239,36 @@ TEST_F(StepCacheTest, OtherProjectsAndFailedStepsGiveNothing) {
   worker_->Drop(work.start(0).task());
   Run(failing);
   EXPECT_THAT(Work(), ::testing::Contains("fit"));
+}
+
+TEST_F(StepCacheTest, WithoutItsDataAStepHasNoEarlierResult) {
+  const std::string run = Run(Request());
+  Work();
+  const v1::PipelineDefinition definition = GetRun(run).definition();
+  EXPECT_THAT(Found(definition),
+              ElementsAre(Pair("check", run + "/tasks/check"), Pair("fit", run + "/tasks/fit")));
+  Start();
+  v1::DeleteDatasetRequest request;
+  request.set_name(definition.inputs().at("points").dataset());
+  ASSERT_TRUE(Call(server_->datasets(), &DatasetApi::DeleteDataset, User("ada"), request).ok());
+  EXPECT_THAT(Found(definition), ElementsAre());
+}
+
+TEST_F(StepCacheTest, AResultWhoseRunIsGoneIsMadeAgainAndKept) {
+  const std::string first = Run(Request());
+  Work();
+  const v1::PipelineDefinition definition = GetRun(first).definition();
+  LoseResultsOf("check");
+  EXPECT_THAT(Found(definition), ElementsAre(Pair("fit", first + "/tasks/fit")));
+  LoseResultsOf("fit");
+  EXPECT_THAT(Found(definition), ElementsAre());
+  Start();
+  worker_->Synchronize(*server_);
+  const std::string second = Run(Request());
+  EXPECT_THAT(Work(), UnorderedElementsAre("fit", "check", "release"));
+  EXPECT_EQ(GetRun(second).state(), v1::RUN_STATE_SUCCEEDED);
+  EXPECT_THAT(Found(definition), ElementsAre(Pair("check", second + "/tasks/check"),
+                                             Pair("fit", second + "/tasks/fit")));
 }
 
 }  // namespace

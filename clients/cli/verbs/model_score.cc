@@ -1,6 +1,7 @@
 // model score: a model's predictions for a whole table.
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -34,11 +35,18 @@ absl::StatusOr<std::string> RowsOf(Invocation& invocation, const std::string& ro
   return uploaded.name();
 }
 
+// Of a model of that id. A name ends with no hyphen, also where a long one is cut.
+std::string PipelineName(std::string_view id) {
+  std::string name = absl::StrCat("score-", LastPart(id)).substr(0, kMaxPipelineName);
+  while (name.back() == '-') name.pop_back();
+  return name;
+}
+
 // The pipeline of one step that asks `model`, "projects/P/models/M/versions/V".
 v1::PipelineDefinition Definition(const std::string& model, const std::string& dataset) {
   const std::string id = model.substr(0, model.rfind("/versions/"));
   v1::PipelineDefinition definition;
-  definition.set_name(absl::StrCat("score-", LastPart(id)).substr(0, kMaxPipelineName));
+  definition.set_name(PipelineName(id));
   (*definition.mutable_inputs())["rows"].set_dataset(dataset);
   v1::Step& step = *definition.add_steps();
   step.set_name("predict");

@@ -113,5 +113,24 @@ TEST(Recompute, TheFewestPartsThatFitAreFound) {
   EXPECT_EQ(FittingParts(spec, layout, 4096, 0, most / 100), 0);
 }
 
+TEST(Recompute, TheLeastIsChosenWhereNothingFits) {
+  const MemoryBatchSource data = testing::Circle(4096, 1);
+  NetworkSpec spec = Deep(64);
+  for (const bool updates_at_end : {false, true}) {
+    const PlanOptions options{.updates_at_end = updates_at_end};
+    const Recomputation least = ChooseParts(spec, LayoutOf(data), 4096, 0, 1, options);
+    EXPECT_GT(least.parts, 1);
+    for (const int parts : {1, 2, 3, 4, 6, 8, 12, 16, 24, 32}) {
+      NetworkSpec other = spec;
+      other.recomputed_parts = parts;
+      const int64_t peak = PlanTraining(other, LayoutOf(data), 4096, 0, options).peak_bytes;
+      EXPECT_GE(peak, least.peak_bytes) << parts;
+      if (parts == least.parts) {
+        EXPECT_EQ(peak, least.peak_bytes);
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace beamline::engine
