@@ -166,7 +166,6 @@ int64_t TrainingEstimate::MainBytes(DeviceClass device, int64_t memory_bytes) {
     const int64_t bytes = FeatureBytesOf(rows);
     if (PlaceOf(bytes, room) == FeaturePlace::kMemory) features += bytes;
   }
-  if (PlaceOfFeatures(memory_bytes) == FeaturePlace::kShuffledFile) features += room.memory_bytes;
   return features + (device == DeviceClass::kCpu ? DeviceBytes(device) : 0);
 }
 
