@@ -8,15 +8,12 @@
 #include "absl/strings/str_cat.h"
 #include "pipeline/askable.h"
 #include "pipeline/csv_writer.h"
-#include "pipeline/dependencies.h"
 #include "pipeline/execute_internal.h"
 #include "pipeline/execute_results.h"
 #include "pipeline/execute_rows.h"
 #include "pipeline/node_graph.h"
-#include "pipeline/node_pairs.h"
 #include "pipeline/program_learner.h"
 #include "pipeline/row_predictions.h"
-#include "pipeline/schema.h"
 #include "pipeline/training.h"
 
 namespace beamline::pipeline::execution {

@@ -15,8 +15,6 @@ int64_t HeldInMemory(int64_t training_bytes, int64_t validation_bytes, const Fea
   for (const int64_t bytes : {training_bytes, validation_bytes}) {
     if (PlaceOf(bytes, room) == FeaturePlace::kMemory) held += bytes;
   }
-  // Only those that learn are read ahead, in each epoch's order.
-  if (PlaceOf(training_bytes, room) == FeaturePlace::kShuffledFile) held += room.memory_bytes;
   return held;
 }
 

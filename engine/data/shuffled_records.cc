@@ -13,9 +13,9 @@
 namespace beamline::engine::data {
 namespace {
 
-// Buckets that are in memory at once: the one that is wanted, the one before it, of which other
+// Buckets that are in the cache at once: the one that is wanted, the one before it, of which other
 // threads may still want something, the next one, and one that is being loaded.
-constexpr int64_t kBucketsInMemory = 4;
+constexpr int64_t kBucketsInCache = 4;
 // Larger buckets leave the caches of processors; more of them than this leave too many pages open
 // while they are filled.
 constexpr int64_t kBucketBytes = int64_t{16} << 20;
@@ -23,25 +23,23 @@ constexpr int64_t kMostBuckets = 1024;
 
 constexpr uint32_t kNotWanted = std::numeric_limits<uint32_t>::max();
 
-// Of a record in a bucket: its place there, and its row.
-struct Head {
-  uint32_t place;
-  uint32_t row;
-};
-
-int64_t BucketRows(int64_t rows, int64_t stored_bytes, int64_t memory_bytes) {
+int64_t BucketRows(int64_t rows, int64_t record_bytes, int64_t memory_bytes) {
   const int64_t wanted =
-      std::max(kBucketBytes, (rows + kMostBuckets - 1) / kMostBuckets * stored_bytes);
-  return std::clamp<int64_t>(std::min(memory_bytes / kBucketsInMemory, wanted) / stored_bytes, 1,
+      std::max(kBucketBytes, (rows + kMostBuckets - 1) / kMostBuckets * record_bytes);
+  return std::clamp<int64_t>(std::min(memory_bytes / kBucketsInCache, wanted) / record_bytes, 1,
                              std::max<int64_t>(rows, 1));
 }
 
-// A hint to read that part of a file now.
-void WillNeed(const std::byte* data, int64_t bytes) {
+// Reads that part of a file now.
+void Touch(const std::byte* data, int64_t bytes) {
   const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   const auto begin = reinterpret_cast<uintptr_t>(data) / page * page;
   const auto end = reinterpret_cast<uintptr_t>(data) + static_cast<uintptr_t>(bytes);
+  // A hint by which the system reads all of it at once.
   madvise(reinterpret_cast<void*>(begin), end - begin, MADV_WILLNEED);
+  for (uintptr_t at = reinterpret_cast<uintptr_t>(data); at < end; at = at / page * page + page) {
+    static_cast<void>(*reinterpret_cast<const volatile std::byte*>(at));
+  }
 }
 
 }  // namespace
@@ -51,9 +49,9 @@ ShuffledRecords::ShuffledRecords(Array<std::byte> records, int64_t rows, int64_t
     : records_(std::move(records)),
       rows_(rows),
       record_bytes_(record_bytes),
-      stored_bytes_(record_bytes + static_cast<int64_t>(sizeof(Head))),
-      bucket_rows_(BucketRows(rows, stored_bytes_, memory_bytes)),
-      stored_(workspace.New<std::byte>(rows * stored_bytes_)) {
+      bucket_rows_(BucketRows(rows, record_bytes, memory_bytes)),
+      stored_(workspace.New<std::byte>(rows * record_bytes)),
+      heads_(workspace.New<Head>(rows)) {
   if (rows >= int64_t{kNotWanted}) Fail("there are ", rows, " rows, more than ", kNotWanted - 1);
 }
 
@@ -94,10 +92,9 @@ void ShuffledRecords::Expect(std::span<const int64_t> order, int64_t position) {
       if (place == kNotWanted) continue;
       const int64_t bucket = place / bucket_rows_;
       const int64_t begin = bucket * bucket_rows_;
-      std::byte* const to = Stored(begin + filled[static_cast<size_t>(bucket)]++);
-      const Head head{static_cast<uint32_t>(place - begin), static_cast<uint32_t>(row)};
-      std::memcpy(to, &head, sizeof head);
-      std::memcpy(to + sizeof head, records_.data + row * record_bytes_,
+      const int64_t to = begin + filled[static_cast<size_t>(bucket)]++;
+      heads_[to] = {static_cast<uint32_t>(place - begin), static_cast<uint32_t>(row)};
+      std::memcpy(Stored(to), records_.data + row * record_bytes_,
                   static_cast<size_t>(record_bytes_));
     }
   }
@@ -106,18 +103,14 @@ void ShuffledRecords::Expect(std::span<const int64_t> order, int64_t position) {
 
 std::shared_ptr<const ShuffledRecords::Bucket> ShuffledRecords::Load(int64_t bucket) const {
   const int64_t begin = bucket * bucket_rows_, size = BucketSize(bucket);
-  WillNeed(Stored(begin), size * stored_bytes_);
+  Touch(Stored(begin), size * record_bytes_);
   auto out = std::make_shared<Bucket>();
   out->rows.resize(static_cast<size_t>(size));
-  out->records =
-      std::make_unique_for_overwrite<std::byte[]>(static_cast<size_t>(size * record_bytes_));
+  out->records.resize(static_cast<size_t>(size));
   for (int64_t i = 0; i < size; ++i) {
-    const std::byte* const from = Stored(begin + i);
-    Head head;
-    std::memcpy(&head, from, sizeof head);
+    const Head head = heads_[begin + i];
     out->rows[head.place] = head.row;
-    std::memcpy(out->records.get() + head.place * record_bytes_, from + sizeof head,
-                static_cast<size_t>(record_bytes_));
+    out->records[head.place] = static_cast<uint32_t>(i);
   }
   return out;
 }
@@ -179,7 +172,7 @@ void ShuffledRecords::Read(
       const int64_t at = place % bucket_rows_;
       if (i == 0 || at == 0) bucket = Get(place / bucket_rows_);
       if (bucket != nullptr && bucket->rows[static_cast<size_t>(at)] == rows[i]) {
-        record = bucket->records.get() + at * record_bytes_;
+        record = Stored(place - at + bucket->records[static_cast<size_t>(at)]);
         ++in_order;
       }
     }

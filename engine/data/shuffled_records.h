@@ -3,9 +3,10 @@
 //
 // Said beforehand in which order they are wanted, it goes through all records once, in their own
 // order, and copies each behind the others of its bucket: of the records that are wanted about the
-// same time. A bucket fits into memory; it is read in one piece, ahead of its time, and put into
-// order there. So an epoch reads all records twice and writes them once, each time one after the
-// other, and a reader gets the bytes that it would have got from the records themselves.
+// same time. A bucket fits into the system's cache, into which it is read in one piece, ahead of
+// its time; within it records are found by a table. So an epoch reads all records twice and writes
+// them once, each time one after the other, and a reader gets the bytes that it would have got from
+// the records themselves.
 #pragma once
 
 #include <condition_variable>
@@ -28,8 +29,8 @@ namespace beamline::engine::data {
 class ShuffledRecords {
  public:
   // `records` are [rows, record_bytes]. Takes room for a copy of them, and 8 bytes a row, from
-  // `workspace`: NoRoom if there is none. Up to `memory_bytes` are used for buckets, but a bucket
-  // has at least one record. Throws Error for 2^32 rows and more.
+  // `workspace`: NoRoom if there is none. Buckets are so large that four of them are no more than
+  // `memory_bytes`, but have at least one record. Throws Error for 2^32 rows and more.
   ShuffledRecords(Array<std::byte> records, int64_t rows, int64_t record_bytes,
                   int64_t memory_bytes, Workspace& workspace);
   ~ShuffledRecords();
@@ -50,13 +51,20 @@ class ShuffledRecords {
   int64_t read_in_order() const;
 
  private:
+  // Of a record in a bucket: its place in the order wanted there, and its row.
+  struct Head {
+    uint32_t place;
+    uint32_t row;
+  };
+  // A bucket that is in the system's cache. Of each place in the order wanted: the row, and where
+  // its record is in the bucket.
   struct Bucket {
-    std::vector<uint32_t> rows;            // in the order wanted
-    std::unique_ptr<std::byte[]> records;  // of each
+    std::vector<uint32_t> rows;
+    std::vector<uint32_t> records;
   };
 
   int64_t BucketSize(int64_t bucket) const;
-  std::byte* Stored(int64_t place) const { return stored_.data + place * stored_bytes_; }
+  std::byte* Stored(int64_t i) const { return stored_.data + i * record_bytes_; }
   std::shared_ptr<const Bucket> Load(int64_t bucket) const;
   // Null if it is past, or not to come.
   std::shared_ptr<const Bucket> Get(int64_t bucket) const;
@@ -66,9 +74,10 @@ class ShuffledRecords {
   const Array<std::byte> records_;
   const int64_t rows_;
   const int64_t record_bytes_;
-  const int64_t stored_bytes_;  // a record with its place in the bucket and its row before it
   const int64_t bucket_rows_;
-  const Array<std::byte> stored_;  // [rows_, stored_bytes_], one bucket behind the other
+  // [rows_, record_bytes_] and [rows_]: one bucket behind the other.
+  const Array<std::byte> stored_;
+  const Array<Head> heads_;
 
   // Set by Expect.
   const int64_t* order_ = nullptr;  // where it was, never looked at

@@ -309,7 +309,7 @@ TEST(CsvTest, ATableInFilesIsTheSame) {
       CsvOptions options;
       options.types["whole"] = whole;
       const std::string expected = Dump(ReadCsv(text, options));
-      options.block_bytes = 200;
+      options.block_bytes = 1500;  // Four stripes.
       for (const int threads : {1, 3}) {
         Workspace workspace({.threads = threads,
                              .memory_bytes = 0,
