@@ -166,7 +166,8 @@ TEST(Streaming, OtherLearnersStreamToo) {
 // Sanitizers have much memory of their own.
 TEST(Streaming, OwnMemoryIsBounded) {
   Bench bench(Definition(kLabels, R"(
-      network: {layers: [{inputs: [features], dense: {}}], optimizer: {adam: {}}, batch_size: 512, epochs: 1}
+      network: {layers: [{inputs: [features], dense: {}}], optimizer: {adam: {}},
+                batch_size: 512, epochs: 1}
 )"));
   bench.AddTable("rows", Rows(100'000, 128));  // 80 thousand to train on: 42 MB of features.
   const std::string status = ReadFile("/proc/self/status").value();
