@@ -177,10 +177,8 @@ void RunStep(Task& task, v1::TaskEnd* end) {
     case v1::Step::kCommand:
       return RunCommand(task, end);
     default:
-      throw TaskFailure(
-          v1::FAILURE_KIND_UNIMPLEMENTED,
-          "this version does not run steps of this kind",
-          task.path());
+      throw TaskFailure(v1::FAILURE_KIND_UNIMPLEMENTED,
+                        "this version does not run steps of this kind", task.path());
   }
 }
 
