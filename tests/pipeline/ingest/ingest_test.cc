@@ -1,4 +1,4 @@
-// Files of all kinds that become tables, plain, compressed and damaged: many tests, hence the length.
+// Files of all kinds that become tables, plain, compressed, damaged: many tests, hence the length.
 #include "pipeline/ingest/ingest.h"
 
 #include <gmock/gmock.h>
