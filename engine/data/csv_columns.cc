@@ -101,7 +101,7 @@ void CsvColumns::FillColumn(size_t c, Stripe& stripe) {
     const std::span<const int64_t> from(cells.get(), static_cast<size_t>(part.rows));
     if (own == CsvKind::kEmpty) {
       std::fill_n(out, part.rows, MissingCell(kind));
-      missing = true;
+      missing = missing || part.rows > 0;
     } else if (own == CsvKind::kFloat) {
       std::memcpy(out, cells.get(), from.size_bytes());
     } else if (own == CsvKind::kText) {

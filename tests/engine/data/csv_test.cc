@@ -335,6 +335,21 @@ TEST(CsvTest, ATableThatFitsNowhereIsRefused) {
   EXPECT_THAT(ErrorOf([&] { ReadCsv(source, options, workspace); }), HasSubstr("left: make room"));
 }
 
+// A block may have no row at all: then nothing is missing in it.
+TEST(CsvTest, AnEmptyLastBlockChangesNoByte) {
+  const auto bytes = [](int64_t block_bytes) {
+    CsvOptions options;
+    options.block_bytes = block_bytes;
+    std::string columnar;
+    WriteColumnar(ReadCsv("a,b\n4,5\n4,5\n\n", options),
+                  [&](std::string_view piece) { columnar += piece; });
+    return columnar;
+  };
+  for (int64_t block_bytes = 1; block_bytes < 12; ++block_bytes) {
+    EXPECT_EQ(bytes(block_bytes) == bytes(1 << 20), true) << block_bytes;
+  }
+}
+
 TEST(CsvTest, TheErrorDependsOnNeitherThreadsNorBlocks) {
   std::mt19937_64 random(7);
   for (int round = 0; round < 200; ++round) {
