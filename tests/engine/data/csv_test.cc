@@ -9,6 +9,7 @@
 #include <random>
 #include <string>
 
+#include "engine/data/columnar.h"
 #include "tests/engine/data/test_util.h"
 
 namespace beamline::engine::data {
