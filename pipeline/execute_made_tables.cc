@@ -65,10 +65,8 @@ void TakeTable(Task& task, const std::string& folder, v1::TaskEnd* end) {
   if (absl::IsInvalidArgument(made.status())) engine::Fail(std::string(made.status().message()));
   if (absl::IsResourceExhausted(made.status())) {
     throw TaskFailure(v1::FAILURE_KIND_OUT_OF_MEMORY,
-                      absl::StrCat("the table cannot be read with what the step may use: raise "
-                                   "resources.memory_bytes (",
-                                   made.status().message(), ")"),
-                      task.path() + ".resources.memory_bytes");
+                      absl::StrCat("there is no room for the table: ", made.status().message()),
+                      task.path());
   }
   if (!made.ok()) {
     throw TaskFailure(v1::FAILURE_KIND_INFRASTRUCTURE, std::string(made.status().message()));
