@@ -157,9 +157,7 @@ void RunPrepare(Task& task, v1::TaskEnd* end) {
     PrepareRun(task).Run(end);
   } catch (const Stopped&) {
     *end = {};
-    end->mutable_result()->set_outcome(task.stop() == StopToken::Request::kStop
-                                           ? v1::AttemptResult::OUTCOME_CANCELLED
-                                           : v1::AttemptResult::OUTCOME_RELEASED);
+    EndStopped(task.stop(), end);
   }
 }
 

@@ -35,11 +35,6 @@ absl::StatusOr<std::map<std::string, std::string>> Pairs(const Arguments& args,
   return pairs;
 }
 
-bool IsFile(const std::string& path) {
-  std::error_code error;
-  return fs::is_regular_file(path, error);
-}
-
 // "--input NAME=VALUE" by name; a name that comes several times names the files of one input.
 // UsageError if there is no "=" or no such input.
 absl::StatusOr<std::map<std::string, std::vector<std::string>>> ChosenInputs(
@@ -81,6 +76,11 @@ absl::StatusOr<std::string> ResolveChosen(Invocation& invocation, const std::str
 }
 
 }  // namespace
+
+bool IsFile(const std::string& path) {
+  std::error_code error;
+  return fs::is_regular_file(path, error);
+}
 
 absl::StatusOr<google::protobuf::Map<std::string, google::protobuf::Value>> ParametersOf(
     const Arguments& args) {

@@ -21,6 +21,9 @@ absl::StatusOr<google::protobuf::Map<std::string, google::protobuf::Value>> Para
 absl::StatusOr<google::protobuf::Map<std::string, std::string>> InputsOf(
     Invocation& invocation, const std::string& folder, const v1::PipelineDefinition& definition);
 
+// Whether there is such a file here.
+bool IsFile(const std::string& path);
+
 // Whether it names a definition in a file, and not a stored pipeline.
 bool NamesFile(const std::string& pipeline);
 

@@ -12,6 +12,7 @@
 #include "clients/cli/invocation.h"
 #include "clients/cli/references.h"
 #include "clients/cli/rpc.h"
+#include "clients/cli/run_inputs.h"
 #include "clients/cli/upload.h"
 #include "clients/cli/verbs/verbs.h"
 #include "clients/cli/watch.h"
@@ -22,11 +23,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kMaxPipelineName = 63;
-
-bool IsFile(const std::string& path) {
-  std::error_code error;
-  return fs::is_regular_file(path, error);
-}
 
 // The name of the dataset with the rows: a local file is uploaded.
 absl::StatusOr<std::string> RowsOf(Invocation& invocation, const std::string& rows) {

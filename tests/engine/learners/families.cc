@@ -198,28 +198,7 @@ NetworkSpec Masked() {
 MemoryBatchSource FamilyTokens() { return TokenRows(40, 9, 11, 3); }
 
 NetworkSpec Translator() {
-  NetworkSpec spec;
-  for (const char* side : {kCodesInput, kTargetInput}) {
-    const std::string name = side == std::string(kCodesInput) ? "source" : "target_tokens";
-    LayerSpec& tokens = AddLayer(&spec, LayerKind::kEmbedding, name, {side});
-    tokens.tokens = true;
-    tokens.units = 8;
-    tokens.categories = {name == "source" ? 11 : 9};
-    AddLayer(&spec, LayerKind::kPositions, name + "_positions");
-  }
-  LayerSpec attention;
-  attention.heads = 2;
-  AddBlock(&spec, "encoder", "source_positions", 8, 16, attention);
-  attention.causal = true;
-  AddBlock(&spec, "decoder", "target_tokens_positions", 8, 16, attention);
-  attention.causal = false;
-  attention.inputs = {"cross_norm1", "encoder_sum2"};
-  AddBlock(&spec, "cross", "decoder_sum2", 8, 16, attention);
-  AddLayer(&spec, LayerKind::kLayerNorm, "norm");
-  AddLayer(&spec, LayerKind::kDense, "head");
-  spec.objective = Objective::kTranslate;
-  spec.loss.kind = LossKind::kCrossEntropy;
-  spec.loss.label_smoothing = 0.1;
+  NetworkSpec spec = TranslationModel();
   spec.optimizer.kind = OptimizerKind::kAdam;
   spec.optimizer.learning_rate = 0.01;
   spec.batch_size = 16;

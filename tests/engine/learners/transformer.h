@@ -33,6 +33,10 @@ NetworkSpec MakeLanguageModel(const LanguageModel& model);
 // features as three steps, with rotary positions, that looks at it; one number. Vocabulary 11.
 NetworkSpec EncoderDecoder();
 
+// An encoder block over the codes, 10 tokens, and a decoder that tells each token of a target, of
+// 8, with label smoothing.
+NetworkSpec TranslationModel();
+
 // Rows in which each token follows from the one before it, but for some noise. With `padding` every
 // third row ends early.
 MemoryBatchSource TokenRows(int64_t rows, int64_t columns, int64_t vocabulary, uint64_t seed,

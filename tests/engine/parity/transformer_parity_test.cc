@@ -35,34 +35,6 @@ NetworkSpec Classifier() {
   return spec;
 }
 
-// An encoder and a decoder that tells each token of a target.
-NetworkSpec Translator() {
-  NetworkSpec spec;
-  for (const std::string name : {"source", "told"}) {
-    const bool source = name == "source";
-    LayerSpec& tokens =
-        AddLayer(&spec, LayerKind::kEmbedding, name, {source ? kCodesInput : kTargetInput});
-    tokens.tokens = true;
-    tokens.units = 8;
-    tokens.categories = {source ? 11 : 9};
-    AddLayer(&spec, LayerKind::kPositions, name + "_positions");
-  }
-  LayerSpec attention;
-  attention.heads = 2;
-  AddBlock(&spec, "encoder", "source_positions", 8, 16, attention);
-  attention.causal = true;
-  AddBlock(&spec, "decoder", "told_positions", 8, 16, attention);
-  attention.causal = false;
-  attention.inputs = {"cross_norm1", "encoder_sum2"};
-  AddBlock(&spec, "cross", "decoder_sum2", 8, 16, attention);
-  AddLayer(&spec, LayerKind::kLayerNorm, "norm");
-  AddLayer(&spec, LayerKind::kDense, "head");
-  spec.objective = Objective::kTranslate;
-  spec.loss.kind = LossKind::kCrossEntropy;
-  spec.loss.label_smoothing = 0.1;
-  return spec;
-}
-
 struct Case {
   const char* name;
   NetworkSpec (*make)();
@@ -111,7 +83,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, TransformerParityTest,
                          ::testing::Values(Case{"causal_lm", CausalLm},
                                            Case{"classifier", Classifier},
                                            Case{"encoder_decoder", testing::EncoderDecoder},
-                                           Case{"translator", Translator}),
+                                           Case{"translator", testing::TranslationModel}),
                          [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace
