@@ -241,6 +241,29 @@ TEST(KeptPlace, IsNoReasonNotToPreempt) {
   EXPECT_EQ(story.scheduler.StateOf(TaskId("big")), TaskState::kAssigned);
 }
 
+// Who wants to have room there clears as much as both need, and each starts when there is enough.
+TEST(KeptPlace, CountsForThoseThatClearRoomBesideIt) {
+  Options options = Preempting();
+  options.starvation_ms = 3'600'000;
+  Story story(options);
+  story.Replay("t=0 quota a weight=20 | t=0 quota b weight=1");
+  story.Replay("t=0 quota c weight=60 | t=0 quota d weight=60");
+  story.Replay("t=0 seen w1 cpu=24 | t=1 queued x cpu=8 project=d fixed -> assign x w1");
+  for (int i = 1; i <= 4; ++i) {
+    const std::string task = "v" + std::to_string(i);
+    story.Replay("t=" + std::to_string(i + 1) + " queued " + task + " cpu=4 project=a -> assign " +
+                 task + " w1");
+  }
+  story.Replay("t=9 queued big cpu=4 project=b fixed | t=3660000 tick -> (nothing)");
+  EXPECT_EQ(story.scheduler.StateOf(TaskId("big")), TaskState::kReserved);
+  story.Replay("t=3700000 queued z cpu=4 project=c fixed -> (nothing)");
+  story.Replay("t=3700001 queued wide cpu=8 project=c fixed -> (nothing)");
+  story.Replay("t=3720000 tick -> preempt v4 w1 for=z ; preempt v3 w1 for=z");
+  story.Replay("t=3720001 preempted v4#1 -> requeue v4 ; assign big w1");
+  EXPECT_EQ(story.scheduler.StateOf(TaskId("z")), TaskState::kReserved);
+  story.Replay("t=3720002 preempted v3#1 -> requeue v3 ; assign z w1");
+}
+
 // Those that nothing could be kept for do not hide the one that something can.
 TEST(KeptPlace, IsFoundBehindACrowd) {
   Options options = Preempting();
