@@ -169,8 +169,12 @@ Placement WorkerTable::Keep(Task& task, Worker& worker) {
 Worker* WorkerTable::FindToKeep(const Demand& demand, Worker* before) const {
   const int32_t devices = LeastDevices(demand);
   const auto may = [&](const Worker& worker) {
+    // Besides, as many devices that are nobody's next: others may have a place at `before` too.
     return worker.usable() && HasLabel(worker, demand.pool) &&
-           IdleFor(demand, devices, worker, 1) > 0;
+           IdleFor(demand, devices, worker, 1) > 0 &&
+           std::count_if(worker.slots.begin(), worker.slots.end(), [&](const Slot& slot) {
+             return slot.next == nullptr && slot.memory_bytes >= demand.gpu_memory_bytes;
+           }) >= devices;
   };
   const auto missing = [&](const Worker& worker) {
     const auto open =

@@ -264,6 +264,32 @@ TEST(KeptPlace, CountsForThoseThatClearRoomBesideIt) {
   story.Replay("t=3720002 preempted v3#1 -> requeue v3 ; assign z w1");
 }
 
+// Of two whose pools share a worker one has its place there, whoever had it before.
+TEST(KeptPlace, IsNotKeptTwice) {
+  Options options = Preempting();
+  options.starvation_ms = 3'600'000;
+  Story story(options);
+  for (const char n : std::string("12345678")) {
+    const std::string worker(1, n);
+    story.Replay("t=0 seen w" + worker + " gpu=2" + (n == '2' ? " pool=x" : ""));
+    for (const char* each : {"a", "c"}) {
+      const std::string task = each + worker;
+      story.Replay("t=1 queued " + task + " gpu=1 project=a fixed -> assign " + task + " w" +
+                   worker);
+    }
+  }
+  story.Replay("t=2 queued all gpu=2 project=b fixed");
+  story.Replay("t=3 queued some gpu=2 pool=x project=d fixed | t=3660000 tick -> (nothing)");
+  EXPECT_EQ(story.scheduler.StateOf(TaskId("all")), TaskState::kReserved);
+  EXPECT_EQ(story.scheduler.StateOf(TaskId("some")), TaskState::kReserved);
+  story.Replay("t=3700000 succeeded a2#1 -> end a2 | t=3720000 tick -> (nothing)");
+  EXPECT_EQ(story.scheduler.StateOf(TaskId("all")), TaskState::kReserved);
+  EXPECT_EQ(story.scheduler.StateOf(TaskId("some")), TaskState::kPending);
+  story.Replay("t=3730000 succeeded c2#1 -> end c2 ; assign all w2");
+  story.Replay("t=3780000 tick -> (nothing)");
+  EXPECT_EQ(story.scheduler.StateOf(TaskId("some")), TaskState::kReserved);
+}
+
 // Those that nothing could be kept for do not hide the one that something can.
 TEST(KeptPlace, IsFoundBehindACrowd) {
   Options options = Preempting();
