@@ -44,7 +44,6 @@ FeatureRoom RoomOf(int64_t memory_bytes, std::string folder) {
   constexpr int64_t kMemoryShare = 4;
   constexpr int64_t kCachedShare = 2;
   constexpr int64_t kDiskShare = 48;
-  // So that no file is larger than a task may write.
   constexpr int64_t kMostDiskBytes = int64_t{128} << 30;
   return {.memory_bytes = memory_bytes / kMemoryShare,
           .folder = std::move(folder),
@@ -53,9 +52,11 @@ FeatureRoom RoomOf(int64_t memory_bytes, std::string folder) {
 }
 
 FeaturePlace PlaceOf(int64_t bytes, const FeatureRoom& room) {
+  // A task may write none that is larger (worker/confinement.h).
+  constexpr int64_t kMostFileBytes = int64_t{64} << 30;
   if (bytes <= room.memory_bytes) return FeaturePlace::kMemory;
   if (room.folder.empty()) return FeaturePlace::kTable;
-  if (bytes <= std::min(room.cached_bytes, room.disk_bytes)) return FeaturePlace::kFile;
+  if (bytes <= std::min({room.cached_bytes, room.disk_bytes, kMostFileBytes})) return FeaturePlace::kFile;
   // Twice, with 8 bytes a row, of which each has a number at least.
   return bytes <= room.disk_bytes / 4 ? FeaturePlace::kShuffledFile : FeaturePlace::kTable;
 }

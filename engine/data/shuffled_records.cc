@@ -151,7 +151,7 @@ std::shared_ptr<const ShuffledRecords::Bucket> ShuffledRecords::Get(int64_t buck
     changed_.notify_all();
   }
   changed_.wait(lock, [&] { return bucket < next_ || error_ != nullptr; });
-  if (error_ != nullptr) Fail("there is not enough memory for a part of the rows");
+  if (error_ != nullptr) std::rethrow_exception(error_);
   const auto found = loaded_.find(bucket);
   return found == loaded_.end() ? nullptr : found->second;
 }

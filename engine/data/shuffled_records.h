@@ -43,7 +43,7 @@ class ShuffledRecords {
   void Expect(std::span<const int64_t> order, int64_t position);
 
   // Calls use(i, bytes of rows[i]) for each, from the buckets if they are expected about now, else
-  // from the records. Throws Error if memory for a bucket is missing.
+  // from the records. Throws std::bad_alloc if memory for a bucket is missing.
   void Read(std::span<const int64_t> rows,
             const std::function<void(size_t i, const std::byte* record)>& use) const;
 

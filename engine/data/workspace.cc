@@ -84,7 +84,7 @@ std::shared_ptr<void> Workspace::MapFile(int64_t bytes) {
   }
   std::string path = options_.folder + "/table.XXXXXX";
   const int fd = mkostemp(path.data(), O_CLOEXEC);
-  if (fd < 0) Fail("cannot make a temporary file: ", std::strerror(errno));
+  if (fd < 0) throw NoRoom(Cat("cannot make a temporary file: ", std::strerror(errno)));
   unlink(path.c_str());
   const int error = posix_fallocate(fd, 0, bytes);
   void* const data = error != 0 ? MAP_FAILED
@@ -93,9 +93,12 @@ std::shared_ptr<void> Workspace::MapFile(int64_t bytes) {
   const int map_error = errno;
   close(fd);
   if (error != 0) {
-    throw NoRoom(Cat("a table needs ", Mebibytes(bytes), " on the disk: ", std::strerror(error)));
+    throw NoRoom(Cat("a table needs ", Mebibytes(bytes), " on the disk: ", std::strerror(error),
+                     ": ", options_.remedy));
   }
-  if (data == MAP_FAILED) Fail("cannot map a temporary file: ", std::strerror(map_error));
+  if (data == MAP_FAILED) {
+    throw NoRoom(Cat("cannot map a temporary file: ", std::strerror(map_error)));
+  }
   use_->disk += bytes;
   return {data, Unmap{use_, bytes, std::make_shared<std::atomic<int64_t>>(bytes)}};
 }
