@@ -15,6 +15,14 @@ bool IsThatOf(const std::string& other, const std::string& own) {
 
 }  // namespace
 
+void TakeTextCodes(const engine::data::FittedTransforms& from, engine::data::FittedTransforms* to) {
+  for (size_t side = 0; side < std::min(from.columns.size(), to->columns.size()); ++side) {
+    const engine::data::FittedColumn& other = from.columns[side];
+    engine::data::FittedColumn& column = to->columns[side];
+    if (column.column == other.column) column.categories = other.categories;
+  }
+}
+
 void TakeCodes(const engine::data::FittedTransforms& from, engine::data::FittedTransforms* to) {
   using Output = engine::data::FittedColumn::Output;
   for (engine::data::FittedColumn& column : to->columns) {

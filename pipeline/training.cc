@@ -175,7 +175,16 @@ engine::data::FittedTransforms FitFeatures(const engine::data::Table& table,
     engine::Fail("initial_model ", Translates(card->data()) ? "does not translate" : "translates",
                  ", and its codes are other ones: begin with a model of the same objective");
   }
-  TakeCodes(FromCard(*initial), &fitted);
+  if (!Translates(card->data())) {
+    TakeCodes(FromCard(*initial), &fitted);
+    return fitted;
+  }
+  const auto tokens = card->data().translation().tokens();
+  if (initial->data().translation().tokens() != tokens) {
+    engine::Fail("initial_model reads ", TokensName(initial->data().translation().tokens()),
+                 ", but this one ", TokensName(tokens), ": begin with a model of the same tokens");
+  }
+  TakeTextCodes(FromCard(*initial), &fitted);
   return fitted;
 }
 
@@ -337,6 +346,11 @@ std::unique_ptr<engine::BatchSource> MakeSource(const engine::data::FittedTransf
 }
 
 Inference PrepareInference(const v1::ModelCard& card) {
+  if (ReadsTokens(card.data()) &&
+      std::any_of(card.code_sizes().begin(), card.code_sizes().end(),
+                  [&](int64_t size) { return size != card.classes_size(); })) {
+    engine::Fail("the model card names ", card.classes_size(), " tokens, but not as many codes");
+  }
   Inference inference;
   const NetworkFacts facts = FactsOf(card, {});
   if (card.has_learner()) {

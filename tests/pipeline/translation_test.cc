@@ -10,6 +10,7 @@
 
 #include "engine/core/philox.h"
 #include "engine/nn/network_spec.h"
+#include "pipeline/fitted.h"
 #include "pipeline/model_file.h"
 #include "pipeline/predict.h"
 #include "pipeline/texts.h"
@@ -112,6 +113,24 @@ TEST(TranslationTest, LearnsToReverse) {
               HasSubstr("row 1, column \"text\": the text is missing"));
   EXPECT_THAT(predictor->Predict(Rows(R"([{"reversed": "ab"}])")).status().message(),
               HasSubstr("row 1, column \"text\": is missing"));
+}
+
+// The way back: a side's codes are its own, as only those of a target have an end.
+TEST(TranslationTest, BeginsWithTheModelOfTheWayBack) {
+  std::string both = kReverse;
+  const std::string train = both.substr(both.find("  - name: train"));
+  std::string back = train.substr(0, train.find("  - name: evaluate"));
+  back.replace(back.find("name: train"), 11, "name: back");
+  back.replace(back.find("features: [text]"), 16, "features: [reversed]");
+  back.replace(back.find("target: reversed"), 16, "target: text");
+  Bench bench(both + back + "      initial_model: train\n");
+  bench.AddTable("texts", Reversed(200));
+  ASSERT_EQ(bench.Run("train").result().failure().message(), "");
+  ASSERT_EQ(bench.Run("back").result().failure().message(), "");
+  const v1::ModelCard card = DecodeModel(bench.ModelBytes("back")).value().card;
+  const engine::data::FittedTransforms fitted = FromCard(card);
+  EXPECT_EQ(fitted.columns[0].categories[0], "a");
+  EXPECT_EQ(fitted.columns[1].categories[0], "");
 }
 
 // What greedy decoding writes is what the model says of its own text, and a row is an exact match
