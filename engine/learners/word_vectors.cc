@@ -92,10 +92,10 @@ ClassicLearner::Definition WordVectors::Define(const WordVectorsSpec& spec,
   }
   Definition definition;
   definition.name = "word_vectors";
-  definition.text =
-      Concat(std::hexfloat, spec.vocabulary, ' ', static_cast<int>(spec.architecture), ' ',
-             spec.dimensions, ' ', spec.reach, ' ', spec.negatives, ' ', spec.subsample, ' ',
-             spec.learning_rate, ' ', spec.epochs, ' ', spec.batch_size, ' ', spec.seed);
+  definition.text = Concat(
+      std::hexfloat, spec.vocabulary, ' ', spec.unknown, ' ', static_cast<int>(spec.architecture),
+      ' ', spec.dimensions, ' ', spec.reach, ' ', spec.negatives, ' ', spec.subsample, ' ',
+      spec.learning_rate, ' ', spec.epochs, ' ', spec.batch_size, ' ', spec.seed);
   definition.threads = spec.threads;
   const int64_t rows = data.training != nullptr ? data.training->rows() : 1;
   definition.steps_per_epoch = EpochRows::StepsOf(rows, spec.batch_size);
@@ -138,7 +138,8 @@ void WordVectors::CountCodes() {
   RowReader(*training(), &pool()).ForEach([&](const RowBlock& block) {
     CheckCodes(block);
     for (int64_t i = 0; i < block.rows * layout().code_columns; ++i) {
-      if (block.codes[i] >= 0) ++counts[static_cast<size_t>(block.codes[i])];
+      const int32_t code = block.codes[i];
+      if (code >= 0 && code != spec_.unknown) ++counts[static_cast<size_t>(code)];
     }
   });
   if (std::all_of(counts.begin(), counts.end(), [](int64_t count) { return count == 0; })) {

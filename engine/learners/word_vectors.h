@@ -30,6 +30,7 @@ enum class WordArchitecture : uint8_t {
 // pairs of an x and a code; where a source is measured the draws are always the same ones.
 struct WordVectorsSpec {
   int64_t vocabulary = 0;
+  int32_t unknown = -1;  // a code that is unknown as well
   WordArchitecture architecture = WordArchitecture::kSkipGram;
   int64_t dimensions = 100;
   int64_t reach = 5;

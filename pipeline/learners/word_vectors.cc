@@ -11,6 +11,7 @@ namespace {
 engine::WordVectorsSpec SpecOf(const v1::WordVectorsLearner& fields, const LearnerFacts& facts) {
   engine::WordVectorsSpec spec;
   spec.vocabulary = facts.code_sizes.empty() ? 0 : facts.code_sizes[0];
+  spec.unknown = 0;  // what a missing value has
   if (fields.architecture() == v1::WordVectorsLearner::ARCHITECTURE_BAG_OF_WORDS) {
     spec.architecture = engine::WordArchitecture::kBagOfWords;
   }

@@ -119,6 +119,23 @@ TEST_F(WordVectorsPipeline, NeighboursAreOfTheSameKind) {
   EXPECT_THAT(said[2].tokens(0), StartsWith("a"));
 }
 
+// A blank between sentences is no word.
+TEST(WordVectorsOfTexts, MissingWordsAreNone) {
+  Bench bench(kWords);
+  const Table whole = Sentences(12000);
+  std::vector<std::string> words;
+  for (int64_t i = 0; i < whole.rows(); ++i) {
+    words.push_back(i % 7 == 3 ? "" : whole.Get("word").Text(i));
+  }
+  bench.AddTable("text", Table({Column::OfStrings("word", words)}));
+  ASSERT_EQ(bench.Run("train").result().failure().message(), "");
+  const ModelFile model = DecodeModel(bench.ModelBytes("train")).value();
+  EXPECT_EQ(model.tensors[1].tensor.values<int64_t>()[0], 0);
+  for (const float x : model.tensors[2].tensor.values<float>().first(12)) EXPECT_EQ(x, 0);
+  const auto predictor = Predictor::Load(bench.ModelBytes("train")).value();
+  EXPECT_FALSE(predictor->Predict(Rows(R"([{"word": ["x"]}])")).ok());
+}
+
 TEST_F(WordVectorsPipeline, RefusesWhatItCannotAnswer) {
   Run("train");
   const auto predictor = Predictor::Load(bench_.ModelBytes("train")).value();
