@@ -14,6 +14,7 @@
 #include "pipeline/node_graph.h"
 #include "pipeline/program_learner.h"
 #include "pipeline/row_predictions.h"
+#include "pipeline/schema.h"
 #include "pipeline/training.h"
 
 namespace beamline::pipeline::execution {
@@ -75,8 +76,10 @@ class Predicting {
   const v1::ModelCard& card() const { return model_.card; }
 
   std::unique_ptr<engine::BatchSource> SourceOf(Examples examples) const {
-    return MakeSource(inference_.transforms, chosen_.dataset.table, std::move(examples),
-                      card().data(), inference_.layout, {}, {.memory_bytes = task_.FeatureBytes()});
+    v1::TrainingData data = card().data();
+    if (Translates(data)) data.clear_target();  // Texts that are written are not read.
+    return MakeSource(inference_.transforms, chosen_.dataset.table, std::move(examples), data,
+                      inference_.layout, {}, {.memory_bytes = task_.FeatureBytes()});
   }
 
   // Each of these returns false if the task was asked to stop.

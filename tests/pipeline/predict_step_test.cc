@@ -245,10 +245,14 @@ steps:
   for (int i = 0; i < 40; ++i) text.emplace_back(i % 2 == 0 ? "12" : "345");
   bench.AddTable("words",
                  Table({Column::OfStrings("text", text), Column::OfStrings("same", text)}));
-  bench.AddTable("fresh", Table({Column::OfStrings("text", text)}));
+  // What is to be written is not read.
+  std::vector<std::string> same(40, "longer than any");
+  same[1] = "";
+  bench.AddTable("fresh",
+                 Table({Column::OfStrings("text", text), Column::OfStrings("same", same)}));
   ASSERT_EQ(FailureOf(bench, "train"), "");
   const Table table = MadeBy(bench, "ask");
-  EXPECT_THAT(Names(table), ElementsAre("text", "prediction", "probability"));
+  EXPECT_THAT(Names(table), ElementsAre("text", "same", "prediction", "probability"));
   const auto predictor = Predictor::Load(bench.ModelBytes("train")).value();
   const auto said = predictor->Predict(Rows(R"([{"text": "12"}, {"text": "345"}])")).value();
   for (const int64_t row : {0, 1, 39}) {
