@@ -77,8 +77,10 @@ void SetEmbedding(const v1::Embedding& embedding, const NetworkFacts& facts, Lay
   spec->tokens = embedding.tokens();
   if (facts.translates()) {
     // Steps of a text share one table.
-    const size_t side = engine::TakesTarget(*spec) ? 1 : 0;
-    spec->categories = {facts.code_sizes.at(side)};
+    if (facts.code_sizes.size() != 2) {
+      engine::Fail("a translation has two vocabularies, but there are ", facts.code_sizes.size());
+    }
+    spec->categories = {facts.code_sizes[engine::TakesTarget(*spec) ? 1 : 0]};
   } else if (embedding.categories() > 0) {
     spec->categories = {embedding.categories()};
   } else {

@@ -75,9 +75,10 @@ int64_t Longest(const Side& side, const SplitExamples& parts, int64_t most) {
     const int64_t allowed = most > 0 ? most : kMaxTextSteps;
     if (count <= allowed) return;
     Fail(Place(side, row), "the text has ", count, " ", TokensName(side.kind), ", but ",
-         most > 0 ? engine::Concat(side.field, " is ", most, ": set it to ", count,
-                                   ", leave it out, or shorten the text")
-                  : engine::Concat("at most ", kMaxTextSteps, " are read: shorten the text"));
+         count > kMaxTextSteps
+             ? engine::Concat("at most ", kMaxTextSteps, " are read: shorten the text")
+             : engine::Concat(side.field, " is ", most, ": set it to ", count,
+                              ", leave it out, or shorten the text"));
   });
   return most > 0 ? most : longest;
 }

@@ -229,23 +229,30 @@ engine::MemoryBatchSource PaddedRows(const engine::BatchLayout& layout,
 std::vector<TokenPlace> PlaceRows(engine::Learner& learner, const engine::BatchLayout& layout,
                                   const std::vector<engine::NamedTensor>& tensors,
                                   const std::vector<std::vector<int32_t>>& rows, int64_t tokens) {
-  const engine::Predictions said = learner.Predict(PaddedRows(layout, rows));
-  const std::span<const float> all = said.probabilities.values<float>();
-  const auto width = static_cast<size_t>(said.probabilities.shape().Columns());
-  std::vector<TokenPlace> places(rows.size());
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const auto point = all.subspan(i * width, width);
-    if (std::all_of(point.begin(), point.end(), [](float x) { return x == 0; })) {
-      engine::Fail("row ", i + 1, ": the model knows none of its tokens");
-    }
-    places[i].embedding.assign(point.begin(), point.end());
-  }
-  if (tokens == 0) return places;
   const auto vectors = std::find_if(tensors.begin(), tensors.end(),
                                     [](const auto& tensor) { return tensor.name == "vectors"; });
   if (vectors == tensors.end()) engine::Fail("the model has no vectors to compare with");
-  auto nearest = engine::NearestCodes(vectors->tensor, said.probabilities, rows, tokens);
-  for (size_t i = 0; i < rows.size(); ++i) places[i].nearest = std::move(nearest[i]);
+  const auto at_once =
+      static_cast<size_t>(std::max<int64_t>(kNumbersAtOnce / layout.code_columns, 1));
+  std::vector<TokenPlace> places(rows.size());
+  for (size_t first = 0; first < rows.size(); first += at_once) {
+    const auto begin = rows.begin() + static_cast<ptrdiff_t>(first);
+    const std::vector<std::vector<int32_t>> some(
+        begin, begin + static_cast<ptrdiff_t>(std::min(at_once, rows.size() - first)));
+    const engine::Predictions said = learner.Predict(PaddedRows(layout, some));
+    const std::span<const float> all = said.probabilities.values<float>();
+    const auto width = static_cast<size_t>(said.probabilities.shape().Columns());
+    for (size_t i = 0; i < some.size(); ++i) {
+      const auto point = all.subspan(i * width, width);
+      if (std::all_of(point.begin(), point.end(), [](float x) { return x == 0; })) {
+        engine::Fail("row ", first + i + 1, ": the model knows none of its tokens");
+      }
+      places[first + i].embedding.assign(point.begin(), point.end());
+    }
+    if (tokens == 0) continue;
+    auto nearest = engine::NearestCodes(vectors->tensor, said.probabilities, some, tokens);
+    for (size_t i = 0; i < some.size(); ++i) places[first + i].nearest = std::move(nearest[i]);
+  }
   return places;
 }
 

@@ -27,7 +27,7 @@ ClassicLearner::ClassicLearner(Definition definition, const LearnerData& data)
   const std::string& name = definition_.name;
   Require(layout.nodes == nullptr, name, "takes rows of numbers, not nodes of a graph");
   if (definition_.takes_codes) {
-    Require(layout.code_columns > 0, name, "takes tokens: set objective next_token");
+    Require(layout.code_columns > 0, name, "takes tokens: set objective next_token or embed");
   } else {
     Require(layout.features > 0, name, "needs features that are numbers: there are none");
     Require(layout.code_columns == 0, name, "takes numbers: encode categories by one_hot");

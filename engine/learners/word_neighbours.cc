@@ -48,6 +48,8 @@ std::vector<std::vector<int32_t>> NearestCodes(const Tensor& vectors, const Tens
   const int64_t at_once = std::clamp<int64_t>(kProducts / std::max<int64_t>(codes, 1), 1, 1024);
   std::vector<float> products;
   std::vector<std::vector<int32_t>> nearest;
+  std::vector<int32_t> found;
+  std::vector<bool> excepted(static_cast<size_t>(codes));
   for (int64_t first = 0; first < rows; first += at_once) {
     const int64_t part = std::min(at_once, rows - first);
     products.resize(static_cast<size_t>(part * codes));
@@ -59,16 +61,21 @@ std::vector<std::vector<int32_t>> NearestCodes(const Tensor& vectors, const Tens
       const auto cosine = [&](int32_t code) {
         return of_row[code] * inverse[static_cast<size_t>(code)];
       };
-      std::vector<int32_t>& found = nearest.emplace_back();
-      const std::vector<int32_t>& own = except[static_cast<size_t>(first + row)];
-      std::copy_if(known.begin(), known.end(), std::back_inserter(found), [&](int32_t code) {
-        return std::find(own.begin(), own.end(), code) == own.end();
-      });
+      const auto mark = [&](bool is) {
+        for (const int32_t code : except[static_cast<size_t>(first + row)]) {
+          if (code >= 0 && code < codes) excepted[static_cast<size_t>(code)] = is;
+        }
+      };
+      mark(true);
+      found.clear();
+      std::copy_if(known.begin(), known.end(), std::back_inserter(found),
+                   [&](int32_t code) { return !excepted[static_cast<size_t>(code)]; });
+      mark(false);
       const auto end = found.begin() + std::min(count, static_cast<int64_t>(found.size()));
       std::partial_sort(found.begin(), end, found.end(), [&](int32_t a, int32_t b) {
         return cosine(a) != cosine(b) ? cosine(a) > cosine(b) : a < b;
       });
-      found.erase(end, found.end());
+      nearest.emplace_back(found.begin(), end);
     }
   }
   return nearest;
