@@ -243,13 +243,11 @@ steps:
 )");
   std::vector<std::string> text;
   for (int i = 0; i < 40; ++i) text.emplace_back(i % 2 == 0 ? "12" : "345");
-  bench.AddTable("words",
-                 Table({Column::OfStrings("text", text), Column::OfStrings("same", text)}));
-  // What is to be written is not read.
+  const Column texts = Column::OfStrings("text", text);
+  bench.AddTable("words", Table({texts, Column::OfStrings("same", text)}));
   std::vector<std::string> same(40, "longer than any");
-  same[1] = "";
-  bench.AddTable("fresh",
-                 Table({Column::OfStrings("text", text), Column::OfStrings("same", same)}));
+  same[1] = "";  // What is to be written is not read.
+  bench.AddTable("fresh", Table({texts, Column::OfStrings("same", same)}));
   ASSERT_EQ(FailureOf(bench, "train"), "");
   const Table table = MadeBy(bench, "ask");
   EXPECT_THAT(Names(table), ElementsAre("text", "same", "prediction", "probability"));
