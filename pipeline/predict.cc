@@ -1,6 +1,7 @@
 #include "pipeline/predict.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <mutex>
 #include <set>
@@ -48,11 +49,23 @@ int64_t NumbersOf(const v1::ModelCard& card) {
   return std::max<int64_t>(card.features_size(), 1) * rows;
 }
 
-// Rows that a model that translates answers at once: each is read anew for each of its tokens.
-int64_t RowsTranslatedAtOnce(const v1::TrainingData& data) {
-  const TextSteps steps = TextStepsOf(data);
-  const int64_t codes = (steps.source + steps.target) * std::max<int64_t>(steps.target - 1, 1);
-  return std::max<int64_t>(kMaxTranslatedCodes / std::max<int64_t>(codes, 1), 1);
+// Rows are translated at once up to a limit: each is read anew for each of its tokens.
+absl::Status CheckTranslated(int rows, const v1::ModelCard& card) {
+  const TextSteps steps = TextStepsOf(card.data());
+  const auto source = static_cast<double>(steps.source);
+  const auto target = static_cast<double>(steps.target);
+  const double codes = std::max((source + target) * (target - 1), 1.0);
+  const double numbers = target * (card.code_sizes_size() == 2 ? card.code_sizes(1) : 0);
+  if (codes > kMaxCodesOfTranslatedRow || numbers > kMaxNumbersOfTranslatedRow) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "texts of up to ", steps.source, " and ", steps.target - 1,
+        " tokens are too long to be translated while one waits: let a predict step do it"));
+  }
+  const double most = std::max(std::floor(kMaxTranslatedCodes / codes), 1.0);
+  if (rows <= most) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("there are ", rows, " rows; at most ",
+                                                 static_cast<int64_t>(most),
+                                                 " are translated at once by this model"));
 }
 
 // The codes of each row of a request.
@@ -263,11 +276,7 @@ absl::Status Predictor::CheckOptions(const Rows& rows, const PredictOptions& opt
                                                    " at most ", std::max<int64_t>(most, 1),
                                                    " are given at once by this model"));
   }
-  if (Translates(card().data()) && rows.size() > RowsTranslatedAtOnce(card().data())) {
-    return absl::InvalidArgumentError(absl::StrCat("there are ", rows.size(), " rows; at most ",
-                                                   RowsTranslatedAtOnce(card().data()),
-                                                   " are translated at once by this model"));
-  }
+  if (Translates(card().data())) RETURN_IF_ERROR(CheckTranslated(rows.size(), card()));
   if (options.first_sample < 0 || options.first_sample > kMaxSample) {
     return absl::InvalidArgumentError(absl::StrCat("first_sample: must be from 0 to ", kMaxSample,
                                                    ", not ", options.first_sample));
@@ -279,6 +288,14 @@ absl::Status Predictor::CheckOptions(const Rows& rows, const PredictOptions& opt
   const bool embeds = EmbedsTokens(card().data());
   if (drawing.tokens != 0 && !GivesNextToken(card().data()) && !embeds) {
     return absl::InvalidArgumentError("tokens: the model gives no tokens");
+  }
+  if (embeds) {
+    const int64_t dimensions = std::max<int64_t>(card().learner().word_vectors().dimensions(), 1);
+    if (rows.size() > kMaxEmbeddingNumbers / dimensions) {
+      return absl::InvalidArgumentError(absl::StrCat("there are ", rows.size(), " rows; at most ",
+                                                     kMaxEmbeddingNumbers / dimensions,
+                                                     " vectors are given at once by this model"));
+    }
   }
   if (embeds && (drawing.temperature != 1 || drawing.seed != 0)) {
     return absl::InvalidArgumentError(

@@ -21,8 +21,12 @@ inline constexpr int kMaxPredictRows = 10'000;
 inline constexpr int64_t kMaxReconstructionNumbers = 300'000;
 
 // Of models that translate: codes that the network reads for one call, over all passes. Of one row
-// any number.
+// it may read more, and of that row make so many numbers at once.
 inline constexpr int64_t kMaxTranslatedCodes = int64_t{1} << 24;
+inline constexpr int64_t kMaxCodesOfTranslatedRow = int64_t{1} << 30;
+inline constexpr int64_t kMaxNumbersOfTranslatedRow = int64_t{1} << 28;
+// Numbers in the vectors of tokens of one call: what fits into an answer.
+inline constexpr int64_t kMaxEmbeddingNumbers = int64_t{1} << 22;
 // Tokens that one call writes.
 inline constexpr int64_t kMaxTokens = 10'000;
 inline constexpr double kMaxTemperature = 100;
@@ -54,8 +58,8 @@ class Predictor {
   // card().columns are ignored if the training table had them (target, weight, split), and refused
   // otherwise. InvalidArgument names row (from 1) and column also for a missing value that no
   // transform fills in and an unknown category that the model refuses; or says that there are more
-  // than kMaxPredictRows rows, kMaxReconstructionNumbers or kMaxTokens in all, or that the options
-  // are not for this model. A model that generates takes empty rows, and gives a sample for each.
+  // than kMaxPredictRows rows, kMaxReconstructionNumbers or another limit above in all, or that the
+  // options are not for this model. A model that generates takes empty rows, and gives a sample for each.
   // Rows of a model of graphs are nodes, with arcs between them, and there is a prediction for
   // each, or for each small graph; or they do nothing but name nodes, or small graphs, of the
   // training's graph (request_graph.h). Unimplemented for models of pairs of nodes.

@@ -56,8 +56,9 @@ FeaturePlace PlaceOf(int64_t bytes, const FeatureRoom& room) {
   constexpr int64_t kMostFileBytes = int64_t{64} << 30;
   if (bytes <= room.memory_bytes) return FeaturePlace::kMemory;
   if (room.folder.empty()) return FeaturePlace::kTable;
-  if (bytes <= std::min({room.cached_bytes, room.disk_bytes, kMostFileBytes}))
+  if (bytes <= std::min({room.cached_bytes, room.disk_bytes, kMostFileBytes})) {
     return FeaturePlace::kFile;
+  }
   // Twice, with 8 bytes a row, of which each has a number at least.
   return bytes <= room.disk_bytes / 4 ? FeaturePlace::kShuffledFile : FeaturePlace::kTable;
 }

@@ -322,6 +322,13 @@ steps:
             "there are 104 rows; at most 103 are translated at once by this model");
   const auto said = predictor->Predict(Rows(R"([{"text": "a"}])")).value();
   EXPECT_LE(said[0].tokens_size(), 40);
+
+  ModelFile model = DecodeModel(bench.ModelBytes("train")).value();
+  model.card.mutable_data()->mutable_translation()->set_max_target(40'000);
+  const auto longer = Predictor::Load(EncodeModel(model).value()).value();
+  EXPECT_EQ(longer->Predict(Rows(R"([{"text": "a"}])")).status().message(),
+            "texts of up to 4000 and 40000 tokens are too long to be translated while one waits: "
+            "let a predict step do it");
 }
 
 TEST(TranslationTest, WatchesExactMatch) {

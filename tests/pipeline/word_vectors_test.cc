@@ -136,6 +136,21 @@ TEST(WordVectorsOfTexts, MissingWordsAreNone) {
   EXPECT_FALSE(predictor->Predict(Rows(R"([{"word": ["x"]}])")).ok());
 }
 
+TEST_F(WordVectorsPipeline, VectorsOfOneCallAreBounded) {
+  Run("train");
+  ModelFile model = DecodeModel(bench_.ModelBytes("train")).value();
+  for (engine::NamedTensor& tensor : model.tensors) {
+    if (tensor.name == "counts") continue;
+    tensor.tensor = engine::Tensor(engine::Shape({31, 4096}), engine::DType::kFloat32);
+  }
+  model.card.mutable_learner()->mutable_word_vectors()->set_dimensions(4096);
+  const auto predictor = Predictor::Load(EncodeModel(model).value()).value();
+  std::string rows = R"([{"word": ["n1"]})";
+  for (int i = 1; i < 1025; ++i) rows += R"(, {"word": ["n1"]})";
+  EXPECT_EQ(predictor->Predict(Rows(rows + "]")).status().message(),
+            "there are 1025 rows; at most 1024 vectors are given at once by this model");
+}
+
 TEST_F(WordVectorsPipeline, RefusesWhatItCannotAnswer) {
   Run("train");
   const auto predictor = Predictor::Load(bench_.ModelBytes("train")).value();
