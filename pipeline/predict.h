@@ -59,9 +59,9 @@ class Predictor {
   // otherwise. InvalidArgument names row (from 1) and column also for a missing value that no
   // transform fills in and an unknown category that the model refuses; or says that there are more
   // than kMaxPredictRows rows, kMaxReconstructionNumbers or another limit above in all, or that the
-  // options are not for this model. A model that generates takes empty rows, and gives a sample for each.
-  // Rows of a model of graphs are nodes, with arcs between them, and there is a prediction for
-  // each, or for each small graph; or they do nothing but name nodes, or small graphs, of the
+  // options are not for this model. A model that generates takes empty rows, and gives a sample for
+  // each. Rows of a model of graphs are nodes, with arcs between them, and there is a prediction
+  // for each, or for each small graph; or they do nothing but name nodes, or small graphs, of the
   // training's graph (request_graph.h). Unimplemented for models of pairs of nodes.
   absl::StatusOr<std::vector<v1::Prediction>> Predict(
       const google::protobuf::RepeatedPtrField<google::protobuf::Struct>& rows,
